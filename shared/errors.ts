@@ -1,0 +1,70 @@
+/**
+ * Base of every error that this project throws on purpose.
+ *
+ * `code` is stable and fit for logs, metrics and replies; `retryable` says whether the same call may succeed
+ * later. The message names what was attempted and against what, and never holds a token.
+ */
+export class PtpWatchError extends Error {
+  readonly code: string
+  readonly retryable: boolean
+
+  constructor(code: string, message: string, options: { retryable?: boolean; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = new.target.name
+    this.code = code
+    this.retryable = options.retryable ?? false
+  }
+}
+
+/** The configuration cannot be used: every problem, one a line. Ends a process with exit code 2. */
+export class ConfigurationError extends PtpWatchError {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super('configuration', `The configuration cannot be used:\n${problems.map((p) => `  - ${p}`).join('\n')}`)
+    this.problems = problems
+  }
+}
+
+/** A body that is no event of any known shape: `code` and `message` say why. Never retryable. */
+export class MalformedEventError extends PtpWatchError {}
+
+/** Somebody else wrote the node's document since it was read. Only `update` in state/update.ts catches it. */
+export class ConflictError extends PtpWatchError {
+  constructor(node: string) {
+    super('conflict', `The document of node ${node} was changed by somebody else since it was read`, {
+      retryable: true,
+    })
+  }
+}
+
+/** The store does not answer or refuses to. */
+export class StoreError extends PtpWatchError {
+  constructor(message: string, options: { retryable?: boolean; cause?: unknown } = {}) {
+    super('store', message, { retryable: true, ...options })
+  }
+}
+
+/** A publisher's answer was not the one wanted, or none came. `status` is absent where no answer came. */
+export class PublisherError extends PtpWatchError {
+  readonly status: number | undefined
+  readonly url: string
+
+  constructor(
+    code: 'unreachable' | 'timeout' | 'status' | 'body',
+    message: string,
+    options: { url: string; status?: number; retryable?: boolean; cause?: unknown },
+  ) {
+    super(code, message, options)
+    this.status = options.status
+    this.url = options.url
+  }
+}
+
+/** One line for people about anything that was thrown, its cause included. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ')
+  const cause = error.cause === undefined ? '' : `: ${reasonOf(error.cause)}`
+  return `${error.message || error.name}${cause}`
+}

@@ -1,0 +1,43 @@
+import type { LogEntry, NodeState } from './node-state.ts'
+
+/** Opaque to everybody but the driver that made it. */
+export type Version = string
+
+export type Versioned = { readonly state: NodeState; readonly version: Version }
+
+/** One atomic change of one node. */
+export type Write = {
+  readonly state: NodeState
+  /** Appended to the node's log in the same atomic change; numbered without a gap up to `state.seq`. */
+  readonly entries: readonly LogEntry[]
+  /** The version that the change was computed from; undefined if the node had no document. */
+  readonly expected: Version | undefined
+  /** Log entries with a number up to this one are dropped in the same change; 0 drops none. */
+  readonly trimThrough: number
+}
+
+export type Page = {
+  readonly nodes: readonly Versioned[]
+  /** Where the next page begins; undefined on the last one. */
+  readonly next: string | undefined
+}
+
+/**
+ * Where documents live. A driver is a function of its options that returns this; what drivers would repeat sits
+ * in `store.ts`. Nodes come in order of their names' UTF-16 code units.
+ *
+ * Every method throws `StoreError` when the store is out of reach; `write` throws `ConflictError` when the
+ * version is not the expected one, and has then changed nothing.
+ */
+export type Driver = {
+  read(node: string): Promise<Versioned | undefined>
+  write(node: string, write: Write): Promise<Version>
+  /** At most `limit` documents from the position `from`, which came as `next` of the page before. */
+  list(page: { limit: number; from?: string | undefined }): Promise<Page>
+  /** Entries with a number above `after`, oldest first. */
+  log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
+  /** Removes the document and its log; nothing happens if there is none. */
+  remove(node: string): Promise<void>
+  ping(): Promise<void>
+  close(): Promise<void>
+}

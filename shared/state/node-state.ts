@@ -1,0 +1,163 @@
+import * as z from 'zod/mini'
+
+/** A reading kept for the sake of the order of pushes: the publisher's time and what it said. */
+const reading = z.object({
+  at: z.string(),
+  state: z.nullable(z.string()),
+  metrics: z.record(z.string(), z.string()),
+  receivedAt: z.string(),
+})
+
+/** A transition that a pull showed and that no push has dated yet (design.md §3, rule 6). */
+const undated = z.object({
+  from: z.string(),
+  to: z.string(),
+  notBefore: z.optional(z.string()),
+  notAfter: z.string(),
+  /** When we sent the pull that showed it (our time). */
+  sentAt: z.string(),
+})
+
+/** One clock of a node: what is known of it, and what the merge rules need to know of what came before. */
+const clock = z.object({
+  kind: z.string(),
+  instance: z.string(),
+  /** The word of state; null for a kind of numbers. */
+  state: z.nullable(z.string()),
+  metrics: z.record(z.string(), z.string()),
+  /** When this state began, by the push that said so (publisher's time); null where no push has dated it. */
+  since: z.nullable(z.string()),
+  /** The publisher's time of the reading shown. */
+  observedAt: z.string(),
+  receivedAt: z.string(),
+  /** When a push that applied or a pull that agreed last confirmed it (our time). */
+  confirmedAt: z.string(),
+  via: z.enum(['push', 'initial', 'poll', 'broker']),
+  /** Several entries for this clock in the last pull (rule 7). */
+  contested: z.boolean(),
+  /** Not named by pulls of its kind for long enough (rule 10): out of `overall`, kept for history. */
+  retired: z.boolean(),
+  /** Pushes newest first; each further one is strictly worse than all before it, and dated after the last pull. */
+  pushes: z.array(reading),
+  /** When any push of this clock last came in, late ones too (our time). */
+  pushedAt: z.optional(z.string()),
+  /** The last pull that applied. */
+  pull: z.optional(
+    z.object({
+      at: z.string(),
+      state: z.nullable(z.string()),
+      metrics: z.record(z.string(), z.string()),
+      sentAt: z.string(),
+      receivedAt: z.string(),
+    }),
+  ),
+  undated: z.optional(undated),
+  /** The first of the pulls in a row that named other clocks of the kind but not this one (our time). */
+  unnamedSince: z.optional(z.string()),
+})
+
+const subscription = z.object({
+  kind: z.string(),
+  /** The resource address subscribed to. */
+  address: z.string(),
+  id: z.string(),
+  endpoint: z.string(),
+  /** When the publisher was last seen to hold it (our time). */
+  confirmedAt: z.string(),
+})
+
+const counters = z.object({
+  received: z.number(),
+  duplicate: z.number(),
+  late: z.number(),
+  missed: z.number(),
+  quarantined: z.number(),
+  clockSteps: z.number(),
+})
+
+/**
+ * The document of one node: the unit of atomic change and of locking (design.md §3). Plain JSON.
+ * Publishers' times stay strings with their nanoseconds; our own are RFC 3339 with milliseconds.
+ */
+export const nodeState = z.object({
+  node: z.string(),
+  /** A random value made with the document: tells a store that was emptied from one that was not. */
+  incarnation: z.string(),
+  /** The number of the newest log entry; 0 before the first. */
+  seq: z.number(),
+  /** The number up to which the broker has the log; absent until a process with a sink first writes it. */
+  forwarded: z.optional(z.number()),
+  clocks: z.array(clock),
+  /** Per kind: the first of the pulls in a row that named no clock of it (our time). */
+  absentSince: z.record(z.string(), z.string()),
+  publisher: z.optional(
+    z.object({
+      url: z.string(),
+      dialect: z.string(),
+      reachable: z.boolean(),
+      checkedAt: z.string(),
+      /** What is wrong with it, for people: a node name that does not match, why it cannot be reached. */
+      problem: z.optional(z.string()),
+    }),
+  ),
+  subscriptions: z.array(subscription),
+  /** Creates under way: a push of that kind is an initial notification while its entry stands (rule 9). */
+  pending: z.array(z.object({ kind: z.string(), requestedAt: z.string() })),
+  counters,
+  /** The newest bodies that were acknowledged but are no events of this node, cut to a bounded length. */
+  quarantine: z.array(z.object({ receivedAt: z.string(), reason: z.string(), body: z.string() })),
+  /** What the log last said of the node as a whole, so that a change of it is told once. */
+  announced: z.object({ overall: z.string(), stale: z.boolean() }),
+})
+
+export type NodeState = z.infer<typeof nodeState>
+export type ClockState = z.infer<typeof clock>
+export type Reading = z.infer<typeof reading>
+export type Subscription = z.infer<typeof subscription>
+export type Counters = z.infer<typeof counters>
+
+export const ENTRY_TYPES = [
+  'changed',
+  'missed',
+  'delayed',
+  'overall',
+  'stale',
+  'recovered',
+  'retired',
+  'restored',
+] as const
+
+/** One line of a node's history, which is also its outbox (design.md §3). */
+export const logEntry = z.object({
+  seq: z.number(),
+  type: z.enum(ENTRY_TYPES),
+  kind: z.optional(z.string()),
+  instance: z.optional(z.string()),
+  from: z.optional(z.string()),
+  to: z.optional(z.string()),
+  at: z.optional(z.string()),
+  notBefore: z.optional(z.string()),
+  notAfter: z.optional(z.string()),
+  via: z.enum(['push', 'initial', 'poll', 'broker']),
+  overall: z.string(),
+})
+
+export type LogEntry = z.infer<typeof logEntry>
+/** An entry that has no number yet: the write numbers it. */
+export type NewEntry = Omit<LogEntry, 'seq'>
+
+/** The document of a node of which nothing is known yet. `incarnation` is random. */
+export function emptyNodeState(node: string, incarnation: string): NodeState {
+  return {
+    node,
+    incarnation,
+    seq: 0,
+    clocks: [],
+    absentSince: {},
+    subscriptions: [],
+    pending: [],
+    counters: { received: 0, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0 },
+    quarantine: [],
+    announced: { overall: 'UNKNOWN', stale: false },
+  }
+}
