@@ -1,0 +1,78 @@
+import type { Config, VariableName } from '#shared/config.ts'
+import type { Log } from '#shared/log.ts'
+import type { Metrics } from '#shared/metrics.ts'
+import type { Clock } from '#shared/time.ts'
+import type { HttpFunction } from './http.ts'
+
+/** One flag of a function's command line: `--dry-run`, `--node <name>`. */
+export type FlagDefinition = {
+  readonly type: 'boolean' | 'string'
+  readonly description: string
+  /** What stands for the value of a string flag in the help: `name` gives `--node <name>`. */
+  readonly value?: string
+}
+
+/** Flags as given; one that was not given is absent. */
+export type Flags = Readonly<Record<string, string | boolean | undefined>>
+
+/** Where a command talks to people. Logs go elsewhere: to the log. */
+export type Terminal = {
+  /** Standard output: what the command is asked for (a table, JSON, a plan). */
+  out(text: string): void
+  /** Standard error: progress and remarks. */
+  err(text: string): void
+  /** Standard output is a terminal. */
+  readonly interactive: boolean
+  /** Colours are wanted: a terminal, and no NO_COLOR. */
+  readonly colour: boolean
+  readonly columns: number
+}
+
+/** What the world gives a function. Time and randomness enter here and nowhere else. */
+export type Host = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  /** A fraction in [0, 1), for jitter. */
+  readonly random: () => number
+  /** A fresh random identifier, for incarnations. */
+  readonly newId: () => string
+}
+
+/** A function that was opened: what it holds (a store, connections) is held until `close`. */
+export type OpenFunction = {
+  /** Serves requests. Absent: the function cannot be served. Health and metrics are the host's. */
+  readonly handle?: HttpFunction
+  /**
+   * Runs once and gives the exit code: 0, or 1 where a part failed. Absent: the function is only served.
+   * What it throws ends the process with 1, a ConfigurationError with 2. `signal` is aborted by SIGTERM or SIGINT.
+   */
+  readonly run?: (flags: Flags, context: { signal: AbortSignal; terminal: Terminal }) => Promise<number>
+  /** Whether the store answers; readiness shows it. Rejects when it does not. Absent: there is no store. */
+  readonly ping?: () => Promise<void>
+  /** Writes what waits and lets go of everything. Called once, after the last request or run. */
+  close(): Promise<void>
+}
+
+/** One function, as its `index.ts` exports it. Nothing is read or opened before `open`. */
+export type FunctionDefinition = {
+  /** The word on the command line, in FUNCTION_TARGET and in the Functions Framework. */
+  readonly name: string
+  /** One line for the overall help. */
+  readonly summary: string
+  /** A few lines for its own help: what it does, what it answers, its exit codes. */
+  readonly description: string
+  readonly flags: Readonly<Record<string, FlagDefinition>>
+  /** Command lines worth showing, each with what it does. */
+  readonly examples: readonly { readonly command: string; readonly does: string }[]
+  /** The variables that it reads, for its help; those of every function (PORT, LOG_LEVEL …) need no mention. */
+  readonly environment: readonly VariableName[]
+  /** Variables without which it cannot work: missing, they are reported with all other problems. */
+  readonly required: readonly VariableName[]
+  /**
+   * How it can be hosted. `ptp-watch <name>` runs it once where it can be run; `ptp-watch <name> --serve`,
+   * FUNCTION_TARGET without an argument, and the Functions Framework serve it.
+   */
+  readonly modes: { readonly serve: boolean; readonly run: boolean }
+  open(config: Config, host: Host): Promise<OpenFunction>
+}

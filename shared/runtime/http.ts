@@ -1,0 +1,108 @@
+import { PtpWatchError } from '#shared/errors.ts'
+
+/** Header names in lower case, as node:http has them. */
+export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
+
+/** A request as every host hands it on, its body complete and within the host's limit. */
+export type HttpRequest = {
+  readonly method: string
+  /** As sent, still percent-encoded and without the query; see {@link pathSegments}. */
+  readonly path: string
+  /** As sent, without the `?`; see `new URLSearchParams`. */
+  readonly query: string
+  readonly headers: Headers
+  readonly body: Uint8Array
+  /**
+   * Aborted when the host begins to drain. Long work comes to an early end then; short work need not look at it,
+   * since the host waits for requests in flight. One signal serves all requests: take listeners off again.
+   */
+  readonly signal: AbortSignal
+}
+
+/** 202 and 204 never carry a body: a Broker takes a success with a body for a failure (CloudEvents reply). */
+export type Reply = {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
+/** A function that can be hosted over HTTP. Whatever it throws becomes a reply by {@link replyOf}. */
+export type HttpFunction = (request: HttpRequest) => Promise<Reply> | Reply
+
+export const NO_CONTENT: Reply = Object.freeze({ status: 204 })
+export const ACCEPTED: Reply = Object.freeze({ status: 202 })
+
+const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' })
+
+/** A refusal that a function throws rather than returns. `headers` are added to the reply. */
+export class HttpError extends PtpWatchError {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(status: number, code: string, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(code, message, { retryable: status >= 500 })
+    this.status = status
+    this.headers = headers
+  }
+}
+
+/** A reply with a JSON body. */
+export function jsonReply(status: number, value: unknown, headers?: Readonly<Record<string, string>>): Reply {
+  return { status, headers: { ...JSON_HEADERS, ...headers }, body: `${JSON.stringify(value)}\n` }
+}
+
+/** `{"error":{"code","message"}}`, the body of every 4xx and 5xx. `message` is one line for people. */
+export function errorReply(
+  status: number,
+  code: string,
+  message: string,
+  headers?: Readonly<Record<string, string>>,
+): Reply {
+  return jsonReply(status, { error: { code, message } }, headers)
+}
+
+/** 404. The path is not repeated: it may hold a callback token. */
+export function notFound(message = 'There is nothing at this path'): Reply {
+  return errorReply(404, 'not-found', message)
+}
+
+/** 405 with `Allow`. */
+export function methodNotAllowed(allow: readonly string[]): Reply {
+  return errorReply(405, 'method-not-allowed', `Only ${allow.join(', ')} is served here`, {
+    allow: allow.join(', '),
+  })
+}
+
+/** 413 for a body above `limit` bytes. */
+export function tooLarge(limit: number): Reply {
+  return errorReply(413, 'too-large', `The body is larger than ${limit} bytes`)
+}
+
+/**
+ * The reply to anything thrown: the one place where errors become statuses. What a retry can cure is 503, what it
+ * cannot is 4xx or 500; the message of an error that is not ours stays inside, since it may say anything.
+ */
+export function replyOf(error: unknown): Reply {
+  if (error instanceof HttpError) return errorReply(error.status, error.code, error.message, error.headers)
+  if (!(error instanceof PtpWatchError)) return errorReply(500, 'internal', 'The function failed')
+  return errorReply(STATUS_OF_CODE[error.code] ?? (error.retryable ? 503 : 500), error.code, error.message)
+}
+
+const STATUS_OF_CODE: Readonly<Record<string, number>> = { store: 503, conflict: 503, configuration: 500 }
+
+/**
+ * The segments of a path, percent-decoded: `/event/a%2Fb` is `['event', 'a/b']`, `/` is `[]`.
+ * Undefined if an encoding is broken or the path does not begin with a slash.
+ */
+export function pathSegments(path: string): string[] | undefined {
+  if (!path.startsWith('/')) return undefined
+  if (path === '/') return []
+  const segments = path.slice(1).split('/')
+  if (!path.includes('%')) return segments
+  try {
+    return segments.map(decodeURIComponent)
+  } catch (error) {
+    if (error instanceof URIError) return undefined
+    throw error
+  }
+}
