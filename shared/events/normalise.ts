@@ -1,0 +1,222 @@
+import { isDeepStrictEqual } from 'node:util'
+import { repairTime } from '../time.ts'
+import { type Address, readAddress } from './address.ts'
+import { kindOf } from './kind.ts'
+import { NUMERIC_KINDS, type Observation, type Via } from './observation.ts'
+import { eventsIn, type WireEvent } from './wire.ts'
+import { isNoOffset, meaningOf } from './words.ts'
+
+export type Context = {
+  /** The node that the body must speak of: the callback path's, or the configured one of the publisher asked. */
+  readonly node?: string | undefined
+  /** Our time, RFC 3339. */
+  readonly receivedAt: string
+  readonly via: Via
+}
+
+/** A clock that was named without a reading of it: numbers alone where a word of state was due. */
+export type Named = { readonly kind: string; readonly instance: string }
+
+export type Placeholder = { readonly kind: string; readonly means: 'ptp-not-set' | 'event-not-found' }
+
+export type Problem = {
+  readonly code: 'no-event' | 'no-kind' | 'no-time' | 'no-node' | 'other-node' | 'no-address'
+  readonly message: string
+}
+
+/** What a body says. Several observations of one clock mean that the publisher contradicts itself. */
+export type Normalised = {
+  readonly observations: readonly Observation[]
+  readonly named: readonly Named[]
+  readonly placeholders: readonly Placeholder[]
+  /** Why parts of the body, or all of it, were left out. */
+  readonly problems: readonly Problem[]
+}
+
+/** The instance of kinds that exist once a node, whatever address they come under. */
+const SINGLE_INSTANCE: Readonly<Record<string, string>> = {
+  'sync-state': 'node',
+  'os-clock-sync-state': 'CLOCK_REALTIME',
+}
+
+/** Kinds that have a word of state: numbers alone are no reading of them (design.md §3). */
+const WORD_KINDS: ReadonlySet<string> = new Set([
+  'lock-state',
+  'os-clock-sync-state',
+  'gnss-sync-status',
+  'sync-state',
+  'synce-lock-state',
+])
+
+const LONGEST_INSTANCE = 256
+const LONGEST_NODE = 253
+
+/**
+ * Turns the JSON of a push, a pull or a Broker's event, of any dialect and release, into observations. Never
+ * throws: what cannot be used is told in `problems`, the rest stands. The one place that knows wire names.
+ */
+export function normalise(body: unknown, context: Context): Normalised {
+  const found = eventsIn(body).map((event) => (event === undefined ? NO_EVENT : readEvent(event, context)))
+  return {
+    observations: found.flatMap((part) => part.observations),
+    named: found.flatMap((part) => part.named),
+    placeholders: found.flatMap((part) => part.placeholders),
+    problems: found.flatMap((part) => part.problems),
+  }
+}
+
+const NO_EVENT = problem('no-event', 'The JSON has the shape of no known event')
+
+function problem(code: Problem['code'], message: string): Normalised {
+  return { observations: [], named: [], placeholders: [], problems: [{ code, message }] }
+}
+
+function readEvent(event: WireEvent, context: Context): Normalised {
+  const kind = kindOf(event.type, event.source, event.subject, event.values[0]?.address)
+  if (kind === undefined) return problem('no-kind', 'The event names neither a type nor a resource')
+  const at = event.time === undefined ? undefined : repairTime(event.time)
+  if (at === undefined) return problem('no-time', `The event's time ${quote(event.time)} is no time`)
+
+  const values: { address: Address; value: unknown }[] = []
+  for (const { address, value } of event.values) {
+    if (address === undefined) return problem('no-address', 'A value of the event has no resource address')
+    values.push({ address: readAddress(address), value })
+  }
+  const names = [event.source, event.subject].map((text) =>
+    text === undefined ? undefined : readAddress(text).node,
+  )
+  const node = nodeOf([...values.map((value) => value.address.node), ...names], context)
+  if (typeof node !== 'string') return node
+
+  const placeholder = values.find((value) => value.address.placeholder !== undefined)?.address.placeholder
+  if (placeholder !== undefined) {
+    return { observations: [], named: [], placeholders: [{ kind, means: placeholder }], problems: [] }
+  }
+  return readValues(values, event, { kind, node, at, context })
+}
+
+function nodeOf(names: readonly (string | undefined)[], context: Context): string | Normalised {
+  const found = new Set(names.filter((name) => name !== undefined))
+  for (const name of found) {
+    if (context.node !== undefined && name !== context.node) {
+      return problem('other-node', `The event is of node ${quote(name)}, not of ${quote(context.node)}`)
+    }
+  }
+  if (found.size > 1)
+    return problem('other-node', `The event is of several nodes: ${[...found].map(quote).join(', ')}`)
+  const node = context.node ?? [...found][0]
+  if (node === undefined) return problem('no-node', 'Neither the path nor the event names a node')
+  if (node.length > LONGEST_NODE)
+    return problem('no-node', `The node's name is longer than ${LONGEST_NODE} characters`)
+  return node
+}
+
+type Entry = { instance: string; state: string | undefined; metrics: Record<string, string> }
+
+/**
+ * Values of one clock follow each other: a word opens an entry, numbers join it. A second word for the same
+ * clock opens a second entry, which is how two configs disciplining one clock show (protocol.md §3.4).
+ */
+function readValues(
+  values: readonly { address: Address; value: unknown }[],
+  event: WireEvent,
+  about: { kind: string; node: string; at: string; context: Context },
+): Normalised {
+  const { kind } = about
+  const entries: Entry[] = []
+  const open = new Map<string, Entry>()
+  for (const { address, value } of values) {
+    const instance = instanceOf(kind, address, event.key)
+    if (instance.length > LONGEST_INSTANCE) return problem('no-address', 'The name of a clock is too long')
+    const meaning = meaningOf(kind, value)
+    const metric = meaning.is === 'number' ? (address.metric ?? metricOf(kind)) : undefined
+    let entry = open.get(instance)
+    const repeats =
+      entry !== undefined &&
+      ((meaning.is === 'word' && entry.state !== undefined) ||
+        (metric !== undefined && Object.hasOwn(entry.metrics, metric)))
+    if (entry === undefined || repeats) {
+      entry = { instance, state: undefined, metrics: {} }
+      entries.push(entry)
+      open.set(instance, entry)
+    }
+    if (meaning.is === 'word') entry.state = meaning.word
+    if (
+      meaning.is === 'number' &&
+      metric !== undefined &&
+      !(metric === 'offset' && isNoOffset(meaning.text))
+    ) {
+      entry.metrics[metric] = meaning.text
+    }
+  }
+  return sortEntries(entries, event, about)
+}
+
+function sortEntries(
+  entries: readonly Entry[],
+  event: WireEvent,
+  { kind, node, at, context }: { kind: string; node: string; at: string; context: Context },
+): Normalised {
+  const observations: Observation[] = []
+  const named: Named[] = []
+  for (const { instance, state, metrics } of entries) {
+    const isReading = isReadingOf(kind, state, metrics)
+    if (!isReading) {
+      named.push({ kind, instance })
+      continue
+    }
+    const reading: Observation = {
+      node,
+      kind,
+      instance,
+      metrics,
+      at,
+      receivedAt: context.receivedAt,
+      via: context.via,
+      ...(state !== undefined && !NUMERIC_KINDS.has(kind) ? { state } : {}),
+      ...(event.id === undefined ? {} : { eventId: event.id }),
+    }
+    // A pull's numbers-only kinds repeat an entry letter by letter when two configs share one port.
+    if (NUMERIC_KINDS.has(kind) && observations.some((other) => isDeepStrictEqual(other, reading))) continue
+    observations.push(reading)
+  }
+  return { observations, named, placeholders: [], problems: [] }
+}
+
+/** An offset that is the sentinel leaves no metric, but its word is there; a word where a number is due says nothing. */
+function isReadingOf(kind: string, state: string | undefined, metrics: Readonly<Record<string, string>>): boolean {
+  if (WORD_KINDS.has(kind)) return state !== undefined
+  if (NUMERIC_KINDS.has(kind)) return Object.keys(metrics).length > 0
+  return state !== undefined || Object.keys(metrics).length > 0
+}
+
+function instanceOf(kind: string, address: Address, key: string | undefined): string {
+  if (Object.hasOwn(SINGLE_INSTANCE, kind)) return SINGLE_INSTANCE[kind] ?? 'node'
+  if (address.instance !== '') return address.instance
+  return key === undefined || LEGACY_KINDS.has(key) ? 'node' : key
+}
+
+/** Keys of StarlingX's legacy maps that name a kind and not an instance (starlingx.md). */
+const LEGACY_KINDS: ReadonlySet<string> = new Set([
+  'sync',
+  'gnss_sync_state',
+  'ptp_clock_class',
+  'ptp_lock_state',
+  'os_clock_sync_state',
+  'os_clock_status',
+  'sync_state',
+  'overall_sync_status',
+  'synce_clock_quality',
+  'synce_lock_state',
+  'synce_lock_state_extended',
+])
+
+function metricOf(kind: string): string {
+  if (kind === 'clock-class') return 'clockClass'
+  if (kind === 'synce-clock-quality') return 'ql'
+  return WORD_KINDS.has(kind) ? 'offset' : 'value'
+}
+
+function quote(text: string | undefined): string {
+  return text === undefined ? '(absent)' : JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
+}

@@ -1,0 +1,97 @@
+import { MalformedEventError } from '../errors.ts'
+
+/** One event of any dialect and release, with the wire's spellings folded into one. Nothing is interpreted yet. */
+export type WireEvent = {
+  readonly id: string | undefined
+  readonly type: string | undefined
+  readonly source: string | undefined
+  readonly subject: string | undefined
+  readonly time: string | undefined
+  readonly values: readonly WireValue[]
+  /** The key that the event stood under, in the shapes that are maps (StarlingX's legacy format). */
+  readonly key: string | undefined
+}
+
+export type WireValue = {
+  readonly address: string | undefined
+  readonly value: unknown
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+/** Arrays and maps of events nest at most this deep in any known shape: map of kind → array → event. */
+const MAX_DEPTH = 3
+
+/**
+ * The JSON value of a body.
+ * @throws MalformedEventError `not-json` if it is none, or not UTF-8.
+ */
+export function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+  } catch (cause) {
+    throw new MalformedEventError('not-json', 'The body is not JSON', { cause })
+  }
+}
+
+/**
+ * All events in a body, whichever shape it has: an event, an array of events, a map of instance to event, a map
+ * of kind to events, or StarlingX's version-1 status (starlingx.md, "One consumer for both", rule 1).
+ * What is neither becomes undefined in the list, so that the caller can tell it.
+ */
+export function eventsIn(body: unknown, key?: string, depth = 0): (WireEvent | undefined)[] {
+  const event = toEvent(body, key)
+  if (event !== undefined) return [event]
+  if (depth >= MAX_DEPTH) return [undefined]
+  if (Array.isArray(body)) return body.flatMap((item) => eventsIn(item, key, depth + 1))
+  if (!isObject(body)) return [undefined]
+  const entries = Object.entries(body).filter(([, value]) => typeof value === 'object' && value !== null)
+  if (entries.length === 0) return [undefined]
+  return entries.flatMap(([name, value]) => eventsIn(value, name, depth + 1))
+}
+
+export function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function toEvent(body: unknown, key: string | undefined): WireEvent | undefined {
+  if (!isObject(body)) return undefined
+  if (isObject(body.data) && Array.isArray(body.data.values)) {
+    return {
+      id: text(body.id),
+      type: text(body.type),
+      source: text(body.source),
+      subject: text(body.subject),
+      time: text(body.time),
+      values: body.data.values.map(toValue),
+      key,
+    }
+  }
+  return toStarlingxV1(body, key)
+}
+
+function toValue(entry: unknown): WireValue {
+  if (!isObject(entry)) return { address: undefined, value: undefined }
+  return { address: text(entry.ResourceAddress) ?? text(entry.resource), value: entry.value }
+}
+
+/** `{"ResourceType":"PTP","EventData":{"State":"Locked"},"ResourceQualifier":{"NodeName":…},"EventTimestamp":…}` */
+function toStarlingxV1(body: Json, key: string | undefined): WireEvent | undefined {
+  if (body.ResourceType !== 'PTP' || !isObject(body.EventData)) return undefined
+  const node = isObject(body.ResourceQualifier) ? text(body.ResourceQualifier.NodeName) : undefined
+  const seconds = Number(body.EventTimestamp)
+  const known = body.EventTimestamp !== undefined && Number.isFinite(seconds) && Math.abs(seconds) < 1e11
+  return {
+    id: undefined,
+    type: 'event.sync.ptp-status.ptp-state-change',
+    source: '/sync/ptp-status/lock-state',
+    subject: undefined,
+    time: known ? new Date(seconds * 1000).toISOString() : text(body.EventTimestamp),
+    values: [{ address: `/./${node ?? '.'}/sync/ptp-status/lock-state`, value: body.EventData.State }],
+    key,
+  }
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}

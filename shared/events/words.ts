@@ -1,0 +1,60 @@
+/** Kinds whose words are LOCKED, HOLDOVER and FREERUN. */
+const LOCK_KINDS: ReadonlySet<string> = new Set([
+  'lock-state',
+  'os-clock-sync-state',
+  'sync-state',
+  'synce-lock-state',
+])
+
+const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+/** How Go prints floats that are no numbers. */
+const NO_NUMBER = /^(?:nan|[+-]?inf(?:inity)?)$/i
+
+/** The offset that stands for "no offset" is −9999999999999999, or −1e+16 through a v1 sidecar (protocol.md §4.3). */
+const SENTINEL = -9.99e15
+
+const LONGEST_WORD = 64
+
+/** What a value is by itself, whatever `data_type` says of it (design.md §3). */
+export type Meaning =
+  | { readonly is: 'word'; readonly word: string }
+  | { readonly is: 'number'; readonly text: string }
+  | { readonly is: 'nothing' }
+
+export function meaningOf(kind: string, value: unknown): Meaning {
+  if (typeof value === 'number' && Number.isFinite(value)) return { is: 'number', text: String(value) }
+  if (typeof value !== 'string') return { is: 'nothing' }
+  const text = value.trim()
+  if (NUMBER.test(text)) return { is: 'number', text }
+  if (text === '' || NO_NUMBER.test(text)) return { is: 'nothing' }
+  return { is: 'word', word: wordOf(kind, text) }
+}
+
+/** Whether an offset says that there is none: the clock runs free, or its process died. */
+export function isNoOffset(text: string): boolean {
+  return Number(text) <= SENTINEL
+}
+
+function wordOf(kind: string, text: string): string {
+  const word = text.toUpperCase().replaceAll('_', '-').slice(0, LONGEST_WORD)
+  if (!LOCK_KINDS.has(kind)) return word
+  if (word === 'UNLOCKED') return 'FREERUN'
+  return word === 'LOCKED' || word === 'HOLDOVER' || word === 'FREERUN' ? word : 'UNKNOWN'
+}
+
+const LOCK_ORDER = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
+
+/**
+ * How bad a state is: 0 is worst. Lock words: FREERUN, HOLDOVER, UNKNOWN, LOCKED. GNSS: failures and antenna
+ * faults, then BOOTING and ACQUIRING-SYNC, then SYNCHRONIZED; UNKNOWN stands between, and an unlisted word
+ * ranks worst (design.md §3). Words of unknown kinds all rank alike.
+ */
+export function rankOf(kind: string, word: string): number {
+  if (LOCK_KINDS.has(kind)) return Math.max(0, LOCK_ORDER.indexOf(word))
+  if (kind === 'gnss-sync-status') {
+    if (word === 'SYNCHRONIZED') return 3
+    if (word === 'UNKNOWN') return 2
+    if (word === 'BOOTING' || word === 'ACQUIRING-SYNC') return 1
+  }
+  return 0
+}
