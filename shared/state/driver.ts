@@ -12,7 +12,7 @@ export type Write = {
   readonly entries: readonly LogEntry[]
   /** The version that the change was computed from; undefined if the node had no document. */
   readonly expected: Version | undefined
-  /** Log entries with a number up to this one are dropped in the same change; 0 drops none. */
+  /** Log entries with a number up to this one, new ones too, are dropped in the same change; 0 drops none. */
   readonly trimThrough: number
 }
 
@@ -24,7 +24,7 @@ export type Page = {
 
 /**
  * Where documents live. A driver is a function of its options that returns this; what drivers would repeat sits
- * in `store.ts`. Nodes come in order of their names' UTF-16 code units.
+ * in `store.ts`. Nodes come in order of the bytes of their names in UTF-8; names are well-formed Unicode.
  *
  * Every method throws `StoreError` when the store is out of reach; `write` throws `ConflictError` when the
  * version is not the expected one, and has then changed nothing.
@@ -32,7 +32,10 @@ export type Page = {
 export type Driver = {
   read(node: string): Promise<Versioned | undefined>
   write(node: string, write: Write): Promise<Version>
-  /** At most `limit` documents from the position `from`, which came as `next` of the page before. */
+  /**
+   * At most `limit` (1 or more) documents from the position `from`, which came as `next` of the page before.
+   * A node that is there from the first page to the last is on exactly one of them.
+   */
   list(page: { limit: number; from?: string | undefined }): Promise<Page>
   /** Entries with a number above `after`, oldest first. */
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>

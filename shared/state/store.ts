@@ -1,11 +1,17 @@
-import type { Page, Versioned } from './driver.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConflictError, reasonOf, StoreError } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import { applyAll, type Step } from './batch.ts'
+import { createDocumentCache, type Known } from './document-cache.ts'
+import type { Driver, Page, Versioned } from './driver.ts'
 import type { Counters, LogEntry, NewEntry, NodeState } from './node-state.ts'
+import { trim } from './trim.ts'
 
 /** What a change makes of the document it was shown. */
 export type Outcome<T> = {
   /** The next document, or undefined where it stays as it is. Its `seq` and `counters` are left to the store. */
   readonly state?: NodeState | undefined
-  /** New lines of the log, in order; the store numbers them. */
+  /** New lines of the log, in order; the store numbers them. They need a document: this one, or the current. */
   readonly entries?: readonly NewEntry[]
   /** Added to the stored counters: with `state` at once, alone at the next write or after a pause. */
   readonly counters?: Partial<Counters>
@@ -39,3 +45,259 @@ export type Store = {
 }
 
 export type { Page, Versioned }
+
+/** Counts down in the background: `after` runs something once, later, and returns how to call it off. */
+export type Timers = { after(ms: number, run: () => void): () => void }
+
+export type StoreOptions = {
+  /** How many log entries of a node are kept (design: HISTORY_PER_NODE). */
+  readonly historyPerNode: number
+  readonly log: Log
+  /** For the pause before coalesced counters are written; the default holds no process open. */
+  readonly timers?: Timers
+  /** How long counters without a document to go with wait for one, in milliseconds. */
+  readonly counterPauseMs?: number
+  /** How many documents are remembered (some kilobytes each); the one used longest ago is forgotten first. */
+  readonly cachedDocuments?: number
+  /** How often in a row another writer may come first before a caller is told so. */
+  readonly conflictLimit?: number
+  /** 0 to 1, for the jitter between attempts. */
+  readonly random?: () => number
+}
+
+type Job = Step & {
+  /** The number of the call. */
+  readonly call: number
+  readonly fresh: boolean
+  settle(): void
+  reject(error: unknown): void
+}
+type Removal = { removal: true; resolve(): void; reject(error: unknown): void }
+
+/** What one node's callers wait for; there is one while anything waits, runs or is owed. */
+type Lane = {
+  waiting: (Job | Removal)[]
+  running: Promise<void> | undefined
+  owed: Counters | undefined
+  callOff: (() => void) | undefined
+}
+
+/** The store over a driver, which it closes with itself. */
+export function createStore(driver: Driver, options: StoreOptions): Store {
+  const { historyPerNode, log, timers = backgroundTimers, random = Math.random } = options
+  const { counterPauseMs = 5000, cachedDocuments = 20_000, conflictLimit = 50 } = options
+  const documents = createDocumentCache(cachedDocuments)
+  const lanes = new Map<string, Lane>()
+  let calls = 0
+  let closing: Promise<void> | undefined
+
+  function enqueue(node: string, work: Job | Removal): void {
+    let lane = lanes.get(node)
+    if (lane === undefined) {
+      lane = { waiting: [], running: undefined, owed: undefined, callOff: undefined }
+      lanes.set(node, lane)
+    }
+    lane.waiting.push(work)
+    lane.running ??= drain(node, lane)
+  }
+
+  function change<T>(node: string, change: Change<T>, fresh: boolean): Promise<T> {
+    return new Promise((resolve, reject) => {
+      let settle = () => {}
+      const call = ++calls
+      const apply = (current: NodeState | undefined) => {
+        try {
+          const outcome = change(current)
+          if (outcome.state === undefined && current === undefined && outcome.entries?.length) {
+            throw new TypeError(`A change of node ${node} has log entries but no document`)
+          }
+          settle = () => resolve(outcome.result)
+          return outcome
+        } catch (error) {
+          settle = () => reject(error)
+          return undefined
+        }
+      }
+      enqueue(node, { call, fresh, apply, settle: () => settle(), reject })
+    })
+  }
+
+  async function drain(node: string, lane: Lane): Promise<void> {
+    // What is called in the same breath goes into the same write.
+    await undefined
+    while (lane.waiting.length > 0) {
+      const [first] = lane.waiting
+      if (first !== undefined && 'removal' in first) await removeFirst(node, lane, first)
+      else await commit(node, lane, takeJobs(lane))
+    }
+    lane.running = undefined
+    if (lane.owed === undefined) {
+      lane.callOff?.()
+      lanes.delete(node)
+    } else lane.callOff ??= timers.after(counterPauseMs, () => void payOwed(node, lane))
+  }
+
+  async function commit(node: string, lane: Lane, jobs: Job[]): Promise<void> {
+    try {
+      for (let conflicts = 0; !(await attempt(node, lane, jobs)); ) {
+        conflicts += 1
+        if (conflicts >= conflictLimit) {
+          throw new StoreError(
+            `The document of node ${node} was changed by others ${conflicts} times while it was being written`,
+          )
+        }
+        if (conflicts > 1) await sleep(random() * Math.min(100, 2 ** conflicts))
+        jobs.push(...takeJobs(lane))
+      }
+    } catch (error) {
+      documents.delete(node)
+      for (const job of jobs) job.reject(error)
+      return
+    }
+    for (const job of jobs) job.settle()
+  }
+
+  /** Whether the jobs are done; false where somebody else wrote the document first. */
+  async function attempt(node: string, lane: Lane, jobs: readonly Job[]): Promise<boolean> {
+    let known = documents.get(node)
+    const fresh = jobs.filter((job) => job.fresh)
+    if (known === undefined || isOlder(known, fresh)) known = await load(node)
+    let batch = applyAll(known.state, jobs, lane.owed)
+    if (batch.write === undefined && isOlder(known, batch.uncertain)) {
+      known = await load(node)
+      batch = applyAll(known.state, jobs, lane.owed)
+    }
+    if (batch.write !== undefined && !(await write(node, known, batch.write))) return false
+    lane.owed = batch.owed
+    return true
+  }
+
+  async function load(node: string): Promise<Known> {
+    const asOf = calls
+    const found = await driver.read(node)
+    const known = { state: found?.state, version: found?.version, asOf }
+    if (found === undefined) documents.delete(node)
+    else documents.set(node, known)
+    return known
+  }
+
+  async function write(
+    node: string,
+    known: Known,
+    { state, entries }: { state: NodeState; entries: readonly LogEntry[] },
+  ): Promise<boolean> {
+    // The write succeeds only if the document is still the newest one, so it proves as much as a read does.
+    const asOf = calls
+    const { through, unsent } = trim(known.state, state, historyPerNode)
+    try {
+      const version = await driver.write(node, {
+        state,
+        entries,
+        expected: known.version,
+        trimThrough: through,
+      })
+      documents.set(node, { state, version, asOf })
+    } catch (error) {
+      documents.delete(node)
+      if (error instanceof ConflictError) return false
+      throw error
+    }
+    if (unsent > 0)
+      log.error('Log entries were dropped before the broker had them', { node, dropped: unsent })
+    return true
+  }
+
+  async function removeFirst(node: string, lane: Lane, removal: Removal): Promise<void> {
+    lane.waiting.shift()
+    try {
+      await driver.remove(node)
+      lane.owed = undefined
+      removal.resolve()
+    } catch (error) {
+      removal.reject(error)
+    }
+    documents.delete(node)
+  }
+
+  /** Writes the counters that wait; they stay owed if the store is down. */
+  async function payOwed(node: string, lane: Lane): Promise<void> {
+    lane.callOff = undefined
+    if (lane.owed === undefined) return
+    try {
+      await change(node, (current) => ({ state: current, result: undefined }), false)
+    } catch (error) {
+      log.warn('Counters could not be written yet', { node, reason: reasonOf(error) })
+    }
+  }
+
+  async function finish(): Promise<void> {
+    await Promise.all([...lanes.values()].map((lane) => lane.running))
+    await Promise.all([...lanes].map(([node, lane]) => payOwed(node, lane)))
+    for (const lane of lanes.values()) lane.callOff?.()
+    await driver.close()
+  }
+
+  function checkOpen(): void {
+    if (closing !== undefined) throw new StoreError('The store is closed', { retryable: false })
+  }
+
+  return {
+    async update(node, apply, { fresh = false } = {}) {
+      checkOpen()
+      checkName(node)
+      return change(node, apply, fresh)
+    },
+    async read(node) {
+      checkOpen()
+      return (await driver.read(node))?.state
+    },
+    async list(page) {
+      checkOpen()
+      return driver.list(page)
+    },
+    async log(node, range) {
+      checkOpen()
+      return driver.log(node, range)
+    },
+    async remove(node) {
+      checkOpen()
+      return new Promise((resolve, reject) => enqueue(node, { removal: true, resolve, reject }))
+    },
+    async ping() {
+      checkOpen()
+      return driver.ping()
+    },
+    close() {
+      closing ??= finish()
+      return closing
+    },
+  }
+}
+
+const backgroundTimers: Timers = {
+  after(ms, run) {
+    const timer = setTimeout(run, ms).unref()
+    return () => clearTimeout(timer)
+  },
+}
+
+/** Takes the changes that wait, up to the first removal. */
+function takeJobs(lane: Lane): Job[] {
+  const jobs: Job[] = []
+  for (const work of lane.waiting) {
+    if ('removal' in work) break
+    jobs.push(work)
+  }
+  lane.waiting.splice(0, jobs.length)
+  return jobs
+}
+
+/** Whether one of the calls came after the document had been read. */
+function isOlder(known: Known, jobs: readonly Job[]): boolean {
+  return jobs.some((job) => job.call > known.asOf)
+}
+
+function checkName(node: string): void {
+  if (node.isWellFormed()) return
+  throw new StoreError(`${JSON.stringify(node)} is no well-formed node name`, { retryable: false })
+}

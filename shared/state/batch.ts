@@ -1,0 +1,71 @@
+import { type Counters, emptyNodeState, type LogEntry, type NodeState } from './node-state.ts'
+import type { Outcome } from './store.ts'
+
+/** One change in a batch. `apply` may be called again with a newer document; undefined where the change threw. */
+export type Step = {
+  apply(current: NodeState | undefined): Outcome<unknown> | undefined
+}
+
+/** What the changes of a batch come to, computed on one document. */
+export type Batch<S extends Step> = {
+  /** The document to write with its new entries; undefined where no change asks for a write. */
+  readonly write: { readonly state: NodeState; readonly entries: readonly LogEntry[] } | undefined
+  /** Counter deltas that no write carries; undefined where there are none. */
+  readonly owed: Counters | undefined
+  /** Steps whose outcome holds only if no one else has written since the document was read. */
+  readonly uncertain: readonly S[]
+}
+
+/**
+ * Applies the steps in order, each to what the one before left, and numbers the entries. Pure but for the steps.
+ * `owed` are deltas of earlier batches: they go into the write, or stay owed where there is none. Without a
+ * document there is nothing to count in: such deltas are dropped.
+ */
+export function applyAll<S extends Step>(
+  known: NodeState | undefined,
+  steps: readonly S[],
+  owed: Counters | undefined,
+): Batch<S> {
+  let current = known
+  let loose = owed
+  let changed = false
+  const entries: LogEntry[] = []
+  const uncertain: S[] = []
+  for (const step of steps) {
+    const outcome = step.apply(current)
+    const next = outcome?.state ?? (outcome?.entries?.length ? current : undefined)
+    if (outcome === undefined || next === undefined) {
+      if (outcome?.certain !== true) uncertain.push(step)
+      if (outcome?.counters !== undefined && current !== undefined) {
+        loose = plus(loose ?? NONE, outcome.counters)
+      }
+      continue
+    }
+    changed = true
+    let seq = current?.seq ?? 0
+    for (const entry of outcome.entries ?? []) entries.push({ ...entry, seq: ++seq })
+    const counted = current?.counters ?? NONE
+    current = {
+      ...next,
+      seq,
+      counters: outcome.counters === undefined ? counted : plus(counted, outcome.counters),
+    }
+  }
+  if (current === undefined) return { write: undefined, owed: undefined, uncertain }
+  if (!changed) return { write: undefined, owed: loose, uncertain }
+  const state = loose === undefined ? current : { ...current, counters: plus(current.counters, loose) }
+  return { write: { state, entries }, owed: undefined, uncertain }
+}
+
+const NONE: Counters = emptyNodeState('', '').counters
+
+function plus(counters: Counters, deltas: Partial<Counters>): Counters {
+  return {
+    received: counters.received + (deltas.received ?? 0),
+    duplicate: counters.duplicate + (deltas.duplicate ?? 0),
+    late: counters.late + (deltas.late ?? 0),
+    missed: counters.missed + (deltas.missed ?? 0),
+    quarantined: counters.quarantined + (deltas.quarantined ?? 0),
+    clockSteps: counters.clockSteps + (deltas.clockSteps ?? 0),
+  }
+}

@@ -1,0 +1,41 @@
+import type { Version } from './driver.ts'
+import type { NodeState } from './node-state.ts'
+
+/** A document as this process last knew it. */
+export type Known = {
+  readonly state: NodeState | undefined
+  readonly version: Version | undefined
+  /** The newest call of the store that had been made when the read, or the write, that showed it began. */
+  readonly asOf: number
+}
+
+/** The documents that were used last, at most `limit` of them. */
+export type DocumentCache = {
+  get(node: string): Known | undefined
+  set(node: string, known: Known): void
+  delete(node: string): void
+}
+
+export function createDocumentCache(limit: number): DocumentCache {
+  // A Map keeps the order of insertion: its first key is the one that was used longest ago.
+  const documents = new Map<string, Known>()
+  return {
+    get(node) {
+      const known = documents.get(node)
+      if (known === undefined) return undefined
+      documents.delete(node)
+      documents.set(node, known)
+      return known
+    },
+    set(node, known) {
+      documents.delete(node)
+      documents.set(node, known)
+      if (documents.size <= limit) return
+      for (const oldest of documents.keys()) {
+        documents.delete(oldest)
+        return
+      }
+    },
+    delete: (node) => void documents.delete(node),
+  }
+}

@@ -1,0 +1,248 @@
+import { mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConflictError, PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
+import { parseDocument, parseEntry } from '../documents.ts'
+import type { Driver, Version, Write } from '../driver.ts'
+
+const SCHEMA_VERSION = 1
+
+/**
+ * `generation` is never used twice (AUTOINCREMENT), so that the version `generation.revision` of a document that
+ * was removed never fits the one that came after it.
+ */
+const SCHEMA = `
+  CREATE TABLE document (
+    generation INTEGER PRIMARY KEY AUTOINCREMENT,
+    node TEXT NOT NULL UNIQUE,
+    revision INTEGER NOT NULL,
+    state TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE log (
+    generation INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (generation, seq)
+  ) STRICT, WITHOUT ROWID;
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`
+
+/** SQLite's primary result codes that this driver tells apart (sqlite.org/rescode.html). */
+const BUSY = 5
+const LOCKED = 6
+const LASTING = new Set([8, 11, 14, 23, 26]) // READONLY, CORRUPT, CANTOPEN, AUTH, NOTADB
+
+type Waiting = {
+  readonly node: string
+  readonly write: Write
+  resolve(version: Version): void
+  reject(error: unknown): void
+}
+
+/**
+ * Keeps the fleet in one SQLite file that several processes of one machine share. The folder is made if it is
+ * missing, for its owner alone: subscriptions name callback addresses, and those hold tokens.
+ *
+ * Write-ahead log with `synchronous = NORMAL`: what was acknowledged survives the death of any process. A crash
+ * of the whole machine may cost the writes since the last checkpoint (1,000 pages, about 4 MB), never the file;
+ * the next poll finds again what was lost of the present, not of the history. `FULL` would cost a disk flush per
+ * transaction, on the thread that serves requests.
+ *
+ * Calls wait for other processes up to `busyTimeoutMs`, without holding the thread.
+ * @throws StoreError if the file cannot be opened, is no store of ours or belongs to a newer version.
+ */
+export async function createSqliteDriver(
+  file: string,
+  { busyTimeoutMs = 5000 }: { busyTimeoutMs?: number } = {},
+): Promise<Driver> {
+  const path = resolve(file)
+  const attempt = async <T>(what: string, run: () => T): Promise<T> => {
+    const deadline = performance.now() + busyTimeoutMs
+    for (;;) {
+      try {
+        return run()
+      } catch (error) {
+        if (error instanceof PtpWatchError) throw error
+        if (!isBusy(error) || performance.now() >= deadline) throw failure(path, what, error)
+        await sleep(1 + Math.random() * 10)
+      }
+    }
+  }
+  const db = await attempt('be opened', () => connect(path))
+  const readDocument = db.prepare('SELECT generation, revision, state FROM document WHERE node = ?')
+  const create = db.prepare(
+    'INSERT INTO document (node, revision, state) VALUES (?, 1, ?) ON CONFLICT (node) DO NOTHING',
+  )
+  const replace = db.prepare(
+    'UPDATE document SET revision = revision + 1, state = ? WHERE generation = ? AND revision = ? AND node = ?',
+  )
+  const append = db.prepare('INSERT INTO log (generation, seq, entry) VALUES (?, ?, ?)')
+  const drop = db.prepare('DELETE FROM log WHERE generation = ? AND seq <= ?')
+  const page = db.prepare(
+    'SELECT node, generation, revision, state FROM document WHERE node >= ? ORDER BY node LIMIT ?',
+  )
+  const entries = db.prepare(
+    `SELECT entry FROM log WHERE generation = (SELECT generation FROM document WHERE node = ?) AND seq > ?
+     ORDER BY seq LIMIT ?`,
+  )
+  const dropAll = db.prepare(
+    'DELETE FROM log WHERE generation = (SELECT generation FROM document WHERE node = ?)',
+  )
+  const forget = db.prepare('DELETE FROM document WHERE node = ?')
+
+  let waiting: Waiting[] = []
+  let flushing: Promise<void> | undefined
+
+  function apply(node: string, { state, entries, expected, trimThrough }: Write): Version {
+    const text = JSON.stringify(state)
+    let generation: number
+    let revision = 1
+    if (expected === undefined) {
+      const created = create.run(node, text)
+      if (created.changes === 0) throw new ConflictError(node)
+      generation = Number(created.lastInsertRowid)
+    } else {
+      const [known = 0, before = 0] = expected.split('.').map(Number)
+      if (replace.run(text, known, before, node).changes === 0) throw new ConflictError(node)
+      generation = known
+      revision = before + 1
+    }
+    for (const entry of entries) append.run(generation, entry.seq, JSON.stringify(entry))
+    if (trimThrough > 0) drop.run(generation, trimThrough)
+    return `${generation}.${revision}`
+  }
+
+  /** Writes of one turn of the event loop share a transaction; a conflict is its own caller's alone. */
+  async function flush(): Promise<void> {
+    await new Promise(setImmediate)
+    const batch = waiting
+    waiting = []
+    flushing = undefined
+    try {
+      await commit(batch)
+    } catch (error) {
+      // One write may be what the others failed by, so each is tried alone.
+      if (batch.length === 1) batch[0]?.reject(error)
+      else for (const one of batch) await commit([one]).catch(one.reject)
+    }
+  }
+
+  async function commit(batch: readonly Waiting[]): Promise<void> {
+    const settled = await attempt('be written', () => transaction(db, () => batch.map(settle)))
+    for (const tell of settled) tell()
+  }
+
+  function settle({ node, write, resolve, reject }: Waiting): () => void {
+    try {
+      const version = apply(node, write)
+      return () => resolve(version)
+    } catch (error) {
+      // A write that meets a conflict has changed nothing yet; any other error undoes the whole transaction.
+      if (error instanceof ConflictError) return () => reject(error)
+      throw error
+    }
+  }
+
+  return {
+    read: (node) =>
+      attempt('be read', () => {
+        const row = readDocument.get(node)
+        return row && { state: parseDocument(node, String(row.state)), version: versionOf(row) }
+      }),
+    write(node, write) {
+      return new Promise((resolve, reject) => {
+        waiting.push({ node, write, resolve, reject })
+        flushing ??= flush()
+      })
+    },
+    list: ({ limit, from = '' }) =>
+      attempt('be read', () => {
+        const rows = page.all(from, limit + 1)
+        const nodes = rows.slice(0, limit).map((row) => ({
+          state: parseDocument(String(row.node), String(row.state)),
+          version: versionOf(row),
+        }))
+        const next = rows[limit]
+        return { nodes, next: next && String(next.node) }
+      }),
+    log: (node, { after, limit }) =>
+      attempt('be read', () =>
+        entries.all(node, after, limit).map((row) => parseEntry(node, String(row.entry))),
+      ),
+    remove: (node) =>
+      attempt('be written', () =>
+        transaction(db, () => {
+          dropAll.run(node)
+          forget.run(node)
+        }),
+      ),
+    ping: () => attempt('be read', () => void readDocument.get('')),
+    async close() {
+      await flushing
+      if (db.isOpen) db.close()
+    },
+  }
+}
+
+function connect(path: string): DatabaseSync {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const db = new DatabaseSync(path, { timeout: 0 })
+  try {
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
+    transaction(db, () => {
+      const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
+      if (version > SCHEMA_VERSION) {
+        throw new StoreError(
+          `The SQLite store ${path} has schema ${version}, made by a newer version; this one knows ${SCHEMA_VERSION}`,
+          { retryable: false },
+        )
+      }
+      if (version === SCHEMA_VERSION) return
+      if (db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined) {
+        throw new StoreError(`The SQLite file ${path} holds something else than a store`, {
+          retryable: false,
+        })
+      }
+      db.exec(SCHEMA)
+    })
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function transaction<T>(db: DatabaseSync, run: () => T): T {
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    const result = run()
+    db.exec('COMMIT')
+    return result
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function versionOf(row: Record<string, unknown>): Version {
+  return `${row.generation}.${row.revision}`
+}
+
+function codeOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')
+    return undefined
+  // Extended codes hold the primary one in their low byte.
+  return error.errcode & 0xff
+}
+
+function isBusy(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === BUSY || code === LOCKED
+}
+
+function failure(path: string, what: string, error: unknown): StoreError {
+  const code = codeOf(error)
+  const retryable = code !== undefined && !LASTING.has(code)
+  return new StoreError(`The SQLite store ${path} cannot ${what}: ${reasonOf(error)}`, { retryable })
+}

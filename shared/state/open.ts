@@ -1,0 +1,53 @@
+import { ConfigurationError } from '#shared/errors.ts'
+import type { Driver } from './driver.ts'
+
+type Scheme = {
+  readonly form: string
+  /** What may follow the scheme and its colon. */
+  readonly rest: RegExp
+  /** Loads the driver, and with it what it depends on, only when it is asked for. */
+  open(rest: string): Promise<Driver>
+}
+
+const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
+  ['sqlite', { form: 'sqlite:<file>', rest: /./, open: openSqlite }],
+  ['memory', { form: 'memory:', rest: /^$/, open: openMemory }],
+])
+
+/** The forms that a state URL may take, for messages and help. */
+export const STATE_URL_FORMS: readonly string[] = [...SCHEMES.values()].map(({ form }) => form)
+
+/** Whether a driver takes the state URL. Opens nothing. */
+export function isStateUrl(url: string): boolean {
+  return find(url) !== undefined
+}
+
+/**
+ * The driver that a state URL names.
+ * @throws ConfigurationError if no driver takes the URL; the message leaves out all but the scheme, since the
+ * rest may hold a password.
+ * @throws StoreError if the store cannot be opened.
+ */
+export async function openDriver(url: string): Promise<Driver> {
+  const found = find(url)
+  if (found !== undefined) return found.scheme.open(found.rest)
+  const [scheme = ''] = url.split(':', 1)
+  throw new ConfigurationError([
+    `STATE_URL: expected one of ${STATE_URL_FORMS.join(', ')}; found one that begins with ${JSON.stringify(scheme)}`,
+  ])
+}
+
+function find(url: string): { scheme: Scheme; rest: string } | undefined {
+  const colon = url.indexOf(':')
+  const scheme = SCHEMES.get(url.slice(0, Math.max(0, colon)))
+  const rest = url.slice(colon + 1)
+  return scheme?.rest.test(rest) ? { scheme, rest } : undefined
+}
+
+async function openSqlite(file: string): Promise<Driver> {
+  return (await import('./drivers/sqlite.ts')).createSqliteDriver(file)
+}
+
+async function openMemory(): Promise<Driver> {
+  return (await import('./drivers/memory.ts')).createMemoryDriver()
+}
