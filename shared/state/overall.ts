@@ -1,0 +1,73 @@
+import { rankOf } from '../events/words.ts'
+import { milliseconds } from '../time.ts'
+import type { ClockState, NodeState } from './node-state.ts'
+import type { MergeSettings } from './settings.ts'
+
+export type Overall = 'FREERUN' | 'HOLDOVER' | 'UNKNOWN' | 'LOCKED'
+
+/** The kinds whose clocks decide whether a node may transmit. */
+export const OVERALL_KINDS: ReadonlySet<string> = new Set(['lock-state', 'os-clock-sync-state'])
+
+/** A clock that no push and no pull has confirmed for long enough. `now` in milliseconds. */
+export function isStale(clock: ClockState, now: number, settings: MergeSettings): boolean {
+  return now - milliseconds(clock.confirmedAt) >= settings.staleAfterMs
+}
+
+/** A node is stale while any of its clocks is. */
+export function isNodeStale(state: NodeState, now: number, settings: MergeSettings): boolean {
+  return state.clocks.some((clock) => !clock.retired && isStale(clock, now, settings))
+}
+
+/**
+ * The one word for a node (design.md §3): the worst of its lock-state and OS clocks. Silence is never LOCKED: a
+ * stale clock counts as UNKNOWN, unless it was FREERUN or HOLDOVER, which stand; and LOCKED needs a LOCKED clock
+ * of each kind asked for, save a kind that the node has been shown not to have. `now` in milliseconds.
+ */
+export function overallOf(state: NodeState, now: number, settings: MergeSettings): Overall {
+  let worst: Overall = 'LOCKED'
+  for (const clock of state.clocks) {
+    if (clock.retired || !OVERALL_KINDS.has(clock.kind)) continue
+    const word = effective(clock, now, settings)
+    if (rankOf('lock-state', word) < rankOf('lock-state', worst)) worst = word
+  }
+  if (worst !== 'LOCKED') return worst
+  const kinds = settings.overallKinds
+  const present = kinds.filter((kind) => clocksOf(state, kind).length > 0)
+  const proven = kinds.every((kind) => present.includes(kind) || isAbsent(state, kind, now, settings))
+  return proven && present.length > 0 ? 'LOCKED' : 'UNKNOWN'
+}
+
+/**
+ * Whether a node has been shown to have no clock of a kind: pulls of it have named none for long enough, while
+ * the clocks of another kind were confirmed (NTP-only and PTP-HA nodes have no lock-state).
+ */
+export function isAbsent(state: NodeState, kind: string, now: number, settings: MergeSettings): boolean {
+  const since = state.absentSince[kind]
+  if (since === undefined || now - milliseconds(since) < settings.staleAfterMs) return false
+  return clocksOf(state, kind).length === 0 && isOtherConfirmed(state, kind, now, settings)
+}
+
+/** Whether a clock of another of the deciding kinds is confirmed. */
+export function isOtherConfirmed(
+  state: NodeState,
+  kind: string,
+  now: number,
+  settings: MergeSettings,
+): boolean {
+  return state.clocks.some(
+    (clock) =>
+      clock.kind !== kind &&
+      OVERALL_KINDS.has(clock.kind) &&
+      !clock.retired &&
+      !isStale(clock, now, settings),
+  )
+}
+
+function clocksOf(state: NodeState, kind: string): ClockState[] {
+  return state.clocks.filter((clock) => clock.kind === kind && !clock.retired)
+}
+
+function effective(clock: ClockState, now: number, settings: MergeSettings): Overall {
+  if (clock.state === 'FREERUN' || clock.state === 'HOLDOVER') return clock.state
+  return clock.state === 'LOCKED' && !isStale(clock, now, settings) ? 'LOCKED' : 'UNKNOWN'
+}

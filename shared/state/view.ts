@@ -1,0 +1,65 @@
+import type { LogEntry, NodeState } from './node-state.ts'
+import { isNodeStale, isStale, type Overall, overallOf } from './overall.ts'
+import type { MergeSettings } from './settings.ts'
+
+/** A node as `GET /api/nodes` shows it. Times are RFC 3339; `since` is null where no push has dated the state. */
+export type NodeView = {
+  node: string
+  overall: Overall
+  stale: boolean
+  publisher: NonNullable<NodeState['publisher']> | null
+  resources: {
+    kind: string
+    instance: string
+    state: string | null
+    metrics: Record<string, string>
+    since: string | null
+    observedAt: string
+    receivedAt: string
+    confirmedAt: string
+    stale: boolean
+    contested: boolean
+    via: string
+  }[]
+  subscriptions: { kind: string; address: string; id: string; confirmedAt: string }[]
+  counters: NodeState['counters']
+  log?: LogEntry[]
+}
+
+/** The public picture of a node at `now` (milliseconds), with its log where one is given. Retired clocks are left out. */
+export function viewOf(
+  state: NodeState,
+  now: number,
+  settings: MergeSettings,
+  log?: readonly LogEntry[],
+): NodeView {
+  const clocks = state.clocks.filter((clock) => !clock.retired)
+  return {
+    node: state.node,
+    overall: overallOf(state, now, settings),
+    stale: isNodeStale(state, now, settings),
+    publisher: state.publisher ?? null,
+    resources: clocks.map((clock) => ({
+      kind: clock.kind,
+      instance: clock.instance,
+      state: clock.state,
+      metrics: clock.metrics,
+      since: clock.since,
+      observedAt: clock.observedAt,
+      receivedAt: clock.receivedAt,
+      confirmedAt: clock.confirmedAt,
+      stale: isStale(clock, now, settings),
+      contested: clock.contested,
+      via: clock.via,
+    })),
+    // The endpoint holds our callback token: it stays inside.
+    subscriptions: state.subscriptions.map(({ kind, address, id, confirmedAt }) => ({
+      kind,
+      address,
+      id,
+      confirmedAt,
+    })),
+    counters: state.counters,
+    ...(log === undefined ? {} : { log: [...log] }),
+  }
+}
