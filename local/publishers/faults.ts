@@ -1,0 +1,111 @@
+import type { Kind } from './publisher.ts'
+
+export type StateAnswer = 404 | 500 | 'hang'
+
+/** Switches of a simulated publisher. What is left out stays as it is; `clear` first resets all. */
+export interface FaultChange {
+  readonly clear?: boolean
+  /** The next n calls to consumers' endpoints are lost. */
+  readonly drop?: number
+  /** The next n are sent twice. */
+  readonly duplicate?: number
+  /** The next n pairs arrive swapped: an event waits for the one after it. */
+  readonly reorder?: number
+  /** Every event waits this long (ms). */
+  readonly delayMs?: number
+  /** How far the publisher's own clock is off: negative is set back (ms). */
+  readonly clockOffsetMs?: number
+  /** CurrentState of a kind (or `all`) answers so instead; `null` heals it. */
+  readonly currentState?: Readonly<Partial<Record<Kind | 'all', StateAnswer | null>>>
+  /** Nothing listens on the API port; false listens again. */
+  readonly refuse?: boolean
+  /** v1: every event is delivered when the next one comes (protocol.md §2.6). */
+  readonly stuck?: boolean
+}
+
+export interface Faults {
+  change(change: FaultChange): void
+  /** What is really sent when `item` is due: nothing, it, it twice, or it after its successor. */
+  plan<T>(item: T): readonly T[]
+  stateAnswer(kind: Kind | undefined): StateAnswer | undefined
+  readonly delayMs: number
+  readonly clockOffsetMs: number
+  describe(): object
+}
+
+/** The switches that act on deliveries and answers alike in every dialect. */
+export function createFaults(): Faults {
+  let counts = { drop: 0, duplicate: 0, reorder: 0 }
+  let delayMs = 0
+  let clockOffsetMs = 0
+  let answers = new Map<Kind | 'all', StateAnswer>()
+  const held: unknown[] = []
+
+  return {
+    get delayMs() {
+      return delayMs
+    },
+    get clockOffsetMs() {
+      return clockOffsetMs
+    },
+    change(change) {
+      if (change.clear) {
+        counts = { drop: 0, duplicate: 0, reorder: 0 }
+        delayMs = 0
+        clockOffsetMs = 0
+        answers = new Map()
+      }
+      counts.drop = change.drop ?? counts.drop
+      counts.duplicate = change.duplicate ?? counts.duplicate
+      counts.reorder = change.reorder ?? counts.reorder
+      delayMs = change.delayMs ?? delayMs
+      clockOffsetMs = change.clockOffsetMs ?? clockOffsetMs
+      for (const kind of kindsOf(change.currentState)) {
+        const answer = change.currentState?.[kind]
+        if (answer) answers.set(kind, answer)
+        else answers.delete(kind)
+      }
+    },
+    plan<T>(item: T): readonly T[] {
+      if (counts.drop > 0) {
+        counts.drop -= 1
+        return []
+      }
+      // Held items come back as what went in: one publisher plans one type of item.
+      if (held.length > 0) return [item, ...(held.splice(0) as T[])]
+      if (counts.reorder > 0) {
+        counts.reorder -= 1
+        held.push(item)
+        return []
+      }
+      if (counts.duplicate > 0) {
+        counts.duplicate -= 1
+        return [item, item]
+      }
+      return [item]
+    },
+    stateAnswer: (kind) => answers.get('all') ?? (kind && answers.get(kind)),
+    describe: () => ({
+      ...counts,
+      delayMs,
+      clockOffsetMs,
+      currentState: Object.fromEntries(answers),
+      held: held.length,
+    }),
+  }
+}
+
+const kinds: readonly (Kind | 'all')[] = [
+  'all',
+  'lock-state',
+  'os-clock-sync-state',
+  'clock-class',
+  'gnss-sync-status',
+  'sync-state',
+  'synce-lock-state',
+  'synce-clock-quality',
+]
+
+function kindsOf(answers: object | undefined) {
+  return kinds.filter((kind) => answers !== undefined && kind in answers)
+}

@@ -1,0 +1,14 @@
+export type { FaultChange, StateAnswer } from './faults.ts'
+export type {
+  ClockChange,
+  Delivery,
+  HeldSubscription,
+  Kind,
+  Publisher,
+  PublisherOptions,
+  PublisherSummary,
+  RestartOptions,
+} from './publisher.ts'
+export { createRedHatV1, type RedHatV1Options } from './red-hat-v1/index.ts'
+export { createRedHatV2, type RedHatV2Options } from './red-hat-v2/index.ts'
+export { createStarlingX, type StarlingXOptions } from './starlingx/index.ts'

@@ -1,0 +1,137 @@
+import { createControl } from '../control.ts'
+import { createCore } from '../core.ts'
+import { createHost, type Handler } from '../http/server.ts'
+import type { Publisher, PublisherOptions } from '../publisher.ts'
+import { createApiV1, createTransport } from './api.ts'
+import { createProducer } from './producer.ts'
+import { createSidecar } from './sidecar.ts'
+import type { SubscriptionV1 } from './subscriptions.ts'
+
+export interface RedHatV1Options extends PublisherOptions {
+  readonly release: '4.14' | '4.18'
+  readonly transportPort?: number
+  /** Default 10,000 ms: the empty POST that validates an endpoint (protocol.md §2.3). */
+  readonly validationTimeoutMs?: number
+  /** Default 5,000 ms: a CurrentState through the sidecar (protocol.md §2.5). */
+  readonly stateTimeoutMs?: number
+  /** Default 2,000 ms: the producer's wait for the sidecar (protocol.md §2.6). */
+  readonly hopTimeoutMs?: number
+  /** Default 3,000 ms: how long after its restart a sidecar registers again. */
+  readonly registerAfterMs?: number
+  readonly clientId?: string
+}
+
+export const redHatV1Path = '/api/ocloudNotifications/v1'
+
+/**
+ * A simulated v1 publisher and the sidecar in front of it: the sidecar's REST API (`url`) and transport
+ * port (`transport`) are real sockets, the hop between the two halves is a function call, as no consumer
+ * sees it. 4.14 and 4.18 differ as protocol.md §2 says.
+ */
+export function createRedHatV1(options: RedHatV1Options): Publisher {
+  const { node, release } = options
+  const core = createCore(options)
+  const subscriptions = new Map<string, SubscriptionV1>()
+  const sidecar = createSidecar({
+    core,
+    release,
+    subscriptions,
+    hopTimeoutMs: options.hopTimeoutMs ?? 2000,
+  })
+  const producer = createProducer({
+    core,
+    node,
+    release,
+    clientId: options.clientId ?? 'a31e8e45-5c86-3f28-ba1b-09f5084ca515',
+    send: sidecar.receive,
+  })
+  const api = createApiV1({
+    core,
+    base: redHatV1Path,
+    release,
+    port: () => host.port,
+    subscriptions,
+    producer,
+    validationTimeoutMs: options.validationTimeoutMs ?? 10_000,
+    stateTimeoutMs: options.stateTimeoutMs ?? 5000,
+  })
+  const control = createControl()
+  const handler: Handler = (request) => control.handle(publisher, request) ?? api(request)
+  const host = createHost(options, handler)
+  const transportHost = createHost(
+    { host: options.host ?? '127.0.0.1', port: options.transportPort ?? 0 },
+    createTransport(sidecar.heal),
+  )
+
+  function registerAll() {
+    for (const resource of subscriptions.keys()) producer.register(resource)
+  }
+
+  async function restartSidecar(downMs: number) {
+    sidecar.stop()
+    await Promise.all([host.close(), transportHost.close()])
+    await core.pause(downMs)
+    await Promise.all([host.listen(), transportHost.listen()])
+    sidecar.start()
+    core.track(core.pause(options.registerAfterMs ?? 3000).then(registerAll))
+  }
+
+  const publisher: Publisher = {
+    node,
+    dialect: 'red-hat-v1',
+    label: `Red Hat v1 ${release}`,
+    get url() {
+      return host.origin
+    },
+    get transport() {
+      return transportHost.origin
+    },
+    deliveries: core.deliveries,
+    async listen() {
+      await Promise.all([host.listen(), transportHost.listen()])
+      core.warmUp(undefined, () => {})
+    },
+    async close() {
+      core.close()
+      await Promise.all([host.close(), transportHost.close()])
+    },
+    [Symbol.asyncDispose]: () => publisher.close(),
+    setClock: (...changes) => producer.setClock(changes),
+    becomeReady: core.becomeReady,
+    async faults(change) {
+      core.faults.change(change)
+      if (change.stuck) sidecar.getStuck()
+      else if (change.stuck === false || change.clear) sidecar.heal()
+      if (change.refuse === true) await host.close()
+      if (change.refuse === false || change.clear) await host.listen()
+    },
+    async restart({ downMs = 0, warmUpMs, replay = true, part = 'publisher' } = {}) {
+      if (part === 'sidecar') return restartSidecar(downMs)
+      producer.stop()
+      await core.pause(downMs)
+      producer.start({ warmUpMs, replay })
+    },
+    forget: producer.forget,
+    subscriptions: () =>
+      [...subscriptions.values()].map(({ id, endpoint, resource }) => ({
+        id,
+        endpoint: endpoint ?? '',
+        resource,
+      })),
+    idle: core.idle,
+    describe() {
+      const { clocks, ...rest } = producer.describe()
+      return {
+        node,
+        label: publisher.label,
+        url: host.origin,
+        ready: core.ready,
+        subscriptions: publisher.subscriptions(),
+        clocks,
+        faults: { ...core.faults.describe(), ...sidecar.describe(), ...rest, refuse: !host.listening },
+        delivered: core.delivered,
+      }
+    },
+  }
+  return publisher
+}

@@ -1,0 +1,96 @@
+import type { Core } from '../core.ts'
+import { data, dataV1, type Value } from '../red-hat/values.ts'
+import { afterHop } from './numbers.ts'
+import type { ProducerEvent, Taken } from './producer.ts'
+import type { SubscriptionV1 } from './subscriptions.ts'
+
+interface HeldEvent {
+  readonly event: ProducerEvent
+  readonly taken: () => void
+}
+
+export interface SidecarParts {
+  readonly core: Core
+  readonly release: '4.14' | '4.18'
+  readonly subscriptions: Map<string, SubscriptionV1>
+  /** How long the producer waits for the sidecar to take an event (ms). */
+  readonly hopTimeoutMs: number
+}
+
+/**
+ * The event path of the sidecar: takes events from the producer and POSTs them to the application one
+ * after the other. Stuck, it passes every event on only when the next one comes (protocol.md §2.6).
+ */
+export function createSidecar({ core, release, subscriptions, hopTimeoutMs }: SidecarParts) {
+  let last: Promise<unknown> = Promise.resolve()
+  let isUp = true
+  let isStuck = false
+  let held: HeldEvent | undefined
+
+  /** A 400 or no answer is logged by the real one and changes nothing: no retry, no drop. */
+  function pass(event: ProducerEvent) {
+    const subscription = subscriptions.get(event.address)
+    const endpoint = subscription?.endpoint
+    if (!subscription || !endpoint) return
+    const body = JSON.stringify(cloudNativeEvent(event, subscription.id, release))
+    last = last.then(() => core.call(endpoint, body, 'event'))
+    core.track(last)
+  }
+
+  function letGo() {
+    const due = held
+    held = undefined
+    if (!due) return
+    pass(due.event)
+    due.taken()
+  }
+
+  return {
+    async receive(event: ProducerEvent): Promise<Taken> {
+      if (!isUp) return 'refused'
+      if (!isStuck) {
+        pass(event)
+        return 'ok'
+      }
+      letGo()
+      const released = new Promise<Taken>((resolve) => {
+        held = { event, taken: () => resolve('ok') }
+      })
+      // Whoever comes second loses: a release after the time-out is no success any more.
+      return Promise.race([released, core.pause(hopTimeoutMs).then((): Taken => 'timeout')])
+    },
+    getStuck() {
+      isStuck = true
+    },
+    /** What `GET /event` on the transport port does: releases the held event and mends the reader. */
+    heal() {
+      isStuck = false
+      letGo()
+    },
+    /** A restart loses a held event with the process. */
+    stop() {
+      isUp = false
+      isStuck = false
+      held = undefined
+    },
+    start() {
+      isUp = true
+    },
+    describe: () => ({ stuck: isStuck, held: held !== undefined }),
+  }
+}
+
+/** The JSON that a v1 application gets: no CloudEvent, and the subscription's id on every event. */
+function cloudNativeEvent(event: ProducerEvent, id: string, release: '4.14' | '4.18') {
+  const values = event.values.map(
+    (value): Value => (value.type === 'metric' ? { ...value, value: afterHop(value.value) } : value),
+  )
+  return {
+    id,
+    type: event.resource.type,
+    source: event.address,
+    dataContentType: 'application/json',
+    time: event.time,
+    data: release === '4.14' ? dataV1(values) : data(values),
+  }
+}
