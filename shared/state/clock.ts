@@ -97,3 +97,10 @@ export function remember(
 export function takesWorst(clock: Pick<ClockState, 'kind' | 'contested'>): boolean {
   return clock.contested || clock.kind === 'sync-state'
 }
+
+function spelled(metrics: Readonly<Record<string, string>>): string {
+  return Object.keys(metrics)
+    .sort()
+    .map((name) => `${name}=${metrics[name]}`)
+    .join(' ')
+}

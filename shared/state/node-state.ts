@@ -41,10 +41,10 @@ const clock = z.object({
   pushes: z.array(reading),
   /** When any push of this clock last came in, late ones too (our time). */
   pushedAt: z.optional(z.string()),
-  /** The last pull that applied. */
+  /** The last pull that applied. Its `at` is absent where a pull's time is not known to be that of the query. */
   pull: z.optional(
     z.object({
-      at: z.string(),
+      at: z.optional(z.string()),
       state: z.nullable(z.string()),
       metrics: z.record(z.string(), z.string()),
       sentAt: z.string(),

@@ -1,0 +1,90 @@
+import type { Via } from '../events/observation.ts'
+import type { ClockState, Counters, NewEntry, NodeState } from './node-state.ts'
+import { isNodeStale, overallOf } from './overall.ts'
+import type { MergeSettings } from './settings.ts'
+
+/** Without this bound a hostile body could grow a node's document by a clock an event. */
+const MOST_CLOCKS = 256
+
+/**
+ * A node's document while a merge changes it. The document it began with is never modified: clocks are replaced,
+ * not written to. Entries get their `overall` when the merge is finished.
+ */
+export type Draft = {
+  readonly state: NodeState
+  clock(kind: string, instance: string): ClockState | undefined
+  clocks(): readonly ClockState[]
+  /** Puts a clock in place of the one of the same kind and instance. False if the document is full. */
+  put(clock: ClockState): boolean
+  patch(change: Partial<NodeState>): void
+  log(entry: Omit<NewEntry, 'overall'>): void
+  count(name: keyof Counters): void
+  /**
+   * The outcome: nothing but counters if nothing was put, patched or logged. Staleness passes with time alone, and
+   * an event that changes nothing is not what announces it: with `always` it is announced nonetheless.
+   */
+  finish(via: Via, now: number, always?: boolean): Finished
+}
+
+type Finished = { state: NodeState | undefined; entries: NewEntry[]; counters: Partial<Counters> }
+
+export function createDraft(before: NodeState, settings: MergeSettings): Draft {
+  let clocks = before.clocks
+  let state = before
+  let touched = false
+  const entries: Omit<NewEntry, 'overall'>[] = []
+  const counters: Partial<Counters> = {}
+
+  const find = (kind: string, instance: string) =>
+    clocks.findIndex((clock) => clock.kind === kind && clock.instance === instance)
+
+  return {
+    get state() {
+      return state
+    },
+    clock: (kind, instance) => clocks[find(kind, instance)],
+    clocks: () => clocks,
+    put(clock) {
+      const index = find(clock.kind, clock.instance)
+      if (index === -1 && clocks.length >= MOST_CLOCKS) return false
+      clocks = index === -1 ? [...clocks, clock] : clocks.with(index, clock)
+      touched = true
+      return true
+    },
+    patch(change) {
+      state = { ...state, ...change }
+      touched = true
+    },
+    log: (entry) => void entries.push(entry),
+    count(name) {
+      counters[name] = (counters[name] ?? 0) + 1
+    },
+    finish(via, now, always = false) {
+      if (!touched && entries.length === 0 && !always) return { state: undefined, entries: [], counters }
+      const next: NodeState = { ...state, clocks }
+      const announced = { overall: overallOf(next, now, settings), stale: isNodeStale(next, now, settings) }
+      const { overall, stale } = next.announced
+      if (announced.stale !== stale) entries.push({ type: announced.stale ? 'stale' : 'recovered', via })
+      if (announced.overall !== overall) {
+        entries.push({ type: 'overall', from: overall, to: announced.overall, via, ...datedLike(entries) })
+      }
+      if (!touched && entries.length === 0) return { state: undefined, entries: [], counters }
+      const numbered = entries.map((entry) => ({ ...entry, overall: announced.overall }))
+      return { state: { ...next, announced }, entries: numbered, counters }
+    },
+  }
+}
+
+/** The change of a node as a whole is dated like the change of the clock that brought it. */
+function datedLike(
+  entries: readonly Omit<NewEntry, 'overall'>[],
+): Pick<NewEntry, 'at' | 'notBefore' | 'notAfter'> {
+  const cause = entries.findLast((entry) => entry.type === 'changed')
+  if (cause === undefined) return {}
+  const { at, notBefore, notAfter } = cause
+  return {
+    ...(at === undefined ? {} : { at }),
+    ...(notBefore === undefined ? {} : { notBefore }),
+    ...(notAfter === undefined ? {} : { notAfter }),
+  }
+}

@@ -1,0 +1,405 @@
+import { NUMERIC_KINDS, type Observation } from '../events/observation.ts'
+import { compareTimes, milliseconds } from '../time.ts'
+import { compareWorse, isMissable, isWorse, sameValue, shownValue, takesWorst, worstOf } from './clock.ts'
+import { createDraft, type Draft } from './draft.ts'
+import type { ClockState, NodeState, Reading } from './node-state.ts'
+import { isOtherConfirmed, OVERALL_KINDS } from './overall.ts'
+import type { MergeSettings } from './settings.ts'
+import type { Outcome } from './store.ts'
+
+/** What one question for the CurrentState of a kind brought, or an initial notification, which is the same. */
+export type Pull = {
+  readonly kind: string
+  readonly via: 'poll' | 'initial'
+  readonly observations: readonly Observation[]
+  /** Clocks named without a reading of them. */
+  readonly named: readonly { readonly kind: string; readonly instance: string }[]
+  /** Our time at which the question went out, RFC 3339; of an initial notification, the request to subscribe. */
+  readonly sentAt: string
+  readonly receivedAt: string
+  /** Whether the publisher's `time` is that of the query: then it orders pull and pushes, else receipt does. */
+  readonly queryTime: boolean
+  /** The publisher holds our subscription, and says that it has no clock of this kind. */
+  readonly none: boolean
+}
+
+export type PullResult = {
+  /** Clocks whose state has differed from the newest push for longer than pushes may be under way. */
+  readonly disagreements: readonly { kind: string; instance: string; pushed: string; pulled: string }[]
+}
+
+/**
+ * Merges what one poll of a node, or one initial notification, brought (design.md §3, rules 4 to 10). Pulls carry
+ * query time, so they never date a transition. Pure. `now` is our time in milliseconds.
+ */
+export function mergePulls(
+  before: NodeState,
+  pulls: readonly Pull[],
+  settings: MergeSettings,
+  now: number,
+): Outcome<PullResult> {
+  const draft = createDraft(before, settings)
+  const agreed: Agreement[] = []
+  const disagreements: { kind: string; instance: string; pushed: string; pulled: string }[] = []
+  for (const pull of pulls) {
+    detectClockStep(draft, pull, settings)
+    for (const [instance, readings] of byInstance(pull.observations)) {
+      const clock = draft.clock(pull.kind, instance)
+      if (clock !== undefined && isDisagreement(clock, readings, pull, settings)) {
+        const pulled = worst(pull.kind, readings)
+        disagreements.push({
+          kind: pull.kind,
+          instance,
+          pushed: shownValue(clock.pushes[0] ?? pulled),
+          pulled: shownValue(pulled),
+        })
+      }
+      mergeClock(draft, instance, readings, pull, settings, agreed)
+    }
+    if (pull.via === 'poll') {
+      retireUnnamed(draft, pull, settings)
+      noteAbsence(draft, pull, settings)
+    }
+  }
+  confirm(draft, agreed, settings, now)
+  const via = pulls[0]?.via ?? 'poll'
+  const outcome = draft.finish(via, now)
+  const received = via === 'initial' ? { received: 1 } : {}
+  return { ...outcome, counters: { ...outcome.counters, ...received }, result: { disagreements } }
+}
+
+/**
+ * What a poll says after its pulls: undated transitions that no push has dated since an earlier poll (rule 6),
+ * staleness, and what becomes of the whole node by time alone. Times in our milliseconds.
+ */
+export function concludePoll(
+  before: NodeState,
+  settings: MergeSettings,
+  { startedAt, now }: { startedAt: number; now: number },
+): Outcome<void> {
+  const draft = createDraft(before, settings)
+  for (const clock of before.clocks) settleUndated(draft, clock, startedAt, settings)
+  return { ...draft.finish('poll', now, true), result: undefined }
+}
+
+type Agreement = { readonly clock: ClockState; readonly reading: Reading; readonly pull: Pull }
+
+function byInstance(observations: readonly Observation[]): Map<string, [Reading, ...Reading[]]> {
+  const found = new Map<string, [Reading, ...Reading[]]>()
+  for (const { instance, at, state, metrics, receivedAt } of observations) {
+    const reading: Reading = { at, state: state ?? null, metrics: { ...metrics }, receivedAt }
+    const others = found.get(instance)
+    if (others === undefined) found.set(instance, [reading])
+    else others.push(reading)
+  }
+  return found
+}
+
+function worst(kind: string, readings: readonly [Reading, ...Reading[]]): Reading {
+  const [first, ...others] = readings
+  return worstOf(kind, first, ...others)
+}
+
+/**
+ * Rule 3: a pull whose own time is earlier than one that we had stored before we asked proves that the publisher's
+ * clock was set back: the order of pushes starts anew. A push must have come a settle time before, so that our
+ * own hosts' clocks need not agree to better than that.
+ */
+function detectClockStep(draft: Draft, pull: Pull, settings: MergeSettings): void {
+  const at = pull.queryTime ? pull.observations[0]?.at : undefined
+  if (at === undefined) return
+  const sent = milliseconds(pull.sentAt)
+  const isAhead = (stored: { at?: string | undefined; receivedAt: string } | undefined) =>
+    stored?.at !== undefined &&
+    milliseconds(stored.receivedAt) + settings.settleMs <= sent &&
+    compareTimes(stored.at, at) > 0
+  const ahead = draft.clocks().filter((clock) => isAhead(clock.pushes[0]) || isAhead(clock.pull))
+  if (ahead.length === 0) return
+  for (const clock of ahead) {
+    const { pull: _, ...rest } = clock
+    draft.put({ ...rest, pushes: [] })
+  }
+  draft.count('clockSteps')
+}
+
+function mergeClock(
+  draft: Draft,
+  instance: string,
+  readings: readonly [Reading, ...Reading[]],
+  pull: Pull,
+  settings: MergeSettings,
+  agreed: Agreement[],
+): void {
+  const { kind } = pull
+  const base = worst(kind, readings)
+  const contested = readings.length > 1
+  const before = draft.clock(kind, instance)
+  if (before === undefined) {
+    if (draft.put(fresh(kind, instance, base, pull, contested)))
+      logChange(draft, pull, instance, undefined, base)
+    return
+  }
+  const clock = settleUndated(draft, before, milliseconds(pull.sentAt), settings)
+  const after = clock.pushes.filter((push) => isAfter(push, base, pull))
+  if (contested || takesWorst(clock)) {
+    setAnew(draft, clock, worstOf(kind, base, ...after), base, pull, contested, agreed)
+    return
+  }
+  // A push that this pull cannot know of yet is the newer word.
+  if (after.length > 0) return
+  if (sameValue(clock, base) && !clock.retired) {
+    agreed.push({ clock, reading: base, pull })
+    return
+  }
+  if (clock.retired || isWorse(kind, base, clock) || mayImprove(clock, base, pull, settings)) {
+    change(draft, clock, base, base, pull, contested)
+  }
+}
+
+/** Rule 5: pushes may still be queued at the publisher, and the one that betters the state will bring its time. */
+function mayImprove(clock: ClockState, base: Reading, pull: Pull, settings: MergeSettings): boolean {
+  const newest = clock.pushes[0]
+  if (newest !== undefined && sameValue(newest, base)) return true
+  if (clock.pushedAt === undefined) return true
+  return milliseconds(pull.sentAt) - milliseconds(clock.pushedAt) >= settings.settleMs
+}
+
+/** Whether a push says what came after a pull: by the publisher's time where that orders them, else by receipt. */
+function isAfter(push: Reading, base: Reading, pull: Pull): boolean {
+  if (pull.queryTime) return compareTimes(push.at, base.at) > 0
+  return milliseconds(push.receivedAt) > milliseconds(pull.sentAt)
+}
+
+/** Rules 7 and 8: a pull sets a clock anew that contradicts itself, or whose pushes are not to be trusted. */
+function setAnew(
+  draft: Draft,
+  clock: ClockState,
+  shown: Reading,
+  base: Reading,
+  pull: Pull,
+  contested: boolean,
+  agreed: Agreement[],
+): void {
+  if (sameValue(clock, shown) && clock.contested === contested && !clock.retired) {
+    agreed.push({ clock, reading: base, pull })
+    return
+  }
+  // Of a clock that is contested no more, the newest push after the pull is the state (rule 1).
+  const newest = clock.pushes[0]
+  const single = !contested && clock.kind !== 'sync-state'
+  const state = single && newest !== undefined && isAfter(newest, base, pull) ? newest : shown
+  change(draft, clock, state, base, pull, contested)
+}
+
+function change(
+  draft: Draft,
+  clock: ClockState,
+  shown: Reading,
+  base: Reading,
+  pull: Pull,
+  contested: boolean,
+): void {
+  const { kind, instance } = clock
+  const next = fresh(kind, instance, base, pull, contested)
+  const same = sameValue(clock, shown) && !clock.retired
+  const dating = same ? undefined : datingPush(clock, shown, pull)
+  const undated =
+    same || dating !== undefined || clock.retired ? undefined : undatedOf(clock, shown, base, pull)
+  draft.put({
+    ...next,
+    state: shown.state,
+    metrics: shown.metrics,
+    since: same ? clock.since : (dating?.at ?? null),
+    // What is remembered of older pushes no longer matters once a pull knows them, save the newest.
+    pushes: clock.pushes.filter((push, index) => index === 0 || isAfter(push, base, pull)),
+    ...(clock.pushedAt === undefined ? {} : { pushedAt: clock.pushedAt }),
+    ...(undated === undefined
+      ? same && clock.undated !== undefined
+        ? { undated: clock.undated }
+        : {}
+      : { undated }),
+  })
+  if (!same) logChange(draft, pull, instance, clock.retired ? undefined : clock, shown, dating)
+}
+
+/**
+ * Rule 7: a push that could not better the clock by itself, and that this pull agrees with, dates the transition:
+ * it must be newer than the pull before.
+ */
+function datingPush(clock: ClockState, shown: Reading, pull: Pull): Reading | undefined {
+  const newest = clock.pushes[0]
+  if (newest === undefined || !sameValue(newest, shown)) return undefined
+  if (isAfter(newest, shown, pull)) return newest
+  if (!takesWorst(clock) || clock.pull === undefined) return undefined
+  const newer =
+    clock.pull.at === undefined
+      ? milliseconds(newest.receivedAt) > milliseconds(clock.pull.receivedAt)
+      : compareTimes(newest.at, clock.pull.at) > 0
+  return newer && compareWorse(clock.kind, clock, shown) < 0 ? newest : undefined
+}
+
+function undatedOf(clock: ClockState, shown: Reading, base: Reading, pull: Pull): ClockState['undated'] {
+  const bounds = boundsOf(clock, base, pull)
+  return { from: shownValue(clock), to: shownValue(shown), ...bounds, sentAt: pull.sentAt }
+}
+
+/** Between the last agreement and the pull; on the publisher's clock where both are known on it, else on ours. */
+function boundsOf(clock: ClockState, base: Reading, pull: Pull): { notBefore?: string; notAfter: string } {
+  const [notBefore, notAfter] = pull.queryTime
+    ? [clock.observedAt, base.at]
+    : [clock.confirmedAt, pull.receivedAt]
+  return compareTimes(notBefore, notAfter) < 0 ? { notBefore, notAfter } : { notAfter }
+}
+
+function logChange(
+  draft: Draft,
+  pull: Pull,
+  instance: string,
+  from: ClockState | undefined,
+  shown: Reading,
+  dating?: Reading,
+): void {
+  const { kind, via } = pull
+  const to = shownValue(shown)
+  if (dating !== undefined && from !== undefined) {
+    draft.log({ type: 'changed', kind, instance, from: shownValue(from), to, at: dating.at, via: 'push' })
+    return
+  }
+  const bounds =
+    from === undefined
+      ? { notAfter: pull.queryTime ? shown.at : pull.receivedAt }
+      : boundsOf(from, shown, pull)
+  draft.log({
+    type: 'changed',
+    kind,
+    instance,
+    ...(from === undefined ? {} : { from: shownValue(from) }),
+    to,
+    ...bounds,
+    via,
+  })
+}
+
+/** A clock as a pull alone shows it. */
+function fresh(kind: string, instance: string, base: Reading, pull: Pull, contested: boolean): ClockState {
+  return {
+    kind,
+    instance,
+    state: NUMERIC_KINDS.has(kind) ? null : base.state,
+    metrics: base.metrics,
+    since: null,
+    observedAt: base.at,
+    receivedAt: pull.receivedAt,
+    confirmedAt: pull.receivedAt,
+    via: pull.via,
+    contested,
+    retired: false,
+    pushes: [],
+    pull: appliedPull(base, pull),
+  }
+}
+
+function appliedPull(base: Reading, pull: Pull): NonNullable<ClockState['pull']> {
+  return {
+    ...(pull.queryTime ? { at: base.at } : {}),
+    state: base.state,
+    metrics: base.metrics,
+    sentAt: pull.sentAt,
+    receivedAt: pull.receivedAt,
+  }
+}
+
+/**
+ * Rule 6: a transition that only a pull showed, and that no push has dated by a later poll, was missed. `now` is
+ * our time in milliseconds when that later poll asked. Returns the clock as it then is.
+ */
+function settleUndated(draft: Draft, clock: ClockState, now: number, settings: MergeSettings): ClockState {
+  const { undated, ...rest } = clock
+  if (undated === undefined || now - milliseconds(undated.sentAt) < settings.settleMs) return clock
+  draft.put(rest)
+  if (isMissable(clock.kind)) {
+    const { from, to, notBefore, notAfter } = undated
+    const bounds = { ...(notBefore === undefined ? {} : { notBefore }), notAfter }
+    draft.log({
+      type: 'missed',
+      kind: clock.kind,
+      instance: clock.instance,
+      from,
+      to,
+      ...bounds,
+      via: 'poll',
+    })
+    draft.count('missed')
+  }
+  return rest
+}
+
+/** Rule 4. A confirmation alone is worth a write only when the stored one is a third of the way to stale. */
+function confirm(draft: Draft, agreed: readonly Agreement[], settings: MergeSettings, now: number): void {
+  const due = agreed.some(({ clock }) => now - milliseconds(clock.confirmedAt) >= settings.staleAfterMs / 3)
+  if (!due) return
+  for (const { clock, reading, pull } of agreed) {
+    const current = draft.clock(clock.kind, clock.instance)
+    if (current === undefined) continue
+    const { unnamedSince: _, ...rest } = current
+    draft.put({
+      ...rest,
+      metrics: reading.metrics,
+      observedAt: reading.at,
+      receivedAt: pull.receivedAt,
+      confirmedAt: pull.receivedAt,
+      ...(takesWorst(current) ? { pull: appliedPull(reading, pull) } : {}),
+    })
+  }
+}
+
+/** Rule 10. Being named, even without a reading, is enough not to be retired. */
+function retireUnnamed(draft: Draft, pull: Pull, settings: MergeSettings): void {
+  const names = new Set([...pull.observations, ...pull.named].map((clock) => clock.instance))
+  if (names.size === 0) return
+  for (const clock of draft.clocks()) {
+    if (clock.kind !== pull.kind || clock.retired) continue
+    if (names.has(clock.instance)) {
+      const { unnamedSince, ...rest } = clock
+      if (unnamedSince !== undefined) draft.put(rest)
+      continue
+    }
+    const since = clock.unnamedSince ?? pull.sentAt
+    const long = milliseconds(pull.sentAt) - milliseconds(since) >= settings.staleAfterMs
+    if (!long && clock.unnamedSince !== undefined) continue
+    draft.put({ ...clock, unnamedSince: since, retired: long })
+    if (long) {
+      const { kind, instance } = clock
+      draft.log({ type: 'retired', kind, instance, from: shownValue(clock), via: pull.via })
+    }
+  }
+}
+
+/** Remembers since when pulls of a deciding kind have named no clock of it while the other kind was confirmed. */
+function noteAbsence(draft: Draft, pull: Pull, settings: MergeSettings): void {
+  const { kind } = pull
+  if (!OVERALL_KINDS.has(kind)) return
+  const { [kind]: since, ...others } = draft.state.absentSince
+  const named = pull.observations.length > 0 || pull.named.length > 0
+  const sent = milliseconds(pull.sentAt)
+  const state = { ...draft.state, clocks: [...draft.clocks()] }
+  if (named || (pull.none && !isOtherConfirmed(state, kind, sent, settings))) {
+    if (since !== undefined) draft.patch({ absentSince: others })
+    return
+  }
+  if (pull.none && since === undefined) draft.patch({ absentSince: { ...others, [kind]: pull.sentAt } })
+}
+
+/** Whether the newest push has been contradicted by pulls for longer than the settle time (protocol.md §2.6). */
+function isDisagreement(
+  clock: ClockState,
+  readings: readonly [Reading, ...Reading[]],
+  pull: Pull,
+  settings: MergeSettings,
+): boolean {
+  const newest = clock.pushes[0]
+  if (newest === undefined || readings.length > 1 || clock.contested || !isMissable(clock.kind)) return false
+  const sent = milliseconds(pull.sentAt)
+  const first = clock.pull === undefined ? sent : milliseconds(clock.pull.sentAt)
+  return !sameValue(newest, readings[0]) && sent - first >= settings.settleMs
+}

@@ -1,0 +1,184 @@
+import type { Observation } from '../events/observation.ts'
+import { compareTimes, nanoseconds } from '../time.ts'
+import { isWorse, remember, sameContent, sameValue, shownValue, standing, takesWorst } from './clock.ts'
+import { createDraft, type Draft } from './draft.ts'
+import type { ClockState, NodeState, Reading } from './node-state.ts'
+import type { MergeSettings } from './settings.ts'
+import type { Outcome } from './store.ts'
+
+/** What became of a push; of several clocks in one body, what became of the most telling of them. */
+export type Fate = 'applied' | 'delayed' | 'duplicate' | 'late' | 'full'
+
+/**
+ * Merges a push: every observation of one body (design.md §3, rules 1 to 3, and of 6 to 8 what concerns pushes).
+ * Pure. `now` is our time in milliseconds.
+ */
+export function mergePush(
+  before: NodeState,
+  observations: readonly Observation[],
+  settings: MergeSettings,
+  now: number,
+): Outcome<Fate> {
+  const draft = createDraft(before, settings)
+  const fates = observations.map((observation) => mergeOne(draft, observation, settings))
+  const fate = FATES.find((candidate) => fates.includes(candidate)) ?? 'duplicate'
+  draft.count('received')
+  if (fate === 'duplicate') draft.count('duplicate')
+  if (fate === 'late') draft.count('late')
+  const via = observations[0]?.via ?? 'push'
+  return { ...draft.finish(via, now), certain: fate === 'duplicate', result: fate }
+}
+
+const FATES: readonly Fate[] = ['full', 'applied', 'delayed', 'late', 'duplicate']
+
+function mergeOne(draft: Draft, observation: Observation, settings: MergeSettings): Fate {
+  const { kind, instance } = observation
+  const push: Reading = {
+    at: observation.at,
+    state: observation.state ?? null,
+    metrics: { ...observation.metrics },
+    receivedAt: observation.receivedAt,
+  }
+  const clock = draft.clock(kind, instance)
+  if (clock === undefined) return begin(draft, observation, push)
+  const newest = clock.pushes[0]
+  const order = newest === undefined ? 1 : compareTimes(push.at, newest.at)
+  if (order === 0 && newest !== undefined) return mergeSameTime(draft, clock, newest, push, observation)
+  if (order < 0 && newest !== undefined) return mergeLate(draft, clock, newest, push, observation, settings)
+  return mergeNewest(draft, clock, push, observation)
+}
+
+function begin(draft: Draft, observation: Observation, push: Reading): Fate {
+  const { kind, instance, via } = observation
+  // A pushed sync-state proves nothing good: it may only worsen what a pull said (rule 8).
+  const doubted = takesWorst({ kind, contested: false }) && isWorse(kind, UNKNOWN, push)
+  const shown = doubted ? UNKNOWN : push
+  const done = draft.put({
+    kind,
+    instance,
+    state: shown.state,
+    metrics: shown.metrics,
+    since: doubted ? null : push.at,
+    observedAt: push.at,
+    receivedAt: push.receivedAt,
+    confirmedAt: push.receivedAt,
+    via,
+    contested: false,
+    retired: false,
+    pushes: [push],
+    pushedAt: push.receivedAt,
+  })
+  if (!done) return 'full'
+  if (!doubted) draft.log({ type: 'changed', kind, instance, to: shownValue(push), at: push.at, via })
+  return 'applied'
+}
+
+const UNKNOWN = { state: 'UNKNOWN', metrics: {} }
+
+/** Rule 2: same time and content is a duplicate; same time and other content: the worst stands. */
+function mergeSameTime(
+  draft: Draft,
+  clock: ClockState,
+  newest: Reading,
+  push: Reading,
+  about: Observation,
+): Fate {
+  if (sameContent(newest, push)) return 'duplicate'
+  if (standing(clock.kind, newest, push) === newest) return 'late'
+  const others = { ...clock, pushes: clock.pushes.slice(1) }
+  return mergeNewest(draft, others, push, about)
+}
+
+/** Rule 1: a push newer than every other applies, unless the last pull already knew it (rule 6). */
+function mergeNewest(draft: Draft, clock: ClockState, push: Reading, about: Observation): Fate {
+  const remembered = {
+    ...clock,
+    pushes: remember(clock.kind, clock.pushes, push, clock.pull?.at),
+    pushedAt: push.receivedAt,
+  }
+  if (isInPull(clock, push)) {
+    if (dates(draft, remembered, push, about)) return 'delayed'
+    draft.put(remembered)
+    return 'late'
+  }
+  if (takesWorst(clock) && !clock.retired && !isWorse(clock.kind, push, clock)) {
+    // Only a pull betters such a clock; the same word from a push still confirms it.
+    const confirms = sameValue(push, clock)
+    draft.put({ ...remembered, ...(confirms ? { confirmedAt: push.receivedAt } : {}) })
+    return 'applied'
+  }
+  apply(draft, remembered, push, about)
+  return 'applied'
+}
+
+/** An older push: counted, and changes nothing but in the three cases that the rules name. */
+function mergeLate(
+  draft: Draft,
+  clock: ClockState,
+  newest: Reading,
+  push: Reading,
+  about: Observation,
+  settings: MergeSettings,
+): Fate {
+  const known = clock.pushes.find((other) => compareTimes(other.at, push.at) === 0)
+  if (known !== undefined && sameContent(known, push)) return 'duplicate'
+  const age = nanoseconds(newest.at) - nanoseconds(push.at)
+  if (age > BigInt(settings.reorderMs) * 1_000_000n && isWorse(clock.kind, push, clock)) {
+    // Rule 3: so late a push is more likely a publisher's clock set back than a network's delay.
+    apply(draft, { ...clock, pushedAt: push.receivedAt }, push, about)
+    return 'applied'
+  }
+  if (isInPull(clock, push)) return dates(draft, clock, push, about) ? 'delayed' : 'late'
+  const others = clock.pushes.filter((other) => other !== known)
+  const pushes = remember(
+    clock.kind,
+    others,
+    known === undefined ? push : standing(clock.kind, known, push),
+    clock.pull?.at,
+  )
+  const remembered = { ...clock, pushes }
+  if (takesWorst(clock) && isWorse(clock.kind, push, clock)) {
+    apply(draft, remembered, push, about)
+    return 'applied'
+  }
+  if (pushes.some((other) => other === push)) draft.put(remembered)
+  return 'late'
+}
+
+/** The push becomes the state; another value than before is a transition. */
+function apply(draft: Draft, clock: ClockState, push: Reading, about: Observation): void {
+  const { kind, instance, via } = about
+  const { unnamedSince: _, ...rest } = clock
+  const same = sameValue(clock, push) && !clock.retired
+  draft.put({
+    ...rest,
+    state: push.state,
+    metrics: push.metrics,
+    since: same ? clock.since : push.at,
+    observedAt: push.at,
+    receivedAt: push.receivedAt,
+    confirmedAt: push.receivedAt,
+    via,
+    retired: false,
+  })
+  if (same) return
+  const from = clock.retired ? {} : { from: shownValue(clock) }
+  draft.log({ type: 'changed', kind, instance, ...from, to: shownValue(push), at: push.at, via })
+}
+
+/** Whether the last pull, asked after the push was stamped, already holds it (rule 6). */
+function isInPull(clock: ClockState, push: Reading): boolean {
+  return clock.pull?.at !== undefined && compareTimes(push.at, clock.pull.at) <= 0
+}
+
+/** Rule 6: a push that comes after the pull that showed its transition gives the transition its time. */
+function dates(draft: Draft, clock: ClockState, push: Reading, about: Observation): boolean {
+  const { undated, ...rest } = clock
+  if (undated === undefined || undated.to !== shownValue(push)) return false
+  if (undated.notBefore !== undefined && compareTimes(push.at, undated.notBefore) <= 0) return false
+  const current = shownValue(clock) === undated.to && clock.since === null
+  draft.put({ ...rest, ...(current ? { since: push.at } : {}) })
+  const { kind, instance, via } = about
+  draft.log({ type: 'delayed', kind, instance, from: undated.from, to: undated.to, at: push.at, via })
+  return true
+}
