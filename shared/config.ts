@@ -18,7 +18,7 @@ type Given = Partial<Record<VariableName, unknown>>
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** The configuration, checked. Times are in seconds, as their names say. */
+/** The configuration, checked: variables in seconds come out in milliseconds. */
 export type Config = ReturnType<typeof configOf>
 
 function configOf(values: z.output<typeof schema>) {
@@ -38,18 +38,23 @@ function configOf(values: z.output<typeof schema>) {
     callbackUrl: values.CALLBACK_URL,
     /** None, one, or two: the new one first. */
     callbackSecrets: values.CALLBACK_SECRET ?? [],
-    overallKinds: values.OVERALL_KINDS,
-    staleAfterSeconds: values.STALE_AFTER_SECONDS,
-    settleSeconds: values.SETTLE_SECONDS,
-    reorderSeconds: values.REORDER_SECONDS,
+    /** What the merge rules go by: MergeSettings of state/settings.ts, in milliseconds. */
+    merge: {
+      staleAfterMs: milliseconds(values.STALE_AFTER_SECONDS),
+      settleMs: milliseconds(values.SETTLE_SECONDS),
+      reorderMs: milliseconds(values.REORDER_SECONDS),
+      overallKinds: values.OVERALL_KINDS,
+    },
     pollConcurrency: values.POLL_CONCURRENCY,
-    pollDeadlineSeconds: values.POLL_DEADLINE_SECONDS,
-    subscribeDeadlineSeconds: values.SUBSCRIBE_DEADLINE_SECONDS,
+    pollDeadlineMs: milliseconds(values.POLL_DEADLINE_SECONDS),
+    subscribeDeadlineMs: milliseconds(values.SUBSCRIBE_DEADLINE_SECONDS),
     /** This process works on the publishers whose place in the list is `index` modulo `count`. */
     shard: { index: values.JOB_COMPLETION_INDEX ?? 0, count: values.JOB_COMPLETION_COUNT },
     logLevel: values.LOG_LEVEL,
   }
 }
+
+const milliseconds = (seconds: number) => Math.round(seconds * 1000)
 
 /**
  * The configuration that `env` gives; values are trimmed, an empty one counts as absent, other variables are ignored.

@@ -57,7 +57,10 @@ export const schema = z.object({
     example: '127.0.0.1',
   }),
   STATE_URL: variable(
-    z._default(stateUrl({ 'sqlite:': /^sqlite:.+$/, 'memory:': /^memory:$/ }), 'sqlite:.ptp-watch/state.db'),
+    z._default(
+      stateUrl({ 'sqlite:<file>': /^sqlite:./, 'memory:': /^memory:$/ }),
+      'sqlite:.ptp-watch/state.db',
+    ),
     {
       group: 'State',
       type: 'state URL',

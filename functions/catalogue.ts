@@ -1,0 +1,6 @@
+import type { Catalogue } from '#shared/runtime/command.ts'
+
+/** All functions, by the name that picks them. */
+export const catalogue: Catalogue = {
+  status: async () => (await import('./status/index.ts')).status,
+}

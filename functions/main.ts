@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+import { command } from '#shared/runtime/command.ts'
+import { stopSignal } from '#shared/runtime/signals.ts'
+import { createTerminal } from '#shared/runtime/terminal.ts'
+import { catalogue } from './catalogue.ts'
+
+// The reader of a pipe that has seen enough (`ptp-watch status | head`) is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+
+const code = await command(catalogue, {
+  argv: process.argv.slice(2),
+  env: process.env,
+  terminal: createTerminal(process, process.env),
+  signal: stopSignal(process, (killed) => process.exit(killed)).signal,
+  version: async () => (await import('../package.json', { with: { type: 'json' } })).default.version,
+})
+process.exit(code)

@@ -1,0 +1,32 @@
+import type { NodeState } from '#shared/state/node-state.ts'
+import type { MergeSettings } from '#shared/state/settings.ts'
+import type { Store } from '#shared/state/store.ts'
+import { type NodeView, viewOf } from '#shared/state/view.ts'
+import type { Clock } from '#shared/time.ts'
+
+export type Deps = {
+  readonly store: Store
+  readonly clock: Clock
+  readonly settings: MergeSettings
+  readonly historyPerNode: number
+}
+
+const PAGE = 200
+
+/** A node with the newest of its log. */
+export async function withLog(deps: Deps, state: NodeState): Promise<NodeView> {
+  const limit = deps.historyPerNode
+  const log = await deps.store.log(state.node, { after: Math.max(0, state.seq - limit), limit })
+  return viewOf(state, deps.clock.now(), deps.settings, log)
+}
+
+/** Every node of the store, a page at a time. */
+export async function* allNodes(store: Store, signal: AbortSignal): AsyncGenerator<NodeState> {
+  let from: string | undefined
+  do {
+    signal.throwIfAborted()
+    const page = await store.list({ limit: PAGE, from })
+    for (const { state } of page.nodes) yield state
+    from = page.next
+  } while (from !== undefined)
+}

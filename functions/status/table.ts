@@ -1,0 +1,140 @@
+import { stripVTControlCharacters, styleText } from 'node:util'
+import { rankOf } from '#shared/events/words.ts'
+import type { NodeView } from '#shared/state/view.ts'
+import { nanoseconds } from '#shared/time.ts'
+
+type Style = Parameters<typeof styleText>[0]
+type Cell = { readonly text: string; readonly style?: Style }
+type Column = {
+  readonly head: string
+  /** Columns are left out from the highest number on where the terminal is too narrow. */
+  readonly keep: number
+  readonly widest: number
+  readonly cell: (view: NodeView, now: number) => Cell
+}
+
+const STYLES: Readonly<Record<string, Style>> = {
+  LOCKED: 'green',
+  SYNCHRONIZED: 'green',
+  HOLDOVER: 'yellow',
+  UNKNOWN: 'magenta',
+  FREERUN: 'red',
+}
+
+const COLUMNS: readonly Column[] = [
+  { head: 'NODE', keep: 0, widest: 40, cell: ({ node }) => ({ text: node }) },
+  { head: 'OVERALL', keep: 0, widest: 8, cell: ({ overall }) => worded(overall) },
+  { head: 'FOR', keep: 1, widest: 5, cell: (view, now) => ({ text: ageOf(view, now) }) },
+  {
+    head: 'STALE',
+    keep: 1,
+    widest: 5,
+    cell: ({ stale }) => (stale ? { text: 'stale', style: 'red' } : NONE),
+  },
+  { head: 'LOCK', keep: 2, widest: 8, cell: (view) => worstOf(view, 'lock-state') },
+  { head: 'OS CLOCK', keep: 2, widest: 8, cell: (view) => worstOf(view, 'os-clock-sync-state') },
+  { head: 'CLASS', keep: 4, widest: 5, cell: (view) => numbersOf(view, 'clock-class', 'clockClass') },
+  { head: 'GNSS', keep: 5, widest: 14, cell: (view) => worstOf(view, 'gnss-sync-status') },
+  { head: 'SYNC', keep: 8, widest: 8, cell: (view) => worstOf(view, 'sync-state') },
+  { head: 'SYNCE', keep: 6, widest: 8, cell: (view) => worstOf(view, 'synce-lock-state') },
+  { head: 'QL', keep: 7, widest: 5, cell: (view) => numbersOf(view, 'synce-clock-quality', 'ql') },
+  { head: 'PUBLISHER', keep: 3, widest: 9, cell: publisherCell },
+  { head: 'MISSED', keep: 3, widest: 6, cell: ({ counters }) => missedCell(counters.missed) },
+]
+
+const NONE: Cell = { text: '-' }
+const GAP = '  '
+
+/**
+ * The fleet as lines of a table, a node a line, no wider than `columns`: what no node has is left out, and where
+ * that is not enough, what is missed least. `now` in milliseconds.
+ */
+export function fleetTable(
+  views: readonly NodeView[],
+  now: number,
+  { columns, colour }: { columns: number; colour: boolean },
+): string[] {
+  if (views.length === 0) return ['No node is known yet.']
+  const filled = COLUMNS.map((column) => ({ ...column, cells: views.map((view) => column.cell(view, now)) }))
+    .filter(({ keep, cells }) => keep < 2 || cells.some(({ text }) => text !== NONE.text))
+    .map((column) => ({ ...column, width: widthOf(column) }))
+  while (total(filled) > columns && filled.some(({ keep }) => keep > 0)) {
+    const least = Math.max(...filled.map(({ keep }) => keep))
+    filled.splice(
+      filled.findLastIndex(({ keep }) => keep === least),
+      1,
+    )
+  }
+  const line = (cells: readonly (Cell & { width: number })[]) =>
+    cells
+      .map(({ text, style, width }) => {
+        const padded = shaped(text, width)
+        return colour && style !== undefined ? styleText(style, padded, { validateStream: false }) : padded
+      })
+      .join(GAP)
+      .trimEnd()
+  return [
+    line(filled.map(({ head, width }) => ({ text: head, width, style: 'dim' }))),
+    ...views.map((_, i) => line(filled.map(({ cells, width }) => ({ ...(cells[i] ?? NONE), width })))),
+  ]
+}
+
+const total = (columns: readonly { width: number }[]) =>
+  columns.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length)
+
+function widthOf({ head, widest, cells }: Column & { cells: readonly Cell[] }): number {
+  return Math.max(head.length, ...cells.map(({ text }) => Math.min(widest, [...text].length)))
+}
+
+/** Names come from the network: what would move the cursor is taken out. */
+function shaped(text: string, width: number): string {
+  const plain = [...stripVTControlCharacters(text).replace(/\p{Cc}/gu, '?')]
+  return plain.length > width ? `${plain.slice(0, width - 1).join('')}…` : plain.join('').padEnd(width)
+}
+
+function worded(word: string): Cell {
+  return { text: word, style: STYLES[word] ?? 'yellow' }
+}
+
+function worstOf(view: NodeView, kind: string): Cell {
+  const words = view.resources.flatMap((clock) => (clock.kind === kind ? (clock.state ?? []) : []))
+  const [worst] = words.sort((a, b) => rankOf(kind, a) - rankOf(kind, b))
+  return worst === undefined ? NONE : worded(worst)
+}
+
+/** The highest: a higher clock class and a higher quality level are the worse ones. */
+function numbersOf(view: NodeView, kind: string, metric: string): Cell {
+  const numbers = view.resources.flatMap((clock) =>
+    clock.kind === kind ? (clock.metrics[metric] ?? []) : [],
+  )
+  const [worst] = numbers.sort((a, b) => Number(b) - Number(a))
+  return worst === undefined ? NONE : { text: worst }
+}
+
+function publisherCell({ publisher }: NodeView): Cell {
+  if (publisher === null) return NONE
+  return publisher.reachable ? { text: 'up', style: 'green' } : { text: 'down', style: 'red' }
+}
+
+function missedCell(missed: number): Cell {
+  return missed === 0 ? { text: '0' } : { text: String(missed), style: 'yellow' }
+}
+
+/** How long the clock that decides has been in its state, by the push that said so. */
+function ageOf(view: NodeView, now: number): string {
+  const since = view.resources
+    .filter(({ kind, state }) => DECIDING.has(kind) && state === view.overall)
+    .flatMap(({ since }) => (since === null ? [] : Number(nanoseconds(since) / 1_000_000n)))
+  return since.length === 0 ? NONE.text : duration(now - Math.max(...since))
+}
+
+const DECIDING: ReadonlySet<string> = new Set(['lock-state', 'os-clock-sync-state'])
+
+/** `42s`, `17m`, `5h`, `12d`; a publisher's clock may be ahead of ours, which counts as now. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000))
+  if (seconds < 120) return `${seconds}s`
+  if (seconds < 7200) return `${Math.floor(seconds / 60)}m`
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)}h`
+  return `${Math.floor(seconds / 86_400)}d`
+}

@@ -1,0 +1,83 @@
+import { parseArgs } from 'node:util'
+import type { FlagDefinition, Flags, FunctionDefinition } from './function.ts'
+
+/** The command line asks for something that there is not; the message says so to people. Ends with code 2. */
+export class UsageError extends Error {}
+
+/** What a command line asks for, as far as it can be told without loading a function. */
+export type Request =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' }
+  /** `named` by FUNCTION_TARGET is to be served where it can be; by an argument, to be run. */
+  | {
+      readonly kind: 'function'
+      readonly name: string
+      readonly args: readonly string[]
+      readonly named: 'argument' | 'target'
+    }
+
+/**
+ * Reads the first argument, and FUNCTION_TARGET where there is none.
+ * @throws UsageError if neither names one of `names`.
+ */
+export function readRequest(
+  argv: readonly string[],
+  target: string | undefined,
+  names: readonly string[],
+): Request {
+  const [first, ...rest] = argv
+  if (first === '--help' || first === '-h' || first === 'help') return { kind: 'help' }
+  if (first === '--version') return { kind: 'version' }
+  if (first !== undefined && !first.startsWith('-')) {
+    if (!names.includes(first)) {
+      throw new UsageError(`There is no function ${JSON.stringify(first)}; there are ${names.join(', ')}`)
+    }
+    return { kind: 'function', name: first, args: rest, named: 'argument' }
+  }
+  const name = target?.trim() ?? ''
+  if (name === '') throw new UsageError(`Name a function: ${names.join(', ')}`)
+  if (!names.includes(name)) {
+    throw new UsageError(
+      `FUNCTION_TARGET must be one of ${names.join(', ')}; found ${JSON.stringify(target)}`,
+    )
+  }
+  return { kind: 'function', name, args: argv, named: 'target' }
+}
+
+const HELP: FlagDefinition = { type: 'boolean', description: 'Shows this and exits.' }
+const SERVE: FlagDefinition = {
+  type: 'boolean',
+  description: 'Serves over HTTP, as FUNCTION_TARGET does, rather than running once.',
+}
+
+/** The flags of a function, those of every function included. */
+export function flagsOf(definition: FunctionDefinition): Readonly<Record<string, FlagDefinition>> {
+  const { serve, run } = definition.modes
+  return { ...definition.flags, ...(serve && run ? { serve: SERVE } : {}), help: HELP }
+}
+
+/**
+ * The flags given to a function.
+ * @throws UsageError if one is unknown, lacks its value, or has one that it does not take.
+ */
+export function readFlags(definition: FunctionDefinition, args: readonly string[]): Flags {
+  const options = Object.fromEntries(
+    Object.entries(flagsOf(definition)).map(([name, { type }]) => [
+      name,
+      name === 'help' ? { type, short: 'h' } : { type },
+    ]),
+  )
+  try {
+    const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
+    const flags: Record<string, string | boolean> = {}
+    for (const [name, value] of Object.entries(values)) {
+      if (typeof value === 'string' || typeof value === 'boolean') flags[name] = value
+    }
+    return flags
+  } catch (error) {
+    if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) {
+      throw new UsageError(error.message)
+    }
+    throw error
+  }
+}

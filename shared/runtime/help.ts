@@ -1,0 +1,103 @@
+import { VARIABLES, type Variable, type VariableName } from '#shared/config.ts'
+import { flagsOf } from './command-line.ts'
+import type { FunctionDefinition } from './function.ts'
+
+const WIDTH = 100
+
+/** Variables that matter to every function, or to every one that is served. */
+const COMMON: readonly VariableName[] = ['LOG_LEVEL']
+const SERVED: readonly VariableName[] = ['PORT', 'HOST']
+
+/** `ptp-watch --help`. */
+export function overallHelp(definitions: readonly FunctionDefinition[]): string {
+  return [
+    'ptp-watch watches the clocks of an O-RAN site.',
+    '',
+    'Usage:',
+    '  ptp-watch <function> [flags]',
+    '  FUNCTION_TARGET=<function> ptp-watch',
+    '',
+    'Functions:',
+    ...columns(definitions.map(({ name, summary }) => [name, summary])),
+    '',
+    'Flags:',
+    ...columns([
+      ['-h, --help', 'Shows this; after a function, what that function does.'],
+      ['--version', 'Shows the version.'],
+    ]),
+    '',
+    'A function is configured by environment variables alone: see `ptp-watch <function> --help`.',
+    'Named as an argument it runs once, if it is one that runs; by FUNCTION_TARGET, or with --serve,',
+    'it is served over HTTP.',
+    '',
+    'Exit codes: 0 done, 1 some part failed, 2 the configuration or the command line cannot be used.',
+    '',
+  ].join('\n')
+}
+
+/** `ptp-watch <function> --help`. */
+export function functionHelp(definition: FunctionDefinition): string {
+  const flags = Object.entries(flagsOf(definition)).map(([name, flag]) => {
+    const short = name === 'help' ? '-h, ' : ''
+    const value = flag.type === 'string' ? ` <${flag.value ?? 'value'}>` : ''
+    return [`${short}--${name}${value}`, flag.description] as const
+  })
+  const examples = definition.examples.flatMap(({ command, does }) => [`  # ${does}`, `  ${command}`])
+  return [
+    `ptp-watch ${definition.name}: ${definition.summary}`,
+    '',
+    ...definition.description.split('\n').flatMap((line) => wrapped(line, WIDTH)),
+    '',
+    'Usage:',
+    `  ptp-watch ${definition.name} [flags]`,
+    '',
+    'Flags:',
+    ...columns(flags),
+    '',
+    'Environment:',
+    ...columns(variablesOf(definition).map((variable) => [variable.name, remark(definition, variable)])),
+    ...(examples.length === 0 ? [] : ['', 'Examples:', ...examples]),
+    '',
+  ].join('\n')
+}
+
+function variablesOf(definition: FunctionDefinition): Variable[] {
+  const names = new Set([
+    ...definition.required,
+    ...definition.environment,
+    ...(definition.modes.serve ? SERVED : []),
+    ...COMMON,
+  ])
+  return VARIABLES.filter(({ name }) => names.has(name))
+}
+
+function remark(definition: FunctionDefinition, variable: Variable): string {
+  const text = variable.description.replaceAll('`', '')
+  if (definition.required.includes(variable.name)) return `${text} Required.`
+  return variable.default === undefined ? text : `${text} Default: ${variable.default}`
+}
+
+/** Two columns, the second one wrapped; a wide first one stands on a line of its own. */
+function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const left = Math.min(24, Math.max(...rows.map(([term]) => term.length))) + 2
+  return rows.flatMap(([term, text]) => {
+    const [first = '', ...rest] = wrapped(text, WIDTH - left - 2)
+    const indent = ' '.repeat(left + 2)
+    const head = term.length + 2 > left ? [`  ${term}`, indent + first] : [`  ${term.padEnd(left)}${first}`]
+    return [...head, ...rest.map((line) => indent + line)]
+  })
+}
+
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else {
+      line = line === '' ? word : `${line} ${word}`
+    }
+  }
+  return [...lines, line]
+}

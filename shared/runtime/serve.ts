@@ -1,0 +1,258 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Server as NetServer } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { PtpWatchError, reasonOf } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import { errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './http.ts'
+
+/** What a server lets its clients do. Times in milliseconds. */
+export type Limits = {
+  /** A larger body is answered 413. */
+  readonly bodyBytes: number
+  /** From the connection, or the first byte of a request, to the end of its head. */
+  readonly headersTimeout: number
+  /** From the first byte of a request to the last of its body. */
+  readonly requestTimeout: number
+  /** Publishers keep idle connections for 90 s; a POST that meets our close is lost (protocol.md §4.2). */
+  readonly keepAliveTimeout: number
+  /** How often timeouts are looked for. */
+  readonly checkingInterval: number
+  /** How long a drain waits for requests in flight. */
+  readonly drainTimeout: number
+  /** How long a drain leaves idle connections open: what is on its way over them is still answered. */
+  readonly lingerTime: number
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  bodyBytes: 256 * 1024,
+  headersTimeout: 10_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 100_000,
+  checkingInterval: 1_000,
+  drainTimeout: 25_000,
+  lingerTime: 200,
+}
+
+export type Serving = {
+  readonly url: string
+  readonly port: number
+  /**
+   * Stops accepting, tells functions by `request.signal`, answers what is in flight or arrives over connections
+   * that are still open (with `Connection: close`), and resolves when all connections are closed. False: the time
+   * was not enough and requests were cut. Repeated calls share one drain.
+   */
+  drain(): Promise<boolean>
+}
+
+/** The address could not be listened on. */
+export class ListenError extends PtpWatchError {}
+
+/**
+ * Hosts a function on node:http. Every request costs as little as it can: limits are the server's own options, a
+ * body in one piece is not copied, and headers are parsed only for a function that reads them.
+ *
+ * Logs `listening` with the `url` once it does. Port 0 takes any free port.
+ * @throws ListenError if the address is taken or not ours.
+ */
+export async function serve(options: {
+  handle: HttpFunction
+  port: number
+  host: string
+  log: Log
+  limits?: Partial<Limits>
+}): Promise<Serving> {
+  const { handle, log } = options
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const stopping = new AbortController()
+  /** Connections whose reply went out before their request was read to its end. */
+  const refused = new WeakSet<Duplex>()
+
+  const send = (response: ServerResponse, reply: Reply) => {
+    if (stopping.signal.aborted) response.setHeader('connection', 'close')
+    write(response, reply)
+  }
+
+  const fail = (response: ServerResponse, error: unknown) => {
+    if (!(error instanceof PtpWatchError)) {
+      log.error('a request failed', { reason: reasonOf(error), stack: stackOf(error) })
+    }
+    send(response, replyOf(error))
+  }
+
+  const answer = (request: IncomingMessage, response: ServerResponse, body: Uint8Array) => {
+    const url = originForm(request.url ?? '/')
+    const mark = url.indexOf('?')
+    try {
+      const reply = handle({
+        method: request.method ?? '',
+        path: mark < 0 ? url : url.slice(0, mark),
+        query: mark < 0 ? '' : url.slice(mark + 1),
+        get headers() {
+          return request.headers
+        },
+        body,
+        signal: stopping.signal,
+      })
+      if (reply instanceof Promise) {
+        reply.then(
+          (settled) => send(response, settled),
+          (error: unknown) => fail(response, error),
+        )
+      } else {
+        send(response, reply)
+      }
+    } catch (error) {
+      fail(response, error)
+    }
+  }
+
+  /** Replies at once, and closes when the client has sent the rest: a close before that would destroy the reply. */
+  const refuse = (request: IncomingMessage, response: ServerResponse) => {
+    refused.add(request.socket)
+    response.setHeader('connection', 'close')
+    const { headers, body = '' } = tooLarge(limits.bodyBytes)
+    response.writeHead(413, { ...headers, 'content-length': Buffer.byteLength(body) })
+    if (request.method === 'HEAD') response.flushHeaders()
+    else response.write(body)
+    request.on('end', () => response.end())
+    request.resume()
+  }
+
+  const collect = (request: IncomingMessage, response: ServerResponse) => {
+    let first: Buffer | undefined
+    let more: Buffer[] | undefined
+    let size = 0
+    const onData = (chunk: Buffer) => {
+      size += chunk.length
+      if (size > limits.bodyBytes) {
+        request.off('data', onData)
+        request.off('end', onEnd)
+        first = more = undefined
+        refuse(request, response)
+      } else if (first === undefined) {
+        first = chunk
+      } else if (more === undefined) {
+        more = [first, chunk]
+      } else {
+        more.push(chunk)
+      }
+    }
+    const onEnd = () =>
+      answer(request, response, more === undefined ? (first ?? EMPTY) : Buffer.concat(more, size))
+    request.on('data', onData)
+    request.on('end', onEnd)
+  }
+
+  const server = createServer({
+    headersTimeout: limits.headersTimeout,
+    requestTimeout: limits.requestTimeout,
+    keepAliveTimeout: limits.keepAliveTimeout,
+    connectionsCheckingInterval: limits.checkingInterval,
+  })
+  server.on('request', collect)
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    if (Number(request.headers['content-length']) > limits.bodyBytes) return refuse(request, response)
+    response.writeContinue()
+    collect(request, response)
+  })
+  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+    send(response, errorReply(417, 'expectation', 'Only 100-continue can be expected'))
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (refused.has(socket) || error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    socket.end(rawReply(error.code), () => socket.destroy())
+  })
+
+  const port = await listen(server, options.port, options.host)
+  const url = `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`
+  log.info('listening', { url })
+
+  let draining: Promise<boolean> | undefined
+  const drain = async () => {
+    stopping.abort()
+    let cut = false
+    const closed = new Promise<void>((resolve) => {
+      // http.Server's own close would close idle connections at once, with requests under way on them.
+      NetServer.prototype.close.call(server, () => resolve())
+    })
+    const sweep = setInterval(() => server.closeIdleConnections(), limits.lingerTime)
+    const deadline = setTimeout(() => {
+      cut = true
+      server.closeAllConnections()
+    }, limits.drainTimeout)
+    try {
+      await closed
+    } finally {
+      clearInterval(sweep)
+      clearTimeout(deadline)
+    }
+    if (cut) log.warn('requests in flight were cut', { drainTimeout: limits.drainTimeout })
+    return !cut
+  }
+
+  return {
+    url,
+    port,
+    drain: () => {
+      draining ??= drain()
+      return draining
+    },
+  }
+}
+
+const EMPTY = new Uint8Array(0)
+
+function write(response: ServerResponse, reply: Reply): void {
+  const { status, headers, body } = reply
+  if (body === undefined || status === 204 || status === 202) {
+    if (status !== 204) response.setHeader('content-length', 0)
+    response.writeHead(status, headers).end()
+    return
+  }
+  response.setHeader('content-length', Buffer.byteLength(body))
+  response.writeHead(status, headers).end(body)
+}
+
+/** What a proxy's client sends (`GET http://host/path`) is the same path to us (RFC 9112 §3.2.2). */
+function originForm(url: string): string {
+  if (url.startsWith('/') || !URL.canParse(url)) return url
+  const { pathname, search } = new URL(url)
+  return pathname + search
+}
+
+/** Written by hand: a request that does not parse has no response object. */
+function rawReply(code: string | undefined): string {
+  const [status, phrase, message] = PARSE_ERRORS[code ?? ''] ?? [
+    400,
+    'Bad Request',
+    'This is no HTTP request',
+  ]
+  const { body = '' } = errorReply(status, phrase.toLowerCase().replaceAll(' ', '-'), message)
+  return `HTTP/1.1 ${status} ${phrase}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+}
+
+const PARSE_ERRORS: Readonly<Record<string, readonly [number, string, string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'The request took too long to arrive'],
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'The head of the request is too large'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Content Too Large', 'The chunk extensions are too large'],
+}
+
+function listen(server: NetServer, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'it is in use by another process' : error.message
+      reject(new ListenError('listen', `Cannot listen on ${host} port ${port}: ${why}`, { cause: error }))
+    }
+    server.once('error', onError)
+    server.listen(port, host, () => {
+      server.off('error', onError)
+      const address = server.address()
+      resolve(typeof address === 'object' && address !== null ? address.port : port)
+    })
+  })
+}
+
+const stackOf = (error: unknown) => (error instanceof Error ? error.stack : undefined)
