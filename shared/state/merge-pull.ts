@@ -230,12 +230,14 @@ function datingPush(clock: ClockState, shown: Reading, pull: Pull): Reading | un
   const newest = clock.pushes[0]
   if (newest === undefined || !sameValue(newest, shown)) return undefined
   if (isAfter(newest, shown, pull)) return newest
-  if (!takesWorst(clock) || clock.pull === undefined) return undefined
-  const newer =
-    clock.pull.at === undefined
-      ? milliseconds(newest.receivedAt) > milliseconds(clock.pull.receivedAt)
-      : compareTimes(newest.at, clock.pull.at) > 0
-  return newer && compareWorse(clock.kind, clock, shown) < 0 ? newest : undefined
+  const better = compareWorse(clock.kind, clock, shown) < 0
+  return takesWorst(clock) && better && isPushedSincePull(clock) ? newest : undefined
+}
+
+function isPushedSincePull({ pushes: [newest], pull }: ClockState): boolean {
+  if (newest === undefined || pull === undefined) return false
+  if (pull.at === undefined) return milliseconds(newest.receivedAt) > milliseconds(pull.receivedAt)
+  return compareTimes(newest.at, pull.at) > 0
 }
 
 function undatedOf(clock: ClockState, shown: Reading, base: Reading, pull: Pull): ClockState['undated'] {
