@@ -203,8 +203,10 @@ function change(
   const next = fresh(kind, instance, base, pull, contested)
   const same = sameValue(clock, shown) && !clock.retired
   const dating = same ? undefined : datingPush(clock, shown, pull)
-  const undated =
-    same || dating !== undefined || clock.retired ? undefined : undatedOf(clock, shown, base, pull)
+  // What a push began and only a pull could show, for the clock is contested, is no transition that was missed.
+  const told =
+    same || dating !== undefined || clock.retired || (takesWorst(clock) && isPushedSincePull(clock))
+  const undated = told ? undefined : undatedOf(clock, shown, base, pull)
   draft.put({
     ...next,
     state: shown.state,
