@@ -31,14 +31,8 @@ const SCHEMA = `
 /** SQLite's primary result codes that this driver tells apart (sqlite.org/rescode.html). */
 const BUSY = 5
 const LOCKED = 6
-const LASTING = new Set([8, 11, 14, 23, 26]) // READONLY, CORRUPT, CANTOPEN, AUTH, NOTADB
-
-type Waiting = {
-  readonly node: string
-  readonly write: Write
-  resolve(version: Version): void
-  reject(error: unknown): void
-}
+/** What may pass: BUSY, LOCKED, NOMEM, IOERR, FULL, PROTOCOL. */
+const PASSING: ReadonlySet<number | undefined> = new Set([BUSY, LOCKED, 7, 10, 13, 15])
 
 /**
  * Keeps the fleet in one SQLite file that several processes of one machine share. The folder is made if it is
@@ -91,9 +85,6 @@ export async function createSqliteDriver(
   )
   const forget = db.prepare('DELETE FROM document WHERE node = ?')
 
-  let waiting: Waiting[] = []
-  let flushing: Promise<void> | undefined
-
   function apply(node: string, { state, entries, expected, trimThrough }: Write): Version {
     const text = JSON.stringify(state)
     let generation: number
@@ -113,49 +104,13 @@ export async function createSqliteDriver(
     return `${generation}.${revision}`
   }
 
-  /** Writes of one turn of the event loop share a transaction; a conflict is its own caller's alone. */
-  async function flush(): Promise<void> {
-    await new Promise(setImmediate)
-    const batch = waiting
-    waiting = []
-    flushing = undefined
-    try {
-      await commit(batch)
-    } catch (error) {
-      // One write may be what the others failed by, so each is tried alone.
-      if (batch.length === 1) batch[0]?.reject(error)
-      else for (const one of batch) await commit([one]).catch(one.reject)
-    }
-  }
-
-  async function commit(batch: readonly Waiting[]): Promise<void> {
-    const settled = await attempt('be written', () => transaction(db, () => batch.map(settle)))
-    for (const tell of settled) tell()
-  }
-
-  function settle({ node, write, resolve, reject }: Waiting): () => void {
-    try {
-      const version = apply(node, write)
-      return () => resolve(version)
-    } catch (error) {
-      // A write that meets a conflict has changed nothing yet; any other error undoes the whole transaction.
-      if (error instanceof ConflictError) return () => reject(error)
-      throw error
-    }
-  }
-
   return {
     read: (node) =>
       attempt('be read', () => {
         const row = readDocument.get(node)
         return row && { state: parseDocument(node, String(row.state)), version: versionOf(row) }
       }),
-    write(node, write) {
-      return new Promise((resolve, reject) => {
-        waiting.push({ node, write, resolve, reject })
-        flushing ??= flush()
-      })
-    },
+    write: (node, write) => attempt('be written', () => transaction(db, () => apply(node, write))),
     list: ({ limit, from = '' }) =>
       attempt('be read', () => {
         const rows = page.all(from, limit + 1)
@@ -179,7 +134,6 @@ export async function createSqliteDriver(
       ),
     ping: () => attempt('be read', () => void readDocument.get('')),
     async close() {
-      await flushing
       if (db.isOpen) db.close()
     },
   }
@@ -242,7 +196,6 @@ function isBusy(error: unknown): boolean {
 }
 
 function failure(path: string, what: string, error: unknown): StoreError {
-  const code = codeOf(error)
-  const retryable = code !== undefined && !LASTING.has(code)
+  const retryable = PASSING.has(codeOf(error))
   return new StoreError(`The SQLite store ${path} cannot ${what}: ${reasonOf(error)}`, { retryable })
 }

@@ -1,0 +1,23 @@
+// `writer.ts <url> <node> <name> <count>`: says that it is ready, waits for a line, makes that many updates of the
+// node, and prints the number of each once it is acknowledged.
+import { once } from 'node:events'
+import { silentLog } from '#shared/log.ts'
+import { emptyNodeState } from '#shared/state/node-state.ts'
+import { openDriver } from '#shared/state/open.ts'
+import { createStore } from '#shared/state/store.ts'
+
+const [url = '', node = '', name = '', count = ''] = process.argv.slice(2)
+const store = createStore(await openDriver(url), { historyPerNode: 100_000, log: silentLog })
+process.stdout.write('ready\n')
+await once(process.stdin, 'data')
+process.stdin.pause()
+for (let number = 1; number <= Number(count); number += 1) {
+  await store.update(node, (current) => ({
+    state: current ?? emptyNodeState(node, name),
+    entries: [{ type: 'changed', to: `${name}:${number}`, via: 'push', overall: 'LOCKED' }],
+    counters: { received: 1 },
+    result: undefined,
+  }))
+  process.stdout.write(`${number}\n`)
+}
+await store.close()
