@@ -1,0 +1,89 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+
+/** 192 bits of the HMAC, as base64url. */
+const TOKEN_LENGTH = 32
+
+/** What an EndpointUri under our callback says. */
+export type CallbackEndpoint = {
+  /** The node in its path; undefined for the bare `/event` of a publisher that serves one consumer. */
+  readonly node: string | undefined
+  readonly token: string | undefined
+}
+
+/** Where publishers reach us, and the tokens that make a callback path a credential (design.md §5). */
+export type Callback = {
+  /** The EndpointUri of a node's subscriptions, with the token of the newest secret. It is a credential. */
+  endpointFor(node: string): string
+  /** Whether the token of a callback path is good for this node, by any of the secrets. Constant time. */
+  verify(node: string, token: string): boolean
+  /** The token of `/cloudevents/<token>`; undefined without a secret. */
+  readonly brokerToken: string | undefined
+  verifyBroker(token: string): boolean
+  /** With a secret only paths with a token serve. */
+  readonly secured: boolean
+  /** Reads an EndpointUri that lies under our callback, whatever its token; undefined for a stranger's. */
+  read(uri: string): CallbackEndpoint | undefined
+  /**
+   * Whether an EndpointUri is ours for this node: exactly `<url>/event`, or `<url>/event/<node>` with or without one
+   * more segment, whatever that token is. Those of other nodes under our callback are not ours for this one.
+   */
+  isOurs(uri: string, node: string): boolean
+}
+
+/**
+ * `url`: base of the callback, without the `/event`. `secrets`: newest first; the first one signs, all verify.
+ * A token is HMAC-SHA256 over `event:<node>` or `broker`, so that none of them opens another door.
+ */
+export function createCallback(options: { url: string; secrets?: readonly string[] | undefined }): Callback {
+  const base = `${options.url.replace(/\/+$/, '')}/event`
+  const secrets = options.secrets ?? []
+  const [newest] = secrets
+
+  const verifyText = (text: string, token: string) => {
+    const given = Buffer.from(token)
+    let good = false
+    for (const secret of secrets) {
+      const expected = Buffer.from(sign(secret, text))
+      if (given.length === expected.length && timingSafeEqual(given, expected)) good = true
+    }
+    return good
+  }
+
+  const read = (uri: string): CallbackEndpoint | undefined => {
+    if (uri === base) return { node: undefined, token: undefined }
+    if (!uri.startsWith(`${base}/`)) return undefined
+    const [name = '', token, ...more] = uri.slice(base.length + 1).split('/')
+    const node = decode(name)
+    if (node === undefined || node === '' || more.length > 0) return undefined
+    return { node, token }
+  }
+
+  return {
+    secured: newest !== undefined,
+    endpointFor(node) {
+      const token = newest === undefined ? '' : `/${sign(newest, `event:${node}`)}`
+      return `${base}/${encodeURIComponent(node)}${token}`
+    },
+    verify: (node, token) => verifyText(`event:${node}`, token),
+    brokerToken: newest === undefined ? undefined : sign(newest, 'broker'),
+    verifyBroker: (token) => verifyText('broker', token),
+    read,
+    isOurs(uri, node) {
+      const endpoint = read(uri)
+      return endpoint !== undefined && (endpoint.node === undefined || endpoint.node === node)
+    },
+  }
+}
+
+function sign(secret: string, text: string): string {
+  return createHmac('sha256', secret).update(text).digest('base64url').slice(0, TOKEN_LENGTH)
+}
+
+function decode(segment: string): string | undefined {
+  try {
+    return decodeURIComponent(segment)
+  } catch (error) {
+    if (error instanceof URIError) return undefined
+    throw error
+  }
+}

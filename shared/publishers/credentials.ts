@@ -1,0 +1,103 @@
+import { readFile, stat } from 'node:fs/promises'
+import { createSecureContext } from 'node:tls'
+import { ConfigurationError, reasonOf } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import type { Clock } from '#shared/time.ts'
+
+/** Paths of PEM files and of the file of a bearer token; those that are absent are not used. */
+export type CredentialFiles = {
+  readonly ca?: string | undefined
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+  readonly token?: string | undefined
+}
+
+export type Credentials = {
+  /** Counts up when the CA, certificate or key changed: connections made before are of no use. */
+  readonly tlsGeneration: number
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly token?: string
+}
+
+/** Credentials that follow their files. */
+export type CredentialSource = {
+  /**
+   * What the files hold; they are looked at once in `intervalMs` at most, and at once with `fresh`.
+   * A file that vanishes or a pair that does not fit while it is being replaced leaves what was read before.
+   * @throws ConfigurationError if a file cannot be used the first time.
+   */
+  current(options?: { fresh?: boolean }): Promise<Credentials>
+}
+
+/** `intervalMs`: how long a look at the files is believed. */
+export function createCredentials(
+  files: CredentialFiles,
+  deps: { clock: Clock; log: Log },
+  options: { intervalMs?: number } = {},
+): CredentialSource {
+  const paths = [files.ca, files.cert, files.key, files.token].filter((path) => path !== undefined)
+  if (paths.length === 0) {
+    const none: Credentials = { tlsGeneration: 0 }
+    return { current: async () => none }
+  }
+  const intervalMs = options.intervalMs ?? 3_000
+  let known: Credentials | undefined
+  let stamp = ''
+  let lookedAt = Number.NEGATIVE_INFINITY
+  let looking: Promise<void> | undefined
+
+  const look = async () => {
+    try {
+      // The stamp is taken first: a file that changes while it is read is then read again next time.
+      const seen = await stampOf(paths)
+      if (seen === stamp) return
+      known = await load(files, known)
+      stamp = seen
+    } catch (error) {
+      const problem = `The credentials for publishers cannot be used: ${reasonOf(error)}`
+      if (known === undefined) throw new ConfigurationError([problem])
+      deps.log.warn(problem, { outcome: 'kept-old' })
+    }
+  }
+
+  return {
+    async current({ fresh = false } = {}) {
+      if (known === undefined || fresh || deps.clock.now() - lookedAt >= intervalMs) {
+        lookedAt = deps.clock.now()
+        looking ??= look().finally(() => {
+          looking = undefined
+        })
+        await looking
+      }
+      return known ?? { tlsGeneration: 0 }
+    },
+  }
+}
+
+async function stampOf(paths: readonly string[]): Promise<string> {
+  const stamps = await Promise.all(paths.map((path) => stat(path, { bigint: true })))
+  return stamps.map((file) => `${file.ino}:${file.size}:${file.mtimeNs}`).join(' ')
+}
+
+async function load(files: CredentialFiles, before: Credentials | undefined): Promise<Credentials> {
+  const read = async (path: string | undefined) =>
+    path === undefined ? undefined : await readFile(path, 'utf8')
+  const [ca, cert, key, token] = await Promise.all([
+    read(files.ca),
+    read(files.cert),
+    read(files.key),
+    read(files.token),
+  ])
+  const tls = {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  }
+  // Throws on a certificate without its key, as it is for a moment while the two files are replaced.
+  createSecureContext(tls)
+  const same = before !== undefined && before.ca === ca && before.cert === cert && before.key === key
+  const tlsGeneration = before === undefined ? 0 : before.tlsGeneration + (same ? 0 : 1)
+  return { ...tls, tlsGeneration, ...(token !== undefined && { token: token.trim() }) }
+}

@@ -1,0 +1,121 @@
+import pLimit, { type LimitFunction } from 'p-limit'
+import { Agent } from 'undici'
+import { PublisherError } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import type { Clock } from '#shared/time.ts'
+import { type CredentialFiles, type Credentials, createCredentials } from './credentials.ts'
+import { type Answer, type Exchange, exchange, type HttpMethod } from './exchange.ts'
+
+/** How one request may be bounded: by its own deadline (ms), and by a signal. */
+export type CallOptions = {
+  readonly deadlineMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export type Http = {
+  /**
+   * Asks and gives the complete answer, whatever its status; no redirect is followed. Waits for its turn where the
+   * publisher or all together have as many requests as they may; the deadline starts after that.
+   * A 401 is asked once more with credentials just read from their files. A GET or DELETE whose reused connection
+   * died without an answer is asked once more.
+   * @throws PublisherError when there is no answer in time, or none at all.
+   */
+  request(
+    origin: string,
+    request: { path: string; method: HttpMethod; body?: string | undefined },
+    options?: CallOptions,
+  ): Promise<Answer>
+  /** Lets requests in flight end, then closes all connections. */
+  close(): Promise<void>
+}
+
+export type HttpOptions = {
+  readonly credentials?: CredentialFiles
+  /** How long credentials that were read are believed, in ms. */
+  readonly credentialsIntervalMs?: number
+  /** Default of a request's deadline, in ms. */
+  readonly deadlineMs?: number
+  /** Requests, and so connections, at once to one publisher: it serves its consumers one after another. */
+  readonly perPublisher?: number
+  /** Requests at once to all of them. */
+  readonly overall?: number
+}
+
+/** Speaks HTTP to publishers: one pool of connections per origin, TLS and bearer token from files. */
+export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOptions = {}): Http {
+  const { deadlineMs = 5_000, perPublisher = 2, overall = 32 } = options
+  const credentials = createCredentials(
+    options.credentials ?? {},
+    deps,
+    options.credentialsIntervalMs === undefined ? {} : { intervalMs: options.credentialsIntervalMs },
+  )
+  const all = pLimit(overall)
+  const origins = new Map<string, LimitFunction>()
+  let agent: { generation: number; agent: Agent } | undefined
+
+  const agentFor = (current: Credentials): Agent => {
+    if (agent?.generation === current.tlsGeneration) return agent.agent
+    const drained = agent?.agent
+    agent = { generation: current.tlsGeneration, agent: agentWith(current, perPublisher) }
+    drained
+      ?.close()
+      .catch((error: unknown) => deps.log.debug('Closing connections failed', { error: String(error) }))
+    return agent.agent
+  }
+
+  const once = async (request: Omit<Exchange, 'headers'>, current: Credentials) => {
+    const headers: Record<string, string> = { accept: 'application/json' }
+    if (request.body !== undefined) headers['content-type'] = 'application/json'
+    if (current.token !== undefined) headers.authorization = `Bearer ${current.token}`
+    const ask = () => exchange(agentFor(current), { ...request, headers }, deps.clock)
+    try {
+      return await ask()
+    } catch (error) {
+      if (request.method === 'POST' || !diedWithoutAnswer(error)) throw error
+      return await ask()
+    }
+  }
+
+  const ask = async (request: Omit<Exchange, 'headers'>) => {
+    const current = await credentials.current()
+    const answer = await once(request, current)
+    if (answer.status !== 401) return answer
+    const fresh = await credentials.current({ fresh: true })
+    const changed = fresh.token !== current.token || fresh.tlsGeneration !== current.tlsGeneration
+    return changed ? await once(request, fresh) : answer
+  }
+
+  return {
+    request(origin, request, { signal, deadlineMs: own = deadlineMs } = {}) {
+      let perOrigin = origins.get(origin)
+      if (perOrigin === undefined) {
+        perOrigin = pLimit(perPublisher)
+        origins.set(origin, perOrigin)
+      }
+      const turn = perOrigin
+      return turn(() => all(() => ask({ ...request, origin, deadlineMs: own, signal })))
+    },
+    async close() {
+      await agent?.agent.close()
+    },
+  }
+}
+
+/** A kept-alive connection that the publisher closed just as it was used again. */
+function diedWithoutAnswer(error: unknown): boolean {
+  return error instanceof PublisherError && (error.cause === 'ECONNRESET' || error.cause === 'UND_ERR_SOCKET')
+}
+
+function agentWith({ ca, cert, key }: Credentials, connections: number): Agent {
+  return new Agent({
+    connections,
+    pipelining: 1,
+    // Publishers speak HTTP/1.1; a second protocol would only be a second way to fail.
+    allowH2: false,
+    connect: {
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+    },
+  })
+}

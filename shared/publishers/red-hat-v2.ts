@@ -1,0 +1,109 @@
+import type { CallOptions, Client, DialectFacts, Resource } from './client.ts'
+import type { Http } from './http.ts'
+import { ALL_KINDS, kindOfAddress, nodeOfAddress } from './resources.ts'
+import { type Place, pathOf } from './target.ts'
+import { messageOf, readList, readSubscription, unexpected } from './wire.ts'
+
+export const RED_HAT_V2_BASE = '/api/ocloudNotifications/v2'
+
+export const RED_HAT_V2: DialectFacts = {
+  dialect: 'red-hat-v2',
+  sendsInitial: true,
+  queryTime: true,
+  listProves: true,
+  uniqueBy: 'resource-and-endpoint',
+  kinds: ALL_KINDS,
+}
+
+/** The publisher on the node itself, 4.16 and later (protocol.md §3). */
+export function createRedHatV2(http: Http, place: Place, node: string): Client {
+  const base = `${place.prefix}${RED_HAT_V2_BASE}`
+  const get = (path: string, options?: CallOptions) =>
+    http.request(place.origin, { method: 'GET', path: `${base}${path}` }, options)
+
+  return {
+    ...RED_HAT_V2,
+    node,
+    url: place.shown,
+
+    async health(options) {
+      const answer = await get('/health', options)
+      if (answer.status !== 200) throw unexpected('GET', answer)
+    },
+
+    async offer(kinds, options) {
+      const answer = await get('/publishers', options)
+      if (answer.status !== 200) throw unexpected('GET', answer)
+      const published = readList(answer).flatMap(({ address }): Resource[] => {
+        const kind = kindOfAddress(address)
+        return kind === undefined ? [] : [{ kind, address }]
+      })
+      if (published.length === 0) return { outcome: 'not-ready', reason: 'it publishes nothing yet' }
+      // One that names the configured node goes before one that does not: they are compared later.
+      const names = published.map(({ address }) => nodeOfAddress(address))
+      const named = names.includes(node) ? node : names.find((name) => name !== undefined)
+      const own = published.filter(({ address }) => nodeOfAddress(address) === named)
+      const resources = kinds.flatMap((kind) => own.find((resource) => resource.kind === kind) ?? [])
+      const unpublished = kinds.filter((kind) => !resources.some((resource) => resource.kind === kind))
+      return { outcome: 'offered', resources, unpublished, node: named }
+    },
+
+    async list(options) {
+      const answer = await get('/subscriptions', options)
+      if (answer.status !== 200) throw unexpected('GET', answer)
+      return readList(answer)
+    },
+
+    async create({ address, endpoint }, options) {
+      const body = JSON.stringify({ EndpointUri: endpoint, ResourceAddress: address })
+      const answer = await http.request(
+        place.origin,
+        { method: 'POST', path: `${base}/subscriptions`, body },
+        options,
+      )
+      switch (answer.status) {
+        case 201: {
+          const held = readSubscription(answer)
+          return { outcome: 'created', id: held.id, location: held.location, endpoint: held.endpoint }
+        }
+        case 409:
+          return { outcome: 'exists', reason: messageOf(answer.body) }
+        case 404:
+          // A path that this server does not have is answered with a text; its own 404 is empty.
+          if (answer.body !== '') throw unexpected('POST', answer)
+          return { outcome: 'not-ready', reason: 'it does not take subscriptions to this resource (404)' }
+        default:
+          throw unexpected('POST', answer)
+      }
+    },
+
+    async get(id, options) {
+      const answer = await get(`/subscriptions/${encodeURIComponent(id)}`, options)
+      if (answer.status === 404) return undefined
+      if (answer.status !== 200) throw unexpected('GET', answer)
+      return readSubscription(answer)
+    },
+
+    async remove(id, options) {
+      const path = `${base}/subscriptions/${encodeURIComponent(id)}`
+      const answer = await http.request(place.origin, { method: 'DELETE', path }, options)
+      if (answer.status === 204 || answer.status === 200) return true
+      if (answer.status === 404) return false
+      throw unexpected('DELETE', answer)
+    },
+
+    async currentState(address, options) {
+      const answer = await get(`${pathOf(address)}/CurrentState`, options)
+      const { body, sentAt, receivedAt } = answer
+      if (answer.status === 200) return { outcome: 'answered', body, sentAt, receivedAt }
+      if (answer.status !== 404 && answer.status !== 400) throw unexpected('GET', answer)
+      // Not subscribed, no data and not ready all look the same here (protocol.md §3.4).
+      return { outcome: 'none', cause: 'unknown', reason: reasonOf(answer.status, body), sentAt, receivedAt }
+    },
+  }
+}
+
+function reasonOf(status: number, body: string): string {
+  const message = messageOf(body)
+  return message === '' ? `it answered ${status}` : `it answered ${status}: ${message}`
+}

@@ -1,0 +1,49 @@
+/** The resource of each kind, after the node (protocol.md §5). */
+const RESOURCES: Readonly<Record<string, string>> = {
+  'lock-state': 'sync/ptp-status/lock-state',
+  'os-clock-sync-state': 'sync/sync-status/os-clock-sync-state',
+  'clock-class': 'sync/ptp-status/clock-class',
+  'gnss-sync-status': 'sync/gnss-status/gnss-sync-status',
+  'sync-state': 'sync/sync-status/sync-state',
+  'synce-lock-state': 'sync/synce-status/lock-state',
+  'synce-clock-quality': 'sync/synce-status/clock-quality',
+}
+
+/** v1 calls the clock class by another name; the v2 name would be accepted there and never deliver. */
+const V1_CLOCK_CLASS = 'sync/ptp-status/ptp-clock-class-change'
+
+export const ALL_KINDS: readonly string[] = Object.keys(RESOURCES)
+
+/** Without SyncE: over v1 its states arrive as `0`, and pulls do not know it (protocol.md §2.6, §5). */
+export const V1_KINDS: readonly string[] = ALL_KINDS.filter((kind) => !isSyncE(kind))
+
+/** Listed by 4.17 to 4.19, but only 4.20 and later can be subscribed to it (protocol.md §5). */
+export function isSyncE(kind: string): boolean {
+  return kind.startsWith('synce-')
+}
+
+/** What follows the node in the address of a kind, without a leading slash; undefined for a kind that we don't know. */
+export function resourceOf(kind: string, api: 'v1' | 'v2'): string | undefined {
+  if (api === 'v1' && kind === 'clock-class') return V1_CLOCK_CLASS
+  return Object.hasOwn(RESOURCES, kind) ? RESOURCES[kind] : undefined
+}
+
+/** The kind that an address belongs to, in whichever API's spelling; undefined if it is none of ours. */
+export function kindOfAddress(address: string): string | undefined {
+  const path = address.replace(/\/+/g, '/').replace(/\/$/, '')
+  if (path.endsWith(`/${V1_CLOCK_CLASS}`)) return 'clock-class'
+  return ALL_KINDS.find((kind) => path.endsWith(`/${RESOURCES[kind]}`))
+}
+
+/** The node that an address names; undefined for one that names none (`/././…`, `/./*` …). */
+export function nodeOfAddress(address: string): string | undefined {
+  const segments = address.split('/').filter((segment) => segment !== '')
+  const name = segments[0] === 'cluster' ? segments[2] : segments[0] === '.' ? segments[1] : undefined
+  return name === '.' || name === '*' ? undefined : name
+}
+
+/** The nodes that the addresses in a body name: what the publisher calls the node that it speaks of. */
+export function nodesNamed(body: string): string[] {
+  const names = Array.from(body.matchAll(/"\/+cluster\/+node\/+([^/"\\]+)/g), ([, name]) => name ?? '')
+  return [...new Set(names)]
+}

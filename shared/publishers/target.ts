@@ -1,0 +1,33 @@
+import type { Dialect } from './client.ts'
+import { redact } from './redact.ts'
+
+/** A publisher as configured. */
+export type Target = {
+  /** The full name of the node, as the publisher writes it in addresses. */
+  readonly node: string
+  /** Where its API is; the API's own base path may be there or not. */
+  readonly url: string
+  readonly dialect: Dialect | 'auto'
+  /** Transport address of a v1 sidecar, to cure it when it is stuck (protocol.md §2.6). */
+  readonly transport?: string | undefined
+}
+
+/** Where requests go: `prefix` is the path of a proxy in between, without a trailing slash, mostly empty. */
+export type Place = { readonly origin: string; readonly prefix: string; readonly shown: string }
+
+const API_BASE = /\/(?:api\/)?ocloudNotifications\/v[12]$/i
+
+/** Splits the configured URL; the API's base path at its end is taken off, each client adds its own. */
+export function placeOf(url: string): Place {
+  const { origin, pathname } = new URL(url)
+  const prefix = pathname.replace(/\/+$/, '').replace(API_BASE, '')
+  return { origin, prefix, shown: redact(`${origin}${prefix}`) }
+}
+
+/**
+ * An address as part of a raw request path: what may not stand there is percent-encoded, the rest stays as it is,
+ * `/./` too. It comes with its leading slash.
+ */
+export function pathOf(address: string): string {
+  return address.replace(/[^\x21-\x7e]|[%?#"<>\\^`{|}]/gu, encodeURIComponent)
+}

@@ -1,0 +1,99 @@
+import * as z from 'zod/mini'
+import { PublisherError } from '#shared/errors.ts'
+import type { HeldSubscription } from './client.ts'
+import type { Answer } from './exchange.ts'
+import { redact } from './redact.ts'
+
+const text = z.optional(z.nullable(z.string()))
+
+/**
+ * A subscription (or publisher) as any release writes it: v2's names, v1's, and 4.18's lists that mix both
+ * (protocol.md §2.2, §3.1).
+ */
+const subscription = z.pipe(
+  z.object({
+    SubscriptionId: text,
+    id: text,
+    ResourceAddress: text,
+    resource: text,
+    EndpointUri: text,
+    endpointUri: text,
+    UriLocation: text,
+    uriLocation: text,
+  }),
+  z.transform(
+    (wire): HeldSubscription => ({
+      id: wire.SubscriptionId ?? wire.id ?? '',
+      address: wire.ResourceAddress ?? wire.resource ?? '',
+      endpoint: wire.EndpointUri ?? wire.endpointUri ?? '',
+      location: wire.UriLocation ?? wire.uriLocation ?? '',
+    }),
+  ),
+)
+
+const list = z.nullable(z.array(subscription))
+
+const v1Error = z.object({ error: z.string() })
+const inner = z.object({ message: z.string() })
+
+/** A list of subscriptions or publishers: an array, `null`, or nothing at all where there are none. */
+export function readList(answer: Answer): HeldSubscription[] {
+  if (answer.body.trim() === '') return []
+  return read(list, answer) ?? []
+}
+
+/** The object that a create or a GET by id answers with. */
+export function readSubscription(answer: Answer): HeldSubscription {
+  const held = read(subscription, answer)
+  if (held.id === '') throw misread(answer, 'a subscription without an id')
+  return held
+}
+
+/**
+ * The message of an error body: `{"error":"…"}`, also where that text is JSON again (`{"message":"…"}`, v1), or
+ * `{"message":"…"}` (StarlingX); else the start of the text itself. Redacted.
+ */
+export function messageOf(body: string): string {
+  const outer = parse(body)
+  const error = v1Error.safeParse(outer)
+  if (error.success) {
+    const nested = inner.safeParse(parse(error.data.error))
+    return redact((nested.success ? nested.data.message : error.data.error).trim())
+  }
+  const message = inner.safeParse(outer)
+  return redact((message.success ? message.data.message : body).trim().slice(0, 200))
+}
+
+/** What to throw for a status that has no meaning where it came. */
+export function unexpected(method: string, answer: Answer): PublisherError {
+  const message = messageOf(answer.body)
+  const said = message === '' ? '' : `: ${message}`
+  return new PublisherError('status', `${method} ${answer.url} answered ${answer.status}${said}`, {
+    url: answer.url,
+    status: answer.status,
+    retryable: answer.status >= 500 || answer.status === 429,
+  })
+}
+
+function read<S extends z.ZodMiniType>(schema: S, answer: Answer): z.output<S> {
+  const result = schema.safeParse(parse(answer.body))
+  if (!result.success) throw misread(answer, 'a body that is none of this API')
+  return result.data
+}
+
+function misread(answer: Answer, what: string): PublisherError {
+  const start = redact(answer.body.slice(0, 80))
+  return new PublisherError('body', `${answer.url} answered ${answer.status} with ${what}: ${start}`, {
+    url: answer.url,
+    status: answer.status,
+  })
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}

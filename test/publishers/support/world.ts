@@ -1,0 +1,72 @@
+import { onTestFinished } from 'vitest'
+import { type Callback, createCallback } from '#shared/callback.ts'
+import { createLog, type Log } from '#shared/log.ts'
+import { createMetrics, type Metrics } from '#shared/metrics.ts'
+import { createHttp, type Http, type HttpOptions } from '#shared/publishers/http.ts'
+import { createKeeper, type Keeper } from '#shared/publishers/keeper.ts'
+import { createKeeperMetrics } from '#shared/publishers/metrics.ts'
+import { createRegistry, type Registry } from '#shared/publishers/registry.ts'
+import { ALL_KINDS } from '#shared/publishers/resources.ts'
+import type { Target } from '#shared/publishers/target.ts'
+import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
+import { createStore, type Store } from '#shared/state/store.ts'
+import { type Clock, systemClock } from '#shared/time.ts'
+
+export type World = {
+  readonly http: Http
+  readonly registry: Registry
+  readonly keeper: Keeper
+  readonly store: Store
+  readonly callback: Callback
+  readonly metrics: Metrics
+  /** The log lines written so far, parsed. */
+  readonly lines: { level: string; message: string }[]
+}
+
+export function logTo(lines: { level: string; message: string }[]): Log {
+  return createLog({ level: 'debug', now: () => 0, write: (line) => lines.push(JSON.parse(line)) })
+}
+
+/** An HTTP client that is closed when the test ends. */
+export function startHttp(options: HttpOptions = {}, clock: Clock = systemClock): Http {
+  const http = createHttp({ clock, log: logTo([]) }, options)
+  onTestFinished(() => http.close())
+  return http
+}
+
+/** All that the keeper needs, over a memory store. `incarnation` of documents is `made`. */
+export function createWorld(options: {
+  targets: readonly Target[]
+  callbackUrl: string
+  secrets?: readonly string[]
+  kinds?: readonly string[]
+  store?: Store
+  clock?: Clock
+}): World {
+  const clock = options.clock ?? systemClock
+  const lines: { level: string; message: string }[] = []
+  const log = logTo(lines)
+  const http = startHttp({}, clock)
+  const registry = createRegistry({ http, log }, options.targets)
+  const store = options.store ?? createStore(createMemoryDriver(), { historyPerNode: 50, log })
+  onTestFinished(() => store.close())
+  const callback = createCallback({ url: options.callbackUrl, secrets: options.secrets })
+  const metrics = createMetrics()
+  const keeper = createKeeper(
+    {
+      http,
+      registry,
+      store,
+      clock,
+      callback,
+      log,
+      metrics: createKeeperMetrics(metrics),
+      overall: () => 'UNKNOWN',
+      newIncarnation: () => 'made',
+      random: () => 0,
+      refreshMs: 60_000,
+    },
+    { kinds: options.kinds ?? ALL_KINDS, configured: options.targets.map(({ node }) => node) },
+  )
+  return { http, registry, keeper, store, callback, metrics, lines }
+}
