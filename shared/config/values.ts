@@ -57,14 +57,12 @@ export const httpUrl = text((value) => {
   return plain && web ? url.href.replace(/\/+$/, '') : undefined
 }, HTTP_URL)
 
-/** `scheme:` or `scheme:rest` of one of the schemes; `rest` is the driver's to read. */
+/** One of the forms (each with what it must match), as it stands: it is the driver's to read. */
 export function stateUrl(forms: Readonly<Record<string, RegExp>>) {
+  const patterns = Object.values(forms)
   return text(
-    (value) => {
-      const rest = forms[value.slice(0, value.indexOf(':') + 1)]
-      return rest?.test(value) ? value : undefined
-    },
-    `one of ${Object.keys(forms).join(', ')} followed by where the state lives`,
+    (value) => (patterns.some((pattern) => pattern.test(value)) ? value : undefined),
+    Object.keys(forms).join(' or '),
   )
 }
 

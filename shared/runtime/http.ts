@@ -1,4 +1,5 @@
-import { PtpWatchError } from '#shared/errors.ts'
+import { PtpWatchError, reasonOf } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
 
 /** Header names in lower case, as node:http has them. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -80,15 +81,19 @@ export function tooLarge(limit: number): Reply {
 
 /**
  * The reply to anything thrown: the one place where errors become statuses. What a retry can cure is 503, what it
- * cannot is 4xx or 500; the message of an error that is not ours stays inside, since it may say anything.
+ * cannot is 4xx or 500. An error that is not ours may say anything: it goes to the log, and not to the client.
  */
-export function replyOf(error: unknown): Reply {
+export function replyOf(error: unknown, log: Log): Reply {
   if (error instanceof HttpError) return errorReply(error.status, error.code, error.message, error.headers)
-  if (!(error instanceof PtpWatchError)) return errorReply(500, 'internal', 'The function failed')
+  if (!(error instanceof PtpWatchError)) {
+    const stack = error instanceof Error ? error.stack : undefined
+    log.error('a request failed', { reason: reasonOf(error), stack })
+    return errorReply(500, 'internal', 'The function failed')
+  }
   return errorReply(STATUS_OF_CODE[error.code] ?? (error.retryable ? 503 : 500), error.code, error.message)
 }
 
-const STATUS_OF_CODE: Readonly<Record<string, number>> = { store: 503, conflict: 503, configuration: 500 }
+const STATUS_OF_CODE: Readonly<Record<string, number>> = { store: 503, conflict: 503 }
 
 /**
  * The segments of a path, percent-decoded: `/event/a%2Fb` is `['event', 'a/b']`, `/` is `[]`.

@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { PtpWatchError, reasonOf } from '#shared/errors.ts'
+import { PtpWatchError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './http.ts'
+import { originForm, writeReply } from './node-http.ts'
 
 /** What a server lets its clients do. Times in milliseconds. */
 export type Limits = {
@@ -69,15 +70,10 @@ export async function serve(options: {
 
   const send = (response: ServerResponse, reply: Reply) => {
     if (stopping.signal.aborted) response.setHeader('connection', 'close')
-    write(response, reply)
+    writeReply(response, reply)
   }
 
-  const fail = (response: ServerResponse, error: unknown) => {
-    if (!(error instanceof PtpWatchError)) {
-      log.error('a request failed', { reason: reasonOf(error), stack: stackOf(error) })
-    }
-    send(response, replyOf(error))
-  }
+  const fail = (response: ServerResponse, error: unknown) => send(response, replyOf(error, log))
 
   const answer = (request: IncomingMessage, response: ServerResponse, body: Uint8Array) => {
     const url = originForm(request.url ?? '/')
@@ -205,24 +201,6 @@ export async function serve(options: {
 
 const EMPTY = new Uint8Array(0)
 
-function write(response: ServerResponse, reply: Reply): void {
-  const { status, headers, body } = reply
-  if (body === undefined || status === 204 || status === 202) {
-    if (status !== 204) response.setHeader('content-length', 0)
-    response.writeHead(status, headers).end()
-    return
-  }
-  response.setHeader('content-length', Buffer.byteLength(body))
-  response.writeHead(status, headers).end(body)
-}
-
-/** What a proxy's client sends (`GET http://host/path`) is the same path to us (RFC 9112 §3.2.2). */
-function originForm(url: string): string {
-  if (url.startsWith('/') || !URL.canParse(url)) return url
-  const { pathname, search } = new URL(url)
-  return pathname + search
-}
-
 /** Written by hand: a request that does not parse has no response object. */
 function rawReply(code: string | undefined): string {
   const [status, phrase, message] = PARSE_ERRORS[code ?? ''] ?? [
@@ -254,5 +232,3 @@ function listen(server: NetServer, port: number, host: string): Promise<number> 
     })
   })
 }
-
-const stackOf = (error: unknown) => (error instanceof Error ? error.stack : undefined)

@@ -1,0 +1,92 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Environment } from '#shared/config.ts'
+import { reasonOf } from '#shared/errors.ts'
+import { type Log, silentLog } from '#shared/log.ts'
+import type { FunctionDefinition } from './function.ts'
+import { type Phase, withHealth } from './health.ts'
+import { type Opened, openFunction } from './host.ts'
+import { errorReply, type HttpFunction, replyOf, tooLarge } from './http.ts'
+import { originForm, writeReply } from './node-http.ts'
+import { DEFAULT_LIMITS } from './serve.ts'
+
+/** What the Functions Framework hands to a function of its `http` signature, as far as we read it. */
+export type FrameworkRequest = IncomingMessage & { rawBody?: Buffer; originalUrl?: string }
+export type FrameworkHandler = (request: FrameworkRequest, response: ServerResponse) => Promise<void>
+
+/**
+ * A function as the Functions Framework hosts it. It is loaded and opened at the first request, whichever that is,
+ * since the framework imports all functions to serve one; where that fails the next request tries again. The
+ * framework ends the process by itself: nothing is drained, and `close` is not called (docs/hosting.md).
+ */
+export function toFramework(
+  load: () => Promise<FunctionDefinition>,
+  env: Environment,
+  bodyBytes: number = DEFAULT_LIMITS.bodyBytes,
+): FrameworkHandler {
+  const never = new AbortController().signal
+  let phase: Phase = 'starting'
+  let opening: Promise<Hosted> | undefined
+
+  const open = async (): Promise<Hosted> => {
+    const hosted = hostedBy(await openFunction(await load(), env), () => phase)
+    phase = 'ready'
+    return hosted
+  }
+
+  const opened = (): Promise<Hosted> => {
+    if (opening !== undefined) return opening
+    const attempt = open()
+    opening = attempt
+    attempt.catch((error: unknown) => {
+      console.error(reasonOf(error))
+      opening = undefined
+    })
+    return attempt
+  }
+
+  return async (request, response) => {
+    const url = originForm(request.originalUrl ?? request.url ?? '/')
+    const mark = url.indexOf('?')
+    const path = mark < 0 ? url : url.slice(0, mark)
+    const ready = opened()
+    if (phase === 'starting' && path === '/health/readiness') {
+      writeReply(response, errorReply(503, 'starting', 'The function is starting'))
+      return
+    }
+    let log = silentLog
+    try {
+      const { handle, ...hosted } = await ready
+      log = hosted.log
+      const body = request.rawBody ?? (await unparsed(request, bodyBytes))
+      if (body === undefined || body.length > bodyBytes) {
+        writeReply(response, tooLarge(bodyBytes))
+        return
+      }
+      const query = mark < 0 ? '' : url.slice(mark + 1)
+      const { method = '', headers } = request
+      writeReply(response, await handle({ method, path, query, headers, body, signal: never }))
+    } catch (error) {
+      writeReply(response, replyOf(error, log))
+    }
+  }
+}
+
+type Hosted = { readonly handle: HttpFunction; readonly log: Log }
+
+function hostedBy({ open, host }: Opened, phase: () => Phase): Hosted {
+  if (open.handle === undefined) throw new TypeError('This function cannot be served')
+  const { metrics, clock, log } = host
+  return { handle: withHealth(open.handle, { metrics, clock, phase, ping: open.ping }), log }
+}
+
+/** The body that the framework left unread for want of a Content-Type; undefined if it is larger than `limit`. */
+async function unparsed(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request) {
+    size += chunk.length
+    // What is too much is read all the same: a client that is still sending would not see the reply.
+    if (size <= limit) chunks.push(chunk)
+  }
+  return size <= limit ? Buffer.concat(chunks, size) : undefined
+}
