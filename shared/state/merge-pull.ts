@@ -23,37 +23,39 @@ export type Pull = {
   readonly none: boolean
 }
 
+export type Disagreement = {
+  readonly kind: string
+  readonly instance: string
+  readonly pushed: string
+  readonly pulled: string
+}
+
 export type PullResult = {
   /** Clocks whose state has differed from the newest push for longer than pushes may be under way. */
-  readonly disagreements: readonly { kind: string; instance: string; pushed: string; pulled: string }[]
+  readonly disagreements: readonly Disagreement[]
 }
 
 /**
  * Merges what one poll of a node, or one initial notification, brought (design.md §3, rules 4 to 10). Pulls carry
- * query time, so they never date a transition. Pure. `now` is our time in milliseconds.
+ * query time, so they never date a transition. Pure. Times in our milliseconds.
+ *
+ * `poll` says when the poll began that these are all the pulls of: it is then concluded, with what no push has
+ * dated since an earlier poll (rule 6), and with what becomes of the node by time alone.
  */
 export function mergePulls(
   before: NodeState,
   pulls: readonly Pull[],
   settings: MergeSettings,
-  now: number,
+  { now, poll }: { now: number; poll?: { startedAt: number } },
 ): Outcome<PullResult> {
   const draft = createDraft(before, settings)
   const agreed: Agreement[] = []
-  const disagreements: { kind: string; instance: string; pushed: string; pulled: string }[] = []
+  const disagreements: Disagreement[] = []
   for (const pull of pulls) {
     detectClockStep(draft, pull, settings)
     for (const [instance, readings] of byInstance(pull.observations)) {
-      const clock = draft.clock(pull.kind, instance)
-      if (clock !== undefined && isDisagreement(clock, readings, pull, settings)) {
-        const pulled = worst(pull.kind, readings)
-        disagreements.push({
-          kind: pull.kind,
-          instance,
-          pushed: shownValue(clock.pushes[0] ?? pulled),
-          pulled: shownValue(pulled),
-        })
-      }
+      const pushed = disagreement(draft.clock(pull.kind, instance), readings, pull, settings)
+      if (pushed !== undefined) disagreements.push(pushed)
       mergeClock(draft, instance, readings, pull, settings, agreed)
     }
     if (pull.via === 'poll') {
@@ -62,24 +64,11 @@ export function mergePulls(
     }
   }
   confirm(draft, agreed, settings, now)
-  const via = pulls[0]?.via ?? 'poll'
-  const outcome = draft.finish(via, now)
-  const received = via === 'initial' ? { received: 1 } : {}
-  return { ...outcome, counters: { ...outcome.counters, ...received }, result: { disagreements } }
-}
-
-/**
- * What a poll says after its pulls: undated transitions that no push has dated since an earlier poll (rule 6),
- * staleness, and what becomes of the whole node by time alone. Times in our milliseconds.
- */
-export function concludePoll(
-  before: NodeState,
-  settings: MergeSettings,
-  { startedAt, now }: { startedAt: number; now: number },
-): Outcome<void> {
-  const draft = createDraft(before, settings)
-  for (const clock of before.clocks) settleUndated(draft, clock, startedAt, settings)
-  return { ...draft.finish('poll', now, true), result: undefined }
+  if (poll !== undefined)
+    for (const clock of draft.clocks()) settleUndated(draft, clock, poll.startedAt, settings)
+  else draft.count('received')
+  const outcome = draft.finish(poll === undefined ? 'initial' : 'poll', now, poll !== undefined)
+  return { ...outcome, result: { disagreements } }
 }
 
 type Agreement = { readonly clock: ClockState; readonly reading: Reading; readonly pull: Pull }
@@ -394,16 +383,19 @@ function noteAbsence(draft: Draft, pull: Pull, settings: MergeSettings): void {
   if (pull.none && since === undefined) draft.patch({ absentSince: { ...others, [kind]: pull.sentAt } })
 }
 
-/** Whether the newest push has been contradicted by pulls for longer than the settle time (protocol.md §2.6). */
-function isDisagreement(
-  clock: ClockState,
+/** A newest push that pulls have contradicted for longer than the settle time (protocol.md §2.6). */
+function disagreement(
+  clock: ClockState | undefined,
   readings: readonly [Reading, ...Reading[]],
   pull: Pull,
   settings: MergeSettings,
-): boolean {
-  const newest = clock.pushes[0]
-  if (newest === undefined || readings.length > 1 || clock.contested || !isMissable(clock.kind)) return false
+): Disagreement | undefined {
+  const newest = clock?.pushes[0]
+  if (clock === undefined || newest === undefined) return undefined
+  if (readings.length > 1 || clock.contested || !isMissable(clock.kind)) return undefined
   const sent = milliseconds(pull.sentAt)
   const first = clock.pull === undefined ? sent : milliseconds(clock.pull.sentAt)
-  return !sameValue(newest, readings[0]) && sent - first >= settings.settleMs
+  if (sameValue(newest, readings[0]) || sent - first < settings.settleMs) return undefined
+  const { kind, instance } = clock
+  return { kind, instance, pushed: shownValue(newest), pulled: shownValue(readings[0]) }
 }
