@@ -233,7 +233,14 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   async function finish(): Promise<void> {
     await Promise.all([...lanes.values()].map((lane) => lane.running))
     await Promise.all([...lanes].map(([node, lane]) => payOwed(node, lane)))
-    for (const lane of lanes.values()) lane.callOff?.()
+    await Promise.all([...lanes.values()].map((lane) => lane.running))
+    for (const [node, { callOff, owed }] of lanes) {
+      callOff?.()
+      log.error('Counters were lost: the store could not be written before it was closed', {
+        node,
+        lost: owed,
+      })
+    }
     await driver.close()
   }
 
