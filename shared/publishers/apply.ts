@@ -125,7 +125,7 @@ export async function applyPlan(
           await remove(other, 'replaced')
           return await create(resource, endpoint, tries - 1)
         }
-        applied.problems.push(blockedBy(resource, created.endpoint))
+        applied.problems.push(blocked(resource, created.endpoint))
         return
       }
       case 'not-ready':
@@ -154,7 +154,7 @@ export async function applyPlan(
         if (await refused(() => create(step.resource, step.endpoint), step.endpoint, applied)) return applied
         break
       case 'blocked':
-        applied.problems.push(blockedBy(step.resource, step.by.endpoint))
+        applied.problems.push(blocked(step.resource, step.by.endpoint))
         break
       case 'retire':
         if (applied.held.has(step.successor.kind)) await remove(step.subscription, 'replaced')
@@ -192,7 +192,8 @@ async function refused(create: () => Promise<void>, endpoint: string, applied: A
   }
 }
 
-function blockedBy({ kind }: Resource, endpoint: string): string {
+/** What to tell people of a resource that a stranger has taken (v1). */
+export function blocked({ kind }: Resource, endpoint: string): string {
   const whose =
     endpoint === '' ? 'without an endpoint (its events are only logged)' : `of ${redact(endpoint)}`
   return `${kind}: the sidecar holds a subscription ${whose}, and has one for each resource: remove it there, or use a sidecar of our own`

@@ -1,13 +1,13 @@
 import type { Callback } from '#shared/callback.ts'
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import { type Applied, applyPlan } from './apply.ts'
+import { type Applied, applyPlan, blocked } from './apply.ts'
 import { backoffMs, pause } from './backoff.ts'
 import type { CallOptions, Client, Dialect, Resource } from './client.ts'
 import { flushSidecar } from './cure.ts'
 import type { Http } from './http.ts'
 import type { KeeperMetrics } from './metrics.ts'
-import { planOf, removalPlanOf, type Situation, type Step } from './plan.ts'
+import { ownerOf, planOf, removalPlanOf, type Situation, type Step } from './plan.ts'
 import { createRecord, type Record, type RecordDeps } from './record.ts'
 import type { Registry } from './registry.ts'
 import { nodesNamed } from './resources.ts'
@@ -36,6 +36,10 @@ export type Kept = {
   readonly plan: readonly Step[]
   /** What was done; absent if nothing was. */
   readonly applied: Applied | undefined
+  /** How many subscriptions of others it holds; they are left alone. */
+  readonly strangers: number
+  /** It failed, and a later try may succeed. */
+  readonly again: boolean
   /** Why it failed, and what people should know; one line each, redacted. */
   readonly problems: readonly string[]
 }
@@ -92,11 +96,20 @@ export function createKeeper(
       configured,
     }
     const plan = planOf(situation)
-    if (dryRun) return result({ resources, plan })
+    const strangers = countStrangers(situation)
+    if (dryRun)
+      return result({
+        resources,
+        plan,
+        strangers,
+        problems: plan.flatMap((step) =>
+          step.do === 'blocked' ? [blocked(step.resource, step.by.endpoint)] : [],
+        ),
+      })
     const record = createRecord(deps, target.node)
     const applied = await applyPlan({ client, record, callback, log }, plan, situation, call)
     const problems = [...applied.problems]
-    const done = { resources, plan, applied, problems }
+    const done = { resources, plan, applied, problems, strangers }
     if (client.listProves) return result({ ...done, again: applied.again })
     const check = await checkName(client, resources, call)
     if (check.outcome === 'other') problems.push(misnamed(target, check.name))
@@ -114,7 +127,7 @@ export function createKeeper(
     const held = await client.list(call)
     const situation = { node: target.node, ownName: undefined, callback, configured, held, facts: client }
     const plan = removalPlanOf(situation)
-    const result: Try = { ...EMPTY, client, plan }
+    const result: Try = { ...EMPTY, client, plan, strangers: countStrangers(situation) }
     if (dryRun) return result
     const record = createRecord(deps, target.node)
     const all: Situation = { ...situation, wanted: [], unpublished: [] }
@@ -154,6 +167,8 @@ export function createKeeper(
       resources: tried.resources,
       plan: tried.plan,
       applied: tried.applied,
+      strangers: tried.strangers,
+      again: failed && tried.again,
       problems: tried.problems,
     }
   }
@@ -234,6 +249,7 @@ type Tried = {
   readonly plan: readonly Step[]
   readonly applied: Applied | undefined
   readonly problems: readonly string[]
+  readonly strangers: number
   readonly again: boolean
   readonly reachable: boolean
   readonly mismatch: boolean
@@ -245,6 +261,7 @@ const EMPTY = {
   plan: [],
   applied: undefined,
   problems: [],
+  strangers: 0,
   again: false,
   reachable: true,
   mismatch: false,
@@ -273,6 +290,10 @@ async function checkName(
     if (!(error instanceof PublisherError)) throw error
     return { outcome: 'failed', error }
   }
+}
+
+function countStrangers(situation: Parameters<typeof ownerOf>[1] & Pick<Situation, 'held'>): number {
+  return situation.held.filter((held) => ownerOf(held, situation) === 'stranger').length
 }
 
 function misnamed(target: Target, name: string): string {

@@ -26,7 +26,10 @@ test('a publisher that holds nothing of ours is given every wanted subscription,
   )
   const state = await world.store.read(NODE)
   expect(state?.subscriptions.map(({ id }) => id).toSorted()).toEqual(
-    publisher.subscriptions().map(({ id }) => id).toSorted(),
+    publisher
+      .subscriptions()
+      .map(({ id }) => id)
+      .toSorted(),
   )
   expect(state?.publisher).toMatchObject({ url: publisher.url, dialect: 'red-hat-v2', reachable: true })
   expect(state?.pending).toEqual([])

@@ -1,0 +1,100 @@
+import { ConfigurationError } from '#shared/errors.ts'
+import { openPublishers } from '#shared/publishers/open.ts'
+import type { FunctionDefinition } from '#shared/runtime/function.ts'
+import { openDriver } from '#shared/state/open.ts'
+import { overallOf } from '#shared/state/overall.ts'
+import { createStore } from '#shared/state/store.ts'
+import { type Mode, subscribeAll } from './handler.ts'
+import { createProgress, printOutcome } from './print.ts'
+import { createSubscribeHandler } from './serve.ts'
+
+export const subscribe: FunctionDefinition = {
+  name: 'subscribe',
+  summary: 'brings the subscriptions at every publisher to plan',
+  description: [
+    'Creates at each publisher what is missing of our subscriptions, adopts what is there, replaces those with an old token, and removes those of ours that are not wanted. Subscriptions of others are never touched. It can be run as often as one likes.',
+    'Ours are those whose endpoint lies under CALLBACK_URL/event. Publishers that are still starting are tried again until SUBSCRIBE_DEADLINE_SECONDS.',
+    'Served, it runs on POST / and answers 202, or 500 with what failed.',
+    'Exit codes: 0 all done, 1 some publishers failed (named, with why), 2 configuration or usage.',
+  ].join('\n'),
+  flags: {
+    'dry-run': { type: 'boolean', description: 'Prints what would be done, and does nothing.' },
+    remove: { type: 'boolean', description: 'Takes all of our subscriptions away.' },
+  },
+  examples: [
+    { command: 'ptp-watch subscribe --dry-run', does: 'the plan for each publisher' },
+    { command: 'ptp-watch subscribe', does: 'subscribes' },
+    { command: 'ptp-watch subscribe --remove', does: 'takes all of ours away' },
+  ],
+  environment: [
+    'PUBLISHERS',
+    'CALLBACK_URL',
+    'CALLBACK_SECRET',
+    'RESOURCES',
+    'STATE_URL',
+    'HISTORY_PER_NODE',
+    'STALE_AFTER_SECONDS',
+    'OVERALL_KINDS',
+    'POLL_CONCURRENCY',
+    'SUBSCRIBE_DEADLINE_SECONDS',
+    'PUBLISHER_CA_FILE',
+    'PUBLISHER_CERT_FILE',
+    'PUBLISHER_KEY_FILE',
+    'PUBLISHER_TOKEN_FILE',
+    'JOB_COMPLETION_INDEX',
+    'JOB_COMPLETION_COUNT',
+  ],
+  required: ['PUBLISHERS', 'CALLBACK_URL'],
+  modes: { serve: true, run: true },
+
+  async open(config, host) {
+    const { callbackUrl, historyPerNode, merge } = config
+    if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
+    const { clock, log, metrics, random, newId } = host
+    const store = createStore(await openDriver(config.stateUrl), { historyPerNode, log, random })
+    const { registry, keeper, close } = openPublishers(config, callbackUrl, {
+      store,
+      clock,
+      log,
+      metrics,
+      random,
+      newId,
+      overall: (state) => overallOf(state, clock.now(), merge),
+    })
+    const deps = {
+      keeper,
+      targets: registry.targets,
+      concurrency: config.pollConcurrency,
+      deadlineMs: config.subscribeDeadlineMs,
+      clock,
+      random,
+    }
+    const quiet = { settled() {}, waiting() {} }
+
+    return {
+      handle: createSubscribeHandler((signal) => subscribeAll(deps, 'keep', quiet, signal)),
+      async run(flags, { signal, terminal }) {
+        const mode = modeOf(flags.remove === true, flags['dry-run'] === true)
+        const progress = createProgress(terminal, mode)
+        let results: Awaited<ReturnType<typeof subscribeAll>>
+        try {
+          results = await subscribeAll(deps, mode, progress, signal)
+        } finally {
+          progress.end()
+        }
+        printOutcome(terminal, results, mode)
+        return results.some(({ outcome }) => outcome === 'failed') ? 1 : 0
+      },
+      ping: () => store.ping(),
+      async close() {
+        await close()
+        await store.close()
+      },
+    }
+  },
+}
+
+function modeOf(remove: boolean, dryRun: boolean): Mode {
+  if (remove) return dryRun ? 'plan-removal' : 'remove'
+  return dryRun ? 'plan' : 'keep'
+}

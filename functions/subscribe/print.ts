@@ -1,0 +1,122 @@
+import type { Kept } from '#shared/publishers/keeper.ts'
+import type { Step } from '#shared/publishers/plan.ts'
+import { redact } from '#shared/publishers/redact.ts'
+import type { Terminal } from '#shared/runtime/function.ts'
+import type { Mode, Progress } from './handler.ts'
+
+/** Shows a run: one line that is rewritten on a terminal, one line for each publisher elsewhere. */
+export function createProgress(terminal: Terminal, mode: Mode): Progress & { end(): void } {
+  const verb = mode === 'remove' || mode === 'plan-removal' ? 'removing' : 'subscribing'
+  let failures = 0
+  let shown = false
+  let waitingFor = 0
+  let done = 0
+  let total = 0
+
+  const rewrite = () => {
+    const parts = [`${verb} ${done}/${total}`]
+    if (failures > 0) parts.push(`${failures} failed`)
+    if (waitingFor > 0) parts.push(`waiting for ${waitingFor}`)
+    terminal.err(`\r\u001b[2K${parts.join(', ').slice(0, terminal.columns - 1)}`)
+    shown = true
+  }
+
+  return {
+    settled(kept, count) {
+      done = count.done
+      total = count.total
+      if (waitingFor > 0) waitingFor -= 1
+      if (kept.outcome === 'failed') failures += 1
+      if (terminal.interactive) rewrite()
+      else terminal.err(`${done}/${total} ${lineOf(kept)}\n`)
+    },
+    waiting(kept) {
+      waitingFor = kept.length
+      if (terminal.interactive) rewrite()
+      else for (const one of kept) terminal.err(`waiting for ${one.node}: ${one.problems.join('; ')}\n`)
+    },
+    end() {
+      if (shown) terminal.err('\r\u001b[2K')
+    },
+  }
+}
+
+/** The end of a run: the plan where one was asked for, the failures by name, a line of totals. */
+export function printOutcome(terminal: Terminal, results: readonly Kept[], mode: Mode): void {
+  const dryRun = mode === 'plan' || mode === 'plan-removal'
+  if (dryRun) for (const kept of results) terminal.out(planText(kept))
+  const failed = results.filter(({ outcome }) => outcome === 'failed')
+  for (const kept of failed) {
+    for (const problem of kept.problems) terminal.err(`failed: ${kept.node} (${kept.url}): ${problem}\n`)
+  }
+  const sum = (count: (kept: Kept) => number) => results.reduce((total, kept) => total + count(kept), 0)
+  const parts = [
+    `${results.length - failed.length} of ${results.length} publishers ${dryRun ? 'looked at, nothing changed' : 'done'}`,
+  ]
+  const add = (count: number, what: string) => {
+    if (count > 0) parts.push(`${count} ${what}`)
+  }
+  add(
+    sum(({ applied }) => applied?.held.size ?? 0),
+    'subscriptions held',
+  )
+  add(
+    sum(({ applied }) => applied?.created.length ?? 0),
+    'created',
+  )
+  add(
+    sum(({ applied }) => applied?.adopted.length ?? 0),
+    'adopted',
+  )
+  add(
+    sum(({ applied }) => applied?.restored.length ?? 0),
+    'restored',
+  )
+  add(
+    sum(({ applied }) => applied?.removed ?? 0),
+    'removed',
+  )
+  add(
+    sum(({ strangers }) => strangers),
+    'of others left alone',
+  )
+  terminal.out(`${parts.join(', ')}\n`)
+}
+
+function lineOf({ node, dialect, outcome, applied, problems }: Kept): string {
+  const name = dialect === undefined ? node : `${node} (${dialect})`
+  if (outcome === 'failed') return `${name}: failed: ${problems.join('; ')}`
+  if (applied === undefined) return `${name}: looked at`
+  const parts = [
+    applied.held.size > 0 ? `${applied.held.size} held` : '',
+    applied.created.length > 0 ? `${applied.created.length} created` : '',
+    applied.adopted.length > 0 ? `${applied.adopted.length} adopted` : '',
+    applied.removed > 0 ? `${applied.removed} removed` : '',
+    applied.unsupported.length > 0 ? `not offered: ${applied.unsupported.join(' ')}` : '',
+  ].filter((part) => part !== '')
+  return `${name}: ${parts.join(', ') || 'nothing to do'}`
+}
+
+function planText({ node, url, dialect, plan, strangers, outcome }: Kept): string {
+  const head = `${node}  ${dialect ?? 'unknown'}  ${url}\n`
+  if (outcome === 'failed' && plan.length === 0) return `${head}  no plan\n`
+  const lines = plan.map((step) => `  ${stepText(step)}\n`)
+  if (plan.length === 0) lines.push('  nothing to do\n')
+  if (strangers > 0) lines.push(`  leave    ${strangers} of others\n`)
+  return `${head}${lines.join('')}`
+}
+
+function stepText(step: Step): string {
+  switch (step.do) {
+    case 'create':
+      return `create   ${step.resource.kind}  ${step.resource.address}`
+    case 'keep':
+      return `${step.refresh ? 'refresh' : 'keep   '}  ${step.resource.kind}  ${step.resource.address}`
+    case 'blocked':
+      return `blocked  ${step.resource.kind}  by ${redact(step.by.endpoint)}`
+    case 'remove':
+      return `remove   ${step.subscription.address}  ${redact(step.subscription.endpoint)}  ${step.why}`
+    case 'retire':
+      return `remove   ${step.subscription.address}  ${redact(step.subscription.endpoint)}  replaced`
+  }
+}
