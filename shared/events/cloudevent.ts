@@ -13,7 +13,7 @@ export type CloudEvent = {
   readonly data: unknown
 }
 
-type Headers = Readonly<Record<string, string | string[] | undefined>>
+type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
  * Reads a CloudEvents 1.0 delivery in binary or structured mode (CloudEvents HTTP binding 1.0.2, §3).
@@ -65,7 +65,7 @@ function checked(event: unknown): CloudEvent {
   }
 }
 
-function mediaType(header: string | string[] | undefined): string | undefined {
+function mediaType(header: string | readonly string[] | undefined): string | undefined {
   return typeof header === 'string' ? header.split(';', 1)[0]?.trim().toLowerCase() : undefined
 }
 

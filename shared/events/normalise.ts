@@ -184,7 +184,11 @@ function sortEntries(
 }
 
 /** An offset that is the sentinel leaves no metric, but its word is there; a word where a number is due says nothing. */
-function isReadingOf(kind: string, state: string | undefined, metrics: Readonly<Record<string, string>>): boolean {
+function isReadingOf(
+  kind: string,
+  state: string | undefined,
+  metrics: Readonly<Record<string, string>>,
+): boolean {
   if (WORD_KINDS.has(kind)) return state !== undefined
   if (NUMERIC_KINDS.has(kind)) return Object.keys(metrics).length > 0
   return state !== undefined || Object.keys(metrics).length > 0

@@ -1,0 +1,65 @@
+import { createCallback } from '#shared/callback.ts'
+import type { FunctionDefinition } from '#shared/runtime/function.ts'
+import { openDriver } from '#shared/state/open.ts'
+import { createStore } from '#shared/state/store.ts'
+import { createIngestHandler } from './handler.ts'
+import { createIngestMetrics } from './metrics.ts'
+import { createStrangers } from './quarantine.ts'
+import { createReceiver } from './receive.ts'
+import { createWaiting } from './waiting.ts'
+
+export const ingest: FunctionDefinition = {
+  name: 'ingest',
+  summary: 'takes in what publishers and Brokers deliver',
+  description: [
+    'Serves the callback of all subscriptions, POST /event/<node>[/<token>] (and plain POST /event), and the deliveries of a Broker, POST /cloudevents[/<token>].',
+    'An event is answered with 204 after the store has it. With CALLBACK_SECRET only paths with a token serve.',
+  ].join('\n'),
+  flags: {},
+  examples: [{ command: 'PORT=8080 STATE_URL=sqlite:state.db ptp-watch ingest', does: 'takes in events' }],
+  environment: [
+    'STATE_URL',
+    'PUBLISHERS',
+    'CALLBACK_SECRET',
+    'HISTORY_PER_NODE',
+    'STALE_AFTER_SECONDS',
+    'SETTLE_SECONDS',
+    'REORDER_SECONDS',
+    'OVERALL_KINDS',
+  ],
+  required: [],
+  modes: { serve: true, run: false },
+  async open(config, { clock, log, metrics, random, newId }) {
+    const { historyPerNode, merge: settings } = config
+    const store = createStore(await openDriver(config.stateUrl), { historyPerNode, log, random })
+    // Where publishers reach us does not matter to what comes in: only the secrets do.
+    const callback = createCallback({
+      url: config.callbackUrl ?? 'http://localhost',
+      secrets: config.callbackSecrets,
+    })
+    const counted = createIngestMetrics(metrics)
+    const waiting = createWaiting({ log, metrics: counted })
+    const receiver = createReceiver({
+      store,
+      waiting,
+      strangers: createStrangers(log),
+      clock,
+      log,
+      metrics: counted,
+      newId,
+      settings,
+      configured: new Set(config.publishers.map(({ node }) => node)),
+    })
+    return {
+      handle: createIngestHandler({ receiver, callback, clock }),
+      ping: () => store.ping(),
+      async close() {
+        const unwritten = await waiting.flush()
+        if (unwritten > 0)
+          log.error('The store did not return: events that were refused are not in it', { unwritten })
+        waiting.close()
+        await store.close()
+      },
+    }
+  },
+}

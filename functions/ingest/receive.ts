@@ -1,0 +1,180 @@
+import { type Context, type Normalised, normalise, type Problem } from '#shared/events/normalise.ts'
+import type { Observation } from '#shared/events/observation.ts'
+import type { Log } from '#shared/log.ts'
+import { type Pull, mergePulls } from '#shared/state/merge-pull.ts'
+import { mergePush } from '#shared/state/merge-push.ts'
+import { emptyNodeState, type NewEntry, type NodeState } from '#shared/state/node-state.ts'
+import type { MergeSettings } from '#shared/state/settings.ts'
+import type { Outcome, Store } from '#shared/state/store.ts'
+import { type Clock, milliseconds } from '#shared/time.ts'
+import type { IngestMetrics } from './metrics.ts'
+import { quarantined, type Strangers } from './quarantine.ts'
+import type { Waiting } from './waiting.ts'
+
+/** A pending subscription counts as one for this long at most (design.md §3, rule 9). Milliseconds. */
+const PENDING_FOR = 10_000
+
+export type Reception = Context & {
+  /** Keep what the store does not take, and write it when the store is back. */
+  readonly buffer: boolean
+  /** The way it came in proves that its node is one of ours. */
+  readonly trusted: boolean
+}
+
+export type Receiver = {
+  /** True once the store has all of the body that is an event; false if the store did not take it. Never throws. */
+  receive(json: unknown, reception: Reception): Promise<boolean>
+  /** Why a body holds no event at all; undefined if it holds one. */
+  check(json: unknown, context: Context): Problem | undefined
+  /** Counts an event of our own that came back through a Broker. */
+  dropOwn(): void
+}
+
+export type ReceiverDeps = {
+  readonly store: Pick<Store, 'update'>
+  readonly waiting: Waiting
+  readonly strangers: Strangers
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: IngestMetrics
+  readonly newId: () => string
+  readonly settings: MergeSettings
+  /** The nodes of the configuration; others are known once the store has them. */
+  readonly configured: ReadonlySet<string>
+}
+
+type Received = { readonly outcome: string; readonly entries: readonly NewEntry[] }
+
+/** Takes the JSON of a notification into the store. */
+export function createReceiver(deps: ReceiverDeps): Receiver {
+  const { store, waiting, strangers, clock, log, metrics, newId, settings, configured } = deps
+
+  /** What one body changes in the document of one node. */
+  const change = (node: string, body: Part, known: boolean) => {
+    return (current: NodeState | undefined): Outcome<Received> => {
+      if (current === undefined && !known) return { result: { outcome: 'stranger', entries: [] } }
+      const before = current ?? emptyNodeState(node, newId())
+      if (body.quarantine !== undefined) return quarantined(before, body.quarantine)
+      const { observations, named } = body
+      const pending = pendingOf(before, observations, clock.now())
+      if (pending !== undefined) {
+        const pulls = [...Map.groupBy(observations, ({ kind }) => kind)].map(
+          ([kind, ofKind]): Pull => ({
+            kind,
+            via: 'initial',
+            observations: ofKind.map((observation) => ({ ...observation, via: 'initial' })),
+            named: named.filter((clockNamed) => clockNamed.kind === kind),
+            sentAt: pending,
+            receivedAt: body.receivedAt,
+            queryTime: before.publisher?.dialect !== 'starlingx-v2',
+            none: false,
+          }),
+        )
+        const outcome = mergePulls(before, pulls, settings, { now: clock.now() })
+        return { ...outcome, result: { outcome: 'initial', entries: outcome.entries ?? [] } }
+      }
+      const outcome = mergePush(before, observations, settings, clock.now())
+      return { ...outcome, result: { outcome: outcome.result, entries: outcome.entries ?? [] } }
+    }
+  }
+
+  const write = async (node: string, body: Part, known: boolean): Promise<void> => {
+    const { outcome, entries } = await store.update(node, change(node, body, known))
+    if (outcome === 'stranger') strangers.add(node, 'unknown node')
+    metrics.events.inc({ outcome: outcomeOf(outcome) })
+    if (log.on('debug')) log.debug('event', { node, outcome, events: body.observations.length })
+    for (const { type, kind, instance, from, to, at, via, overall } of entries) {
+      log.info('transition', { node, type, kind, instance, from, to, at, via, overall })
+    }
+  }
+
+  return {
+    async receive(json, { buffer, trusted, ...context }) {
+      const found = normalise(json, context)
+      const parts = partsOf(found, json, context)
+      if (parts.length === 0)
+        metrics.events.inc({ outcome: found.placeholders.length > 0 ? 'placeholder' : 'empty' })
+      const stored = await Promise.all(
+        parts.map(async ([node, part]) => {
+          if (part.quarantine !== undefined) {
+            metrics.quarantined.inc({ reason: part.quarantine.reason })
+            const { reason, message } = part.quarantine
+            log.warn('quarantined', { node, reason, detail: message, via: context.via })
+          }
+          if (node === undefined) {
+            strangers.add('', 'no node')
+            return true
+          }
+          return waiting.deliver(node, () => write(node, part, trusted || configured.has(node)), { buffer })
+        }),
+      )
+      return stored.every(Boolean)
+    },
+
+    check(json, context) {
+      const found = normalise(json, context)
+      const some = found.observations.length + found.named.length + found.placeholders.length > 0
+      return some ? undefined : found.problems[0]
+    },
+
+    dropOwn: () => metrics.events.inc({ outcome: 'own' }),
+  }
+}
+
+/** What a body holds for one node: readings, or a reason to set it aside. */
+type Part = {
+  readonly observations: readonly Observation[]
+  readonly named: Normalised['named']
+  readonly receivedAt: string
+  readonly quarantine?: {
+    readonly reason: Problem['code']
+    readonly message: string
+    readonly body: string
+    readonly receivedAt: string
+  }
+}
+
+/** An array of events may speak of several nodes, and be sound in part. */
+function partsOf(
+  found: Normalised,
+  json: unknown,
+  { node, receivedAt }: Context,
+): [string | undefined, Part][] {
+  const { named } = found
+  const parts: [string | undefined, Part][] = [
+    ...Map.groupBy(found.observations, (reading) => reading.node),
+  ].map(([name, observations]) => [name, { observations, named, receivedAt }])
+  const [problem] = found.problems
+  if (problem !== undefined) {
+    const { code: reason, message } = problem
+    const quarantine = { reason, message, body: JSON.stringify(json), receivedAt }
+    parts.push([node, { observations: [], named: [], receivedAt, quarantine }])
+  }
+  return parts
+}
+
+/** When the subscription was asked for that this reading is the initial notification of; undefined if of none. */
+function pendingOf(state: NodeState, observations: readonly Observation[], now: number): string | undefined {
+  if (state.pending.length === 0) return undefined
+  const alive = state.pending.find(
+    ({ kind, requestedAt }) =>
+      observations.some((observation) => observation.kind === kind) &&
+      now - milliseconds(requestedAt) < PENDING_FOR,
+  )
+  return alive?.requestedAt
+}
+
+const OUTCOMES = [
+  'applied',
+  'initial',
+  'delayed',
+  'duplicate',
+  'late',
+  'full',
+  'quarantined',
+  'stranger',
+] as const
+
+function outcomeOf(text: string): (typeof OUTCOMES)[number] {
+  return OUTCOMES.find((outcome) => outcome === text) ?? 'applied'
+}

@@ -1,0 +1,119 @@
+import { ConfigurationError } from '#shared/errors.ts'
+import { openPublishers } from '#shared/publishers/open.ts'
+import type { FunctionDefinition } from '#shared/runtime/function.ts'
+import { openDriver } from '#shared/state/open.ts'
+import { overallOf } from '#shared/state/overall.ts'
+import { createStore } from '#shared/state/store.ts'
+import { createPoller, type Polled } from './handler.ts'
+import { createPollMetrics } from './metrics.ts'
+import { createTickHandler } from './tick.ts'
+
+export const poll: FunctionDefinition = {
+  name: 'poll',
+  summary: 'asks every publisher for CurrentState, to prove that nothing was missed',
+  description: [
+    'For each publisher: sees that our subscriptions are there and makes those anew that are not, pulls the state of every resource, merges it, and logs what was missed and what has become stale.',
+    'Run once, it ends by POLL_DEADLINE_SECONDS. Served, it runs on POST /tick and answers 202 after the run; a tick during a run starts no second one.',
+    'Exit codes: 0 all polled, 1 some publishers failed (named, with why), 2 configuration or usage.',
+  ].join('\n'),
+  flags: {},
+  examples: [
+    { command: 'ptp-watch poll', does: 'polls the fleet once' },
+    { command: 'ptp-watch poll --serve', does: 'polls at every POST /tick' },
+  ],
+  environment: [
+    'PUBLISHERS',
+    'CALLBACK_URL',
+    'CALLBACK_SECRET',
+    'RESOURCES',
+    'STATE_URL',
+    'HISTORY_PER_NODE',
+    'STALE_AFTER_SECONDS',
+    'SETTLE_SECONDS',
+    'OVERALL_KINDS',
+    'POLL_CONCURRENCY',
+    'POLL_DEADLINE_SECONDS',
+    'PUBLISHER_CA_FILE',
+    'PUBLISHER_CERT_FILE',
+    'PUBLISHER_KEY_FILE',
+    'PUBLISHER_TOKEN_FILE',
+    'JOB_COMPLETION_INDEX',
+    'JOB_COMPLETION_COUNT',
+  ],
+  required: ['PUBLISHERS', 'CALLBACK_URL'],
+  modes: { serve: true, run: true },
+
+  async open(config, host) {
+    const { callbackUrl, historyPerNode, merge: settings, pollDeadlineMs } = config
+    if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
+    const { clock, log, metrics, random, newId } = host
+    const store = createStore(await openDriver(config.stateUrl), { historyPerNode, log, random })
+    const overall = (state: Parameters<typeof overallOf>[0]) => overallOf(state, clock.now(), settings)
+    const { registry, keeper, close } = openPublishers(config, callbackUrl, { ...host, store, overall })
+    const counted = createPollMetrics(metrics)
+    const concurrency = config.pollConcurrency
+    const poller = createPoller({
+      registry,
+      keeper,
+      store,
+      clock,
+      log,
+      metrics: counted,
+      newId,
+      settings,
+      concurrency,
+    })
+
+    const run = async (signal: AbortSignal, onDone?: (one: Polled) => void): Promise<Polled[]> => {
+      const startedAt = clock.now()
+      counted.running.set({}, 1)
+      try {
+        const options = onDone === undefined ? {} : { onDone }
+        return await withDeadline(pollDeadlineMs, signal, (ended) =>
+          poller.poll(registry.targets, { signal: ended, ...options }),
+        )
+      } finally {
+        counted.running.set({}, 0)
+        log.info('poll', { publishers: registry.targets.length, durationMs: clock.now() - startedAt })
+      }
+    }
+
+    return {
+      handle: createTickHandler(async (signal) => void (await run(signal))),
+      async run(_flags, { signal, terminal }) {
+        let done = 0
+        const polled = await run(signal, () => {
+          done += 1
+          if (terminal.interactive) terminal.err(`\r\u001b[2Kpolling ${done}/${registry.targets.length}`)
+        })
+        if (terminal.interactive) terminal.err('\r\u001b[2K')
+        const failed = polled.filter(({ problems }) => problems.length > 0)
+        for (const { node, problems } of failed) {
+          for (const problem of problems) terminal.err(`failed: ${node}: ${problem}\n`)
+        }
+        terminal.out(`${polled.length - failed.length} of ${polled.length} publishers polled\n`)
+        return failed.length === 0 ? 0 : 1
+      },
+      ping: () => store.ping(),
+      async close() {
+        await close()
+        await store.close()
+      },
+    }
+  },
+}
+
+/** Runs `work` with a signal that is aborted by `signal`, or after `ms`. */
+async function withDeadline<T>(
+  ms: number,
+  signal: AbortSignal,
+  work: (ended: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController()
+  const timer = setTimeout(() => over.abort(), ms)
+  try {
+    return await work(AbortSignal.any([signal, over.signal]))
+  } finally {
+    clearTimeout(timer)
+  }
+}

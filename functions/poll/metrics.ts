@@ -1,0 +1,33 @@
+import type { Metrics } from '#shared/metrics.ts'
+
+export type PollMetrics = ReturnType<typeof createPollMetrics>
+
+/** What poll counts. */
+export function createPollMetrics(metrics: Metrics) {
+  return {
+    polls: metrics.counter({
+      name: 'ptp_watch_polls_total',
+      help: 'Polls of a publisher, by whether all of it went well.',
+      labels: { outcome: ['ok', 'failed'] },
+    }),
+    pulls: metrics.counter({
+      name: 'ptp_watch_pulls_total',
+      help: 'Questions for a CurrentState, by whether the publisher had one to tell.',
+      labels: { outcome: ['answered', 'none', 'failed'] },
+    }),
+    pullSeconds: metrics.histogram({
+      name: 'ptp_watch_pull_duration_seconds',
+      help: 'Time until the answer to a question for a CurrentState.',
+      buckets: [0.005, 0.02, 0.1, 0.5, 2, 5],
+    }),
+    missed: metrics.counter({
+      name: 'ptp_watch_missed_transitions_total',
+      help: 'Transitions that only a poll has shown, and that no push has dated by the next one.',
+    }),
+    disagreements: metrics.counter({
+      name: 'ptp_watch_disagreements_total',
+      help: 'Clocks whose pulled state had contradicted the newest push for longer than the settle time.',
+    }),
+    running: metrics.gauge({ name: 'ptp_watch_poll_running', help: '1 while a poll runs.' }),
+  }
+}
