@@ -21,6 +21,8 @@ export interface FaultChange {
   readonly refuse?: boolean
   /** v1: every event is delivered when the next one comes (protocol.md §2.6). */
   readonly stuck?: boolean
+  /** v1: the publisher behind the sidecar is gone; false starts it again, with its store. */
+  readonly publisherDown?: boolean
 }
 
 export interface Faults {

@@ -1,3 +1,4 @@
+import type { Clock } from './clocks/model.ts'
 import type { FaultChange } from './faults.ts'
 
 /** The event kinds of protocol.md §5, under the names that control and tests use. */
@@ -32,8 +33,11 @@ export interface ClockChange {
   readonly gpsFix?: Figure
   readonly ql?: Figure
   readonly extQl?: Figure
-  /** `always` pushes a repetition, `never` moves what a pull shows and stays silent. */
-  readonly announce?: 'auto' | 'always' | 'never'
+  /**
+   * `always` pushes a repetition, `never` moves what a pull shows and stays silent, `only` pushes what no
+   * pull will show (the first ts2phc line of a grandmaster, protocol.md §3.4).
+   */
+  readonly announce?: 'auto' | 'always' | 'never' | 'only'
 }
 
 /** One call of a publisher to a consumer's endpoint. */
@@ -78,7 +82,7 @@ export interface Publisher extends AsyncDisposable {
   /** Frees sockets and timers; safe to call twice. */
   close(): Promise<void>
   setClock(...changes: readonly ClockChange[]): void
-  /** Ends the warm-up at once. */
+  /** Ends the warm-up at once; a restarted v1 sidecar registers again at once. */
   becomeReady(): void
   faults(change: FaultChange): Promise<void>
   restart(options?: RestartOptions): Promise<void>
@@ -99,7 +103,7 @@ export interface PublisherSummary {
   readonly url: string
   readonly ready: boolean
   readonly subscriptions: readonly HeldSubscription[]
-  readonly clocks: readonly object[]
+  readonly clocks: readonly Clock[]
   readonly faults: object
   readonly delivered: number
 }

@@ -55,21 +55,19 @@ export function createClockModel(options: ClockModelOptions): ClockModel {
       // A clock is `master` only until the alias of its port is known (protocol.md §5).
       if (next.instance !== 'master') clocks.delete(`${next.kind} ${next.config} master`)
       const before = find(change)
+      if (change.announce === 'only') return withSyncState(next, [...clocks.values(), next])
       put(next)
       if (next.kind === 'synce-lock-state') putMissingQuality(next)
       const announced =
         change.announce === 'always' || (change.announce !== 'never' && isNews(before, next, options))
           ? [next]
           : []
-      if (announced.length === 0 || next.state === undefined || !countsForSyncState(next)) return announced
-      const sync = syncState.after(next, [...clocks.values()].filter(countsForSyncState))
-      return sync ? [next, sync] : announced
+      return announced.length === 0 ? [] : withSyncState(next, [...clocks.values()])
     },
     readings(kind) {
       if (kind !== 'sync-state') return ofKind(kind)
-      const reading = syncState.reading()
-      // A remembered state is no reading until a clock speaks again.
-      return reading && [...clocks.values()].some((c) => countsForSyncState(c) && c.state) ? [reading] : []
+      const reading = syncState.reading([...clocks.values()].filter(countsForSyncState))
+      return reading ? [reading] : []
     },
     clocks: () => [...clocks.values()],
     replay: () => [...clocks.values()].map(changeOf),
@@ -77,6 +75,12 @@ export function createClockModel(options: ClockModelOptions): ClockModel {
       clocks.clear()
       if (!options.remembersSyncState) syncState.clear()
     },
+  }
+
+  function withSyncState(changed: Clock, all: readonly Clock[]): readonly Clock[] {
+    if (changed.state === undefined || !countsForSyncState(changed)) return [changed]
+    const sync = syncState.after(changed, all.filter(countsForSyncState))
+    return sync ? [changed, sync] : [changed]
   }
 
   function find(change: ClockChange) {

@@ -4,7 +4,8 @@ import type { Clock } from './model.ts'
  * How a release derives sync-state from its clocks (protocol.md §5):
  * `worst-of` (4.19 and later) pushes the worst of all, once per change;
  * `raw` (4.16 to 4.18) pushes the state of whichever clock changed, but keeps the worst;
- * `raw-at-clock` (4.14, 4.15) pushes and keeps the last single state, on the address of that clock.
+ * `raw-at-clock` (4.14, 4.15) pushes the last single state, on the address of that clock.
+ * A pull shows the worst of all in every release.
  */
 export type SyncStateRule = 'worst-of' | 'raw' | 'raw-at-clock'
 
@@ -13,7 +14,7 @@ export const syncStateInstance = 'sync/sync-status/sync-state'
 export interface SyncState {
   /** The sync-state to announce after `changed`, if any. `clocks` holds its new state already. */
   after(changed: Clock, clocks: readonly Clock[]): Clock | undefined
-  reading(): Clock | undefined
+  reading(clocks: readonly Clock[]): Clock | undefined
   clear(): void
 }
 
@@ -28,7 +29,10 @@ export function createSyncState(rule: SyncStateRule): SyncState {
       if (!isNews || state === undefined) return undefined
       return syncClock(state, rule === 'raw-at-clock' ? changed.instance : syncStateInstance)
     },
-    reading: () => (kept === undefined ? undefined : syncClock(kept, syncStateInstance)),
+    reading(clocks) {
+      const state = worst(clocks)
+      return state === undefined ? undefined : syncClock(state, syncStateInstance)
+    },
     clear() {
       kept = undefined
     },

@@ -60,6 +60,8 @@ function once(agent: Agent, { url, method, body, referer }: Call, timeoutMs: num
     headers['Accept-Encoding'] = 'gzip'
 
     const outgoing = httpRequest(target, { agent, method, headers })
+    // Go does not send it on a kept-alive connection.
+    outgoing.removeHeader('Connection')
     const timer = setTimeout(() => {
       fail('timeout', 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)')
       outgoing.destroy()

@@ -87,7 +87,7 @@ async function answer(message: IncomingMessage, response: ServerResponse, handle
 
 function write(response: ServerResponse, message: IncomingMessage, reply: Exclude<SimReply, 'hang'>) {
   const body = reply.body ?? ''
-  const isFramed = reply.status === 204 || Buffer.byteLength(body) > 2048
+  const isFramed = reply.status === 204 || message.method === 'HEAD' || Buffer.byteLength(body) > 2048
   response.writeHead(reply.status, {
     ...reply.headers,
     ...(isFramed ? {} : { 'Content-Length': String(Buffer.byteLength(body)) }),

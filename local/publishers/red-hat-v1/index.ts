@@ -63,7 +63,11 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
     createTransport(sidecar.heal),
   )
 
+  let registerTimer: NodeJS.Timeout | undefined
+
   function registerAll() {
+    clearTimeout(registerTimer)
+    registerTimer = undefined
     for (const resource of subscriptions.keys()) producer.register(resource)
   }
 
@@ -73,7 +77,7 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
     await core.pause(downMs)
     await Promise.all([host.listen(), transportHost.listen()])
     sidecar.start()
-    core.track(core.pause(options.registerAfterMs ?? 3000).then(registerAll))
+    registerTimer = setTimeout(registerAll, options.registerAfterMs ?? 3000)
   }
 
   const publisher: Publisher = {
@@ -92,16 +96,24 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
       core.warmUp(undefined, () => {})
     },
     async close() {
+      clearTimeout(registerTimer)
       core.close()
       await Promise.all([host.close(), transportHost.close()])
     },
     [Symbol.asyncDispose]: () => publisher.close(),
     setClock: (...changes) => producer.setClock(changes),
-    becomeReady: core.becomeReady,
+    becomeReady() {
+      core.becomeReady()
+      if (registerTimer) registerAll()
+    },
     async faults(change) {
       core.faults.change(change)
       if (change.stuck) sidecar.getStuck()
       else if (change.stuck === false || change.clear) sidecar.heal()
+      if (change.publisherDown === true) producer.stop()
+      else if ((change.publisherDown === false || change.clear) && !producer.isUp) {
+        producer.start({ warmUpMs: undefined, replay: true })
+      }
       if (change.refuse === true) await host.close()
       if (change.refuse === false || change.clear) await host.listen()
     },

@@ -62,6 +62,9 @@ export function createProducer({ core, node, release, clientId, send }: Producer
   }
 
   return {
+    get isUp() {
+      return isUp
+    },
     /** A new registration lifts the mark. Nothing happens while the producer is down. */
     register(resource: string) {
       if (!isUp) return
@@ -89,7 +92,9 @@ export function createProducer({ core, node, release, clientId, send }: Producer
       if (!asked) return message(`could not find any events for requested resource type ${resource}`)
       const values = pullValues(model.readings(asked.kind), node)
       if (values.length === 0) return message('event data not found')
-      return { event: { resource: asked, address: resource, values, time: goTime(core.now()) } }
+      // Asked under a wrong node name, it answers under its own (protocol.md §2.5).
+      const address = `/cluster/node/${node}${asked.suffix}`
+      return { event: { resource: asked, address, values, time: goTime(core.now()) } }
     },
     setClock: (changes: readonly ClockChange[]) =>
       core.whenReady(changes, (change) => model.change(change).forEach(announce)),
@@ -108,7 +113,13 @@ export function createProducer({ core, node, release, clientId, send }: Producer
       if (options.replay) core.whenReady(seen, (change) => model.change(change).forEach(announce))
     },
     forget: () => registered.clear(),
-    describe: () => ({ registered: [...registered], failures, marked: isMarked, clocks: model.clocks() }),
+    describe: () => ({
+      publisherDown: !isUp,
+      registered: [...registered],
+      failures,
+      marked: isMarked,
+      clocks: model.clocks(),
+    }),
   }
 }
 
