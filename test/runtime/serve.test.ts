@@ -1,0 +1,372 @@
+import { createHash } from 'node:crypto'
+import { Agent, request } from 'undici'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { StoreError } from '#shared/errors.ts'
+import { silentLog } from '#shared/log.ts'
+import { HttpError, type HttpFunction, NO_CONTENT } from '#shared/runtime/http.ts'
+import { ListenError, serve } from '#shared/runtime/serve.ts'
+import { rawConnection } from './raw.ts'
+import { gate, serving } from './serving.ts'
+
+const digest = (body: Uint8Array | string) => createHash('sha256').update(body).digest('hex')
+const echo: HttpFunction = ({ body }) => ({ status: 200, body: `${body.byteLength} ${digest(body)}` })
+const post = (path: string, body: string, more = '') =>
+  `POST ${path} HTTP/1.1\r\nHost: x\r\n${more}Content-Length: ${body.length}\r\n\r\n${body}`
+
+describe('a request reaches the function', () => {
+  test('with its method, path, query and headers as sent', async () => {
+    const { port } = await serving(({ method, path, query, headers }) => ({
+      status: 200,
+      body: JSON.stringify([method, path, query, headers['x-one']]),
+    }))
+    using raw = await rawConnection(port)
+    raw.send('PATCH /a%2Fb/./c?d=%20&d HTTP/1.1\r\nHost: x\r\nX-One: 1\r\nConnection: close\r\n\r\n')
+    expect(await raw.closed()).toContain('["PATCH","/a%2Fb/./c","d=%20&d","1"]')
+  })
+
+  test('in the form that a proxy sends, too', async () => {
+    const { port } = await serving(({ path, query }) => ({ status: 200, body: `${path}|${query}` }))
+    using raw = await rawConnection(port)
+    raw.send('GET http://other:1/event/x?y=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    expect(await raw.closed()).toContain('/event/x|y=1')
+  })
+
+  test.each([0, 1, 65_536, 200_000, 262_144])('with a body of %i bytes whole', async (size) => {
+    const { url } = await serving(echo)
+    const body = Buffer.alloc(size, 'abcdefg')
+    const { body: reply } = await request(url, { method: 'POST', body })
+    expect(await reply.text()).toBe(`${size} ${digest(body)}`)
+  })
+
+  test('with a chunked body whole, however it is cut', async () => {
+    const { port } = await serving(echo)
+    using raw = await rawConnection(port)
+    raw.send('POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n')
+    raw.send('3\r\nab')
+    raw.send('c\r\n1\r\nd\r\n')
+    raw.send('0\r\n\r\n')
+    expect(await raw.closed()).toContain(`4 ${digest('abcd')}`)
+  })
+
+  test('after 100 Continue where the client waits for it', async () => {
+    const { port } = await serving(echo)
+    using raw = await rawConnection(port)
+    raw.send('POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n')
+    await raw.until(/^HTTP\/1.1 100 Continue\r\n\r\n$/)
+    raw.send('ok')
+    await raw.until(new RegExp(`2 ${digest('ok')}`))
+  })
+
+  test('in its turn, and is answered in it, when several are sent at once over one connection', async () => {
+    const first = gate()
+    const { port } = await serving(async ({ path }) => {
+      if (path === '/1') await first.opened
+      else first.open()
+      return { status: 200, body: `<${path}>` }
+    })
+    using raw = await rawConnection(port)
+    raw.send(post('/1', '') + post('/2', ''))
+    expect(await raw.until(/<\/2>/)).toMatch(/<\/1>.*<\/2>/s)
+  })
+
+  test('not at all when the client is gone before its body is there', async () => {
+    const seen: string[] = []
+    const { port, drain } = await serving(({ path }) => {
+      seen.push(path)
+      return NO_CONTENT
+    })
+    using raw = await rawConnection(port)
+    raw.send('POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf')
+    raw.socket.destroySoon()
+    await raw.closed()
+    using other = await rawConnection(port)
+    other.send(post('/whole', ''))
+    await other.until(/204/)
+    await drain()
+    expect(seen).toEqual(['/whole'])
+  })
+})
+
+describe('a reply', () => {
+  test.each([202, 204])('of %i never has a body, whatever the function says', async (status) => {
+    const { port } = await serving(() => ({ status, body: 'Accepted' }))
+    using raw = await rawConnection(port)
+    raw.send(post('/', '', 'Connection: close\r\n'))
+    const text = await raw.closed()
+    expect(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    expect(text).not.toContain('transfer-encoding')
+    expect(text.endsWith('\r\n\r\n')).toBe(true)
+  })
+
+  test('to HEAD has the length of the body but not the body', async () => {
+    const { port } = await serving(() => ({ status: 200, body: 'four' }))
+    using raw = await rawConnection(port)
+    raw.send('HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    const text = await raw.closed()
+    expect(text).toContain('content-length: 4\r\n')
+    expect(text.endsWith('\r\n\r\n')).toBe(true)
+  })
+
+  test('counts its length in bytes', async () => {
+    const { url } = await serving(() => ({ status: 200, body: 'Zürich ⏱' }))
+    const { headers, body } = await request(url)
+    expect(headers['content-length']).toBe('11')
+    expect(await body.text()).toBe('Zürich ⏱')
+  })
+
+  test('keeps the connection open for longer than the 90 s of publishers', async () => {
+    const { url } = await serving(() => NO_CONTENT)
+    const { headers } = await request(url)
+    expect(headers['keep-alive']).toBe('timeout=100')
+  })
+})
+
+describe('what a function throws becomes a reply', () => {
+  const rows: [string, unknown, number, string, string][] = [
+    ['a refusal', new HttpError(409, 'busy', 'Come back'), 409, 'busy', 'Come back'],
+    ['a store that is down', new StoreError('The store is down'), 503, 'store', 'The store is down'],
+    ['a store that will not', new StoreError('Broken', { retryable: false }), 503, 'store', 'Broken'],
+    ['an error of nobody’s', new Error('password=hunter2'), 500, 'internal', 'The function failed'],
+    ['no error at all', 'hunter2', 500, 'internal', 'The function failed'],
+  ]
+  test.each(rows)('%s', async (_name, thrown, status, code, message) => {
+    const { url, lines } = await serving(({ path }) => {
+      if (path === '/late') return Promise.reject(thrown)
+      throw thrown
+    })
+    for (const path of ['/at-once', '/late']) {
+      const { statusCode, headers, body } = await request(url + path)
+      expect(statusCode).toBe(status)
+      expect(headers['content-type']).toBe('application/json')
+      expect(await body.json()).toEqual({ error: { code, message } })
+    }
+    const failures = lines.filter((line) => line.includes('a request failed'))
+    expect(failures).toHaveLength(status === 500 ? 2 : 0)
+  })
+
+  test('with the headers that the refusal carries', async () => {
+    const { url } = await serving(() => {
+      throw new HttpError(503, 'busy', 'Later', { 'retry-after': '1' })
+    })
+    expect((await request(url)).headers['retry-after']).toBe('1')
+  })
+})
+
+describe('a body above the limit', () => {
+  const limits = { bodyBytes: 1_000 }
+  const refusal = 'The body is larger than 1000 bytes'
+
+  test('is answered 413 in full to a client that sends all of it before it reads', async () => {
+    const { url } = await serving(echo, limits)
+    const { statusCode, headers, body } = await request(url, {
+      method: 'POST',
+      body: Buffer.alloc(5_000_000),
+    })
+    expect(statusCode).toBe(413)
+    expect(headers.connection).toBe('close')
+    expect(await body.json()).toEqual({ error: { code: 'too-large', message: refusal } })
+  })
+
+  test('is answered 413 as soon as it is known, in chunks too', async () => {
+    const { port } = await serving(echo, limits)
+    using raw = await rawConnection(port)
+    raw.send('POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
+    raw.send(`3E8\r\n${'x'.repeat(1_000)}\r\n`)
+    raw.send('1\r\nx\r\n')
+    await raw.until(/413 .*is larger than/s)
+    raw.send('0\r\n\r\n')
+    expect(await raw.closed()).toMatch(/^HTTP\/1.1 413 /)
+  })
+
+  test('is answered 413 without 100 Continue', async () => {
+    const { port } = await serving(echo, limits)
+    using raw = await rawConnection(port)
+    raw.send('POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n')
+    expect(await raw.until(/larger than/)).toMatch(/^HTTP\/1.1 413 /)
+  })
+
+  test('does not hold the server for longer than a request may take', async () => {
+    const { port } = await serving(echo, {
+      ...limits,
+      headersTimeout: 100,
+      requestTimeout: 100,
+      checkingInterval: 20,
+    })
+    using raw = await rawConnection(port)
+    raw.send(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n${'x'.repeat(1_001)}`)
+    const text = await raw.closed()
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 413'])
+  })
+
+  test('does not reach the function', async () => {
+    let calls = 0
+    const count: HttpFunction = () => {
+      calls += 1
+      return NO_CONTENT
+    }
+    const { url } = await serving(count, limits)
+    await request(url, { method: 'POST', body: Buffer.alloc(1_001) })
+    expect(calls).toBe(0)
+    await request(url, { method: 'POST', body: Buffer.alloc(1_000) })
+    expect(calls).toBe(1)
+  })
+})
+
+describe('what is no HTTP request is refused in JSON and closed', () => {
+  const rows: [string, string, number][] = [
+    ['noise', '\u0016\u0003\u0001\u0002\r\n\r\n', 400],
+    ['a method of nobody’s', 'FETCH / HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['no Host', 'GET / HTTP/1.1\r\n\r\n', 400],
+    ['a length that is no number', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ten\r\n\r\n', 400],
+    ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab', 400],
+    [
+      'a length and chunks, as a smuggler sends',
+      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+    ],
+    [
+      'a chunk whose size is no number',
+      'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+      400,
+    ],
+    ['a head of 20 KiB', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+    [
+      'an expectation of nobody’s',
+      'GET / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nConnection: close\r\n\r\n',
+      417,
+    ],
+  ]
+  test.each(rows)('%s', async (name, sent, status) => {
+    const { port } = await serving(echo)
+    using raw = await rawConnection(port)
+    raw.send(sent)
+    const text = await raw.closed()
+    expect(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    // node:http itself answers a request without Host, with an empty body.
+    if (name !== 'no Host') expect(text).toMatch(/\{"error":\{"code":"[a-z-]+","message":"[^"]+"\}\}\n$/)
+  })
+})
+
+describe('a client that dawdles is cut off', () => {
+  const limits = { headersTimeout: 100, requestTimeout: 100, checkingInterval: 20 }
+  test.each([
+    ['in the head', 'POST / HTTP/1.1\r\nHost'],
+    ['in the body', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nfive '],
+    ['in a chunk', 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nA\r\nfive '],
+  ])('%s', async (_where, sent) => {
+    const { port } = await serving(echo, limits)
+    using raw = await rawConnection(port)
+    raw.send(sent)
+    expect(await raw.closed()).toMatch(/^HTTP\/1.1 408 .*"code":"request-timeout"/s)
+  })
+
+  test('but not for the time that the function takes', async () => {
+    const held = gate()
+    const { port } = await serving(async () => {
+      await held.opened
+      return NO_CONTENT
+    }, limits)
+    using slow = await rawConnection(port)
+    slow.send(post('/', 'x'))
+    using dawdling = await rawConnection(port)
+    dawdling.send('GET')
+    await dawdling.closed()
+    held.open()
+    await slow.until(/204/)
+  })
+})
+
+describe('a drain', () => {
+  /** A server with one request in its function, which ends when the gate opens. */
+  async function busy(limits = {}) {
+    const held = gate()
+    const entered = gate()
+    let signal: AbortSignal | undefined
+    const server = await serving(async (incoming) => {
+      if (incoming.path !== '/held') return { status: 200, body: 'quick' }
+      signal = incoming.signal
+      entered.open()
+      await held.opened
+      return { status: 200, body: 'held' }
+    }, limits)
+    const raw = await rawConnection(server.port)
+    onTestFinished(() => raw[Symbol.dispose]())
+    raw.send(post('/held', ''))
+    await entered.opened
+    return { ...server, held, raw, signal: () => signal }
+  }
+
+  test('finishes what is in flight, closes its connection, and takes no new ones', async () => {
+    const { port, drain, held, raw, signal } = await busy()
+    expect(signal()?.aborted).toBe(false)
+    const drained = drain()
+    expect(signal()?.aborted).toBe(true)
+    await expect(rawConnection(port)).rejects.toThrow('ECONNREFUSED')
+    held.open()
+    expect(await raw.closed()).toMatch(/^HTTP\/1.1 200 OK\r\n.*connection: close\r\n.*held$/is)
+    expect(await drained).toBe(true)
+  })
+
+  test('answers what comes over a connection that was open, and closes it', async () => {
+    const { port, drain, held } = await busy({ lingerTime: 5_000 })
+    using idle = await rawConnection(port)
+    idle.send(post('/quick', ''))
+    await idle.until(/quick$/)
+    const drained = drain()
+    idle.send(post('/quick', ''))
+    expect(await idle.closed()).toMatch(/quick.*connection: close.*quick$/s)
+    held.open()
+    expect(await drained).toBe(true)
+  })
+
+  test('closes connections that stay idle', async () => {
+    const { port, drain } = await serving(() => NO_CONTENT)
+    using idle = await rawConnection(port)
+    idle.send(post('/', ''))
+    await idle.until(/204/)
+    expect(await drain()).toBe(true)
+    await idle.closed()
+  })
+
+  test('cuts what takes too long, says so, and is one drain however often it is asked for', async () => {
+    const { drain, raw, held, lines } = await busy({ drainTimeout: 50 })
+    expect(await Promise.all([drain(), drain()])).toEqual([false, false])
+    expect(await raw.closed()).toBe('')
+    expect(lines.filter((line) => line.includes('were cut'))).toHaveLength(1)
+    held.open()
+  })
+})
+
+test('the address is logged once it is served', async () => {
+  const { url, port, lines } = await serving(() => NO_CONTENT)
+  expect(url).toBe(`http://127.0.0.1:${port}`)
+  expect(lines.map((line) => JSON.parse(line))).toEqual([
+    expect.objectContaining({ message: 'listening', url }),
+  ])
+})
+
+test('an address that is taken is an error that names it', async () => {
+  const { port } = await serving(() => NO_CONTENT)
+  const second = serve({ handle: () => NO_CONTENT, port, host: '127.0.0.1', log: silentLog })
+  await expect(second).rejects.toThrow(ListenError)
+  await expect(second).rejects.toThrow(
+    `Cannot listen on 127.0.0.1 port ${port}: it is in use by another process`,
+  )
+})
+
+test('connections are reused', async () => {
+  const ports = new Set<unknown>()
+  const { url } = await serving(({ headers }) => {
+    ports.add(headers['x-connection'])
+    return NO_CONTENT
+  })
+  const agent = new Agent({ connections: 1 })
+  onTestFinished(() => agent.close())
+  let opened = 0
+  agent.on('connect', () => {
+    opened += 1
+  })
+  for (let i = 0; i < 5; i++) await request(url, { dispatcher: agent, headers: { 'x-connection': `${i}` } })
+  expect(ports.size).toBe(5)
+  expect(opened).toBe(1)
+})
