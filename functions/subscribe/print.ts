@@ -13,6 +13,12 @@ export function createProgress(terminal: Terminal, mode: Mode): Progress & { end
   let done = 0
   let total = 0
 
+  const remarks = new Set<string>()
+  const remark = (text: string) => {
+    if (!remarks.has(text)) terminal.err(text)
+    remarks.add(text)
+  }
+
   const rewrite = () => {
     const parts = [`${verb} ${done}/${total}`]
     if (failures > 0) parts.push(`${failures} failed`)
@@ -33,7 +39,7 @@ export function createProgress(terminal: Terminal, mode: Mode): Progress & { end
     waiting(kept) {
       waitingFor = kept.length
       if (terminal.interactive) rewrite()
-      else for (const one of kept) terminal.err(`waiting for ${one.node}: ${one.problems.join('; ')}\n`)
+      else for (const one of kept) remark(`waiting for ${one.node}: ${one.problems.join('; ')}\n`)
     },
     end() {
       if (shown) terminal.err('\r\u001b[2K')

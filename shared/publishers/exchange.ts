@@ -84,11 +84,7 @@ export async function exchange(dispatcher: Dispatcher, request: Exchange, clock:
     const code = networkCodeOf(error)
     if (code === undefined) throw error
     const kind = code.includes('TIMEOUT') || code === 'ETIMEDOUT' ? 'timeout' : 'unreachable'
-    throw new PublisherError(kind, `${what} got no answer: ${redact(reasonOf(error))}`, {
-      url,
-      retryable: true,
-      cause: code,
-    })
+    throw new PublisherError(kind, `${what} got no answer`, { url, retryable: true, cause: error })
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', abort)
@@ -96,7 +92,7 @@ export async function exchange(dispatcher: Dispatcher, request: Exchange, clock:
 }
 
 /** Errors of sockets, DNS and TLS carry a `code`; what has none, or says that we misused undici, is our own bug. */
-function networkCodeOf(error: unknown): string | undefined {
+export function networkCodeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   if (error instanceof AggregateError) {
     for (const inner of error.errors) {

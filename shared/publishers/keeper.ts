@@ -74,6 +74,8 @@ export function createKeeper(
 ): Keeper {
   const { http, metrics, registry, callback, log, random, clock } = deps
   const configured = new Set(options.configured)
+  /** By node: the problem last logged. */
+  const told = new Map<string, string>()
 
   /** One try from the list to the end. */
   const attempt = async (target: Target, call: CallOptions, dryRun: boolean): Promise<Try> => {
@@ -191,6 +193,18 @@ export function createKeeper(
     )
   }
 
+  /** Logged when it changes: a publisher that is down for a day is not told of at every poll. */
+  const tell = (target: Target, tried: Tried) => {
+    const problem = tried.problems.join('; ')
+    const before = told.get(target.node) ?? ''
+    if (problem === before) return
+    told.set(target.node, problem)
+    const fields = { node: target.node, dialect: tried.client?.dialect, problem }
+    if (problem === '') log.info('Subscriptions are as they should be again', fields)
+    else if (tried.mismatch) log.error('The name of a node is not the one its publisher uses', fields)
+    else log.warn('Subscriptions are not as they should be', fields)
+  }
+
   const count = (kept: Kept) => {
     metrics.runs.inc({ outcome: kept.outcome === 'failed' ? 'failed' : 'kept' })
     const { created = [], adopted = [], restored = [], removed = 0 } = kept.applied ?? {}
@@ -204,9 +218,7 @@ export function createKeeper(
   const keep = async (target: Target, keepOptions: KeepOptions = {}) => {
     const { dryRun = false } = keepOptions
     const tried = await run(target, keepOptions, attempt)
-    const fields = { node: target.node, dialect: tried.client?.dialect, problems: tried.problems }
-    if (tried.mismatch) log.error('The configured name of a node is not the one its publisher uses', fields)
-    else if (tried.problems.length > 0) log.warn('Subscriptions are not as they should be', fields)
+    tell(target, tried)
     if (dryRun) return report(target, tried, dryRun)
     await finish(createRecord(deps, target.node), target, tried, false)
     return count(report(target, tried, dryRun))
