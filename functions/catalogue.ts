@@ -1,7 +1,9 @@
 import type { Catalogue } from '#shared/runtime/command.ts'
 
-/** All functions, by the name that picks them. */
+/** All functions, by the name that picks them. Each is loaded only when it is picked. */
 export const catalogue: Catalogue = {
+  ingest: async () => (await import('./ingest/index.ts')).ingest,
   subscribe: async () => (await import('./subscribe/index.ts')).subscribe,
+  poll: async () => (await import('./poll/index.ts')).poll,
   status: async () => (await import('./status/index.ts')).status,
 }
