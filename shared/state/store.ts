@@ -221,6 +221,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
 
   /** Writes the counters that wait; they stay owed if the store is down. */
   async function payOwed(node: string, lane: Lane): Promise<void> {
+    lane.callOff?.()
     lane.callOff = undefined
     if (lane.owed === undefined) return
     try {

@@ -226,6 +226,20 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
       expect([shown, result, gate.reads()]).toEqual([[1, 2], 2, 2])
     })
 
+    test('is looked for by a call that came while the document was being read', async () => {
+      const { store, other, gate } = await setUp()
+      await other.update('a', note('theirs'))
+      let second: Promise<number | undefined> | undefined
+      gate.afterRead(async () => {
+        if (second !== undefined) return
+        await other.update('a', note('theirs again'))
+        second = store.update('a', look())
+      })
+      expect(await store.update('a', look())).toBe(1)
+      expect(await second).toBe(2)
+      expect(gate.reads()).toBe(2)
+    })
+
     test('is looked for before a failure of the change is believed', async () => {
       const { store, other } = await setUp()
       await store.update('a', note('mine'))
@@ -327,15 +341,30 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
       await store.update('a', note('one'))
       await store.update('a', duplicate)
       await other.remove('a')
+      await store.update('a', look(), { fresh: true })
+      expect(timers.waiting()).toBe(0)
       await store.close()
       expect(await other.read('a')).toBeUndefined()
-      expect(gate.writes).toHaveLength(2)
+      expect(gate.writes).toHaveLength(1)
+    })
+
+    test('are dropped if the node gets its document only afterwards, in the same breath or not', async () => {
+      const { store } = await setUp()
+      await Promise.all([store.update('a', duplicate), store.update('a', note('one'))])
+      expect((await store.read('a'))?.counters).toMatchObject({ received: 1, duplicate: 0 })
+      await Promise.all([
+        store.update('a', duplicate),
+        store.remove('a'),
+        store.update('a', note('anew')),
+        store.update('a', duplicate),
+      ])
+      expect((await store.read('a'))?.counters).toMatchObject({ received: 1, duplicate: 1 })
     })
 
     test('that could not be written at close are said to be lost', async () => {
       const lines: string[] = []
       const log = createLog({ level: 'error', now: () => 0, write: (line) => void lines.push(line) })
-      const { store, gate } = await setUp({ log })
+      const { store, gate, timers } = await setUp({ log })
       await store.update('a', note('one'))
       await store.update('a', duplicate)
       gate.down()
@@ -343,6 +372,7 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
       expect(lines).toHaveLength(1)
       expect(JSON.parse(lines[0] ?? '')).toMatchObject({ node: 'a', lost: { duplicate: 1 } })
       expect(gate.closed()).toBe(1)
+      expect(timers.waiting()).toBe(0)
     })
   })
 
@@ -351,10 +381,10 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
     const log = createLog({ level: 'error', now: () => 0, write: (line) => void lines.push(line) })
     const setUpTrimming = async () => {
       lines.length = 0
-      const { store, other } = await setUp({ historyPerNode: 3, log })
+      const { store, other, gate } = await setUp({ historyPerNode: 3, log })
       const kept = async () => numbers(await other.log('a', { after: 0, limit: 10_000 }))
       const dropped = () => lines.map((line) => JSON.parse(line).dropped)
-      return { store, kept, dropped }
+      return { store, gate, kept, dropped }
     }
 
     test('keeps the newest entries of a node that is not forwarded', async () => {
@@ -364,6 +394,13 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
       await Promise.all(range(6, 15).map((number) => store.update('a', note(String(number)))))
       expect(await kept()).toEqual([13, 14, 15])
       expect(dropped()).toEqual([])
+    })
+
+    test('asks the driver for nothing where a write adds no entry', async () => {
+      const { store, gate } = await setUpTrimming()
+      for (const number of range(1, 5)) await store.update('a', note(String(number)))
+      await store.update('a', (current) => ({ state: current, result: undefined }))
+      expect(gate.writes.map(({ trimThrough }) => trimThrough)).toEqual([0, 0, 0, 1, 2, 0])
     })
 
     test('keeps what was not forwarded yet, and drops it once it was', async () => {
@@ -523,13 +560,15 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
 
   test('remembers as many documents as it was told, the ones that were used last', async () => {
     const { store, gate } = await setUp({ cachedDocuments: 2 })
+    for (const node of ['a', 'b']) await store.update(node, note('x'))
     const reads = async (node: string) => {
       const before = gate.reads()
-      await store.update(node, note('x'))
+      await store.update(node, look({ certain: true }))
       return gate.reads() - before
     }
-    expect([await reads('a'), await reads('b'), await reads('a'), await reads('c')]).toEqual([1, 1, 0, 1])
-    expect([await reads('a'), await reads('b')]).toEqual([0, 1])
+    expect([await reads('a'), await reads('b'), await reads('a')]).toEqual([0, 0, 0])
+    await store.update('c', note('x'))
+    expect([await reads('a'), await reads('c'), await reads('b'), await reads('a')]).toEqual([0, 0, 1, 1])
   })
 
   test('refuses a name that no store could keep', async () => {

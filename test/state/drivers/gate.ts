@@ -15,6 +15,8 @@ export type Gate = {
   arrived(count: number): Promise<void>
   /** Runs before each write reaches the driver, for somebody else to come first. */
   beforeWrite(run: (node: string) => Promise<void>): void
+  /** Runs after each read, before its caller has it, for somebody else to write in between. */
+  afterRead(run: () => Promise<void>): void
   down(): void
   up(): void
 }
@@ -26,6 +28,7 @@ export function createGate(driver: Driver): Gate {
   let closed = 0
   let held: { node: string | undefined; released: Promise<void>; release: () => void } | undefined
   let before = async (_node: string) => {}
+  let after = async () => {}
   let isDown = false
 
   const check = () => {
@@ -55,6 +58,9 @@ export function createGate(driver: Driver): Gate {
     beforeWrite(run) {
       before = run
     },
+    afterRead(run) {
+      after = run
+    },
     down() {
       isDown = true
     },
@@ -66,7 +72,9 @@ export function createGate(driver: Driver): Gate {
       async read(node) {
         reads += 1
         check()
-        return driver.read(node)
+        const read = await driver.read(node)
+        await after()
+        return read
       },
       async write(node, write) {
         writes.push(write)

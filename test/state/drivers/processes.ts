@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Subject } from './contract.ts'
 import { numbers, range } from './samples.ts'
 
-const WRITER = new URL('./writer.ts', import.meta.url).pathname
+const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url))
 
 /** What holds when several processes use one store, and when one of them is killed. */
 export function processContract(name: string, makeSubject: () => Promise<SharedSubject>): void {

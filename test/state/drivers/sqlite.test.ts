@@ -155,6 +155,18 @@ describe('a file of the sqlite driver', () => {
     await driver.close()
   })
 
+  test('keeps nothing of a node that was removed', async () => {
+    const driver = await createSqliteDriver(file)
+    await driver.write('a', write)
+    await driver.remove('a')
+    const other = new DatabaseSync(file)
+    expect(
+      other.prepare('SELECT (SELECT count(*) FROM document) + (SELECT count(*) FROM log) AS rows').get(),
+    ).toEqual(expect.objectContaining({ rows: 0 }))
+    other.close()
+    await driver.close()
+  })
+
   test('gives a StoreError after it was closed', async () => {
     const driver = await createSqliteDriver(file)
     await driver.close()
