@@ -1,4 +1,4 @@
-import type { Dispatcher } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import { type Clock, isoTime } from '#shared/time.ts'
 import { redact } from './redact.ts'
@@ -94,6 +94,7 @@ export async function exchange(dispatcher: Dispatcher, request: Exchange, clock:
 /** Errors of sockets, DNS and TLS carry a `code`; what has none, or says that we misused undici, is our own bug. */
 export function networkCodeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
+  if (error instanceof errors.HTTPParserError) return 'NO_HTTP'
   if (error instanceof AggregateError) {
     for (const inner of error.errors) {
       const code = networkCodeOf(inner)

@@ -103,7 +103,9 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
 
 /** A kept-alive connection that the publisher closed just as it was used again. */
 function diedWithoutAnswer(error: unknown): boolean {
-  return error instanceof PublisherError && (error.cause === 'ECONNRESET' || error.cause === 'UND_ERR_SOCKET')
+  if (!(error instanceof PublisherError)) return false
+  const code = networkCodeOf(error.cause)
+  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET'
 }
 
 function agentWith({ ca, cert, key }: Credentials, connections: number): Agent {
