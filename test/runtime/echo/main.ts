@@ -1,0 +1,16 @@
+import { command } from '#shared/runtime/command.ts'
+import { stopSignal } from '#shared/runtime/signals.ts'
+import { createTerminal } from '#shared/runtime/terminal.ts'
+import { echo } from './definition.ts'
+
+const code = await command(
+  { echo: () => Promise.resolve(echo) },
+  {
+    argv: process.argv.slice(2),
+    env: process.env,
+    terminal: createTerminal(process, process.env),
+    signal: stopSignal(process, (killed) => process.exit(killed)).signal,
+    version: () => Promise.resolve('0.0.0'),
+  },
+)
+process.exit(code)
