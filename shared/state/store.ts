@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConflictError, reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import { applyAll, type Step } from './batch.ts'
+import { applyAll } from './batch.ts'
 import { createDocumentCache, type Known } from './document-cache.ts'
 import type { Driver, Page, Versioned } from './driver.ts'
+import { type Job, type Lane, type Removal, takeJobs } from './lane.ts'
 import type { Counters, LogEntry, NewEntry, NodeState } from './node-state.ts'
 import { trim } from './trim.ts'
 
@@ -65,23 +66,6 @@ export type StoreOptions = {
   readonly random?: () => number
 }
 
-type Job = Step & {
-  /** The number of the call. */
-  readonly call: number
-  readonly fresh: boolean
-  settle(): void
-  reject(error: unknown): void
-}
-type Removal = { removal: true; resolve(): void; reject(error: unknown): void }
-
-/** What one node's callers wait for; there is one while anything waits, runs or is owed. */
-type Lane = {
-  waiting: (Job | Removal)[]
-  running: Promise<void> | undefined
-  owed: Counters | undefined
-  callOff: (() => void) | undefined
-}
-
 /** The store over a driver, which it closes with itself. */
 export function createStore(driver: Driver, options: StoreOptions): Store {
   const { historyPerNode, log, timers = backgroundTimers, random = Math.random } = options
@@ -101,7 +85,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     lane.running ??= drain(node, lane)
   }
 
-  function change<T>(node: string, change: Change<T>, fresh: boolean): Promise<T> {
+  function enqueueChange<T>(node: string, change: Change<T>, fresh: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       let settle = () => {}
       const call = ++calls
@@ -225,7 +209,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     lane.callOff = undefined
     if (lane.owed === undefined) return
     try {
-      await change(node, (current) => ({ state: current, result: undefined }), false)
+      await enqueueChange(node, (current) => ({ state: current, result: undefined }), false)
     } catch (error) {
       log.warn('Counters could not be written yet', { node, reason: reasonOf(error) })
     }
@@ -253,7 +237,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     async update(node, apply, { fresh = false } = {}) {
       checkOpen()
       checkName(node)
-      return change(node, apply, fresh)
+      return enqueueChange(node, apply, fresh)
     },
     async read(node) {
       checkOpen()
@@ -287,17 +271,6 @@ const backgroundTimers: Timers = {
     const timer = setTimeout(run, ms).unref()
     return () => clearTimeout(timer)
   },
-}
-
-/** Takes the changes that wait, up to the first removal. */
-function takeJobs(lane: Lane): Job[] {
-  const jobs: Job[] = []
-  for (const work of lane.waiting) {
-    if ('removal' in work) break
-    jobs.push(work)
-  }
-  lane.waiting.splice(0, jobs.length)
-  return jobs
 }
 
 /** Whether one of the calls came after the document had been read. */

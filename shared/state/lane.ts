@@ -1,0 +1,37 @@
+import type { Step } from './batch.ts'
+import type { Counters } from './node-state.ts'
+
+/** A change that waits for the write that will hold it. */
+export type Job = Step & {
+  /** The number of the call. */
+  readonly call: number
+  /** Whether the document it is shown must have been read after the call. */
+  readonly fresh: boolean
+  /** Tells the caller what came of the last time that the change was applied. */
+  settle(): void
+  reject(error: unknown): void
+}
+
+/** A removal that waits for its turn among the changes. */
+export type Removal = { readonly removal: true; resolve(): void; reject(error: unknown): void }
+
+/** What one node's callers wait for, in order; there is one while anything waits, runs or is owed. */
+export type Lane = {
+  waiting: (Job | Removal)[]
+  running: Promise<void> | undefined
+  /** Counters that no write has carried yet. */
+  owed: Counters | undefined
+  /** Calls off the pause after which they are written on their own. */
+  callOff: (() => void) | undefined
+}
+
+/** Takes the changes that wait, up to the first removal. */
+export function takeJobs(lane: Lane): Job[] {
+  const jobs: Job[] = []
+  for (const work of lane.waiting) {
+    if ('removal' in work) break
+    jobs.push(work)
+  }
+  lane.waiting.splice(0, jobs.length)
+  return jobs
+}
