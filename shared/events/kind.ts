@@ -39,7 +39,7 @@ export function kindOf(type: string | undefined, ...resources: (string | undefin
   const paths = resources.map((resource) => resourceOf(resource)).filter((path) => path !== undefined)
   for (const path of paths) if (Object.hasOwn(BY_RESOURCE, path)) return BY_RESOURCE[path]
   const own = name || paths[0]
-  return own === undefined || own === '' ? undefined : own.slice(0, LONGEST_NAME)
+  return own === undefined || own === '' ? undefined : own.slice(0, LONGEST_NAME).toWellFormed()
 }
 
 /** `ptp-status/lock-state` of `/cluster/node/N/sync/ptp-status/lock-state/`; undefined where there is no `/sync/`. */

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { repairTime } from '../time.ts'
 import { type Address, readAddress } from './address.ts'
 import { kindOf } from './kind.ts'
@@ -50,6 +49,8 @@ const WORD_KINDS: ReadonlySet<string> = new Set([
 
 const LONGEST_INSTANCE = 256
 const LONGEST_NODE = 253
+/** The problems of one body that are told; a body of nothing but mistakes could have a hundred thousand. */
+const MOST_PROBLEMS = 16
 
 /**
  * Turns the JSON of a push, a pull or a Broker's event, of any dialect and release, into observations. Never
@@ -61,7 +62,7 @@ export function normalise(body: unknown, context: Context): Normalised {
     observations: found.flatMap((part) => part.observations),
     named: found.flatMap((part) => part.named),
     placeholders: found.flatMap((part) => part.placeholders),
-    problems: found.flatMap((part) => part.problems),
+    problems: found.flatMap((part) => part.problems).slice(0, MOST_PROBLEMS),
   }
 }
 
@@ -77,10 +78,11 @@ function readEvent(event: WireEvent, context: Context): Normalised {
   const at = event.time === undefined ? undefined : repairTime(event.time)
   if (at === undefined) return problem('no-time', `The event's time ${quote(event.time)} is no time`)
 
-  const values: { address: Address; value: unknown }[] = []
+  const values: Value[] = []
+  const problems: Problem[] = []
   for (const { address, value } of event.values) {
-    if (address === undefined) return problem('no-address', 'A value of the event has no resource address')
-    values.push({ address: readAddress(address), value })
+    if (address !== undefined) values.push({ address: readAddress(address), value })
+    else problems.push({ code: 'no-address', message: 'A value of the event has no resource address' })
   }
   const names = [event.source, event.subject].map((text) =>
     text === undefined ? undefined : readAddress(text).node,
@@ -89,10 +91,13 @@ function readEvent(event: WireEvent, context: Context): Normalised {
   if (typeof node !== 'string') return node
 
   const placeholder = values.find((value) => value.address.placeholder !== undefined)?.address.placeholder
-  if (placeholder !== undefined) {
-    return { observations: [], named: [], placeholders: [{ kind, means: placeholder }], problems: [] }
+  const real = values.filter((value) => value.address.placeholder === undefined)
+  const readings = readValues(real, event, { kind, node, at, context })
+  return {
+    ...readings,
+    placeholders: placeholder === undefined ? [] : [{ kind, means: placeholder }],
+    problems: [...problems, ...readings.problems],
   }
-  return readValues(values, event, { kind, node, at, context })
 }
 
 function nodeOf(names: readonly (string | undefined)[], context: Context): string | Normalised {
@@ -102,14 +107,19 @@ function nodeOf(names: readonly (string | undefined)[], context: Context): strin
       return problem('other-node', `The event is of node ${quote(name)}, not of ${quote(context.node)}`)
     }
   }
-  if (found.size > 1)
-    return problem('other-node', `The event is of several nodes: ${[...found].map(quote).join(', ')}`)
+  if (found.size > 1) {
+    const some = [...found].slice(0, 3).map(quote).join(', ')
+    return problem('other-node', `The event is of ${found.size} nodes: ${some}`)
+  }
   const node = context.node ?? [...found][0]
   if (node === undefined) return problem('no-node', 'Neither the path nor the event names a node')
-  if (node.length > LONGEST_NODE)
-    return problem('no-node', `The node's name is longer than ${LONGEST_NODE} characters`)
+  if (node.length > LONGEST_NODE || !node.isWellFormed()) {
+    return problem('no-node', `The node's name is longer than ${LONGEST_NODE} characters, or no Unicode`)
+  }
   return node
 }
+
+type Value = { readonly address: Address; readonly value: unknown }
 
 type Entry = { instance: string; state: string | undefined; metrics: Record<string, string> }
 
@@ -118,16 +128,20 @@ type Entry = { instance: string; state: string | undefined; metrics: Record<stri
  * clock opens a second entry, which is how two configs disciplining one clock show (protocol.md §3.4).
  */
 function readValues(
-  values: readonly { address: Address; value: unknown }[],
+  values: readonly Value[],
   event: WireEvent,
   about: { kind: string; node: string; at: string; context: Context },
 ): Normalised {
   const { kind } = about
   const entries: Entry[] = []
+  const problems: Problem[] = []
   const open = new Map<string, Entry>()
   for (const { address, value } of values) {
     const instance = instanceOf(kind, address, event.key)
-    if (instance.length > LONGEST_INSTANCE) return problem('no-address', 'The name of a clock is too long')
+    if (instance.length > LONGEST_INSTANCE) {
+      problems.push({ code: 'no-address', message: 'The name of a clock is too long' })
+      continue
+    }
     const meaning = meaningOf(kind, value)
     const metric = meaning.is === 'number' ? (address.metric ?? metricOf(kind)) : undefined
     let entry = open.get(instance)
@@ -149,7 +163,7 @@ function readValues(
       entry.metrics[metric] = meaning.text
     }
   }
-  return sortEntries(entries, event, about)
+  return { ...sortEntries(entries, event, about), problems }
 }
 
 function sortEntries(
@@ -159,13 +173,20 @@ function sortEntries(
 ): Normalised {
   const observations: Observation[] = []
   const named: Named[] = []
+  const told = new Set<string>()
   for (const { instance, state, metrics } of entries) {
     const isReading = isReadingOf(kind, state, metrics)
     if (!isReading) {
       named.push({ kind, instance })
       continue
     }
-    const reading: Observation = {
+    if (NUMERIC_KINDS.has(kind)) {
+      // A pull of kinds of numbers repeats an entry letter by letter when two configs share one port.
+      const spelled = JSON.stringify([instance, metrics.clockClass, metrics.ql, metrics.extQl])
+      if (told.has(spelled)) continue
+      told.add(spelled)
+    }
+    observations.push({
       node,
       kind,
       instance,
@@ -175,10 +196,7 @@ function sortEntries(
       via: context.via,
       ...(state !== undefined && !NUMERIC_KINDS.has(kind) ? { state } : {}),
       ...(event.id === undefined ? {} : { eventId: event.id }),
-    }
-    // A pull's numbers-only kinds repeat an entry letter by letter when two configs share one port.
-    if (NUMERIC_KINDS.has(kind) && observations.some((other) => isDeepStrictEqual(other, reading))) continue
-    observations.push(reading)
+    })
   }
   return { observations, named, placeholders: [], problems: [] }
 }
@@ -196,8 +214,8 @@ function isReadingOf(
 
 function instanceOf(kind: string, address: Address, key: string | undefined): string {
   if (Object.hasOwn(SINGLE_INSTANCE, kind)) return SINGLE_INSTANCE[kind] ?? 'node'
-  if (address.instance !== '') return address.instance
-  return key === undefined || LEGACY_KINDS.has(key) ? 'node' : key
+  const name = address.instance || (key === undefined || LEGACY_KINDS.has(key) ? 'node' : key)
+  return name.toWellFormed()
 }
 
 /** Keys of StarlingX's legacy maps that name a kind and not an instance (starlingx.md). */

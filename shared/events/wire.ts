@@ -79,17 +79,24 @@ function toValue(entry: unknown): WireValue {
 function toStarlingxV1(body: Json, key: string | undefined): WireEvent | undefined {
   if (body.ResourceType !== 'PTP' || !isObject(body.EventData)) return undefined
   const node = isObject(body.ResourceQualifier) ? text(body.ResourceQualifier.NodeName) : undefined
-  const seconds = Number(body.EventTimestamp)
-  const known = body.EventTimestamp !== undefined && Number.isFinite(seconds) && Math.abs(seconds) < 1e11
   return {
     id: undefined,
     type: 'event.sync.ptp-status.ptp-state-change',
     source: '/sync/ptp-status/lock-state',
     subject: undefined,
-    time: known ? new Date(seconds * 1000).toISOString() : text(body.EventTimestamp),
-    values: [{ address: `/./${node ?? '.'}/sync/ptp-status/lock-state`, value: body.EventData.State }],
+    time: timeOf(body.EventTimestamp),
+    values: [{ address: `/./${node || '.'}/sync/ptp-status/lock-state`, value: body.EventData.State }],
     key,
   }
+}
+
+/** Seconds since the epoch, as a number or in digits, or else a time in words. What is neither is not made up. */
+function timeOf(stamp: unknown): string | undefined {
+  const isSeconds =
+    typeof stamp === 'number' || (typeof stamp === 'string' && /^\d{1,12}(?:\.\d{1,9})?$/.test(stamp))
+  if (!isSeconds) return text(stamp)
+  const seconds = Number(stamp)
+  return Math.abs(seconds) < 1e11 ? new Date(seconds * 1000).toISOString() : undefined
 }
 
 function text(value: unknown): string | undefined {

@@ -6,14 +6,16 @@ const LOCK_KINDS: ReadonlySet<string> = new Set([
   'synce-lock-state',
 ])
 
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+/** Reads in one go, whatever comes: a number that could be split in two ways would take quadratic time to refuse. */
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
 /** How Go prints floats that are no numbers. */
 const NO_NUMBER = /^(?:nan|[+-]?inf(?:inity)?)$/i
 
 /** The offset that stands for "no offset" is −9999999999999999, or −1e+16 through a v1 sidecar (protocol.md §4.3). */
 const SENTINEL = -9.99e15
 
-const LONGEST_WORD = 64
+/** No word and no number of any publisher comes near; without a bound, one body could fill a node's document. */
+const LONGEST = 64
 
 /** What a value is by itself, whatever `data_type` says of it (design.md §3). */
 export type Meaning =
@@ -25,7 +27,7 @@ export function meaningOf(kind: string, value: unknown): Meaning {
   if (typeof value === 'number' && Number.isFinite(value)) return { is: 'number', text: String(value) }
   if (typeof value !== 'string') return { is: 'nothing' }
   const text = value.trim()
-  if (NUMBER.test(text)) return { is: 'number', text }
+  if (NUMBER.test(text)) return text.length > LONGEST ? { is: 'nothing' } : { is: 'number', text }
   if (text === '' || NO_NUMBER.test(text)) return { is: 'nothing' }
   return { is: 'word', word: wordOf(kind, text) }
 }
@@ -36,7 +38,7 @@ export function isNoOffset(text: string): boolean {
 }
 
 function wordOf(kind: string, text: string): string {
-  const word = text.toUpperCase().replaceAll('_', '-').slice(0, LONGEST_WORD)
+  const word = text.toUpperCase().replaceAll('_', '-').slice(0, LONGEST).toWellFormed()
   if (!LOCK_KINDS.has(kind)) return word
   if (word === 'UNLOCKED') return 'FREERUN'
   return word === 'LOCKED' || word === 'HOLDOVER' || word === 'FREERUN' ? word : 'UNKNOWN'
