@@ -111,7 +111,8 @@ export function createKeeper(
     const record = createRecord(deps, target.node)
     const applied = await applyPlan({ client, record, callback, log }, plan, situation, call)
     const problems = [...applied.problems]
-    const done = { resources, plan, applied, problems, strangers }
+    const taken = resources.filter(({ kind }) => !applied.unsupported.includes(kind))
+    const done = { resources: taken, plan, applied, problems, strangers }
     if (client.listProves) return result({ ...done, again: applied.again })
     const check = await checkName(client, resources, call)
     if (check.outcome === 'other') problems.push(misnamed(target, check.name))
@@ -142,8 +143,14 @@ export function createKeeper(
     one: typeof attempt,
   ): Promise<Tried> => {
     const until = clock.now() + deadlineMs
+    let known = registry.knows(target)
     for (let tries = 1; ; tries += 1) {
       const tried = await one(target, { signal }, dryRun).catch((error: unknown) => failure(target, error))
+      if (known && !registry.knows(target)) {
+        // It does not answer as it did before: once more at once, with the dialect found out anew.
+        known = false
+        continue
+      }
       const waitMs = backoffMs(tries, random)
       if (!tried.again || signal?.aborted || clock.now() + waitMs > until) return tried
       log.debug('Publisher is not ready', { node: target.node, tries, waitMs, problems: tried.problems })

@@ -81,7 +81,10 @@ export function planOf(situation: Situation): Step[] {
 
   const steps = wanted.map((resource): Step => {
     const there = held.filter(({ address }) => address === resource.address)
-    const equal = there.find((subscription) => subscription.endpoint === endpoint)
+    // Two creates at the same moment can both succeed. Every keeper leaves the same one of the two.
+    const equal = there
+      .filter((subscription) => subscription.endpoint === endpoint)
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))[0]
     const others = there.filter((other) => other !== equal)
     for (const subscription of others) {
       if (ownerOf(subscription, situation) !== 'ours') continue

@@ -15,6 +15,8 @@ export type Registry = {
    * @throws PublisherError if it cannot be found out.
    */
   client(target: Target, options?: CallOptions): Promise<Client>
+  /** Whether its dialect was found out before by probing. */
+  knows(target: Target): boolean
   /** Finds out anew next time: it answers as its dialect does not, as after an upgrade. */
   forget(target: Target): void
 }
@@ -42,6 +44,7 @@ export function createRegistry(deps: { http: Http; log: Log }, targets: readonly
       clients.set(target, client)
       return client
     },
+    knows: (target) => target.dialect === 'auto' && clients.has(target),
     forget(target) {
       if (target.dialect === 'auto') clients.delete(target)
     },

@@ -75,6 +75,11 @@ test.each<[string, Partial<Situation>, string[]]>([
     ['keep lock-state b', 'after lock-state remove a'],
   ],
   [
+    'of two equal ones, as a race leaves them, the one with the lesser id stays',
+    { held: [held('b', LOCK, OURS), held('a', LOCK, OURS)] },
+    ['keep lock-state a', 'after lock-state remove b'],
+  ],
+  [
     'one of ours without a node in its endpoint is replaced',
     { held: [held('a', LOCK, 'http://ingest/event')] },
     ['create lock-state', 'after lock-state remove a'],
