@@ -22,7 +22,7 @@ const STYLES: Readonly<Record<string, Style>> = {
 }
 
 const COLUMNS: readonly Column[] = [
-  { head: 'NODE', keep: 0, widest: 40, cell: ({ node }) => ({ text: node }) },
+  { head: 'NODE', keep: 0, widest: 40, cell: ({ node }) => ({ text: plain(node) }) },
   { head: 'OVERALL', keep: 0, widest: 8, cell: ({ overall }) => worded(overall) },
   { head: 'FOR', keep: 1, widest: 5, cell: (view, now) => ({ text: ageOf(view, now) }) },
   {
@@ -44,6 +44,9 @@ const COLUMNS: readonly Column[] = [
 
 const NONE: Cell = { text: '-' }
 const GAP = '  '
+/** A longer name is cut sooner than a column is left out. */
+const NODE_WIDTH = 28
+const NODE_LEAST = 8
 
 /**
  * The fleet as lines of a table, a node a line, no wider than `columns`: what no node has is left out, and where
@@ -55,16 +58,7 @@ export function fleetTable(
   { columns, colour }: { columns: number; colour: boolean },
 ): string[] {
   if (views.length === 0) return ['No node is known yet.']
-  const filled = COLUMNS.map((column) => ({ ...column, cells: views.map((view) => column.cell(view, now)) }))
-    .filter(({ keep, cells }) => keep < 2 || cells.some(({ text }) => text !== NONE.text))
-    .map((column) => ({ ...column, width: widthOf(column) }))
-  while (total(filled) > columns && filled.some(({ keep }) => keep > 0)) {
-    const least = Math.max(...filled.map(({ keep }) => keep))
-    filled.splice(
-      filled.findLastIndex(({ keep }) => keep === least),
-      1,
-    )
-  }
+  const filled = filledColumns(views, now, columns)
   const line = (cells: readonly (Cell & { width: number })[]) =>
     cells
       .map(({ text, style, width }) => {
@@ -79,21 +73,44 @@ export function fleetTable(
   ]
 }
 
-const total = (columns: readonly { width: number }[]) =>
-  columns.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length)
+/** The columns that are shown, with their cells and widths. */
+function filledColumns(views: readonly NodeView[], now: number, columns: number) {
+  const filled = COLUMNS.map((column) => {
+    const cells = views.map((view) => column.cell(view, now))
+    return { ...column, cells, width: widthOf(column, cells) }
+  }).filter(({ keep, cells }) => keep < 2 || cells.some(({ text }) => text !== NONE.text))
+  const [nodes] = filled
+  if (nodes === undefined) return []
+  const longest = nodes.width
+  const spare = () => columns - filled.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length)
 
-function widthOf({ head, widest, cells }: Column & { cells: readonly Cell[] }): number {
+  nodes.width = Math.min(longest, NODE_WIDTH)
+  while (spare() < 0 && filled.some(({ keep }) => keep > 0)) {
+    const least = Math.max(...filled.map(({ keep }) => keep))
+    const last = filled.findLastIndex(({ keep }) => keep === least)
+    filled.splice(last, 1)
+  }
+  nodes.width = Math.max(Math.min(longest, NODE_LEAST), Math.min(longest, nodes.width + spare()))
+  return filled
+}
+
+function widthOf({ head, widest }: Column, cells: readonly Cell[]): number {
   return Math.max(head.length, ...cells.map(({ text }) => Math.min(widest, [...text].length)))
 }
 
-/** Names come from the network: what would move the cursor is taken out. */
 function shaped(text: string, width: number): string {
-  const plain = [...stripVTControlCharacters(text).replace(/\p{Cc}/gu, '?')]
-  return plain.length > width ? `${plain.slice(0, width - 1).join('')}…` : plain.join('').padEnd(width)
+  const characters = [...text]
+  if (characters.length <= width) return text + ' '.repeat(width - characters.length)
+  return `${characters.slice(0, width - 1).join('')}…`
+}
+
+/** Names and words come from the network: what would move the cursor is taken out. */
+function plain(text: string): string {
+  return stripVTControlCharacters(text).replace(/\p{Cc}/gu, '?')
 }
 
 function worded(word: string): Cell {
-  return { text: word, style: STYLES[word] ?? 'yellow' }
+  return { text: plain(word), style: STYLES[word] ?? 'yellow' }
 }
 
 function worstOf(view: NodeView, kind: string): Cell {
@@ -108,7 +125,7 @@ function numbersOf(view: NodeView, kind: string, metric: string): Cell {
     clock.kind === kind ? (clock.metrics[metric] ?? []) : [],
   )
   const [worst] = numbers.sort((a, b) => Number(b) - Number(a))
-  return worst === undefined ? NONE : { text: worst }
+  return worst === undefined ? NONE : { text: plain(worst) }
 }
 
 function publisherCell({ publisher }: NodeView): Cell {
