@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest'
+import { readCloudEvent } from '#shared/events/cloudevent.ts'
+import { normalise } from '#shared/events/normalise.ts'
+import { event, NODE, read, TIME, TYPES, value } from './builders.ts'
+
+const bytes = (body: unknown) =>
+  new TextEncoder().encode(typeof body === 'string' ? body : JSON.stringify(body))
+
+const data = { version: '1.0', values: [value('ens5fx/master', 'FREERUN'), value('ens5fx/master', '-2')] }
+
+const binary: Record<string, string> = {
+  'content-type': 'application/json',
+  'ce-specversion': '1.0',
+  'ce-id': '1',
+  'ce-source': '/sync/ptp-status/lock-state',
+  'ce-type': TYPES['lock-state'],
+  'ce-time': TIME,
+}
+const structured = event('lock-state', data.values, { id: '1', source: '/sync/ptp-status/lock-state' })
+const STRUCTURED = { 'content-type': 'application/cloudevents+json' }
+
+/** The code with which a delivery is refused; undefined where it is taken. */
+function refusal(headers: Record<string, string | string[] | undefined>, body: string | Uint8Array): unknown {
+  try {
+    readCloudEvent(headers, typeof body === 'string' ? bytes(body) : body)
+    return undefined
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? error.code : error
+  }
+}
+
+describe('a delivery of a Broker', () => {
+  test('says the same in binary and in structured mode, its time with all nanoseconds', () => {
+    const one = readCloudEvent(binary, bytes(data))
+    const other = readCloudEvent(STRUCTURED, bytes(structured))
+    expect(one).toEqual(other)
+    expect(one.time).toBe(TIME)
+    const found = normalise(one, { receivedAt: TIME, via: 'broker' })
+    expect(found).toEqual(normalise(other, { receivedAt: TIME, via: 'broker' }))
+    expect(found.observations).toMatchObject([
+      {
+        node: NODE,
+        instance: 'ens5fx/master',
+        state: 'FREERUN',
+        metrics: { offset: '-2' },
+        via: 'broker',
+        at: TIME,
+      },
+    ])
+  })
+
+  test.each([
+    ['a charset', { ...binary, 'content-type': 'application/json; charset=utf-8' }],
+    ['a media type in capitals', { ...binary, 'content-type': 'Application/JSON' }],
+    ['another +json', { ...binary, 'content-type': 'application/vnd.x+json' }],
+    ['no media type', { ...binary, 'content-type': undefined }],
+    ['extensions', { ...binary, 'ce-sequence': '1', 'ce-__proto__': 'x', 'ce-data': 'x' }],
+  ])('is taken with %s', (_, headers) => {
+    expect(readCloudEvent(headers, bytes(data)).data).toEqual(data)
+  })
+
+  test('has its attributes percent-decoded, and as they are where they cannot be', () => {
+    const event = readCloudEvent({ ...binary, 'ce-subject': 'a%20b', 'ce-source': '/100%' }, bytes(data))
+    expect(event).toMatchObject({ subject: 'a b', source: '/100%' })
+  })
+
+  test('may have no body and no time', () => {
+    const { 'ce-time': _, ...rest } = binary
+    const event = readCloudEvent(rest, new Uint8Array())
+    expect(event.data).toBeUndefined()
+    expect(event).not.toHaveProperty('time')
+    expect(read(event)).toEqual({ problems: ['no-event'] })
+  })
+
+  test.each([
+    ['a batch', { 'content-type': 'application/cloudevents-batch+json' }, '[]', 'unsupported-media-type'],
+    ['Avro', { 'content-type': 'application/cloudevents+avro' }, 'x', 'unsupported-media-type'],
+    ['XML', { ...binary, 'content-type': 'application/xml' }, '<a/>', 'unsupported-media-type'],
+    ['text', { ...binary, 'content-type': 'text/plain' }, 'x', 'unsupported-media-type'],
+    ['JSON that is no CloudEvent', { 'content-type': 'application/json' }, '{}', 'unsupported-media-type'],
+    ['no header at all', {}, '{}', 'unsupported-media-type'],
+    ['a structured body that is no JSON', STRUCTURED, '{', 'not-json'],
+    ['an empty structured body', STRUCTURED, '', 'not-json'],
+    ['a binary body that is no JSON', binary, 'LOCKED', 'not-json'],
+    ['invalid UTF-8', binary, new Uint8Array([0x22, 0xff, 0x22]), 'not-json'],
+    ['an array', STRUCTURED, '[]', 'no-cloudevent'],
+    ['null', STRUCTURED, 'null', 'no-cloudevent'],
+    ['a word', STRUCTURED, '"LOCKED"', 'no-cloudevent'],
+    ['version 0.3', { ...binary, 'ce-specversion': '0.3' }, '{}', 'no-cloudevent'],
+    ['no id', { ...binary, 'ce-id': undefined }, '{}', 'no-cloudevent'],
+    ['an empty source', { ...binary, 'ce-source': '' }, '{}', 'no-cloudevent'],
+    ['a type twice', { ...binary, 'ce-type': ['a', 'b'] }, '{}', 'no-cloudevent'],
+    ['a time that is none', { ...binary, 'ce-time': 'yesterday' }, '{}', 'no-cloudevent'],
+    ['a numeric id', STRUCTURED, JSON.stringify({ ...structured, id: 1 }), 'no-cloudevent'],
+    ['a numeric time', STRUCTURED, JSON.stringify({ ...structured, time: 1 }), 'no-cloudevent'],
+  ])('is refused if it is %s', (_, headers, body, code) => {
+    expect(refusal(headers, body)).toBe(code)
+  })
+})
