@@ -1,0 +1,221 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createIngestHandler } from '#functions/ingest/handler.ts'
+import { createIngestMetrics } from '#functions/ingest/metrics.ts'
+import { createStrangers } from '#functions/ingest/quarantine.ts'
+import { createReceiver } from '#functions/ingest/receive.ts'
+import { createWaiting } from '#functions/ingest/waiting.ts'
+import { createPoller } from '#functions/poll/handler.ts'
+import { createPollMetrics } from '#functions/poll/metrics.ts'
+import { createCallback } from '#shared/callback.ts'
+import { silentLog } from '#shared/log.ts'
+import { createMetrics } from '#shared/metrics.ts'
+import type { Resource } from '#shared/publishers/client.ts'
+import { createHttp } from '#shared/publishers/http.ts'
+import type { Keeper, Kept } from '#shared/publishers/keeper.ts'
+import { createRecord } from '#shared/publishers/record.ts'
+import { createRegistry } from '#shared/publishers/registry.ts'
+import { kindOfAddress } from '#shared/publishers/resources.ts'
+import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
+import type { LogEntry, NodeState } from '#shared/state/node-state.ts'
+import { defaultSettings } from '#shared/state/settings.ts'
+import { createStore } from '#shared/state/store.ts'
+import {
+  beginOf,
+  type Exchange,
+  isOurNotification,
+  NODE,
+  pulledAddress,
+  type Recording,
+} from './recording.ts'
+
+export type Replayed = { readonly state: NodeState; readonly log: readonly LogEntry[] }
+
+/**
+ * Sends a recording through ingest and poll, its own times being the clock: notifications go to the ingest handler,
+ * every recorded pull is a poll, by our client, of a server that answers with the recorded bytes. `arrival` says
+ * when a notification comes in, in milliseconds of the recording's time.
+ */
+export async function replay(
+  recording: Recording,
+  arrival: (exchange: Exchange, index: number) => number = beginOf,
+): Promise<Replayed> {
+  let now = 0
+  const clock = { now: () => now }
+  const store = createStore(createMemoryDriver(), {
+    historyPerNode: 100_000,
+    log: silentLog,
+    random: () => 0.5,
+  })
+  const ingest = ingestOver(store, clock)
+  await using publisher = await publisherOf((exchange) => {
+    now = beginOf(exchange) + exchange.ms
+  })
+  const poll = pollerOver(store, clock, publisher.url, recording.dialect)
+  const record = createRecord(
+    { store, clock, overall: () => 'UNKNOWN', newIncarnation: () => 'recording', refreshMs: 60_000 },
+    NODE,
+  )
+  const byNumber = new Map(recording.exchanges.map((exchange) => [exchange.n, exchange]))
+  // An initial notification comes while its create is under way, which we announce in the store before.
+  const creates = new Set(
+    recording.exchanges.filter(isOurNotification).flatMap(({ during }) => byNumber.get(during ?? -1) ?? []),
+  )
+  const acts: { at: number; run: () => Promise<void> }[] = []
+  for (const [index, exchange] of recording.exchanges.entries()) {
+    const begin = beginOf(exchange)
+    if (isOurNotification(exchange)) {
+      const at = exchange.during === undefined ? arrival(exchange, index) : begin
+      acts.push({
+        at,
+        run: async () => {
+          now = at
+          const reply = await ingest(exchange)
+          if (reply !== 204) throw new Error(`${recording.name} ${exchange.n}: ingest answered ${reply}`)
+        },
+      })
+    }
+    if (creates.has(exchange)) {
+      const kind = kindOfAddress(addressIn(exchange))
+      if (kind === undefined) continue
+      let requestedAt = ''
+      acts.push({
+        at: begin - 0.5,
+        run: async () => {
+          now = begin
+          requestedAt = await record.pending(kind)
+        },
+      })
+      acts.push({ at: begin + exchange.ms + 0.5, run: () => record.answered(kind, requestedAt) })
+    }
+    const address = pulledAddress(exchange)
+    if (address !== undefined && kindOfAddress(address) !== undefined && exchange.response !== null) {
+      acts.push({
+        at: begin + exchange.ms,
+        run: async () => {
+          now = begin
+          publisher.answerWith(exchange)
+          await poll.one(address)
+        },
+      })
+    }
+  }
+  acts.sort((a, b) => a.at - b.at)
+  for (const { run } of acts) await run()
+  await poll.close()
+  const state = await store.read(NODE)
+  if (state === undefined) throw new Error(`${recording.name} left no state`)
+  return { state, log: await store.log(NODE, { after: 0, limit: 100_000 }) }
+}
+
+type Clock = { now(): number }
+type Store = ReturnType<typeof createStore>
+
+function ingestOver(store: Store, clock: Clock): (exchange: Exchange) => Promise<number> {
+  const metrics = createIngestMetrics(createMetrics())
+  const receiver = createReceiver({
+    store,
+    waiting: createWaiting({ log: silentLog, metrics }),
+    strangers: createStrangers(silentLog),
+    clock,
+    log: silentLog,
+    metrics,
+    newId: () => 'recording',
+    settings: defaultSettings,
+    configured: new Set([NODE]),
+  })
+  const callback = createCallback({ url: 'http://127.0.0.1:9089' })
+  const handle = createIngestHandler({ receiver, callback, clock })
+  return async ({ request }) => {
+    const reply = await handle({
+      method: 'POST',
+      path: `/event/${NODE}`,
+      query: '',
+      headers: {},
+      body: Buffer.from(request.body ?? ''),
+      signal: new AbortController().signal,
+    })
+    return reply.status
+  }
+}
+
+/** Polls one resource; what keeping subscriptions does is the keeper's own suite's affair. */
+function pollerOver(store: Store, clock: Clock, url: string, dialect: Recording['dialect']) {
+  const http = createHttp({ clock, log: silentLog })
+  const target = { node: NODE, url, dialect }
+  const registry = createRegistry({ http, log: silentLog }, [target])
+  let resource: Resource = { kind: '', address: '' }
+  const kept = (): Kept => ({
+    node: NODE,
+    url,
+    dialect,
+    outcome: 'kept',
+    resources: [resource],
+    plan: [],
+    applied: {
+      created: [],
+      adopted: [],
+      refreshed: [],
+      restored: [],
+      held: new Set([resource.kind]),
+      unsupported: [],
+      removed: 0,
+      problems: [],
+      again: false,
+    },
+    strangers: 0,
+    again: false,
+    problems: [],
+  })
+  const keeper: Keeper = { keep: async () => kept(), remove: async () => kept(), cure: async () => kept() }
+  const poller = createPoller({
+    registry,
+    keeper,
+    store,
+    clock,
+    log: silentLog,
+    metrics: createPollMetrics(createMetrics()),
+    newId: () => 'recording',
+    settings: defaultSettings,
+    concurrency: 1,
+  })
+  return {
+    async one(address: string) {
+      resource = { kind: kindOfAddress(address) ?? '', address }
+      await poller.poll([target], { signal: new AbortController().signal })
+    },
+    close: () => http.close(),
+  }
+}
+
+/** A server on loopback that answers the next pull with what was recorded. */
+async function publisherOf(onPull: (exchange: Exchange) => void) {
+  let next: Exchange | undefined
+  const server = createServer((request, response) => {
+    if (next?.response == null) return response.writeHead(500).end()
+    if (request.url !== next.request.target) return response.writeHead(421).end(next.request.target)
+    onPull(next)
+    const { status, body, headers } = next.response
+    const type = headers['Content-Type']
+    response.writeHead(status, type === undefined ? {} : { 'content-type': type }).end(body)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    answerWith(exchange: Exchange) {
+      next = exchange
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+function addressIn({ request }: Exchange): string {
+  const body: unknown = JSON.parse(request.body ?? '{}')
+  if (typeof body !== 'object' || body === null) return ''
+  const address = 'ResourceAddress' in body ? body.ResourceAddress : 'resource' in body ? body.resource : ''
+  return typeof address === 'string' ? address : ''
+}
