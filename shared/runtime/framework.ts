@@ -13,6 +13,9 @@ import { DEFAULT_LIMITS } from './serve.ts'
 export type FrameworkRequest = IncomingMessage & { rawBody?: Buffer; originalUrl?: string }
 export type FrameworkHandler = (request: FrameworkRequest, response: ServerResponse) => Promise<void>
 
+/** `err` is told why a function cannot be opened: it has no log yet. */
+export type FrameworkOptions = { bodyBytes?: number; err?: (text: string) => void }
+
 /**
  * A function as the Functions Framework hosts it. It is loaded and opened at the first request, whichever that is,
  * since the framework imports all functions to serve one; where that fails the next request tries again. The
@@ -21,7 +24,7 @@ export type FrameworkHandler = (request: FrameworkRequest, response: ServerRespo
 export function toFramework(
   load: () => Promise<FunctionDefinition>,
   env: Environment,
-  bodyBytes: number = DEFAULT_LIMITS.bodyBytes,
+  { bodyBytes = DEFAULT_LIMITS.bodyBytes, err = console.error }: FrameworkOptions = {},
 ): FrameworkHandler {
   const never = new AbortController().signal
   let phase: Phase = 'starting'
@@ -38,7 +41,7 @@ export function toFramework(
     const attempt = open()
     opening = attempt
     attempt.catch((error: unknown) => {
-      console.error(reasonOf(error))
+      err(reasonOf(error))
       opening = undefined
     })
     return attempt
