@@ -1,4 +1,3 @@
-import type { Callback } from '#shared/callback.ts'
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { CallOptions, Client, HeldSubscription, Resource } from './client.ts'
@@ -28,7 +27,6 @@ export type Applied = {
 export type ApplyDeps = {
   readonly client: Client
   readonly record: Record
-  readonly callback: Callback
   readonly log: Log
 }
 

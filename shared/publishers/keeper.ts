@@ -1,16 +1,20 @@
-import type { Callback } from '#shared/callback.ts'
 import { PublisherError, reasonOf } from '#shared/errors.ts'
-import type { Log } from '#shared/log.ts'
-import { type Applied, applyPlan, blocked } from './apply.ts'
+import type { Applied } from './apply.ts'
+import {
+  type Attempt,
+  type AttemptDeps,
+  createKeepAttempt,
+  createRemoveAttempt,
+  NOTHING_TRIED,
+  type Tried,
+} from './attempt.ts'
 import { backoffMs, pause } from './backoff.ts'
-import type { CallOptions, Client, Dialect, Resource } from './client.ts'
+import type { Dialect, Resource } from './client.ts'
 import { flushSidecar } from './cure.ts'
 import type { Http } from './http.ts'
 import type { KeeperMetrics } from './metrics.ts'
-import { ownerOf, planOf, removalPlanOf, type Situation, type Step } from './plan.ts'
-import { createRecord, type Record, type RecordDeps } from './record.ts'
-import type { Registry } from './registry.ts'
-import { nodesNamed } from './resources.ts'
+import type { Step } from './plan.ts'
+import { createRecord } from './record.ts'
 import { placeOf, type Target } from './target.ts'
 
 /** How one run of the keeper at one publisher is bounded. */
@@ -57,12 +61,9 @@ export type Keeper = {
   remove(target: Target, options?: KeepOptions): Promise<Kept>
 }
 
-export type KeeperDeps = RecordDeps & {
+export type KeeperDeps = AttemptDeps & {
   readonly http: Http
   readonly metrics: KeeperMetrics
-  readonly registry: Registry
-  readonly callback: Callback
-  readonly log: Log
   /** [0, 1), for jitter. */
   readonly random: () => number
 }
@@ -72,75 +73,17 @@ export function createKeeper(
   deps: KeeperDeps,
   options: { kinds: readonly string[]; configured: readonly string[] },
 ): Keeper {
-  const { http, metrics, registry, callback, log, random, clock } = deps
+  const { http, metrics, registry, log, random, clock } = deps
   const configured = new Set(options.configured)
+  const keepAttempt = createKeepAttempt(deps, { kinds: options.kinds, configured })
+  const removeAttempt = createRemoveAttempt(deps, configured)
   /** By node: the problem last logged. */
   const told = new Map<string, string>()
-
-  /** One try from the list to the end. */
-  const attempt = async (target: Target, call: CallOptions, dryRun: boolean): Promise<Try> => {
-    const client = await registry.client(target, call)
-    const result = (part: Partial<Try>): Try => ({ ...EMPTY, client, ...part })
-    const offer = await client.offer(options.kinds, call)
-    if (offer.outcome === 'not-ready') return result({ problems: [offer.reason], again: true })
-    if (offer.node !== undefined && offer.node !== target.node) {
-      return result({ problems: [misnamed(target, offer.node)], mismatch: true })
-    }
-    const { resources, unpublished, node: ownName } = offer
-    const situation: Situation = {
-      node: target.node,
-      facts: client,
-      wanted: resources,
-      unpublished,
-      ownName,
-      held: await client.list(call),
-      callback,
-      configured,
-    }
-    const plan = planOf(situation)
-    const strangers = countStrangers(situation)
-    if (dryRun)
-      return result({
-        resources,
-        plan,
-        strangers,
-        problems: plan.flatMap((step) =>
-          step.do === 'blocked' ? [blocked(step.resource, step.by.endpoint)] : [],
-        ),
-      })
-    const record = createRecord(deps, target.node)
-    const applied = await applyPlan({ client, record, callback, log }, plan, situation, call)
-    const problems = [...applied.problems]
-    const taken = resources.filter(({ kind }) => !applied.unsupported.includes(kind))
-    const done = { resources: taken, plan, applied, problems, strangers }
-    if (client.listProves) return result({ ...done, again: applied.again })
-    const check = await checkName(client, resources, call)
-    if (check.outcome === 'other') problems.push(misnamed(target, check.name))
-    if (check.outcome === 'failed') problems.push(reasonOf(check.error))
-    return result({
-      ...done,
-      again: applied.again || (check.outcome === 'failed' && check.error.retryable),
-      reachable: check.outcome !== 'failed',
-      mismatch: check.outcome === 'other',
-    })
-  }
-
-  const removal = async (target: Target, call: CallOptions, dryRun: boolean): Promise<Try> => {
-    const client = await registry.client(target, call)
-    const held = await client.list(call)
-    const situation = { node: target.node, ownName: undefined, callback, configured, held, facts: client }
-    const plan = removalPlanOf(situation)
-    const result: Try = { ...EMPTY, client, plan, strangers: countStrangers(situation) }
-    if (dryRun) return result
-    const record = createRecord(deps, target.node)
-    const all: Situation = { ...situation, wanted: [], unpublished: [] }
-    return { ...result, applied: await applyPlan({ client, record, callback, log }, plan, all, call) }
-  }
 
   const run = async (
     target: Target,
     { deadlineMs = 0, signal, dryRun = false }: KeepOptions,
-    one: typeof attempt,
+    one: Attempt,
   ): Promise<Tried> => {
     const until = clock.now() + deadlineMs
     let known = registry.knows(target)
@@ -163,7 +106,7 @@ export function createKeeper(
     // Something answers, but not as its dialect does: it may have been upgraded.
     if (error.code === 'status' || error.code === 'body') registry.forget(target)
     const reachable = error.code === 'status' || error.code === 'body'
-    return { ...EMPTY, client: undefined, problems: [reasonOf(error)], again: error.retryable, reachable }
+    return { ...NOTHING_TRIED, problems: [reasonOf(error)], again: error.retryable, reachable }
   }
 
   const report = (target: Target, tried: Tried, dryRun: boolean): Kept => {
@@ -182,13 +125,13 @@ export function createKeeper(
     }
   }
 
-  const finish = async (record: Record, target: Target, tried: Tried, removed: boolean) => {
+  const finish = async (target: Target, tried: Tried, removed: boolean) => {
     const { shown } = placeOf(target.url)
     const wanted = new Set(tried.resources.map(({ kind }) => kind))
-    await record.finish(
+    await createRecord(deps, target.node).finish(
       {
         url: shown,
-        dialect: tried.client?.dialect ?? target.dialect,
+        dialect: tried.client?.dialect,
         reachable: tried.reachable,
         problem: tried.problems.length === 0 ? undefined : tried.problems.join('; '),
       },
@@ -224,10 +167,10 @@ export function createKeeper(
 
   const keep = async (target: Target, keepOptions: KeepOptions = {}) => {
     const { dryRun = false } = keepOptions
-    const tried = await run(target, keepOptions, attempt)
+    const tried = await run(target, keepOptions, keepAttempt)
     tell(target, tried)
     if (dryRun) return report(target, tried, dryRun)
-    await finish(createRecord(deps, target.node), target, tried, false)
+    await finish(target, tried, false)
     return count(report(target, tried, dryRun))
   }
 
@@ -254,67 +197,10 @@ export function createKeeper(
 
     async remove(target, keepOptions = {}) {
       const { dryRun = false } = keepOptions
-      const tried = await run(target, keepOptions, removal)
+      const tried = await run(target, keepOptions, removeAttempt)
       if (dryRun) return report(target, tried, dryRun)
-      await finish(createRecord(deps, target.node), target, tried, true)
+      await finish(target, tried, true)
       return count(report(target, tried, dryRun))
     },
   }
-}
-
-type Tried = {
-  readonly client: Client | undefined
-  readonly resources: readonly Resource[]
-  readonly plan: readonly Step[]
-  readonly applied: Applied | undefined
-  readonly problems: readonly string[]
-  readonly strangers: number
-  readonly again: boolean
-  readonly reachable: boolean
-  readonly mismatch: boolean
-}
-type Try = Tried & { readonly client: Client }
-
-const EMPTY = {
-  resources: [],
-  plan: [],
-  applied: undefined,
-  problems: [],
-  strangers: 0,
-  again: false,
-  reachable: true,
-  mismatch: false,
-} as const
-
-/**
- * v1 answers pulls of a wrong node name with the real node's values, and never pushes (protocol.md §2.5). The same
- * pull shows whether the publisher behind the sidecar is there at all.
- */
-async function checkName(
-  client: Client,
-  [first]: readonly Resource[],
-  call: CallOptions,
-): Promise<
-  { outcome: 'fine' } | { outcome: 'other'; name: string } | { outcome: 'failed'; error: PublisherError }
-> {
-  if (first === undefined) return { outcome: 'fine' }
-  try {
-    const state = await client.currentState(first.address, call)
-    const names = state.outcome === 'answered' ? nodesNamed(state.body) : []
-    const [name] = names
-    return name === undefined || names.includes(client.node)
-      ? { outcome: 'fine' }
-      : { outcome: 'other', name }
-  } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
-    return { outcome: 'failed', error }
-  }
-}
-
-function countStrangers(situation: Parameters<typeof ownerOf>[1] & Pick<Situation, 'held'>): number {
-  return situation.held.filter((held) => ownerOf(held, situation) === 'stranger').length
-}
-
-function misnamed(target: Target, name: string): string {
-  return `the publisher at ${placeOf(target.url).shown} is that of node ${name}, configured as ${target.node}: set \`node\` to ${name}`
 }

@@ -9,7 +9,8 @@ const PENDING_MS = 10_000
 /** The publisher part of a node's document, without the times. */
 export type PublisherInfo = {
   readonly url: string
-  readonly dialect: string
+  /** Undefined where it could not be found out this time: what was known before stands. */
+  readonly dialect: string | undefined
   readonly reachable: boolean
   readonly problem?: string | undefined
 }
@@ -102,15 +103,16 @@ export function createRecord(deps: RecordDeps, node: string): Record {
         const subscriptions = state.subscriptions
           .filter(keep)
           .map((held) => (confirmed.has(held.kind) ? { ...held, confirmedAt: checkedAt } : held))
-        const { problem, ...rest } = info
-        const publisher = { ...rest, checkedAt, ...(problem !== undefined && { problem }) }
+        const { url, reachable, problem } = info
         const before = state.publisher
+        const dialect = info.dialect ?? before?.dialect ?? 'unknown'
+        const publisher = { url, dialect, reachable, checkedAt, ...(problem !== undefined && { problem }) }
         const same =
           before !== undefined &&
           subscriptions.length === state.subscriptions.length &&
-          before.url === info.url &&
-          before.dialect === info.dialect &&
-          before.reachable === info.reachable &&
+          before.url === url &&
+          before.dialect === dialect &&
+          before.reachable === reachable &&
           before.problem === problem &&
           now - milliseconds(before.checkedAt) < refreshMs
         return same ? undefined : { state: { ...state, publisher, subscriptions } }

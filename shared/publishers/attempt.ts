@@ -1,0 +1,179 @@
+import type { Callback } from '#shared/callback.ts'
+import { PublisherError, reasonOf } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import { type Applied, applyPlan, blocked } from './apply.ts'
+import type { CallOptions, Client, Resource } from './client.ts'
+import { ownerOf, planOf, removalPlanOf, type Situation, type Step } from './plan.ts'
+import { createRecord, type RecordDeps } from './record.ts'
+import type { Registry } from './registry.ts'
+import { nodesNamed } from './resources.ts'
+import { placeOf, type Target } from './target.ts'
+
+/** What one try at one publisher came to. */
+export type Tried = {
+  /** Undefined where it could not be found out what it speaks, or it stopped answering. */
+  readonly client: Client | undefined
+  readonly resources: readonly Resource[]
+  readonly plan: readonly Step[]
+  readonly applied: Applied | undefined
+  /** For people, redacted. */
+  readonly problems: readonly string[]
+  readonly strangers: number
+  /** A later try may succeed. */
+  readonly again: boolean
+  readonly reachable: boolean
+  /** The publisher's node has another name than the configured one. */
+  readonly mismatch: boolean
+}
+
+export const NOTHING_TRIED = {
+  client: undefined,
+  resources: [],
+  plan: [],
+  applied: undefined,
+  problems: [],
+  strangers: 0,
+  again: false,
+  reachable: true,
+  mismatch: false,
+} as const satisfies Tried
+
+/** One try, from learning what the publisher offers to the end. Throws PublisherError and StoreError. */
+export type Attempt = (target: Target, call: CallOptions, dryRun: boolean) => Promise<Tried>
+
+export type AttemptDeps = RecordDeps & {
+  readonly registry: Registry
+  readonly callback: Callback
+  readonly log: Log
+}
+
+/** Brings the subscriptions of a publisher to plan. `configured`: the nodes of every configured publisher. */
+export function createKeepAttempt(
+  deps: AttemptDeps,
+  options: { kinds: readonly string[]; configured: ReadonlySet<string> },
+): Attempt {
+  const { registry, callback, log } = deps
+  return async (target, call, dryRun) => {
+    const client = await registry.client(target, call)
+    const tried: Tried = { ...NOTHING_TRIED, client }
+    const offer = await client.offer(options.kinds, call)
+    if (offer.outcome === 'not-ready') return { ...tried, problems: [offer.reason], again: true }
+    if (offer.node !== undefined && offer.node !== target.node) {
+      return { ...tried, problems: [misnamed(target, offer.node)], mismatch: true }
+    }
+    const { resources, unpublished, node: ownName } = offer
+    const situation: Situation = {
+      node: target.node,
+      facts: client,
+      wanted: resources,
+      unpublished,
+      ownName,
+      held: await client.list(call),
+      callback,
+      configured: options.configured,
+    }
+    const plan = planOf(situation)
+    const looked = { ...tried, resources, plan, strangers: countStrangers(situation) }
+    if (dryRun) return { ...looked, problems: blockedIn(plan) }
+
+    const record = createRecord(deps, target.node)
+    const applied = await applyPlan({ client, record, log }, plan, situation, call)
+    const taken = resources.filter(({ kind }) => !applied.unsupported.includes(kind))
+    const done = { ...looked, resources: taken, applied, problems: applied.problems, again: applied.again }
+    if (client.listProves) return done
+
+    const check = await checkName(client, resources, call)
+    switch (check.outcome) {
+      case 'own':
+        await removeStale(client, situation, applied, call)
+        return done
+      case 'unknown':
+        return done
+      case 'other':
+        return { ...done, problems: [...done.problems, misnamed(target, check.name)], mismatch: true }
+      case 'failed':
+        return {
+          ...done,
+          problems: [...done.problems, reasonOf(check.error)],
+          again: done.again || check.error.retryable,
+          reachable: false,
+        }
+    }
+  }
+}
+
+/** Takes all of ours away from a publisher. */
+export function createRemoveAttempt(deps: AttemptDeps, configured: ReadonlySet<string>): Attempt {
+  const { registry, callback, log } = deps
+  return async (target, call, dryRun) => {
+    const client = await registry.client(target, call)
+    const situation: Situation = {
+      node: target.node,
+      facts: client,
+      wanted: [],
+      unpublished: [],
+      ownName: undefined,
+      held: await client.list(call),
+      callback,
+      configured,
+    }
+    const plan = removalPlanOf(situation)
+    const looked = { ...NOTHING_TRIED, client, plan, strangers: countStrangers(situation) }
+    if (dryRun) return looked
+    const record = createRecord(deps, target.node)
+    return { ...looked, applied: await applyPlan({ client, record, log }, plan, situation, call) }
+  }
+}
+
+type NameCheck =
+  | { readonly outcome: 'own' | 'unknown' }
+  | { readonly outcome: 'other'; readonly name: string }
+  | { readonly outcome: 'failed'; readonly error: PublisherError }
+
+/**
+ * v1 answers pulls of a wrong node name with the real node's values, and never pushes (protocol.md §2.5). The same
+ * pull shows whether the publisher behind the sidecar is there at all.
+ */
+async function checkName(
+  client: Client,
+  [first]: readonly Resource[],
+  call: CallOptions,
+): Promise<NameCheck> {
+  if (first === undefined) return { outcome: 'unknown' }
+  try {
+    const state = await client.currentState(first.address, call)
+    const names = state.outcome === 'answered' ? nodesNamed(state.body) : []
+    const [name] = names
+    if (name === undefined) return { outcome: 'unknown' }
+    return names.includes(client.node) ? { outcome: 'own' } : { outcome: 'other', name }
+  } catch (error) {
+    if (!(error instanceof PublisherError)) throw error
+    return { outcome: 'failed', error }
+  }
+}
+
+/** What a wrong node name left at a sidecar can be told only now that the publisher's own name is certain. */
+async function removeStale(
+  client: Client,
+  situation: Situation,
+  applied: Applied,
+  call: CallOptions,
+): Promise<void> {
+  const certain = { ...situation, ownName: situation.node }
+  for (const held of situation.held) {
+    if (ownerOf(held, situation) !== 'stranger' || ownerOf(held, certain) !== 'stale') continue
+    if (await client.remove(held.id, call)) applied.removed += 1
+  }
+}
+
+function blockedIn(plan: readonly Step[]): string[] {
+  return plan.flatMap((step) => (step.do === 'blocked' ? [blocked(step.resource, step.by.endpoint)] : []))
+}
+
+function countStrangers(situation: Situation): number {
+  return situation.held.filter((held) => ownerOf(held, situation) === 'stranger').length
+}
+
+function misnamed(target: Target, name: string): string {
+  return `the publisher at ${placeOf(target.url).shown} is that of node ${name}, configured as ${target.node}: set \`node\` to ${name}`
+}
