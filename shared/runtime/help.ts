@@ -74,7 +74,9 @@ function variablesOf(definition: FunctionDefinition): Variable[] {
 function remark(definition: FunctionDefinition, variable: Variable): string {
   const text = variable.description.replaceAll('`', '')
   if (definition.required.includes(variable.name)) return `${text} Required.`
-  return variable.default === undefined ? text : `${text} Default: ${variable.default}`
+  return variable.default === undefined || variable.default === ''
+    ? text
+    : `${text} Default: ${variable.default.replaceAll(',', ', ')}`
 }
 
 /** Two columns, the second one wrapped; a wide first one stands on a line of its own. */

@@ -1,0 +1,23 @@
+import { describe, expect, test } from 'vitest'
+import { catalogue } from '#functions/catalogue.ts'
+import { flagsOf } from '#shared/runtime/command-line.ts'
+import { functionHelp } from '#shared/runtime/help.ts'
+
+describe.each(Object.entries(catalogue))('%s', (name, load) => {
+  test('is called what it is picked by, and can be served', async () => {
+    const definition = await load()
+    expect(definition.name).toBe(name)
+    expect(definition.modes.serve).toBe(true)
+    expect(definition.summary).toMatch(/^[a-z].*[^.]$/)
+  })
+
+  test('has a help of 100 columns that names its flags and its variables', async () => {
+    const definition = await load()
+    const help = functionHelp(definition)
+    for (const line of help.split('\n')) expect(line.length, line).toBeLessThanOrEqual(100)
+    for (const flag of Object.keys(flagsOf(definition))) expect(help).toContain(`--${flag}`)
+    for (const variable of [...definition.environment, ...definition.required]) {
+      expect(help).toMatch(new RegExp(`^ {2}${variable}\\b`, 'm'))
+    }
+  })
+})
