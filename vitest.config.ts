@@ -7,5 +7,6 @@ export default defineConfig({
     hookTimeout: 30_000,
     // Suites start real servers and processes; two workers suit the two cores that CI has.
     maxWorkers: 2,
+    reporters: ['default', './test/support/totals.ts'],
   },
 })
