@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { command } from '#shared/runtime/command.ts'
 import { stopSignal } from '#shared/runtime/signals.ts'
-import { createTerminal } from '#shared/runtime/terminal.ts'
+import { createTerminal, flushed } from '#shared/runtime/terminal.ts'
 import { catalogue } from './catalogue.ts'
 
 // The reader of a pipe that has seen enough (`ptp-watch status | head`) is no failure of ours.
@@ -14,4 +14,5 @@ const code = await command(catalogue, {
   signal: stopSignal(process, (killed) => process.exit(killed)).signal,
   version: async () => (await import('../package.json', { with: { type: 'json' } })).default.version,
 })
+await flushed([process.stdout, process.stderr])
 process.exit(code)

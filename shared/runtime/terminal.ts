@@ -17,3 +17,10 @@ export function createTerminal(streams: { stdout: Stream; stderr: Stream }, env:
     columns: (interactive ? streams.stdout.columns : undefined) ?? PLAIN_COLUMNS,
   }
 }
+
+/** Resolves when all that was written has left the process, which `process.exit` does not wait for. */
+export async function flushed(streams: readonly NodeJS.WritableStream[]): Promise<void> {
+  await Promise.all(
+    streams.map((stream) => new Promise<void>((resolve) => void stream.write('', () => resolve()))),
+  )
+}

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { request } from 'undici'
@@ -142,6 +143,22 @@ describe('help', () => {
 })
 
 describe('a run', () => {
+  test('writes all that it has to a reader who is slow, before it ends', async () => {
+    const child = spawn(process.execPath, [ENTRY, 'echo', '--text=much'], {
+      env: { PATH: process.env.PATH, ...ENV },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    // Nothing is read before the function is closed: what the pipe does not hold waits in the process.
+    for await (const chunk of child.stderr.setEncoding('utf8')) if (String(chunk).includes('closed')) break
+    let size = 0
+    child.stdout.on('data', (chunk: Buffer) => {
+      size += chunk.length
+    })
+    expect(await once(child, 'close')).toEqual([0, null])
+    expect(size).toBe(1_000_005)
+  })
+
   test.each(['SIGTERM', 'SIGINT'] as const)('that %s stops ends with 1, closed', async (signal) => {
     const running = run(['echo', '--text=wait'])
     await running.until(/waiting/)

@@ -67,6 +67,7 @@ export const echo: FunctionDefinition = {
           log.info('waiting')
           await sleep(20_000)
         }
+        if (flags.text === 'much') terminal.out('much '.repeat(200_000))
         terminal.out(`${flags.text ?? 'silence'}\n`)
         return flags.text === 'part' ? 1 : 0
       },

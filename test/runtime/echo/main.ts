@@ -1,6 +1,6 @@
 import { command } from '#shared/runtime/command.ts'
 import { stopSignal } from '#shared/runtime/signals.ts'
-import { createTerminal } from '#shared/runtime/terminal.ts'
+import { createTerminal, flushed } from '#shared/runtime/terminal.ts'
 import { echo } from './definition.ts'
 
 const code = await command(
@@ -13,4 +13,5 @@ const code = await command(
     version: () => Promise.resolve('0.0.0'),
   },
 )
+await flushed([process.stdout, process.stderr])
 process.exit(code)
