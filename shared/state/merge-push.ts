@@ -97,9 +97,16 @@ function mergeNewest(draft: Draft, clock: ClockState, push: Reading, about: Obse
     pushedAt: push.receivedAt,
   }
   if (isInPull(clock, push)) {
-    if (dates(draft, remembered, push, about)) return 'delayed'
-    draft.put(remembered)
-    return 'late'
+    const dated = datedBy(draft, remembered, push, about)
+    draft.put(dated ?? remembered)
+    return dated === undefined ? 'late' : 'delayed'
+  }
+  if (isNextAfterPull(clock)) {
+    const dated = datedBy(draft, remembered, push, about)
+    if (dated !== undefined) {
+      apply(draft, dated, push, about)
+      return 'delayed'
+    }
   }
   if (takesWorst(clock) && !clock.retired && !isWorse(clock.kind, push, clock)) {
     // Only a pull betters such a clock; the same word from a push still confirms it.
@@ -128,7 +135,12 @@ function mergeLate(
     apply(draft, { ...clock, pushedAt: push.receivedAt }, push, about)
     return 'applied'
   }
-  if (isInPull(clock, push)) return dates(draft, clock, push, about) ? 'delayed' : 'late'
+  if (isInPull(clock, push)) {
+    const dated = datedBy(draft, clock, push, about)
+    if (dated === undefined) return 'late'
+    draft.put(dated)
+    return 'delayed'
+  }
   const others = clock.pushes.filter((other) => other !== known)
   const pushes = remember(
     clock.kind,
@@ -171,14 +183,24 @@ function isInPull(clock: ClockState, push: Reading): boolean {
   return clock.pull?.at !== undefined && compareTimes(push.at, clock.pull.at) <= 0
 }
 
-/** Rule 6: a push that comes after the pull that showed its transition gives the transition its time. */
-function dates(draft: Draft, clock: ClockState, push: Reading, about: Observation): boolean {
+/** Whether no push has said anything since a pull whose time orders nothing: then the next one is told by receipt. */
+function isNextAfterPull({ pull, undated, state, metrics, since }: ClockState): boolean {
+  if (pull === undefined || pull.at !== undefined) return false
+  return since === null && undated?.to === shownValue({ state, metrics })
+}
+
+/**
+ * Rule 6: a push that comes after the pull that showed its transition gives the transition its time. Returns the
+ * clock as it then is, undefined if the push is not of that transition.
+ */
+function datedBy(draft: Draft, clock: ClockState, push: Reading, about: Observation): ClockState | undefined {
   const { undated, ...rest } = clock
-  if (undated === undefined || undated.to !== shownValue(push)) return false
-  if (undated.notBefore !== undefined && compareTimes(push.at, undated.notBefore) <= 0) return false
+  if (undated === undefined || undated.to !== shownValue(push)) return undefined
+  // Where a pull's time is not known to be that of the query, its bounds are on our clock, not on the publisher's.
+  const earliest = clock.pull?.at === undefined ? undefined : undated.notBefore
+  if (earliest !== undefined && compareTimes(push.at, earliest) <= 0) return undefined
   const current = shownValue(clock) === undated.to && clock.since === null
-  draft.put({ ...rest, ...(current ? { since: push.at } : {}) })
   const { kind, instance, via } = about
   draft.log({ type: 'delayed', kind, instance, from: undated.from, to: undated.to, at: push.at, via })
-  return true
+  return { ...rest, ...(current ? { since: push.at } : {}) }
 }
