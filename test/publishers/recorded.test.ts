@@ -57,7 +57,9 @@ function callOf(
   dialect: keyof typeof BODIES,
   { request }: Exchange,
 ): (() => Promise<unknown>) | undefined {
-  const path = request.target.replace(/^\/api\/ocloudNotifications\/v[12]/, '')
+  const base = `/api/ocloudNotifications/${dialect.slice(-2)}`
+  if (!request.target.startsWith(base)) return undefined
+  const path = request.target.slice(base.length)
   const [, id] = /^\/subscriptions\/([^/]+)$/.exec(path) ?? []
   const [, address] = /^(\/.+)\/CurrentState$/.exec(path) ?? []
   const { method } = request
@@ -72,8 +74,8 @@ function callOf(
 }
 
 const BODIES = {
-  'red-hat-v1': /^\{"endpointUri":"([^"]+)","resource":"([^"]+)"\}$/,
-  'red-hat-v2': /^\{"EndpointUri":"([^"]+)","ResourceAddress":"([^"]+)"\}$/,
+  'red-hat-v1': /^\{"endpointUri":"([^"\s]+)","resource":"([^"]+)"\}$/,
+  'red-hat-v2': /^\{"EndpointUri":"([^"\s]+)","ResourceAddress":"([^"]+)"\}$/,
 } as const
 
 /** A body that is exactly what our client sends; others probe the publisher's checks. */
