@@ -108,10 +108,9 @@ function mergeNewest(draft: Draft, clock: ClockState, push: Reading, about: Obse
       return 'delayed'
     }
   }
-  if (takesWorst(clock) && !clock.retired && !isWorse(clock.kind, push, clock)) {
-    // Only a pull betters such a clock; the same word from a push still confirms it.
-    const confirms = sameValue(push, clock)
-    draft.put({ ...remembered, ...(confirms ? { confirmedAt: push.receivedAt } : {}) })
+  if (takesWorst(clock) && !clock.retired && !isWorse(clock.kind, push, clock) && !sameValue(push, clock)) {
+    // Only a pull betters such a clock.
+    draft.put(remembered)
     return 'applied'
   }
   apply(draft, remembered, push, about)
@@ -149,12 +148,16 @@ function mergeLate(
     clock.pull?.at,
   )
   const remembered = { ...clock, pushes }
-  if (takesWorst(clock) && isWorse(clock.kind, push, clock)) {
+  if (takesWorst(clock) && (isWorse(clock.kind, push, clock) || isNewerOfSame(push, clock))) {
     apply(draft, remembered, push, about)
     return 'applied'
   }
   if (pushes.some((other) => other === push)) draft.put(remembered)
   return 'late'
+}
+
+function isNewerOfSame(push: Reading, clock: ClockState): boolean {
+  return sameValue(push, clock) && compareTimes(push.at, clock.observedAt) > 0
 }
 
 /** The push becomes the state; another value than before is a transition. */
