@@ -20,7 +20,7 @@ export function mergePush(
   now: number,
 ): Outcome<Fate> {
   const draft = createDraft(before, settings)
-  const fates = observations.map((observation) => mergeOne(draft, observation, settings))
+  const fates = standingOf(observations).map((observation) => mergeOne(draft, observation, settings))
   const fate = FATES.find((candidate) => fates.includes(candidate)) ?? 'duplicate'
   draft.count('received')
   if (fate === 'duplicate') draft.count('duplicate')
@@ -29,16 +29,29 @@ export function mergePush(
   return { ...draft.finish(via, now), certain: fate === 'duplicate', result: fate }
 }
 
+/** Rule 2 within one body: what contradicts itself must not be told as better first and as worse next. */
+function standingOf(observations: readonly Observation[]): readonly Observation[] {
+  if (observations.length < 2) return observations
+  const found = new Map<string, Observation>()
+  for (const observation of observations) {
+    const { kind, instance, at } = observation
+    const key = JSON.stringify([kind, instance, at])
+    const other = found.get(key)
+    if (other === undefined || isWorse(kind, readingOf(observation), readingOf(other)))
+      found.set(key, observation)
+  }
+  return [...found.values()]
+}
+
+function readingOf({ at, state, metrics, receivedAt }: Observation): Reading {
+  return { at, state: state ?? null, metrics: { ...metrics }, receivedAt }
+}
+
 const FATES: readonly Fate[] = ['full', 'applied', 'delayed', 'late', 'duplicate']
 
 function mergeOne(draft: Draft, observation: Observation, settings: MergeSettings): Fate {
   const { kind, instance } = observation
-  const push: Reading = {
-    at: observation.at,
-    state: observation.state ?? null,
-    metrics: { ...observation.metrics },
-    receivedAt: observation.receivedAt,
-  }
+  const push = readingOf(observation)
   const clock = draft.clock(kind, instance)
   if (clock === undefined) return begin(draft, observation, push)
   const newest = clock.pushes[0]
