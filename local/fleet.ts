@@ -119,7 +119,9 @@ export function createFleet(options: FleetOptions = {}): Fleet {
   async function goOn() {
     while (!closing.signal.aborted) {
       await sleep(paceMs * (0.7 + 0.6 * random.next()), undefined, { signal: closing.signal })
-      options.onStep?.(await step())
+      // Not as the argument of an optional call, which is not evaluated where nobody listens.
+      const done = await step()
+      options.onStep?.(done)
     }
   }
 
