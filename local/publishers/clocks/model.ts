@@ -33,12 +33,15 @@ export interface ClockModelOptions {
   readonly remembersSyncState?: boolean
   /** StarlingX announces every change of the GNSS word, not only to and from SYNCHRONIZED. */
   readonly announcesEveryGnssState?: boolean
+  /** 4.14 to 4.18 pull GNSS at `master` until a lock-state has told the port's alias (protocol.md §5). */
+  readonly learnsAliasFromLockState?: boolean
 }
 
 /** The state of all clocks of one node, and what a publisher announces when it changes. */
 export function createClockModel(options: ClockModelOptions): ClockModel {
   const clocks = new Map<string, Clock>()
   const syncState = createSyncState(options.syncState)
+  const configsWithAlias = new Set<string>()
 
   const ofKind = (kind: Kind) => [...clocks.values()].filter((clock) => clock.kind === kind)
 
@@ -55,6 +58,7 @@ export function createClockModel(options: ClockModelOptions): ClockModel {
       // A clock is `master` only until the alias of its port is known (protocol.md §5).
       if (next.instance !== 'master') clocks.delete(`${next.kind} ${next.config} master`)
       const before = find(change)
+      if (next.kind === 'lock-state' && next.instance !== 'master') configsWithAlias.add(next.config)
       if (change.announce === 'only') return withSyncState(next, [...clocks.values(), next])
       put(next)
       if (next.kind === 'synce-lock-state') putMissingQuality(next)
@@ -65,6 +69,9 @@ export function createClockModel(options: ClockModelOptions): ClockModel {
       return announced.length === 0 ? [] : withSyncState(next, [...clocks.values()])
     },
     readings(kind) {
+      if (kind === 'gnss-sync-status' && options.learnsAliasFromLockState) {
+        return ofKind(kind).map((c) => (configsWithAlias.has(c.config) ? c : { ...c, instance: 'master' }))
+      }
       if (kind !== 'sync-state') return ofKind(kind)
       const reading = syncState.reading([...clocks.values()].filter(countsForSyncState))
       return reading ? [reading] : []
@@ -73,6 +80,7 @@ export function createClockModel(options: ClockModelOptions): ClockModel {
     replay: () => [...clocks.values()].map(changeOf),
     clear() {
       clocks.clear()
+      configsWithAlias.clear()
       if (!options.remembersSyncState) syncState.clear()
     },
   }

@@ -36,7 +36,10 @@ const failuresToMark = 10
  * event goes out on its own, not after the one before, so arrivals may be out of order.
  */
 export function createProducer({ core, node, release, clientId, send }: ProducerParts) {
-  const model = createClockModel({ syncState: release === '4.14' ? 'raw-at-clock' : 'raw' })
+  const model = createClockModel({
+    syncState: release === '4.14' ? 'raw-at-clock' : 'raw',
+    learnsAliasFromLockState: true,
+  })
   const known = knownResources(release)
   const registered = new Set<string>()
   let isUp = true
@@ -53,7 +56,8 @@ export function createProducer({ core, node, release, clientId, send }: Producer
   }
 
   async function deliver(event: ProducerEvent) {
-    await core.pause(core.faults.delayMs)
+    // Without a delay the order of sending is that of the events.
+    if (core.faults.delayMs > 0) await core.pause(core.faults.delayMs)
     for (const item of core.faults.plan(event)) {
       const taken = await send(item)
       failures = taken === 'ok' ? 0 : failures + 1
@@ -92,8 +96,9 @@ export function createProducer({ core, node, release, clientId, send }: Producer
       if (!asked) return message(`could not find any events for requested resource type ${resource}`)
       const values = pullValues(model.readings(asked.kind), node)
       if (values.length === 0) return message('event data not found')
-      // Asked under a wrong node name, it answers under its own (protocol.md §2.5).
-      const address = `/cluster/node/${node}${asked.suffix}`
+      // Asked under a wrong node name or the v2 name of the class, it answers under its own address.
+      const own = asked.kind === 'clock-class' ? classChangeResource : asked
+      const address = `/cluster/node/${node}${own.suffix}`
       return { event: { resource: asked, address, values, time: goTime(core.now()) } }
     },
     setClock: (changes: readonly ClockChange[]) =>

@@ -25,7 +25,11 @@ export function createRedHatV2(options: RedHatV2Options): Publisher {
   const { node, release } = options
   const core = createCore(options)
   const isMain = release === 'main'
-  const model = createClockModel({ syncState: isMain ? 'worst-of' : 'raw', remembersSyncState: isMain })
+  const model = createClockModel({
+    syncState: isMain ? 'worst-of' : 'raw',
+    remembersSyncState: isMain,
+    learnsAliasFromLockState: !isMain,
+  })
   const subscriptions = new Map<string, SubscriptionV2>()
   const delivery = createDelivery(core, subscriptions)
 
