@@ -9,14 +9,16 @@ export interface EventParts {
   /** How the node is named in the address: by name in a push, as asked in a pull. */
   readonly node: string
   readonly isPush: boolean
-  /** Legacy shapes name the instance in a key instead of the address. */
+  /** A legacy pull names the instance in a key instead of the address. */
   readonly format: 'standard' | 'legacy'
 }
 
 /** One event with one value and no offset. A clock class is a notification when pushed, a metric when pulled. */
 export function event({ clock, resource, id, time, node, isPush, format }: EventParts) {
   const isMetric = clock.kind === 'clock-class' || clock.kind === 'synce-clock-quality'
-  const instance = format === 'legacy' || isWholeNode(clock) ? '' : `/${clock.instance}`
+  const isNamed =
+    !isWholeNode(clock) && (format === 'standard' || (isPush && namedInLegacyPush.has(clock.kind)))
+  const instance = isNamed ? `/${clock.instance}` : ''
   return {
     id,
     specversion: '1.0',
@@ -36,6 +38,9 @@ export function event({ clock, resource, id, time, node, isPush, format }: Event
     },
   }
 }
+
+/** The sidecar writes the instance into the address of these alone before it pushes them in a legacy map. */
+const namedInLegacyPush: ReadonlySet<string> = new Set(['lock-state', 'clock-class'])
 
 /** The name of a clock in a legacy pull. */
 export function legacyInstance(clock: Clock): string {
