@@ -67,10 +67,10 @@ export async function serveUntil(
   return finished ? 0 : 1
 }
 
-/** Closes a function within bounded time. False, and logged, where it could not. */
-export async function closed(open: OpenFunction, host: Host): Promise<boolean> {
+/** Closes a function within `timeout` milliseconds. False, and logged, where it could not. */
+export async function closed(open: OpenFunction, host: Host, timeout = CLOSE_TIMEOUT): Promise<boolean> {
   const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(reject, CLOSE_TIMEOUT, new Error(`It took longer than ${CLOSE_TIMEOUT} ms`))
+  const timer = setTimeout(reject, timeout, new Error(`It took longer than ${timeout} ms`))
   try {
     await Promise.race([open.close(), late])
     return true

@@ -157,14 +157,17 @@ describe('a body above the limit', () => {
   const refusal = 'The body is larger than 1000 bytes'
 
   test('is answered 413 in full to a client that sends all of it before it reads', async () => {
-    const { url } = await serving(echo, limits)
-    const { statusCode, headers, body } = await request(url, {
-      method: 'POST',
-      body: Buffer.alloc(5_000_000),
-    })
-    expect(statusCode).toBe(413)
-    expect(headers.connection).toBe('close')
-    expect(await body.json()).toEqual({ error: { code: 'too-large', message: refusal } })
+    const { port } = await serving(echo, limits)
+    using raw = await rawConnection(port)
+    raw.socket.pause()
+    const body = 'x'.repeat(5_000_000)
+    await new Promise<void>((resolve, reject) =>
+      raw.socket.write(post('/', body), (error) => (error ? reject(error) : resolve())),
+    )
+    raw.socket.resume()
+    const text = await raw.closed()
+    expect(text).toMatch(/^HTTP\/1.1 413 .*connection: close/s)
+    expect(text).toContain(JSON.stringify({ error: { code: 'too-large', message: refusal } }))
   })
 
   test('is answered 413 as soon as it is known, in chunks too', async () => {
