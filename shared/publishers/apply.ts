@@ -1,9 +1,10 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { CallOptions, Client, HeldSubscription, Resource } from './client.ts'
-import { ownerOf, type Situation, type Step } from './plan.ts'
+import type { Situation, Step } from './plan.ts'
 import type { Record } from './record.ts'
 import { redact } from './redact.ts'
+import { requestOne } from './request-one.ts'
 import { isSyncE } from './resources.ts'
 
 /** What applying a plan has done, by kinds, and what went wrong. */
@@ -67,71 +68,46 @@ export async function applyPlan(
     })
   }
 
-  const hold = async ({ kind, address }: Resource, id: string, endpoint: string) => {
+  /** True if it is the one on record. */
+  const hold = async ({ kind, address }: Resource, id: string, endpoint: string): Promise<boolean> => {
     const before = known.get(kind)
-    const gone = before !== undefined && before !== id && !situation.held.some((held) => held.id === before)
-    if (before !== id || gone) await record.held({ kind, address, id, endpoint }, { restored: gone })
     applied.held.add(kind)
+    if (before === id) return true
+    const gone = before !== undefined && !situation.held.some((held) => held.id === before)
+    await record.held({ kind, address, id, endpoint }, { restored: gone })
     if (gone) {
       applied.restored.push(kind)
       log.warn('The publisher had lost a subscription of ours; it was made anew', { node: client.node, kind })
     }
-    return before === id
+    return false
   }
 
-  const post = async ({ kind, address }: Resource, endpoint: string) => {
-    const requestedAt = client.sendsInitial ? await record.pending(kind) : undefined
-    try {
-      const created = await client.create({ address, endpoint }, call)
-      if (requestedAt !== undefined) await record.answered(kind, requestedAt)
-      return created
-    } catch (error) {
-      // Without an answer the publisher may still be creating: the entry stands until it dies of age.
-      const answered = error instanceof PublisherError && error.status !== undefined
-      if (answered && requestedAt !== undefined) await record.answered(kind, requestedAt)
-      throw error
-    }
-  }
-
-  const create = async (resource: Resource, endpoint: string, tries = 2): Promise<void> => {
-    const created = await post(resource, endpoint)
-    switch (created.outcome) {
-      case 'created': {
-        const same = await hold(resource, created.id, endpoint)
-        if (same) applied.refreshed.push(resource.kind)
-        else applied.created.push(resource.kind)
+  const create = async (resource: Resource, endpoint: string): Promise<void> => {
+    const { kind } = resource
+    const asked = await requestOne({ client, record, situation, remove }, resource, endpoint, call)
+    switch (asked.outcome) {
+      case 'created':
+        if (await hold(resource, asked.id, endpoint)) applied.refreshed.push(kind)
+        else applied.created.push(kind)
         return
-      }
-      case 'exists': {
-        const equal = (await client.list(call)).find(
-          (held) => held.address === resource.address && held.endpoint === endpoint,
-        )
-        if (equal === undefined) {
-          const said = created.reason === '' ? '' : `: ${created.reason}`
-          applied.problems.push(
-            `${resource.kind}: it says that there is one already (409) but lists none${said}`,
-          )
+      case 'adopted':
+        await hold(resource, asked.id, endpoint)
+        applied.adopted.push(kind)
+        return
+      case 'blocked':
+        applied.problems.push(blocked(resource, asked.endpoint))
+        return
+      case 'refused':
+        applied.problems.push(`${kind}: ${asked.reason}`)
+        return
+      case 'not-ready':
+        // That others are taken shows that the publisher is not just warming up.
+        if (isSyncE(kind) && applied.held.size > 0) {
+          applied.unsupported.push(kind)
           return
         }
-        await hold(resource, equal.id, endpoint)
-        applied.adopted.push(resource.kind)
-        return
-      }
-      case 'foreign': {
-        const other = { ...created, address: resource.address }
-        if (ownerOf(other, situation) !== 'stranger' && tries > 1) {
-          await remove(other, 'replaced')
-          return await create(resource, endpoint, tries - 1)
-        }
-        applied.problems.push(blocked(resource, created.endpoint))
-        return
-      }
-      case 'not-ready':
-        if (isSyncE(resource.kind) && applied.held.size > 0) applied.unsupported.push(resource.kind)
-        else {
-          applied.problems.push(`${resource.kind}: ${created.reason}`)
-          applied.again = true
-        }
+        applied.problems.push(`${kind}: ${asked.reason}`)
+        applied.again = true
         return
     }
   }
@@ -162,7 +138,7 @@ export async function applyPlan(
   return applied
 }
 
-/** SyncE last: that other resources are taken shows that its 404 is not the publisher's warming up. */
+/** SyncE after the other creates: by then it is known whether the publisher takes any. */
 function inOrder(plan: readonly Step[]): Step[] {
   const rank = (step: Step) => {
     if (step.do === 'remove') return 0

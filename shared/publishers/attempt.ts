@@ -47,16 +47,25 @@ export type AttemptDeps = RecordDeps & {
   readonly log: Log
 }
 
+/** A publisher that does not take SyncE is not asked for it at every poll; upgraded, it soon is again. */
+const REFUSAL_MS = 3_600_000
+
 /** Brings the subscriptions of a publisher to plan. `configured`: the nodes of every configured publisher. */
 export function createKeepAttempt(
   deps: AttemptDeps,
   options: { kinds: readonly string[]; configured: ReadonlySet<string> },
 ): Attempt {
-  const { registry, callback, log } = deps
+  const { registry, callback, log, clock } = deps
+  /** What a client was told that its publisher does not take, and until when that is believed. */
+  const refused = new WeakMap<Client, { readonly kinds: readonly string[]; readonly until: number }>()
+
   return async (target, call, dryRun) => {
     const client = await registry.client(target, call)
     const tried: Tried = { ...NOTHING_TRIED, client }
-    const offer = await client.offer(options.kinds, call)
+    const known = refused.get(client)
+    const skipped = known !== undefined && clock.now() < known.until ? known.kinds : []
+    const wanted = options.kinds.filter((kind) => !skipped.includes(kind))
+    const offer = await client.offer(wanted, call)
     if (offer.outcome === 'not-ready') return { ...tried, problems: [offer.reason], again: true }
     if (offer.node !== undefined && offer.node !== target.node) {
       return { ...tried, problems: [misnamed(target, offer.node)], mismatch: true }
@@ -66,7 +75,7 @@ export function createKeepAttempt(
       node: target.node,
       facts: client,
       wanted: resources,
-      unpublished,
+      unpublished: [...unpublished, ...skipped],
       ownName,
       held: await client.list(call),
       callback,
@@ -78,6 +87,9 @@ export function createKeepAttempt(
 
     const record = createRecord(deps, target.node)
     const applied = await applyPlan({ client, record, log }, plan, situation, call)
+    if (applied.unsupported.length > 0) {
+      refused.set(client, { kinds: applied.unsupported, until: clock.now() + REFUSAL_MS })
+    }
     const taken = resources.filter(({ kind }) => !applied.unsupported.includes(kind))
     const done = { ...looked, resources: taken, applied, problems: applied.problems, again: applied.again }
     if (client.listProves) return done

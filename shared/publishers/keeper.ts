@@ -178,21 +178,24 @@ export function createKeeper(
     keep,
 
     async cure(target, keepOptions = {}) {
-      const flushed =
-        target.transport === undefined
-          ? undefined
-          : await flushSidecar(http, target.transport, { signal: keepOptions.signal })
+      // Posting ours again lifts the publisher's mark; only then is there anything to let go of.
       const kept = await keep(target, keepOptions)
       if (kept.dialect !== 'red-hat-v1') return kept
-      const outcome = kept.outcome === 'failed' || flushed !== undefined ? 'failed' : 'done'
+      const { transport } = target
+      const flush =
+        transport === undefined
+          ? undefined
+          : await flushSidecar(http, transport, { signal: keepOptions.signal })
+      const problems = flush === undefined ? kept.problems : [...kept.problems, flush]
+      const outcome = problems.length === 0 ? 'done' : 'failed'
       metrics.cures.inc({ outcome })
-      log.warn('A silent sidecar was asked to report and given its subscriptions again', {
+      log.warn('A silent sidecar was given its subscriptions again and asked to let go of what it holds', {
         node: target.node,
         outcome,
-        flush: target.transport === undefined ? 'no transport address is configured' : (flushed ?? 'done'),
-        problems: kept.problems,
+        asked: transport !== undefined,
+        problems,
       })
-      return flushed === undefined ? kept : { ...kept, problems: [...kept.problems, flushed] }
+      return { ...kept, problems, outcome: problems.length === 0 ? kept.outcome : 'failed' }
     },
 
     async remove(target, keepOptions = {}) {

@@ -18,11 +18,14 @@ export type PublisherInfo = {
 /** What the keeper writes into one node's document. Every method throws StoreError when the store is out of reach. */
 export type Record = {
   read(): Promise<NodeState | undefined>
-  /** Before a create: a push of this kind is from now on an initial notification. Gives what {@link Record.answered} takes. */
-  pending(kind: string): Promise<string>
-  /** After the answer to that create. */
-  answered(kind: string, requestedAt: string): Promise<void>
-  /** A subscription that was made or found. `restored`: the document had it, the publisher did not any more. */
+  /** Before a create: a push of this kind is an initial notification from now on. */
+  pending(kind: string): Promise<void>
+  /** After an answer to that create that made nothing. */
+  answered(kind: string): Promise<void>
+  /**
+   * A subscription that was made or found; it answers a pending create too. `restored`: the document had one, and
+   * the publisher did not any more.
+   */
   held(subscription: Omit<Subscription, 'confirmedAt'>, options: { restored: boolean }): Promise<void>
   /** The end of a run: how the publisher is, and which of the kinds on record are still meant to be there. */
   finish(
@@ -54,26 +57,27 @@ export function createRecord(deps: RecordDeps, node: string): Record {
     return store.update(node, apply)
   }
 
+  /** By kind: when the create that is under way here was announced. */
+  const announced = new Map<string, string>()
+  const withoutPending = (state: NodeState, kind: string) =>
+    state.pending.filter((entry) => entry.kind !== kind || entry.requestedAt !== announced.get(kind))
+
   return {
     read: () => store.read(node),
 
     async pending(kind) {
       const now = clock.now()
       const requestedAt = isoTime(now)
+      announced.set(kind, requestedAt)
       await change((state) => {
-        const alive = state.pending.filter(
-          (entry) => entry.kind !== kind && now - milliseconds(entry.requestedAt) < PENDING_MS,
-        )
+        const alive = state.pending.filter((entry) => now - milliseconds(entry.requestedAt) < PENDING_MS)
         return { state: { ...state, pending: [...alive, { kind, requestedAt }] } }
       })
-      return requestedAt
     },
 
-    answered: (kind, requestedAt) =>
+    answered: (kind) =>
       change((state) => {
-        const pending = state.pending.filter(
-          (entry) => entry.kind !== kind || entry.requestedAt !== requestedAt,
-        )
+        const pending = withoutPending(state, kind)
         return pending.length === state.pending.length ? undefined : { state: { ...state, pending } }
       }),
 
@@ -82,7 +86,8 @@ export function createRecord(deps: RecordDeps, node: string): Record {
       return change((before) => {
         const previous = before.subscriptions.find(({ kind }) => kind === subscription.kind)
         const others = before.subscriptions.filter(({ kind }) => kind !== subscription.kind)
-        const state = { ...before, subscriptions: [...others, { ...subscription, confirmedAt: now }] }
+        const subscriptions = [...others, { ...subscription, confirmedAt: now }]
+        const state = { ...before, subscriptions, pending: withoutPending(before, subscription.kind) }
         if (!restored || previous === undefined || previous.id === subscription.id) return { state }
         const entry: NewEntry = {
           type: 'restored',

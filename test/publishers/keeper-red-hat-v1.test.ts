@@ -200,7 +200,7 @@ test('without a transport address a cure posts ours again and says that it could
 
   expect(consumer.arrivals.length).toBe(before + 1)
   expect(world.lines).toContainEqual(
-    expect.objectContaining({ flush: 'no transport address is configured', outcome: 'done' }),
+    expect.objectContaining({ level: 'warn', node: NODE, asked: false, outcome: 'done' }),
   )
 })
 

@@ -310,6 +310,20 @@ test('SyncE of a release that publishes it but does not take subscriptions to it
   expect(publisher.subscriptions()).toHaveLength(5)
 })
 
+test('a publisher that took no SyncE is not asked for it again within the hour, and is after it', async () => {
+  const publisher = using(createRedHatV2({ node: NODE, release: '4.18', warmUpMs: 0 }))
+  await publisher.listen()
+  const consumer = await startConsumer()
+  const target = { node: NODE, url: publisher.url, dialect: 'auto' } as const
+  let now = Date.parse('2026-11-23T12:00:00Z')
+  const world = createWorld({ targets: [target], callbackUrl: consumer.url, clock: { now: () => now } })
+  const asked = async () => (await world.keeper.keep(target)).applied?.unsupported.length
+  expect(await asked()).toBe(2)
+  expect(await asked()).toBe(0)
+  now += 3_600_000
+  expect(await asked()).toBe(2)
+})
+
 test('a dry run gives the plan and touches neither publisher nor store', async () => {
   const { publisher, consumer, target, world, client } = await started({ kinds: ['lock-state'] })
   await client.create({

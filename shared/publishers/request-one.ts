@@ -1,0 +1,76 @@
+import { PublisherError } from '#shared/errors.ts'
+import type { CallOptions, Client, Created, HeldSubscription, Resource } from './client.ts'
+import { ownerOf, type Situation } from './plan.ts'
+import type { Record } from './record.ts'
+
+/** What came of asking for one subscription. */
+export type Requested =
+  | { readonly outcome: 'created' | 'adopted'; readonly id: string }
+  /** A stranger's stands in its place (v1). */
+  | { readonly outcome: 'blocked'; readonly endpoint: string }
+  | { readonly outcome: 'not-ready' | 'refused'; readonly reason: string }
+
+export type RequestDeps = {
+  readonly client: Client
+  readonly record: Record
+  readonly situation: Situation
+  /** Takes one of ours away. */
+  readonly remove: (subscription: HeldSubscription, why: string) => Promise<void>
+}
+
+/**
+ * Asks a publisher for one subscription, and finds it in the list where it says that it is there already. While the
+ * publisher may be posting its initial notification, the node has the kind as pending (design.md §3, rule 9).
+ */
+export async function requestOne(
+  deps: RequestDeps,
+  resource: Resource,
+  endpoint: string,
+  call: CallOptions,
+): Promise<Requested> {
+  const { client, situation, remove } = deps
+  const { address } = resource
+  let created = await create(deps, resource, endpoint, call)
+  if (created.outcome === 'foreign') {
+    const other = { ...created, address }
+    if (ownerOf(other, situation) !== 'stranger') {
+      await remove(other, 'replaced')
+      created = await create(deps, resource, endpoint, call)
+    }
+  }
+  switch (created.outcome) {
+    case 'created':
+      return { outcome: 'created', id: created.id }
+    case 'foreign':
+      return { outcome: 'blocked', endpoint: created.endpoint }
+    case 'not-ready':
+      return created
+    case 'exists': {
+      const list = await client.list(call)
+      const equal = list.find((held) => held.address === address && held.endpoint === endpoint)
+      if (equal !== undefined) return { outcome: 'adopted', id: equal.id }
+      const said = created.reason === '' ? '' : `: ${created.reason}`
+      return { outcome: 'refused', reason: `it says that there is one already (409) but lists none${said}` }
+    }
+  }
+}
+
+async function create(
+  { client, record }: RequestDeps,
+  { kind, address }: Resource,
+  endpoint: string,
+  call: CallOptions,
+): Promise<Created> {
+  if (!client.sendsInitial) return await client.create({ address, endpoint }, call)
+  await record.pending(kind)
+  try {
+    const created = await client.create({ address, endpoint }, call)
+    // What is made is written with the end of its pending entry in one go.
+    if (created.outcome !== 'created') await record.answered(kind)
+    return created
+  } catch (error) {
+    // Without an answer the publisher may still be creating: the entry stands until it dies of age.
+    if (error instanceof PublisherError && error.status !== undefined) await record.answered(kind)
+    throw error
+  }
+}

@@ -1,0 +1,102 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { silentLog } from '#shared/log.ts'
+import { createRecord } from '#shared/publishers/record.ts'
+import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
+import { createStore } from '#shared/state/store.ts'
+
+const START = Date.parse('2026-11-23T12:00:00Z')
+const INFO = { url: 'http://n1', dialect: 'red-hat-v2', reachable: true }
+const ALL = { confirmed: new Set(['lock-state']), keep: () => true }
+const HELD = { kind: 'lock-state', address: '/a', id: 'first', endpoint: 'http://ingest/event/n1' }
+
+function createNode() {
+  const time = { now: START }
+  const store = createStore(createMemoryDriver(), { historyPerNode: 50, log: silentLog })
+  onTestFinished(() => store.close())
+  const deps = {
+    store,
+    clock: { now: () => time.now },
+    overall: () => 'HOLDOVER',
+    newIncarnation: () => 'made',
+    refreshMs: 60_000,
+  }
+  return { time, store, make: () => createRecord(deps, 'n1') }
+}
+
+test('pending entries of a create that died go when the next one comes, those of others under way stay', async () => {
+  const { time, store, make } = createNode()
+  await make().pending('lock-state')
+  time.now += 9_999
+  await make().pending('clock-class')
+  expect((await store.read('n1'))?.pending.map(({ kind }) => kind)).toEqual(['lock-state', 'clock-class'])
+  time.now += 1
+  await make().pending('sync-state')
+  expect((await store.read('n1'))?.pending.map(({ kind }) => kind)).toEqual(['clock-class', 'sync-state'])
+})
+
+test('an answer ends the pending entry of its own create alone', async () => {
+  const { time, store, make } = createNode()
+  const [one, other] = [make(), make()]
+  await one.pending('lock-state')
+  time.now += 1
+  await other.pending('lock-state')
+  await one.answered('lock-state')
+  expect((await store.read('n1'))?.pending).toEqual([
+    { kind: 'lock-state', requestedAt: '2026-11-23T12:00:00.001Z' },
+  ])
+  await other.held(HELD, { restored: false })
+  expect((await store.read('n1'))?.pending).toEqual([])
+})
+
+test('a restored subscription is logged between its last confirmation and now, with the overall state', async () => {
+  const { time, store, make } = createNode()
+  await make().held(HELD, { restored: false })
+  time.now += 90_000
+  await make().held({ ...HELD, id: 'second' }, { restored: true })
+  expect(await store.log('n1', { after: 0, limit: 9 })).toEqual([
+    {
+      seq: 1,
+      type: 'restored',
+      kind: 'lock-state',
+      notBefore: '2026-11-23T12:00:00.000Z',
+      notAfter: '2026-11-23T12:01:30.000Z',
+      via: 'poll',
+      overall: 'HOLDOVER',
+    },
+  ])
+})
+
+test('two that find the same loss log it once', async () => {
+  const { store, make } = createNode()
+  await make().held(HELD, { restored: false })
+  await make().held({ ...HELD, id: 'second' }, { restored: true })
+  await make().held({ ...HELD, id: 'second' }, { restored: true })
+  expect(await store.log('n1', { after: 0, limit: 9 })).toHaveLength(1)
+})
+
+test('a confirmation alone is written only when the stored one is old', async () => {
+  const { time, store, make } = createNode()
+  await make().held(HELD, { restored: false })
+  await make().finish(INFO, ALL)
+  const first = await store.read('n1')
+  time.now += 59_999
+  await make().finish(INFO, ALL)
+  expect(await store.read('n1')).toEqual(first)
+  time.now += 1
+  await make().finish(INFO, ALL)
+  expect((await store.read('n1'))?.subscriptions[0]?.confirmedAt).toBe('2026-11-23T12:01:00.000Z')
+})
+
+test('a change of the publisher is written at once, and one that cannot be asked keeps its dialect', async () => {
+  const { time, store, make } = createNode()
+  await make().finish(INFO, ALL)
+  time.now += 1
+  await make().finish({ ...INFO, dialect: undefined, reachable: false, problem: 'away' }, ALL)
+  expect((await store.read('n1'))?.publisher).toEqual({
+    url: 'http://n1',
+    dialect: 'red-hat-v2',
+    reachable: false,
+    problem: 'away',
+    checkedAt: '2026-11-23T12:00:00.001Z',
+  })
+})
