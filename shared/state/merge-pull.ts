@@ -129,6 +129,7 @@ function mergeClock(
     return
   }
   const clock = settleUndated(draft, before, milliseconds(pull.sentAt), settings)
+  if (isOvertaken(clock, base, pull)) return
   const after = clock.pushes.filter((push) => isAfter(push, base, pull))
   if (contested || takesWorst(clock)) {
     setAnew(draft, clock, worstOf(kind, base, ...after), base, pull, contested, agreed)
@@ -143,6 +144,16 @@ function mergeClock(
   if (clock.retired || isWorse(kind, base, clock) || mayImprove(clock, base, pull, settings)) {
     change(draft, clock, base, base, pull, contested)
   }
+}
+
+/**
+ * Rule 5: a pull overrides only what was received before it was sent. One whose answer took its time, or an initial
+ * notification, may be older than a pull that came in meanwhile. Where only receipt orders them, it may still worsen.
+ */
+function isOvertaken({ kind, pull: last, ...clock }: ClockState, base: Reading, pull: Pull): boolean {
+  if (last === undefined || milliseconds(last.receivedAt) <= milliseconds(pull.sentAt)) return false
+  if (pull.queryTime && last.at !== undefined) return compareTimes(last.at, base.at) > 0
+  return !isWorse(kind, base, clock)
 }
 
 /** Rule 5: pushes may still be queued at the publisher, and the one that betters the state will bring its time. */
