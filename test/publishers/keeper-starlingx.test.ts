@@ -55,3 +55,11 @@ test('dropped subscriptions are restored', async () => {
   expect(kept.applied?.restored).toHaveLength(7)
   expect(publisher.subscriptions()).toHaveLength(7)
 })
+
+test('a node that the sidecar does not know is reported, with what it said', async () => {
+  const { publisher, target, world } = await started({ node: 'controller-9' })
+  const kept = await world.keeper.keep(target)
+  expect(kept.outcome).toBe('failed')
+  expect(kept.problems.join()).toMatch(/controller-9|40[04]/)
+  expect(publisher.subscriptions()).toEqual([])
+})
