@@ -6,6 +6,8 @@ import { catalogue } from './catalogue.ts'
 
 // The reader of a pipe that has seen enough (`ptp-watch status | head`) is no failure of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+// Nor is a log that nobody reads any more.
+process.stderr.on('error', () => {})
 
 const code = await command(catalogue, {
   argv: process.argv.slice(2),

@@ -7,6 +7,7 @@ import { command } from '#shared/runtime/command.ts'
 import { createTerminal } from '#shared/runtime/terminal.ts'
 import { echo } from './echo/definition.ts'
 import { type Env, onServe, type Running, start } from './processes.ts'
+import { gate } from './serving.ts'
 
 const ENTRY = 'test/runtime/echo/main.ts'
 const ENV = { CALLBACK_URL: 'http://ingest', STATE_URL: 'memory:' }
@@ -149,8 +150,12 @@ describe('a run', () => {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     onTestFinished(() => void child.kill('SIGKILL'))
+    const done = gate()
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      if (text.includes('"closed"')) done.open()
+    })
     // Nothing is read before the function is closed: what the pipe does not hold waits in the process.
-    for await (const chunk of child.stderr.setEncoding('utf8')) if (String(chunk).includes('closed')) break
+    await done.opened
     let size = 0
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length
