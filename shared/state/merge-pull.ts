@@ -404,9 +404,11 @@ function disagreement(
   const newest = clock?.pushes[0]
   if (clock === undefined || newest === undefined) return undefined
   if (readings.length > 1 || clock.contested || !isMissable(clock.kind)) return undefined
-  const sent = milliseconds(pull.sentAt)
-  const first = clock.pull === undefined ? sent : milliseconds(clock.pull.sentAt)
-  if (sameValue(newest, readings[0]) || sent - first < settings.settleMs) return undefined
+  // The pull that first differed: one from before the push differs from it as a matter of course.
+  const first = clock.pull
+  if (first === undefined || first.sentAt < newest.receivedAt || sameValue(newest, first)) return undefined
+  const since = milliseconds(pull.sentAt) - milliseconds(first.sentAt)
+  if (sameValue(newest, readings[0]) || since < settings.settleMs) return undefined
   const { kind, instance } = clock
   return { kind, instance, pushed: shownValue(newest), pulled: shownValue(readings[0]) }
 }
