@@ -71,7 +71,13 @@ export function mergePulls(
   return { ...outcome, result: { disagreements } }
 }
 
-type Agreement = { readonly clock: ClockState; readonly reading: Reading; readonly pull: Pull }
+/** A clock whose state a pull confirmed: `shown` is the reading of that state, `base` what the pull itself said. */
+type Agreement = {
+  readonly clock: ClockState
+  readonly shown: Reading
+  readonly base: Reading
+  readonly pull: Pull
+}
 
 function byInstance(observations: readonly Observation[]): Map<string, [Reading, ...Reading[]]> {
   const found = new Map<string, [Reading, ...Reading[]]>()
@@ -138,7 +144,7 @@ function mergeClock(
   // A push that this pull cannot know of yet is the newer word.
   if (after.length > 0) return
   if (sameValue(clock, base) && !clock.retired) {
-    agreed.push({ clock, reading: base, pull })
+    agreed.push({ clock, shown: base, base, pull })
     return
   }
   if (clock.retired || isWorse(kind, base, clock) || mayImprove(clock, base, pull, settings)) {
@@ -181,7 +187,7 @@ function setAnew(
   agreed: Agreement[],
 ): void {
   if (sameValue(clock, shown) && clock.contested === contested && !clock.retired) {
-    agreed.push({ clock, reading: base, pull })
+    agreed.push({ clock, shown, base, pull })
     return
   }
   // Of a clock that is contested no more, the newest push after the pull is the state (rule 1).
@@ -211,6 +217,7 @@ function change(
     ...next,
     state: shown.state,
     metrics: shown.metrics,
+    observedAt: shown.at,
     since: same ? clock.since : (dating?.at ?? null),
     // What is remembered of older pushes no longer matters once a pull knows them, save the newest.
     pushes: clock.pushes.filter((push, index) => index === 0 || isAfter(push, base, pull)),
@@ -342,17 +349,17 @@ function settleUndated(draft: Draft, clock: ClockState, now: number, settings: M
 function confirm(draft: Draft, agreed: readonly Agreement[], settings: MergeSettings, now: number): void {
   const due = agreed.some(({ clock }) => now - milliseconds(clock.confirmedAt) >= settings.staleAfterMs / 3)
   if (!due) return
-  for (const { clock, reading, pull } of agreed) {
+  for (const { clock, shown, base, pull } of agreed) {
     const current = draft.clock(clock.kind, clock.instance)
     if (current === undefined) continue
     const { unnamedSince: _, ...rest } = current
     draft.put({
       ...rest,
-      metrics: reading.metrics,
-      observedAt: reading.at,
+      metrics: shown.metrics,
+      observedAt: shown.at,
       receivedAt: pull.receivedAt,
       confirmedAt: pull.receivedAt,
-      ...(takesWorst(current) ? { pull: appliedPull(reading, pull) } : {}),
+      ...(takesWorst(current) ? { pull: appliedPull(base, pull) } : {}),
     })
   }
 }
