@@ -16,9 +16,6 @@ import {
 import { type Clock, isoTime } from '#shared/time.ts'
 import type { Receiver } from './receive.ts'
 
-/** Publishers wait 2 s for an answer and never ask again (protocol.md §4.2). Milliseconds. */
-const CALLBACK_BUDGET = 1_500
-
 /** What we emit ourselves: taken in again it would go round for ever. */
 const OWN_TYPES = 'ptpwatch.'
 
@@ -45,12 +42,15 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
       throw error
     }
     const receivedAt = isoTime(clock.now())
-    const stored = await within(
-      CALLBACK_BUDGET,
-      receiver.receive(json, { node, receivedAt, via: 'push', buffer: true, trusted: callback.secured }),
-    )
-    if (stored) return NO_CONTENT
-    return errorReply(503, 'store', 'The store does not answer; the event waits here for it')
+    const stored = await receiver.receive(json, {
+      node,
+      body,
+      receivedAt,
+      via: 'push',
+      buffer: true,
+      trusted: callback.secured,
+    })
+    return stored ? NO_CONTENT : NOT_STORED
   }
 
   const cloudEvent = async ({ headers, body }: HttpRequest): Promise<Reply> => {
@@ -66,10 +66,11 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
       // What is not stored is for the Broker to keep: it repeats what gets a 503.
       const stored = await receiver.receive(delivered, {
         ...context,
+        body,
         buffer: false,
         trusted: callback.secured,
       })
-      return stored ? ACCEPTED : errorReply(503, 'store', 'The store does not answer')
+      return stored ? ACCEPTED : NOT_STORED
     } catch (error) {
       if (!(error instanceof MalformedEventError)) throw error
       return errorReply(error.code === 'unsupported-media-type' ? 415 : 400, error.code, error.message)
@@ -93,15 +94,5 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
   }
 }
 
+const NOT_STORED = errorReply(503, 'store', 'The store did not take the event')
 const FORBIDDEN = errorReply(403, 'forbidden', 'The path holds no token that is valid for it')
-
-/** The work's answer, or false when it takes longer than `ms`; it goes on nonetheless. */
-async function within(ms: number, work: Promise<boolean>): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>()
-  const timer = setTimeout(resolve, ms, false)
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}

@@ -1,4 +1,5 @@
 import { createCallback } from '#shared/callback.ts'
+import { StoreError } from '#shared/errors.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openDriver } from '#shared/state/open.ts'
 import { createStore } from '#shared/state/store.ts'
@@ -52,7 +53,11 @@ export const ingest: FunctionDefinition = {
     })
     return {
       handle: createIngestHandler({ receiver, callback, clock }),
-      ping: () => store.ping(),
+      async ping() {
+        // A store that can be read but not written is down for what comes in here.
+        if (waiting.count() > 0) throw new StoreError('Events wait for the store')
+        await store.ping()
+      },
       async close() {
         const unwritten = await waiting.flush()
         if (unwritten > 0)

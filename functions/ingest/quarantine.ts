@@ -3,7 +3,7 @@ import type { Log } from '#shared/log.ts'
 import type { NewEntry, NodeState } from '#shared/state/node-state.ts'
 import type { Outcome } from '#shared/state/store.ts'
 
-/** How many bodies a node's document keeps, and how much of each (characters). */
+/** How many bodies a node's document keeps, and how much of each (bytes). */
 const KEPT = 5
 const KEPT_LENGTH = 1_024
 
@@ -17,17 +17,31 @@ export type Quarantine = {
   readonly receivedAt: string
 }
 
+/** What is kept of a body. It is not spelled anew from its JSON, which may nest deeper than the stack reaches. */
+export function beginningOf(body: Uint8Array): string {
+  return new TextDecoder().decode(body.subarray(0, KEPT_LENGTH))
+}
+
 /** The body is set aside in the document of its node, the newest few of them, and counted. */
 export function quarantined(
   before: NodeState,
   { message, body, receivedAt }: Quarantine,
 ): Outcome<{ outcome: 'quarantined'; entries: NewEntry[] }> {
-  const one = { receivedAt, reason: message, body: body.slice(0, KEPT_LENGTH) }
   return {
-    state: { ...before, quarantine: [...before.quarantine, one].slice(-KEPT) },
+    state: {
+      ...before,
+      quarantine: [...before.quarantine, { receivedAt, reason: message, body }].slice(-KEPT),
+    },
     counters: { received: 1, quarantined: 1 },
     result: { outcome: 'quarantined', entries: [] },
   }
+}
+
+/** What the configuration takes for the name of a node. Under any other nothing is stored, whoever vouches for it. */
+const NODE_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
+
+export function isNodeName(text: string): boolean {
+  return NODE_NAME.test(text)
 }
 
 /** Names that events came for though nobody configured them; told when first seen, counted after. */

@@ -8,13 +8,15 @@ import type { MergeSettings } from '#shared/state/settings.ts'
 import type { Outcome, Store } from '#shared/state/store.ts'
 import { type Clock, milliseconds } from '#shared/time.ts'
 import type { IngestMetrics } from './metrics.ts'
-import { quarantined, type Strangers } from './quarantine.ts'
+import { beginningOf, isNodeName, quarantined, type Strangers } from './quarantine.ts'
 import type { Waiting } from './waiting.ts'
 
 /** A pending subscription counts as one for this long at most (design.md §3, rule 9). Milliseconds. */
 const PENDING_FOR = 10_000
 
 export type Reception = Context & {
+  /** The bytes that the JSON was read from: what is set aside is kept as it came. */
+  readonly body: Uint8Array
   /** Keep what the store does not take, and write it when the store is back. */
   readonly buffer: boolean
   /** The way it came in proves that its node is one of ours. */
@@ -22,7 +24,7 @@ export type Reception = Context & {
 }
 
 export type Receiver = {
-  /** True once the store has all of the body that is an event; false if the store did not take it. Never throws. */
+  /** True once the store has all of the body that is an event; false if the store did not take it. */
   receive(json: unknown, reception: Reception): Promise<boolean>
   /** Why a body holds no event at all; undefined if it holds one. */
   check(json: unknown, context: Context): Problem | undefined
@@ -89,9 +91,9 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
   }
 
   return {
-    async receive(json, { buffer, trusted, ...context }) {
+    async receive(json, { body, buffer, trusted, ...context }) {
       const found = normalise(json, context)
-      const parts = partsOf(found, json, context)
+      const parts = partsOf(found, body, context)
       if (parts.length === 0)
         metrics.events.inc({ outcome: found.placeholders.length > 0 ? 'placeholder' : 'empty' })
       const stored = await Promise.all(
@@ -101,8 +103,11 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
             const { reason, message } = part.quarantine
             log.warn('quarantined', { node, reason, detail: message, via: context.via })
           }
-          if (node === undefined) {
-            strangers.add('', 'no node')
+          if (node === undefined || !isNodeName(node)) {
+            if (node !== undefined && part.quarantine === undefined)
+              metrics.quarantined.inc({ reason: 'no-node' })
+            metrics.events.inc({ outcome: 'stranger' })
+            strangers.add('', node === undefined ? 'no node' : 'no name of a node')
             return true
           }
           return waiting.deliver(node, () => write(node, part, trusted || configured.has(node)), { buffer })
@@ -113,6 +118,9 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
 
     check(json, context) {
       const found = normalise(json, context)
+      const nameless = found.observations.find(({ node }) => !isNodeName(node))
+      if (nameless !== undefined)
+        return { code: 'no-node', message: 'What the event names is no name of a node' }
       const some = found.observations.length + found.named.length + found.placeholders.length > 0
       return some ? undefined : found.problems[0]
     },
@@ -137,7 +145,7 @@ type Part = {
 /** An array of events may speak of several nodes, and be sound in part. */
 function partsOf(
   found: Normalised,
-  json: unknown,
+  body: Uint8Array,
   { node, receivedAt }: Context,
 ): [string | undefined, Part][] {
   const { named } = found
@@ -147,7 +155,7 @@ function partsOf(
   const [problem] = found.problems
   if (problem !== undefined) {
     const { code: reason, message } = problem
-    const quarantine = { reason, message, body: JSON.stringify(json), receivedAt }
+    const quarantine = { reason, message, body: beginningOf(body), receivedAt }
     parts.push([node, { observations: [], named: [], receivedAt, quarantine }])
   }
   return parts
