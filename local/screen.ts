@@ -56,12 +56,12 @@ export function createScreen(
   }
 }
 
-/** `06:36:24 worker-0 lock-state ens5fx/master LOCKED → HOLDOVER` */
+/** `06:36:24 worker-0  lock-state ens5fx/master  LOCKED → HOLDOVER  (push)` */
 function transitionText(line: LogLine): string {
   const text = (name: string) => (typeof line[name] === 'string' ? line[name] : '')
-  const what = [text('kind'), text('instance')].filter((part) => part !== '').join(' ') || 'node'
-  const from = text('from') === '' ? '' : `${text('from')} → `
-  const type = text('type')
-  const how = type === 'changed' ? text('via') : type
-  return `${text('time').slice(11, 19)} ${text('node')}  ${what}  ${from}${text('to')}  (${how})`
+  const clock = [text('kind'), text('instance')].filter((part) => part !== '').join(' ')
+  const change = [text('from'), text('to')].filter((part) => part !== '').join(' → ')
+  const how = text('type') === 'changed' ? text('via') : text('type')
+  const parts = [text('node'), clock, change, `(${how})`].filter((part) => part !== '')
+  return `${text('time').slice(11, 19)} ${parts.join('  ')}`
 }

@@ -137,7 +137,7 @@ function readValues(
   const problems: Problem[] = []
   const open = new Map<string, Entry>()
   for (const { address, value } of values) {
-    const instance = instanceOf(kind, address, event.key)
+    const instance = instanceOf(kind, address, event.isLegacy)
     if (instance.length > LONGEST_INSTANCE) {
       problems.push({ code: 'no-address', message: 'The name of a clock is too long' })
       continue
@@ -212,26 +212,14 @@ function isReadingOf(
   return state !== undefined || Object.keys(metrics).length > 0
 }
 
-function instanceOf(kind: string, address: Address, key: string | undefined): string {
+/**
+ * StarlingX's legacy format is maps. Its pulls name the instance by their key, its pushes not reliably at all
+ * (starlingx.md): to be equal on both ways, a clock in a map is the node's, and several in one pull contest it.
+ */
+function instanceOf(kind: string, address: Address, isLegacy: boolean): string {
   if (Object.hasOwn(SINGLE_INSTANCE, kind)) return SINGLE_INSTANCE[kind] ?? 'node'
-  const name = address.instance || (key === undefined || LEGACY_KINDS.has(key) ? 'node' : key)
-  return name.toWellFormed()
+  return isLegacy ? 'node' : (address.instance || 'node').toWellFormed()
 }
-
-/** Keys of StarlingX's legacy maps that name a kind and not an instance (starlingx.md). */
-const LEGACY_KINDS: ReadonlySet<string> = new Set([
-  'sync',
-  'gnss_sync_state',
-  'ptp_clock_class',
-  'ptp_lock_state',
-  'os_clock_sync_state',
-  'os_clock_status',
-  'sync_state',
-  'overall_sync_status',
-  'synce_clock_quality',
-  'synce_lock_state',
-  'synce_lock_state_extended',
-])
 
 function metricOf(kind: string): string {
   if (kind === 'clock-class') return 'clockClass'

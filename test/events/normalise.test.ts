@@ -186,8 +186,6 @@ describe('StarlingX', () => {
   test.each([
     ['a push', lock(INST1)],
     ['a pull, an array whose addresses echo the dot', [lock('/././ptp-inst1/sync/ptp-status/lock-state')]],
-    ['a legacy pull, a map of instances', { 'ptp-inst1': lock('/././sync/ptp-status/lock-state') }],
-    ['a legacy push, a map of kinds', { ptp_lock_state: [lock(INST1)] }],
     ['an address to all nodes', lock('/./*/ptp-inst1/sync/ptp-status/lock-state')],
   ])('%s names the same clock', (_, body) => {
     expect(read(body, starlingx)).toEqual({ read: ['lock-state ptp-inst1 LOCKED'] })
@@ -205,9 +203,18 @@ describe('StarlingX', () => {
     })
   })
 
-  test('a legacy map whose key names a kind is of the node', () => {
-    const body = { os_clock_status: lock('/././sync/ptp-status/lock-state') }
+  test.each([
+    ['a push, a map of kinds', { ptp_lock_state: [lock('/./controller-0/sync/ptp-status/lock-state')] }],
+    ['a push that does name its instance', { ptp_lock_state: [lock(INST1)] }],
+    ['a pull, a map of instances', { 'ptp-inst1': lock('/././sync/ptp-status/lock-state') }],
+  ])('in the legacy format %s is of the node: pushes do not tell the instance', (_, body) => {
     expect(read(body, starlingx)).toEqual({ read: ['lock-state node LOCKED'] })
+  })
+
+  test('a legacy pull of two instances is two entries for the one clock of the node', () => {
+    const address = '/././sync/ptp-status/lock-state'
+    const body = { 'ptp-inst1': lock(address), 'ptp-inst2': lock(address, 'Holdover') }
+    expect(read(body, starlingx)).toEqual({ read: ['lock-state node LOCKED', 'lock-state node HOLDOVER'] })
   })
 
   test('its OS clock has no instance, and is the one that Red Hat names', () => {

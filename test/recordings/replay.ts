@@ -78,15 +78,14 @@ export async function replay(
     if (creates.has(exchange)) {
       const kind = kindOfAddress(addressIn(exchange))
       if (kind === undefined) continue
-      let requestedAt = ''
       acts.push({
         at: begin - 0.5,
         run: async () => {
           now = begin
-          requestedAt = await record.pending(kind)
+          await record.pending(kind)
         },
       })
-      acts.push({ at: begin + exchange.ms + 0.5, run: () => record.answered(kind, requestedAt) })
+      acts.push({ at: begin + exchange.ms + 0.5, run: () => record.answered(kind) })
     }
     const address = pulledAddress(exchange)
     if (address !== undefined && kindOfAddress(address) !== undefined && exchange.response !== null) {
