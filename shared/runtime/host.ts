@@ -6,6 +6,7 @@ import { createMetrics } from '#shared/metrics.ts'
 import { systemClock } from '#shared/time.ts'
 import type { FunctionDefinition, Host, OpenFunction } from './function.ts'
 import { type Phase, withHealth } from './health.ts'
+import { createReplyCount } from './replies.ts'
 import { type Limits, serve } from './serve.ts'
 
 /** How long a function may take to write what waits and to let go. Milliseconds. */
@@ -56,6 +57,7 @@ export async function serveUntil(
       host: config.host,
       log: host.log,
       limits,
+      onReply: createReplyCount(host.metrics),
     })
     await aborted(signal)
     phase = 'draining'

@@ -61,8 +61,10 @@ export async function serve(options: {
   host: string
   log: Log
   limits?: Partial<Limits>
+  /** Told the status of every reply, those to what never reaches the function included. */
+  onReply?: (status: number) => void
 }): Promise<Serving> {
-  const { handle, log } = options
+  const { handle, log, onReply = () => {} } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const stopping = new AbortController()
   /** Connections whose reply went out before their request was read to its end. */
@@ -71,6 +73,7 @@ export async function serve(options: {
   const send = (response: ServerResponse, reply: Reply) => {
     if (stopping.signal.aborted) response.setHeader('connection', 'close')
     writeReply(response, reply)
+    onReply(reply.status)
   }
 
   const fail = (response: ServerResponse, error: unknown) => send(response, replyOf(error, log))
@@ -91,7 +94,13 @@ export async function serve(options: {
       })
       if (reply instanceof Promise) {
         reply.then(
-          (settled) => send(response, settled),
+          (settled) => {
+            try {
+              send(response, settled)
+            } catch (error) {
+              fail(response, error)
+            }
+          },
           (error: unknown) => fail(response, error),
         )
       } else {
@@ -105,6 +114,7 @@ export async function serve(options: {
   /** Replies at once, and closes when the client has sent the rest: a close before that would destroy the reply. */
   const refuse = (request: IncomingMessage, response: ServerResponse) => {
     refused.add(request.socket)
+    onReply(413)
     response.setHeader('connection', 'close')
     const { headers, body = '' } = tooLarge(limits.bodyBytes)
     response.writeHead(413, { ...headers, 'content-length': Buffer.byteLength(body) })
@@ -159,7 +169,9 @@ export async function serve(options: {
       socket.destroy()
       return
     }
-    socket.end(rawReply(error.code), () => socket.destroy())
+    const { status, text } = rawReply(error.code)
+    socket.end(text, () => socket.destroy())
+    onReply(status)
   })
 
   const port = await listen(server, options.port, options.host)
@@ -202,14 +214,15 @@ export async function serve(options: {
 const EMPTY = new Uint8Array(0)
 
 /** Written by hand: a request that does not parse has no response object. */
-function rawReply(code: string | undefined): string {
+function rawReply(code: string | undefined): { status: number; text: string } {
   const [status, phrase, message] = PARSE_ERRORS[code ?? ''] ?? [
     400,
     'Bad Request',
     'This is no HTTP request',
   ]
   const { body = '' } = errorReply(status, phrase.toLowerCase().replaceAll(' ', '-'), message)
-  return `HTTP/1.1 ${status} ${phrase}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  const head = `HTTP/1.1 ${status} ${phrase}\r\nconnection: close\r\ncontent-type: application/json`
+  return { status, text: `${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}` }
 }
 
 const PARSE_ERRORS: Readonly<Record<string, readonly [number, string, string]>> = {

@@ -76,6 +76,25 @@ test('a function that drains is closed after its last request, and says so to pr
   expect(order).toEqual(['answered', 'closed'])
 })
 
+test('every reply is counted by its status, also to what reaches no function', async () => {
+  const { port } = await served({
+    handle: ({ path }) => ({ status: path === '/' ? 204 : 299 }),
+  })
+  using raw = await rawConnection(port)
+  raw.send(GET('/') + GET('/') + GET('/odd'))
+  await raw.until(/299/)
+  using large = await rawConnection(port)
+  large.send(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n${'x'.repeat(300_000)}`)
+  await large.closed()
+  using noise = await rawConnection(port)
+  noise.send('noise\r\n\r\n')
+  await noise.closed()
+  raw.send(GET('/metrics'))
+  const text = await raw.until(/status="other"\} \d/)
+  const counts = text.match(/(?<=ptp_watch_http_replies_total)\{status="\w+"\} [1-9]\d*/g)
+  expect(counts).toEqual(['{status="204"} 2', '{status="400"} 1', '{status="413"} 1', '{status="other"} 1'])
+})
+
 test('a function that could not be closed ends with 1, and why is logged', async () => {
   const { code, stop, messages } = await served({ close: () => Promise.reject(new Error('disk full')) })
   stop()

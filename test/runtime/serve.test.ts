@@ -144,6 +144,12 @@ describe('what a function throws becomes a reply', () => {
     expect(failures).toHaveLength(status === 500 ? 2 : 0)
   })
 
+  test('also where the reply itself cannot be sent', async () => {
+    const bad = { status: 200, headers: { 'x-bad': 'a\nb' }, body: 'x' }
+    const { url } = await serving(({ path }) => (path === '/late' ? Promise.resolve(bad) : bad))
+    for (const path of ['/at-once', '/late']) expect((await request(url + path)).statusCode).toBe(500)
+  })
+
   test('with the headers that the refusal carries', async () => {
     const { url } = await serving(() => {
       throw new HttpError(503, 'busy', 'Later', { 'retry-after': '1' })
