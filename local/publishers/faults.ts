@@ -9,7 +9,7 @@ export interface FaultChange {
   readonly drop?: number
   /** The next n are sent twice. */
   readonly duplicate?: number
-  /** The next n pairs arrive swapped: an event waits for the one after it. */
+  /** The next n pairs for one endpoint arrive swapped: an event waits for the one after it. */
   readonly reorder?: number
   /** Every event waits this long (ms). */
   readonly delayMs?: number
@@ -25,10 +25,17 @@ export interface FaultChange {
   readonly publisherDown?: boolean
 }
 
+export interface PlannerOptions<T> {
+  /** Only items of one lane are swapped with each other, such as those for one endpoint. */
+  readonly lane: (item: T) => string
+  /** Told of what is lost. */
+  readonly lost: (item: T) => void
+}
+
 export interface Faults {
   change(change: FaultChange): void
-  /** What is really sent when `item` is due: nothing, it, it twice, or it after its successor. */
-  plan<T>(item: T): readonly T[]
+  /** A function that says what is really sent when an item is due: nothing, it, it twice, or it later. */
+  planner<T>(options: PlannerOptions<T>): (item: T) => readonly T[]
   stateAnswer(kind: Kind | undefined): StateAnswer | undefined
   readonly delayMs: number
   readonly clockOffsetMs: number
@@ -41,7 +48,7 @@ export function createFaults(): Faults {
   let delayMs = 0
   let clockOffsetMs = 0
   let answers = new Map<Kind | 'all', StateAnswer>()
-  const held: unknown[] = []
+  let heldCount = 0
 
   return {
     get delayMs() {
@@ -68,23 +75,33 @@ export function createFaults(): Faults {
         else answers.delete(kind)
       }
     },
-    plan<T>(item: T): readonly T[] {
-      if (counts.drop > 0) {
-        counts.drop -= 1
-        return []
+    planner<T>({ lane, lost }: PlannerOptions<T>) {
+      // What a swap has taken out until its successor comes, by lane.
+      const held = new Map<string, T>()
+      return (item: T) => {
+        if (counts.drop > 0) {
+          counts.drop -= 1
+          lost(item)
+          return []
+        }
+        const overtaken = held.get(lane(item))
+        if (overtaken !== undefined) {
+          held.delete(lane(item))
+          heldCount -= 1
+          return [item, overtaken]
+        }
+        if (counts.reorder > 0) {
+          counts.reorder -= 1
+          held.set(lane(item), item)
+          heldCount += 1
+          return []
+        }
+        if (counts.duplicate > 0) {
+          counts.duplicate -= 1
+          return [item, item]
+        }
+        return [item]
       }
-      // Held items come back as what went in: one publisher plans one type of item.
-      if (held.length > 0) return [item, ...(held.splice(0) as T[])]
-      if (counts.reorder > 0) {
-        counts.reorder -= 1
-        held.push(item)
-        return []
-      }
-      if (counts.duplicate > 0) {
-        counts.duplicate -= 1
-        return [item, item]
-      }
-      return [item]
     },
     stateAnswer: (kind) => answers.get('all') ?? (kind && answers.get(kind)),
     describe: () => ({
@@ -92,7 +109,7 @@ export function createFaults(): Faults {
       delayMs,
       clockOffsetMs,
       currentState: Object.fromEntries(answers),
-      held: held.length,
+      held: heldCount,
     }),
   }
 }

@@ -62,7 +62,9 @@ function once(agent: Agent, { url, method, body, referer }: Call, timeoutMs: num
     const outgoing = httpRequest(target, { agent, method, headers })
     // Go does not send it on a kept-alive connection.
     outgoing.removeHeader('Connection')
+    let isLate = false
     const timer = setTimeout(() => {
+      isLate = true
       fail('timeout', 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)')
       outgoing.destroy()
     }, timeoutMs)
@@ -80,10 +82,14 @@ function once(agent: Agent, { url, method, body, referer }: Call, timeoutMs: num
     })
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
+      if (isLate) return
       if (error.code === 'ECONNREFUSED') {
         fail('refused', `dial tcp ${target.host}: connect: connection refused`)
       } else if (error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN') {
         fail('refused', `dial tcp: lookup ${target.hostname}: no such host`)
+      } else if (outgoing.reusedSocket && error.code === 'ECONNRESET') {
+        // An idle connection that the consumer had closed: Go notices before it sends and dials anew.
+        resolve(once(new Agent(), { url, method, body, ...(referer ? { referer } : {}) }, timeoutMs))
       } else fail('broken', error.code === 'ECONNRESET' ? 'EOF' : error.message)
     })
     outgoing.end(body ?? undefined)

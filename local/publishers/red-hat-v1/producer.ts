@@ -42,6 +42,10 @@ export function createProducer({ core, node, release, clientId, send }: Producer
   })
   const known = knownResources(release)
   const registered = new Set<string>()
+  const plan = core.faults.planner<ProducerEvent>({
+    lane: () => clientId,
+    lost: ({ address, values }) => core.dropped(address, JSON.stringify(values)),
+  })
   let isUp = true
   let failures = 0
   let isMarked = false
@@ -58,7 +62,7 @@ export function createProducer({ core, node, release, clientId, send }: Producer
   async function deliver(event: ProducerEvent) {
     // Without a delay the order of sending is that of the events.
     if (core.faults.delayMs > 0) await core.pause(core.faults.delayMs)
-    for (const item of core.faults.plan(event)) {
+    for (const item of plan(event)) {
       const taken = await send(item)
       failures = taken === 'ok' ? 0 : failures + 1
       if (failures >= failuresToMark) isMarked = true

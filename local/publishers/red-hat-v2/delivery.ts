@@ -12,6 +12,10 @@ const failuresToDrop = 10
  */
 export function createDelivery(core: Core, subscriptions: Map<string, SubscriptionV2>) {
   const failures = new Map<string, number>()
+  const plan = core.faults.planner<{ endpoint: string; body: string }>({
+    lane: ({ endpoint }) => endpoint,
+    lost: ({ endpoint, body }) => core.dropped(endpoint, body),
+  })
   let last: Promise<unknown> = Promise.resolve()
 
   async function deliver(address: string, body: string) {
@@ -20,9 +24,8 @@ export function createDelivery(core: Core, subscriptions: Map<string, Subscripti
     for (const { id, endpoint } of due) {
       // An earlier subscriber's failure may have removed this one.
       if (!subscriptions.has(id)) continue
-      const planned = core.faults.plan({ endpoint, body })
-      if (planned.length === 0) core.dropped(endpoint, body)
-      for (const item of planned) account(item.endpoint, await core.call(item.endpoint, item.body, 'event'))
+      for (const item of plan({ endpoint, body }))
+        account(item.endpoint, await core.call(item.endpoint, item.body, 'event'))
     }
   }
 

@@ -23,15 +23,17 @@ const tries = 3
  */
 export function createDelivery(core: Core, subscriptions: Map<string, Subscription>) {
   const newest = new Map<string, bigint>()
+  const plan = core.faults.planner<{ endpoint: string; body: string }>({
+    lane: ({ endpoint }) => endpoint,
+    lost: ({ endpoint, body }) => core.dropped(endpoint, body),
+  })
   let last: Promise<unknown> = Promise.resolve()
 
   async function deliver({ id, endpoint }: Subscription, notification: Notification) {
     await core.pause(core.faults.delayMs)
     if (!subscriptions.has(id)) return
-    const planned = core.faults.plan({ endpoint, body: notification.body })
-    if (planned.length === 0) core.dropped(endpoint, notification.body)
-    else newest.set(id, notification.at)
-    for (const item of planned) await send(item.endpoint, item.body)
+    newest.set(id, notification.at)
+    for (const item of plan({ endpoint, body: notification.body })) await send(item.endpoint, item.body)
   }
 
   async function send(endpoint: string, body: string) {

@@ -1,0 +1,192 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { createRedHatV1, createRedHatV2, type Publisher } from '#local/publishers/index.ts'
+import { postJson, startEndpoint } from './endpoint.ts'
+
+const lockState = '/cluster/node/n1/sync/ptp-status/lock-state'
+const clockClass = '/cluster/node/n1/sync/ptp-status/clock-class'
+
+async function start<P extends Publisher>(publisher: P): Promise<P> {
+  onTestFinished(() => publisher.close())
+  await publisher.listen()
+  return publisher
+}
+
+async function subscribedV2(resource = clockClass) {
+  const publisher = await start(createRedHatV2({ node: 'n1', release: 'main', warmUpMs: 0 }))
+  const endpoint = await startEndpoint()
+  await postJson(`${publisher.url}/api/ocloudNotifications/v2/subscriptions`, {
+    EndpointUri: endpoint.url,
+    ResourceAddress: resource,
+  })
+  endpoint.takeValues()
+  return { publisher, endpoint }
+}
+
+function setClasses(publisher: Publisher, ...classes: readonly number[]) {
+  publisher.setClock(...classes.map((value) => ({ kind: 'clock-class', clockClass: value }) as const))
+  return publisher.idle()
+}
+
+const pull = (publisher: Publisher, resource: string) =>
+  fetch(`${publisher.url}/api/ocloudNotifications/v2${resource}/CurrentState`)
+
+test('a publisher loses the next notifications and no other', async () => {
+  const { publisher, endpoint } = await subscribedV2()
+  await publisher.faults({ drop: 2 })
+  await setClasses(publisher, 1, 2, 3)
+  expect(endpoint.takeValues()).toEqual(['3'])
+  expect(publisher.deliveries.map(({ outcome }) => outcome)).toEqual([204, 'dropped', 'dropped', 204])
+})
+
+test('a publisher repeats a notification byte for byte', async () => {
+  const { publisher, endpoint } = await subscribedV2()
+  await publisher.faults({ duplicate: 1 })
+  await setClasses(publisher, 1, 2)
+  expect(endpoint.bodies[0]).toBe(endpoint.bodies[1])
+  expect(endpoint.takeValues()).toEqual(['1', '1', '2'])
+})
+
+test('a publisher swaps two notifications for one endpoint', async () => {
+  const { publisher, endpoint } = await subscribedV2()
+  await publisher.faults({ reorder: 1 })
+  await setClasses(publisher, 1, 2, 3)
+  expect(endpoint.takeValues()).toEqual(['2', '1', '3'])
+})
+
+test('a publisher whose clock was set back stamps earlier times', async () => {
+  const ticks = 1_795_417_200_000_000_000n
+  const publisher = await start(
+    createRedHatV2({ node: 'n1', release: 'main', warmUpMs: 0, now: () => ticks, uuid: () => 'an-id' }),
+  )
+  const endpoint = await startEndpoint()
+  publisher.setClock({ kind: 'lock-state', state: 'LOCKED' })
+  await publisher.faults({ clockOffsetMs: -1500 })
+  await postJson(`${publisher.url}/api/ocloudNotifications/v2/subscriptions`, {
+    EndpointUri: endpoint.url,
+    ResourceAddress: lockState,
+  })
+  expect(endpoint.bodies[0]).toContain('"id":"an-id"')
+  expect(endpoint.bodies[0]).toContain('"time":"2026-11-23T06:59:58.5Z"')
+})
+
+test('CurrentState of one kind answers 404 until it is healed, other kinds answer as ever', async () => {
+  const { publisher, endpoint } = await subscribedV2()
+  await postJson(`${publisher.url}/api/ocloudNotifications/v2/subscriptions`, {
+    EndpointUri: endpoint.url,
+    ResourceAddress: lockState,
+  })
+  publisher.setClock({ kind: 'lock-state', state: 'LOCKED' }, { kind: 'clock-class', clockClass: 6 })
+  await publisher.faults({ currentState: { 'lock-state': 404 } })
+  expect((await pull(publisher, lockState)).status).toBe(404)
+  expect((await pull(publisher, clockClass)).status).toBe(200)
+  await publisher.faults({ currentState: { 'lock-state': null } })
+  expect((await pull(publisher, lockState)).status).toBe(200)
+})
+
+test('a publisher that refuses connections keeps its port and its subscriptions', async () => {
+  const { publisher } = await subscribedV2()
+  const { url } = publisher
+  await publisher.faults({ refuse: true })
+  await expect(fetch(`${url}/_sim`)).rejects.toThrow()
+  await publisher.faults({ refuse: false })
+  expect(publisher.url).toBe(url)
+  expect(publisher.subscriptions()).toHaveLength(1)
+})
+
+test('a restarted publisher announces its clocks again once it is warm', async () => {
+  const { publisher, endpoint } = await subscribedV2(lockState)
+  publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 4 })
+  await publisher.restart({ warmUpMs: Number.POSITIVE_INFINITY })
+  expect((await pull(publisher, lockState)).status).toBe(404)
+  expect(endpoint.takeValues()).toEqual(['LOCKED 4'])
+  publisher.becomeReady()
+  await publisher.idle()
+  expect(endpoint.takeValues()).toEqual(['LOCKED 4'])
+  expect((await pull(publisher, lockState)).status).toBe(200)
+})
+
+test('a publisher that forgot its subscriptions is silent and answers 404', async () => {
+  const { publisher, endpoint } = await subscribedV2()
+  publisher.forget()
+  await setClasses(publisher, 7)
+  expect(endpoint.bodies).toEqual([])
+  expect((await pull(publisher, clockClass)).status).toBe(404)
+})
+
+test('a slow consumer delays those behind it, and ten time-outs remove its subscriptions alone', async () => {
+  const publisher = await start(
+    createRedHatV2({ node: 'n1', release: 'main', warmUpMs: 0, deliveryTimeoutMs: 20 }),
+  )
+  const good = await startEndpoint()
+  const gone = await startEndpoint()
+  for (const { url } of [good, gone]) {
+    await postJson(`${publisher.url}/api/ocloudNotifications/v2/subscriptions`, {
+      EndpointUri: url,
+      ResourceAddress: clockClass,
+    })
+  }
+  await gone.close()
+  await setClasses(publisher, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+  expect(publisher.subscriptions()).toHaveLength(2)
+  await setClasses(publisher, 10)
+  expect(publisher.subscriptions().map(({ endpoint }) => endpoint)).toEqual([good.url])
+})
+
+test('a stuck sidecar hands an event on with the next one, and GET /event on its transport port heals it', async () => {
+  const publisher = await start(
+    createRedHatV1({ node: 'n1', release: '4.14', warmUpMs: 0, hopTimeoutMs: 20 }),
+  )
+  const endpoint = await startEndpoint()
+  const create = () =>
+    postJson(`${publisher.url}/api/ocloudNotifications/v1/subscriptions`, {
+      endpointUri: endpoint.url,
+      resource: '/cluster/node/n1/sync/ptp-status/ptp-clock-class-change',
+    })
+  await create()
+  endpoint.takeValues()
+  await publisher.faults({ stuck: true })
+  await setClasses(publisher, 1)
+  expect(endpoint.takeValues()).toEqual([])
+  await setClasses(publisher, 2)
+  expect(endpoint.takeValues()).toEqual(['1'])
+  expect((await fetch(`${publisher.transport}/event`)).status).toBe(405)
+  await publisher.idle()
+  expect(endpoint.takeValues()).toEqual(['2'])
+  await setClasses(publisher, 3)
+  expect(endpoint.takeValues()).toEqual(['3'])
+})
+
+test('ten time-outs mark a v1 client: silence until it is created again', async () => {
+  const publisher = await start(
+    createRedHatV1({ node: 'n1', release: '4.18', warmUpMs: 0, hopTimeoutMs: 10 }),
+  )
+  const endpoint = await startEndpoint()
+  const resource = '/cluster/node/n1/sync/ptp-status/ptp-clock-class-change'
+  const base = `${publisher.url}/api/ocloudNotifications/v1`
+  await postJson(`${base}/subscriptions`, { endpointUri: endpoint.url, resource })
+  await publisher.faults({ stuck: true })
+  for (let value = 1; value <= 10; value += 1) await setClasses(publisher, value)
+  await publisher.faults({ stuck: false })
+  await publisher.idle()
+  endpoint.takeValues()
+  await setClasses(publisher, 11)
+  expect(endpoint.takeValues()).toEqual([])
+  expect((await fetch(`${base}${resource}/CurrentState`)).status).toBe(200)
+  await postJson(`${base}/subscriptions`, { endpointUri: endpoint.url, resource })
+  await setClasses(publisher, 12)
+  expect(endpoint.takeValues()).toEqual(['', '12'])
+})
+
+test('switches work over HTTP and refuse what they do not know', async () => {
+  const { publisher, endpoint } = await subscribedV2()
+  const control = `${publisher.url}/_sim`
+  expect((await postJson(`${control}/faults`, { drop: 1 })).status).toBe(204)
+  expect((await postJson(`${control}/clock`, { kind: 'clock-class', clockClass: 7 })).status).toBe(204)
+  expect((await postJson(`${control}/clock`, [{ kind: 'clock-class', clockClass: 8 }])).status).toBe(204)
+  await publisher.idle()
+  expect(endpoint.takeValues()).toEqual(['8'])
+  expect((await postJson(`${control}/forget`, {})).status).toBe(204)
+  expect(await (await fetch(control)).json()).toMatchObject({ node: 'n1', subscriptions: [] })
+  expect(await postJson(`${control}/faults`, { dorp: 1 })).toMatchObject({ status: 400 })
+  expect((await postJson(`${control}/unknown`, {})).status).toBe(404)
+})
