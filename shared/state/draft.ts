@@ -1,6 +1,6 @@
 import type { Via } from '../events/observation.ts'
 import type { ClockState, Counters, NewEntry, NodeState } from './node-state.ts'
-import { isNodeStale, overallOf } from './overall.ts'
+import { isNodeStale, OVERALL_KINDS, overallOf } from './overall.ts'
 import type { MergeSettings } from './settings.ts'
 
 /** Without this bound a hostile body could grow a node's document by a clock an event. */
@@ -66,7 +66,13 @@ export function createDraft(before: NodeState, settings: MergeSettings): Draft {
       const { overall, stale } = next.announced
       if (announced.stale !== stale) entries.push({ type: announced.stale ? 'stale' : 'recovered', via })
       if (announced.overall !== overall) {
-        entries.push({ type: 'overall', from: overall, to: announced.overall, via, ...datedLike(entries) })
+        entries.push({
+          type: 'overall',
+          from: overall,
+          to: announced.overall,
+          via,
+          ...datedLike(entries, announced.overall),
+        })
       }
       if (!touched && entries.length === 0) return { state: undefined, entries: [], counters }
       const numbered = entries.map((entry) => ({ ...entry, overall: announced.overall }))
@@ -75,14 +81,17 @@ export function createDraft(before: NodeState, settings: MergeSettings): Draft {
   }
 }
 
-/** The change of a node as a whole is dated like the change of the clock that brought it. */
+/** The change of a node as a whole is dated, and came, like the change of the clock that brought it. */
 function datedLike(
   entries: readonly Omit<NewEntry, 'overall'>[],
-): Pick<NewEntry, 'at' | 'notBefore' | 'notAfter'> {
-  const cause = entries.findLast((entry) => entry.type === 'changed')
+  overall: string,
+): Partial<Pick<NewEntry, 'at' | 'notBefore' | 'notAfter' | 'via'>> {
+  const deciding = entries.filter(({ type, kind }) => type === 'changed' && OVERALL_KINDS.has(kind ?? ''))
+  const cause = deciding.findLast(({ to }) => to === overall) ?? deciding.at(-1)
   if (cause === undefined) return {}
-  const { at, notBefore, notAfter } = cause
+  const { at, notBefore, notAfter, via } = cause
   return {
+    via,
     ...(at === undefined ? {} : { at }),
     ...(notBefore === undefined ? {} : { notBefore }),
     ...(notAfter === undefined ? {} : { notAfter }),

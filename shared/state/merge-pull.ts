@@ -413,9 +413,10 @@ function disagreement(
   if (readings.length > 1 || clock.contested || !isMissable(clock.kind)) return undefined
   // The pull that first differed: one from before the push differs from it as a matter of course.
   const first = clock.pull
-  if (first === undefined || first.sentAt < newest.receivedAt || sameValue(newest, first)) return undefined
-  const since = milliseconds(pull.sentAt) - milliseconds(first.sentAt)
-  if (sameValue(newest, readings[0]) || since < settings.settleMs) return undefined
+  if (first === undefined || sameValue(newest, first)) return undefined
+  const asked = milliseconds(first.sentAt)
+  if (asked < milliseconds(newest.receivedAt) || sameValue(newest, readings[0])) return undefined
+  if (milliseconds(pull.sentAt) - asked < settings.settleMs) return undefined
   const { kind, instance } = clock
   return { kind, instance, pushed: shownValue(newest), pulled: shownValue(readings[0]) }
 }
