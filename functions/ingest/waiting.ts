@@ -73,17 +73,16 @@ export function createWaiting(
     timer ??= setInterval(() => void flushOnce(), retryEvery).unref()
   }
 
-  /** True when the waiter is done with; false when the store did not take it and it waits on. */
+  /** True when the waiter is done with; false when the store does not take it and it waits on. */
   const settle = async (node: string, waiter: Waiter): Promise<boolean> => {
     const { hanging, write } = waiter
+    waiter.hanging = undefined
     try {
       await (hanging ?? write?.())
       return true
     } catch (error) {
-      waiter.hanging = undefined
-      if (isOutage(error) && write !== undefined) return false
-      if (!isOutage(error))
-        log.error('An event that waited could not be merged', { node, reason: reasonOf(error) })
+      if (isOutage(error)) return write === undefined || (hanging !== undefined && settle(node, waiter))
+      log.error('An event that waited could not be merged', { node, reason: reasonOf(error) })
       return true
     }
   }
