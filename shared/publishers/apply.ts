@@ -87,8 +87,12 @@ export async function applyPlan(
     const asked = await requestOne({ client, record, situation, remove }, resource, endpoint, call)
     switch (asked.outcome) {
       case 'created':
-        if (await hold(resource, asked.id, endpoint)) applied.refreshed.push(kind)
-        else applied.created.push(kind)
+        if (!(await hold(resource, asked.id, endpoint))) {
+          applied.created.push(kind)
+          return
+        }
+        applied.refreshed.push(kind)
+        if (client.sendsInitial) await record.answered(kind)
         return
       case 'adopted':
         await hold(resource, asked.id, endpoint)
