@@ -20,6 +20,8 @@ export type FakeStore = {
   write(name: string): Write
   /** Resolves when so many are written. */
   until(count: number): Promise<void>
+  /** Resolves when so many writes were begun. */
+  untilBegun(count: number): Promise<void>
 }
 
 export const outage = new StoreError('The store is down')
@@ -30,6 +32,14 @@ export function createFakeStore(): FakeStore {
   let isUp = true
   let held: PromiseWithResolvers<void> | undefined
   const watchers = new Set<() => void>()
+  const when = (is: () => boolean) =>
+    new Promise<void>((resolve) => {
+      const look = () => {
+        if (is()) resolve()
+      }
+      watchers.add(look)
+      look()
+    })
   return {
     written,
     begun: () => begun,
@@ -51,19 +61,14 @@ export function createFakeStore(): FakeStore {
     },
     write: (name) => async () => {
       begun += 1
+      for (const watcher of watchers) watcher()
       await held?.promise
       if (!isUp) throw outage
       written.push(name)
       for (const watcher of watchers) watcher()
     },
-    until: (count) =>
-      new Promise((resolve) => {
-        const look = () => {
-          if (written.length >= count) resolve()
-        }
-        watchers.add(look)
-        look()
-      }),
+    until: (count) => when(() => written.length >= count),
+    untilBegun: (count) => when(() => begun >= count),
   }
 }
 
