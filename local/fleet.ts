@@ -180,7 +180,7 @@ function createMembers({ basePort, warmUpMs }: FleetOptions): readonly Member[] 
   return [
     {
       publisher: createRedHatV2({ ...site('worker-0.site-a'), release: 'main' }),
-      character: ordinaryClock(),
+      character: ordinaryClock({ inHoldover: 'follows' }),
     },
     {
       publisher: createRedHatV2({ ...site('worker-1.site-a'), release: 'main' }),
@@ -192,11 +192,11 @@ function createMembers({ basePort, warmUpMs }: FleetOptions): readonly Member[] 
     },
     {
       publisher: createRedHatV2({ ...site('worker-0.site-b'), release: '4.18' }),
-      character: ordinaryClock(),
+      character: ordinaryClock({ inHoldover: 'flips' }),
     },
     {
       publisher: createRedHatV1({ ...site('worker-0.site-c'), release: '4.14', transportPort: port() }),
-      character: ordinaryClock(),
+      character: ordinaryClock({ inHoldover: 'free-runs' }),
     },
     {
       publisher: createRedHatV1({ ...site('worker-1.site-c'), release: '4.18', transportPort: port() }),

@@ -22,31 +22,43 @@ const quality = (ql: number, extQl: number): ClockChange => ({ kind: 'synce-cloc
 /** The offset that stands for none after the death of a process (protocol.md §4.3). */
 const sentinel = '-9999999999999999'
 
+/**
+ * What becomes of the system clock when PTP holds over (protocol.md §5): main `follows` it, 4.18 says
+ * FREERUN and takes that back with the next sample, 4.14 stays FREERUN until PTP is back.
+ */
+export type OsClockInHoldover = 'follows' | 'flips' | 'free-runs'
+
 /** An ordinary clock: loses its master now and then; mostly the master comes back within the hold-over. */
-export function ordinaryClock(options: { readonly instance?: string } = {}): Character {
-  const at = options.instance ? { instance: options.instance } : {}
+export function ordinaryClock(options: { readonly inHoldover: OsClockInHoldover }): Character {
+  const { inHoldover } = options
   return function* live(random): Life {
     for (;;) {
       const offset = () => random.between(-20, 20)
       yield [
-        lock({ ...at, state: 'LOCKED', offset: offset() }),
+        lock({ state: 'LOCKED', offset: offset() }),
         osClock({ state: 'LOCKED', offset: offset() }),
-        clockClass({ ...at, clockClass: 6 }),
+        clockClass({ clockClass: 6 }),
       ]
       if (random.next() < 0.2) {
         // A killed ptp4l takes the system clock with it.
-        yield [
-          lock({ ...at, state: 'FREERUN', offset: sentinel }),
-          osClock({ state: 'FREERUN', offset: sentinel }),
-        ]
+        yield [lock({ state: 'FREERUN', offset: sentinel }), osClock({ state: 'FREERUN', offset: sentinel })]
         continue
       }
-      yield [lock({ ...at, state: 'HOLDOVER', offset: offset() }), clockClass({ ...at, clockClass: 7 })]
+      yield [
+        lock({ state: 'HOLDOVER', offset: offset() }),
+        clockClass({ clockClass: 7 }),
+        osClock(
+          inHoldover === 'follows'
+            ? { state: 'HOLDOVER', offset: offset() }
+            : { state: 'FREERUN', ...(inHoldover === 'flips' ? { offset: sentinel } : {}) },
+        ),
+      ]
+      if (inHoldover === 'flips') yield [osClock({ state: 'LOCKED', offset: offset() })]
       if (random.next() < 0.5) continue
       yield [
-        lock({ ...at, state: 'FREERUN', offset: random.between(200, 3_000_000) }),
+        lock({ state: 'FREERUN', offset: random.between(200, 3_000_000) }),
         osClock({ state: 'FREERUN', offset: random.between(200, 5000) }),
-        clockClass({ ...at, clockClass: 248 }),
+        clockClass({ clockClass: 248 }),
       ]
     }
   }
@@ -100,6 +112,7 @@ export function boundaryClock(): Character {
       yield [
         lock({ ...second, state: 'HOLDOVER', offset: offset() }),
         clockClass({ ...second, clockClass: 135 }),
+        osClock({ config: second.config, state: 'HOLDOVER', offset: offset() }),
       ]
       if (random.next() < 0.6) yield [osClock({ config: second.config, state: 'FREERUN', offset: 1300 })]
       if (random.next() < 0.5) {
