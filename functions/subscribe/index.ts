@@ -5,6 +5,7 @@ import { openDriver } from '#shared/state/open.ts'
 import { overallOf } from '#shared/state/overall.ts'
 import { createStore } from '#shared/state/store.ts'
 import { type Mode, subscribeAll } from './handler.ts'
+import { createHushable } from './hushable.ts'
 import { createProgress, printOutcome } from './print.ts'
 import { createSubscribeHandler } from './serve.ts'
 
@@ -50,7 +51,8 @@ export const subscribe: FunctionDefinition = {
   async open(config, host) {
     const { callbackUrl, historyPerNode, merge } = config
     if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
-    const { clock, log, metrics, random, newId } = host
+    const { clock, metrics, random, newId } = host
+    const { log, hush } = createHushable(host.log)
     const store = createStore(await openDriver(config.stateUrl), { historyPerNode, log, random })
     const { registry, keeper, close } = openPublishers(config, callbackUrl, {
       store,
@@ -75,6 +77,8 @@ export const subscribe: FunctionDefinition = {
       handle: createSubscribeHandler((signal) => subscribeAll(deps, 'keep', quiet, signal)),
       async run(flags, { signal, terminal }) {
         const mode = modeOf(flags.remove === true, flags['dry-run'] === true)
+        // A line of progress and a report tell people more than log lines in between.
+        if (terminal.interactive && !log.on('debug')) hush()
         const progress = createProgress(terminal, mode)
         let results: Awaited<ReturnType<typeof subscribeAll>>
         try {

@@ -38,7 +38,7 @@ export function createRegistry(deps: { http: Http; log: Log }, targets: readonly
       const dialect =
         target.dialect === 'auto' ? await detectDialect(deps.http, place, options) : target.dialect
       if (target.dialect === 'auto') {
-        deps.log.info('Dialect found', { node: target.node, url: place.shown, dialect })
+        deps.log.debug('Dialect found', { node: target.node, url: place.shown, dialect })
       }
       const client = CLIENTS[dialect](deps.http, place, target.node)
       clients.set(target, client)

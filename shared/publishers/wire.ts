@@ -33,6 +33,9 @@ const subscription = z.pipe(
 
 const list = z.nullable(z.array(subscription))
 
+/** Characters; a page of HTML says no more in more. */
+const LONGEST_MESSAGE = 400
+
 const v1Error = z.object({ error: z.string() })
 const inner = z.object({ message: z.string() })
 
@@ -58,10 +61,14 @@ export function messageOf(body: string): string {
   const error = v1Error.safeParse(outer)
   if (error.success) {
     const nested = inner.safeParse(parse(error.data.error))
-    return redact((nested.success ? nested.data.message : error.data.error).trim())
+    return oneLine(nested.success ? nested.data.message : error.data.error)
   }
   const message = inner.safeParse(outer)
-  return redact((message.success ? message.data.message : body).trim().slice(0, 200))
+  return oneLine(message.success ? message.data.message : body)
+}
+
+function oneLine(text: string): string {
+  return redact(text.slice(0, LONGEST_MESSAGE).replace(/\s+/g, ' ').trim())
 }
 
 /** What to throw for a status that has no meaning where it came. */

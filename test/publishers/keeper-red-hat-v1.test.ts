@@ -18,10 +18,11 @@ async function started(
     secrets?: string[]
     kinds?: string[]
     transport?: (own: string | undefined) => string | undefined
+    hopTimeoutMs?: number
   } = {},
 ) {
-  const { release = '4.14', node = NODE, transport = (own) => own, ...rest } = options
-  const publisher = using(createRedHatV1({ node: NODE, release, warmUpMs: 0, hopTimeoutMs: 60_000 }))
+  const { release = '4.14', node = NODE, transport = (own) => own, hopTimeoutMs = 60_000, ...rest } = options
+  const publisher = using(createRedHatV1({ node: NODE, release, warmUpMs: 0, hopTimeoutMs }))
   await publisher.listen()
   const consumer = await startConsumer()
   const target = {
@@ -189,6 +190,24 @@ test('a stuck sidecar lets go of the event that it holds, once cured', async () 
   await vi.waitFor(() => expect(consumer.arrivals.some(({ body }) => body.includes('FREERUN'))).toBe(true))
   expect(world.metrics.text()).toContain('ptp_watch_sidecar_cures_total{outcome="done"} 1')
   expect(world.lines).toContainEqual(expect.objectContaining({ level: 'warn', node: NODE, outcome: 'done' }))
+})
+
+test('a client that its publisher marked for deletion because of a stuck sidecar gets events again, once cured', async () => {
+  const { publisher, consumer, target, world } = await started({ kinds: ['lock-state'], hopTimeoutMs: 1 })
+  await world.keeper.keep(target)
+  await publisher.faults({ stuck: true })
+  let offset = 1_000
+  const push = () => {
+    offset += 1
+    publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset, announce: 'always' })
+    expect(publisher.describe()).toMatchObject({ marked: true })
+  }
+  await vi.waitFor(push, { timeout: 20_000, interval: 10 })
+
+  await world.keeper.cure(target)
+
+  publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 7 })
+  await vi.waitFor(() => expect(consumer.arrivals.at(-1)?.body).toMatch(/LOCKED.*"7"/))
 })
 
 test('without a transport address a cure posts ours again and says that it could do no more', async () => {
