@@ -200,7 +200,7 @@ test('a client that its publisher marked for deletion because of a stuck sidecar
   const push = () => {
     offset += 1
     publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset, announce: 'always' })
-    expect(publisher.describe()).toMatchObject({ marked: true })
+    expect(publisher.describe().faults).toMatchObject({ marked: true })
   }
   await vi.waitFor(push, { timeout: 20_000, interval: 10 })
 
