@@ -1,0 +1,248 @@
+import { expect, test } from 'vitest'
+import { request } from 'undici'
+import type { Publisher } from '#local/publishers/index.ts'
+import {
+  acceptedTimes,
+  clocksIn,
+  everyDialect,
+  publishersClock,
+  redHatV1,
+  redHatV2,
+  steady,
+} from './support/publishers.ts'
+import { eventually, listening, type Service, startSystem, type System } from './support/system.ts'
+import { clockOf, entriesOf, type Entry } from './support/view.ts'
+
+async function started(publisher: Publisher): Promise<System> {
+  await listening(publisher)
+  publisher.setClock(...clocksIn('LOCKED'))
+  return startSystem([publisher])
+}
+
+/** The bounds of a missed transition, as nanoseconds. */
+function boundsOf({ notBefore = '', notAfter = '' }: Entry): { from: bigint; to: bigint } {
+  return { from: nanoseconds(notBefore), to: nanoseconds(notAfter) }
+}
+
+function nanoseconds(time: string): bigint {
+  const [, seconds = '', fraction = ''] = /^(.{19})(?:\.(\d+))?Z$/.exec(time) ?? []
+  return BigInt(Date.parse(`${seconds}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, '0'))
+}
+
+/** The publisher tells nobody of this change; gives the time in which it fell. */
+function unheard(publisher: Publisher): { from: bigint; to: bigint } {
+  const from = publishersClock()
+  publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 4000 })
+  return { from, to: publishersClock() }
+}
+
+test.each(everyDialect)(
+  '$name: subscriptions that were forgotten are back after the next poll, and what fell into the gap is missed',
+  async ({ create }) => {
+    const publisher = create()
+    const system = await started(publisher)
+    const before = await steady(system, publisher)
+    publisher.forget()
+    const truth = unheard(publisher)
+    await publisher.idle()
+
+    await system.tick()
+    const repaired = await system.node(publisher)
+    expect(clockOf(repaired, 'lock-state')).toMatchObject({ state: 'FREERUN', since: null })
+    expect(repaired.overall).toBe('FREERUN')
+    expect(repaired.subscriptions.map(({ kind }) => kind).toSorted()).toEqual(
+      before.subscriptions.map(({ kind }) => kind).toSorted(),
+    )
+    expect(
+      publisher
+        .subscriptions()
+        .map(({ id }) => id)
+        .toSorted(),
+    ).toEqual(repaired.subscriptions.map(({ id }) => id).toSorted())
+    // A sidecar keeps its own list: what its publisher forgot has no gap that a consumer could see.
+    const lost = publisher.dialect === 'red-hat-v1' ? [] : before.subscriptions.map(({ kind }) => kind)
+    expect(
+      entriesOf(repaired, 'restored')
+        .map(({ kind }) => kind)
+        .toSorted(),
+    ).toEqual(lost.toSorted())
+
+    const concluded = await eventually(async () => {
+      await system.tick()
+      const node = await system.node(publisher)
+      expect(node.counters.missed).toBe(1)
+      return node
+    })
+    const [missed, ...more] = entriesOf(concluded, 'missed')
+    expect(more).toEqual([])
+    expect(missed).toMatchObject({ kind: 'lock-state', from: 'LOCKED', to: 'FREERUN', overall: 'FREERUN' })
+    if (missed === undefined) return
+    const bounds = boundsOf(missed)
+    expect(bounds.from).toBeLessThanOrEqual(truth.from)
+    expect(bounds.to).toBeGreaterThanOrEqual(truth.to)
+
+    publisher.setClock(...clocksIn('LOCKED'))
+    await eventually(async () => {
+      expect(clockOf(await system.node(publisher), 'lock-state')).toMatchObject({
+        state: 'LOCKED',
+        via: 'push',
+      })
+    })
+  },
+)
+
+test('v2: a publisher drops us after ten failures while ingest is down, and is repaired when it is back', async () => {
+  const publisher = redHatV2()
+  const system = await started(publisher)
+  await steady(system, publisher)
+
+  expect(await system.stopIngest()).toBe(0)
+  for (let count = 0; count < 10; count += 1)
+    publisher.setClock({ kind: 'clock-class', clockClass: 100 + count })
+  await publisher.idle()
+  expect(publisher.subscriptions()).toEqual([])
+  const truth = unheard(publisher)
+
+  await system.tick()
+  expect((await system.node(publisher)).publisher?.problem).toContain('get 204 from it in time')
+  expect(publisher.subscriptions()).toEqual([])
+
+  await system.startIngest()
+  await system.tick()
+  const repaired = await system.node(publisher)
+  expect(repaired.publisher?.problem).toBeUndefined()
+  expect(publisher.subscriptions()).toHaveLength(repaired.subscriptions.length)
+  expect(entriesOf(repaired, 'restored')).toHaveLength(repaired.subscriptions.length)
+  expect(repaired.overall).toBe('FREERUN')
+
+  const concluded = await eventually(async () => {
+    await system.tick()
+    const node = await system.node(publisher)
+    expect(
+      entriesOf(node, 'missed')
+        .map(({ kind, to }) => `${kind} ${to}`)
+        .toSorted(),
+    ).toEqual(['clock-class 109', 'lock-state FREERUN'])
+    return node
+  })
+  const [missed] = entriesOf(concluded, 'missed', 'lock-state')
+  if (missed === undefined) return
+  expect(boundsOf(missed).from).toBeLessThanOrEqual(truth.from)
+  expect(boundsOf(missed).to).toBeGreaterThanOrEqual(truth.to)
+})
+
+test('v2: a restarted publisher warms up without a flap, and has kept our subscriptions', async () => {
+  const publisher = redHatV2()
+  const system = await started(publisher)
+  const before = await steady(system, publisher)
+  const held = publisher.subscriptions()
+
+  await publisher.restart({ warmUpMs: Number.POSITIVE_INFINITY })
+  await system.tick()
+  await system.tick()
+  const warming = await system.node(publisher)
+  expect(warming).toMatchObject({ overall: 'LOCKED', counters: { missed: 0 } })
+  expect(warming.log).toEqual(before.log)
+  expect(publisher.subscriptions()).toEqual(held)
+
+  publisher.becomeReady()
+  await publisher.idle()
+  publisher.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 9 })
+  await publisher.idle()
+  await system.tick()
+  const after = await system.node(publisher)
+  expect(clockOf(after, 'lock-state')).toMatchObject({ state: 'HOLDOVER', via: 'push' })
+  expect(entriesOf(after, 'restored')).toEqual([])
+  expect(after.counters.missed).toBe(0)
+  expect(publisher.subscriptions()).toEqual(held)
+})
+
+test('v1: a publisher restarted without its store hears of us again by the next poll', async () => {
+  const publisher = redHatV1()
+  const system = await started(publisher)
+  await steady(system, publisher)
+  const held = publisher.subscriptions()
+
+  await publisher.restart({ warmUpMs: 0 })
+  publisher.forget()
+  publisher.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 9 })
+  await publisher.idle()
+  expect(clockOf(await system.node(publisher), 'lock-state').state).toBe('LOCKED')
+
+  await system.tick()
+  expect(clockOf(await system.node(publisher), 'lock-state')).toMatchObject({
+    state: 'HOLDOVER',
+    via: 'poll',
+  })
+  expect(publisher.subscriptions()).toEqual(held)
+  publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 1 })
+  await publisher.idle()
+  expect(clockOf(await system.node(publisher), 'lock-state')).toMatchObject({ state: 'LOCKED', via: 'push' })
+})
+
+test('v1: a stuck sidecar is found out by a poll and cured, and its events flow again', async () => {
+  const publisher = redHatV1()
+  const system = await started(publisher)
+  await steady(system, publisher)
+  for (const clockClass of [13, 6]) {
+    publisher.setClock({ kind: 'clock-class', clockClass })
+    await publisher.idle()
+  }
+
+  await publisher.faults({ stuck: true })
+  // Each event lets go of the one before it: the last one, of the class, stays behind.
+  publisher.setClock(
+    { kind: 'lock-state', state: 'HOLDOVER', offset: 9 },
+    { kind: 'clock-class', clockClass: 7 },
+  )
+  await eventually(async () => {
+    await system.tick()
+    expect(publisher.describe().faults).toMatchObject({ stuck: false })
+  })
+  await publisher.idle()
+  const told = (await system.node(publisher)).log?.filter(({ to }) => to === '7')
+  expect(told).toEqual([
+    expect.objectContaining({ type: 'changed', via: 'poll' }),
+    expect.objectContaining({ type: 'missed' }),
+  ])
+  expect(await metric(system.poll, 'ptp_watch_sidecar_cures_total{outcome="done"}')).toBe(1)
+  expect(system.poll.process.err()).toMatch(/silent sidecar .*"outcome":"done"/)
+
+  publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 1 })
+  await publisher.idle()
+  const cured = await system.node(publisher)
+  expect(clockOf(cured, 'lock-state')).toMatchObject({
+    state: 'LOCKED',
+    via: 'push',
+    since: acceptedTimes(publisher, 'lock-state', 'LOCKED').at(-1),
+  })
+})
+
+test('v1: a client that its publisher has marked for deletion is revived by the next poll', async () => {
+  const publisher = redHatV1()
+  const system = await started(publisher)
+  await steady(system, publisher)
+
+  await publisher.faults({ stuck: true })
+  for (let count = 0; count < 12; count += 1) {
+    publisher.setClock({ kind: 'clock-class', clockClass: 100 + count })
+    await publisher.idle()
+  }
+  await publisher.faults({ stuck: false })
+  expect(publisher.describe().faults).toMatchObject({ marked: true })
+
+  await system.tick()
+  expect(publisher.describe().faults).toMatchObject({ marked: false })
+  publisher.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 9 })
+  await publisher.idle()
+  expect(clockOf(await system.node(publisher), 'lock-state')).toMatchObject({
+    state: 'HOLDOVER',
+    via: 'push',
+  })
+})
+
+async function metric({ url }: Service, name: string): Promise<number | undefined> {
+  const { body } = await request(`${url}/metrics`)
+  const line = (await body.text()).split('\n').find((text) => text.startsWith(`${name} `))
+  return line === undefined ? undefined : Number(line.slice(name.length))
+}
