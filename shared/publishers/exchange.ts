@@ -22,8 +22,6 @@ export type Answer = {
   /** What was asked, redacted, for messages. */
   readonly url: string
   readonly status: number
-  /** Lower case, without parameters; empty if there is none. */
-  readonly mediaType: string
   /** The exact text of the body. */
   readonly body: string
   /** Our time just before the request went out and just after the body was complete, RFC 3339. */
@@ -64,12 +62,9 @@ export async function exchange(dispatcher: Dispatcher, request: Exchange, clock:
       bodyTimeout: 0,
     })
     const text = await readBody(answer.body, url)
-    const { 'content-type': contentType } = answer.headers
     return {
       url,
       status: answer.statusCode,
-      mediaType:
-        (typeof contentType === 'string' ? contentType : '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
       body: text,
       sentAt,
       receivedAt: isoTime(clock.now()),

@@ -81,3 +81,16 @@ test('ptp-watch subscribe exits with 2 when it does not know the publishers or t
   expect(code).toBe(2)
   expect(err).toMatch(/PUBLISHERS[\s\S]*CALLBACK_URL|CALLBACK_URL[\s\S]*PUBLISHERS/)
 })
+
+test('ptp-watch subscribe that is stopped while it waits ends soon, with 1, and names what is missing', async () => {
+  const publishers = await startFleet(3_600_000)
+  const consumer = await startConsumer()
+  const env = await environmentOf(publishers, consumer.url)
+  const running = start(['functions/main.ts', 'subscribe'], { ...env, SUBSCRIBE_DEADLINE_SECONDS: '3600' })
+  onTestFinished(() => running.kill('SIGKILL'))
+  await running.until(/waiting for worker-0/)
+  running.kill('SIGTERM')
+  expect(await running.exit).toBe(1)
+  expect(running.err()).toMatch(/^failed: worker-0\.site-a\.example\.com .*Stopped by SIGTERM/m)
+  expect(running.out()).toContain('4 of 5 publishers done')
+})

@@ -9,7 +9,6 @@ import { messageOf, readList, readSubscription } from '#shared/publishers/wire.t
 const answerOf = (body: string): Answer => ({
   url: 'http://n1/subscriptions',
   status: 200,
-  mediaType: 'application/json',
   body,
   sentAt: '2026-11-23T12:00:00.000Z',
   receivedAt: '2026-11-23T12:00:00.000Z',
