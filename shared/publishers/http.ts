@@ -3,7 +3,7 @@ import { Agent } from 'undici'
 import { PublisherError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
-import { type CredentialFiles, type Credentials, createCredentials } from './credentials.ts'
+import { type CredentialFiles, type Credentials, createCredentials } from '#shared/credentials.ts'
 import { type Answer, type Exchange, exchange, type HttpMethod, networkCodeOf } from './exchange.ts'
 
 /** How one request may be bounded: by its own deadline (ms), and by a signal. */

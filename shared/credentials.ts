@@ -31,12 +31,13 @@ export type CredentialSource = {
   current(options?: { fresh?: boolean }): Promise<Credentials>
 }
 
-/** `intervalMs`: how long a look at the files is believed. */
+/** `intervalMs`: how long a look at the files is believed. `whom`: who is shown them, for messages. */
 export function createCredentials(
   files: CredentialFiles,
   deps: { clock: Clock; log: Log },
-  options: { intervalMs?: number } = {},
+  options: { intervalMs?: number; whom?: string } = {},
 ): CredentialSource {
+  const { whom = 'publishers' } = options
   const paths = [files.ca, files.cert, files.key, files.token].filter((path) => path !== undefined)
   if (paths.length === 0) {
     const none: Credentials = { tlsGeneration: 0 }
@@ -56,7 +57,7 @@ export function createCredentials(
       known = await load(files, known)
       stamp = seen
     } catch (error) {
-      const problem = `The credentials for publishers cannot be used: ${reasonOf(error)}`
+      const problem = `The credentials for ${whom} cannot be used: ${reasonOf(error)}`
       if (known === undefined) throw new ConfigurationError([problem])
       deps.log.warn(problem, { outcome: 'kept-old' })
     }
