@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { createRedHatV1 } from '#local/publishers/index.ts'
 import { exceptions } from './replay/exceptions.ts'
+import { createLogReader } from './replay/log-lines.ts'
 import { node, prove } from './replay/prove.ts'
 import { timeScale } from './replay/replay.ts'
 
-const scenarios = ['lifecycle', 'registration', 'events-oc', 'events-gm', 'events-dual']
+const scenarios = ['lifecycle', 'registration']
+const eventScenarios = ['events-oc', 'events-gm', 'events-dual']
 
 function create(release: '4.14' | '4.18') {
   return createRedHatV1({
@@ -22,12 +24,18 @@ function create(release: '4.14' | '4.18') {
 describe('a v1 publisher of 4.14 and its sidecar answer and call as recorded', () => {
   test.each(scenarios)('%s', (scenario) => prove(`release-4.14-v1/${scenario}`, create('4.14')))
 
+  test.each(eventScenarios)('%s, fed with the recorded log lines', (scenario) =>
+    prove(`release-4.14-v1/${scenario}`, create('4.14'), { reader: createLogReader('4.14') }),
+  )
+
   test('stuck-sidecar', () => prove('release-4.14-v1/stuck-sidecar', create('4.14'), { stuckFrom: 15 }))
 })
 
 describe('a v1 publisher of 4.18 and its sidecar answer and call as recorded', () => {
-  test.each([...scenarios, 'events-ntp'])('%s', (scenario) =>
-    prove(`release-4.18-v1/${scenario}`, create('4.18')),
+  test.each(scenarios)('%s', (scenario) => prove(`release-4.18-v1/${scenario}`, create('4.18')))
+
+  test.each([...eventScenarios, 'events-ntp'])('%s, fed with the recorded log lines', (scenario) =>
+    prove(`release-4.18-v1/${scenario}`, create('4.18'), { reader: createLogReader('4.18') }),
   )
 
   test('stuck-sidecar', () =>

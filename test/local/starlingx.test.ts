@@ -171,6 +171,9 @@ describe('notifications', () => {
     expect(JSON.parse(endpoint.bodies.at(-1) ?? '')).toMatchObject({
       ptp_lock_state: [{ source: '/sync/ptp-status/lock-state' }],
     })
+    expect(addressesIn(endpoint.bodies.at(-1))).toEqual([
+      '/./controller-0/ptp-inst1/sync/ptp-status/lock-state',
+    ])
   })
 
   test('are tried three times when nothing answers, and the subscription stays', async () => {

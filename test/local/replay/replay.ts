@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { LogReader } from './log-lines.ts'
 import type { Publisher } from '#local/publishers/index.ts'
 import { type Consumer, type ReceivedCall, startConsumer } from './consumer.ts'
 import { isException } from './exceptions.ts'
@@ -24,6 +25,8 @@ export const timeScale = 0.1
 const headersThatMatter = ['Content-Type', 'Location', 'Allow', 'X-Content-Type-Options']
 
 export interface ReplayOptions {
+  /** Feeds the recorded log lines through it, instead of what the recorded bodies say. */
+  readonly reader?: LogReader
   /** The exchange before which the sidecar got stuck. */
   readonly stuckFrom?: number
   /** Whether the event held then was overtaken by the one after it. */
@@ -62,7 +65,8 @@ export async function replay(
         for (const call of group) expectCall(consumer, call)
         if (!isFed) {
           warm(publisher)
-          feed.pushes(group)
+          if (options.reader) feedLines(publisher, options.reader, exchange)
+          else feed.pushes(group)
           if (isHolding) await feedHeld(exchanges.slice(index + group.length).find(isCall))
         }
         compared.push(...(await compareCalls(expected)))
@@ -74,11 +78,14 @@ export async function replay(
         const followed = after && isCall(after) && after.request.method === 'GET' ? [after] : []
         for (const call of [...inside, ...followed]) {
           expectCall(consumer, call)
-          feed.pull(call.request.body ?? '')
+          if (!options.reader) feed.pull(call.request.body ?? '')
         }
         prepare(publisher, exchange)
-        feed.pull(exchange.response?.body ?? '')
-        feed.pull(laterPull(exchanges, index) ?? '')
+        if (options.reader) feedLines(publisher, options.reader, exchange)
+        else {
+          feed.pull(exchange.response?.body ?? '')
+          feed.pull(laterPull(exchanges, index) ?? '')
+        }
         if (!isHolding) await publisher.idle()
         const compare = await compareReply(exchange)
         if (!isException(name, exchange.n)) compared.push(compare)
@@ -189,6 +196,13 @@ function prepare(publisher: Publisher, { request, response }: Exchange) {
   if (isCreate && response?.status === 201) warm(publisher)
   if (isList && body !== '') warm(publisher)
   if (isState && (response?.status === 200 || body.includes('event data not found'))) warm(publisher)
+}
+
+/** The note of the first exchange after a feeding holds the lines that were fed. */
+function feedLines(publisher: Publisher, reader: LogReader, { note = '' }: Exchange) {
+  if (note.startsWith('hold-over time')) publisher.setClock(...reader.endHoldover())
+  const lines = /^(?:after log line\(s\)|burst \d): (.*)$/.exec(note)?.[1]?.split(' | ') ?? []
+  for (const line of lines) publisher.setClock(...reader.read(line))
 }
 
 function warm(publisher: Publisher) {
