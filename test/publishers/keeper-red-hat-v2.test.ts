@@ -365,3 +365,37 @@ test('a publisher that was upgraded to another dialect is found out in the same 
     `/cluster/node/${NODE}/sync/ptp-status/clock-class`,
   ])
 })
+
+test('a publisher that takes nothing at all is not ready, also where only SyncE is wanted', async () => {
+  const { target, world } = await started({ release: '4.18', kinds: ['synce-lock-state'] })
+  expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'failed', applied: { unsupported: [] } })
+})
+
+test('SyncE that another keeper subscribed to after an upgrade is not taken away', async () => {
+  const consumer = await startConsumer()
+  const before = using(createRedHatV2({ node: NODE, release: '4.18', warmUpMs: 0 }))
+  await before.listen()
+  const target = { node: NODE, url: before.url, dialect: 'red-hat-v2' } as const
+  const world = createWorld({ targets: [target], callbackUrl: consumer.url })
+  await world.keeper.keep(target)
+  await before.close()
+  const port = Number(new URL(target.url).port)
+  const after = using(createRedHatV2({ node: NODE, release: 'main', warmUpMs: 0, port }))
+  await after.listen()
+  await createWorld({ targets: [target], callbackUrl: consumer.url }).keeper.keep(target)
+
+  expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'kept', applied: { removed: 0 } })
+  expect(after.subscriptions()).toHaveLength(7)
+})
+
+test('a run that is aborted while it waits for a publisher ends then', async () => {
+  const { target, world } = await started({ warmUpMs: 3_600_000 })
+  const controller = new AbortController()
+  const keeping = world.keeper.keep(target, { deadlineMs: 3_600_000, signal: controller.signal })
+  await vi.waitFor(() => expect(world.lines).toContainEqual(expect.objectContaining({ tries: 1 })))
+  controller.abort(new Error('the run is over'))
+  expect(await keeping).toMatchObject({
+    outcome: 'failed',
+    problems: [expect.stringContaining('the run is over')],
+  })
+})
