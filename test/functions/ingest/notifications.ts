@@ -10,14 +10,22 @@ const INSTANCES: Partial<Record<Kind, string>> = {
 export type Notification = {
   readonly node: string
   readonly kind?: Kind
+  /** The clock's name; the usual one of its kind where none is given. */
+  readonly instance?: string
   readonly word?: string
   /** The publisher's time. */
   readonly at?: string
 }
 
 /** A notification of one clock as Red Hat's v2 pushes it. */
-export function notification({ node, kind = 'lock-state', word = 'LOCKED', at = AT }: Notification) {
-  const clock = INSTANCES[kind] ?? 'ens5fx/master'
+export function notification({
+  node,
+  kind = 'lock-state',
+  instance,
+  word = 'LOCKED',
+  at = AT,
+}: Notification) {
+  const clock = instance ?? INSTANCES[kind] ?? 'ens5fx/master'
   return event(kind, [value(`/cluster/node/${node}/${clock}`, word)], { time: at })
 }
 
