@@ -1,4 +1,5 @@
 import type { Via } from '../events/observation.ts'
+import { isoTime } from '../time.ts'
 import type { ClockState, Counters, NewEntry, NodeState } from './node-state.ts'
 import { isNodeStale, OVERALL_KINDS, overallOf } from './overall.ts'
 import type { MergeSettings } from './settings.ts'
@@ -64,14 +65,18 @@ export function createDraft(before: NodeState, settings: MergeSettings): Draft {
       const next: NodeState = { ...state, clocks }
       const announced = { overall: overallOf(next, now, settings), stale: isNodeStale(next, now, settings) }
       const { overall, stale } = next.announced
-      if (announced.stale !== stale) entries.push({ type: announced.stale ? 'stale' : 'recovered', via })
+      // What time alone or a poll brings is dated by the latest it can have been: entries are told apart by it.
+      const notAfter = isoTime(now)
+      if (announced.stale !== stale) {
+        entries.push({ type: announced.stale ? 'stale' : 'recovered', via, notAfter })
+      }
       if (announced.overall !== overall) {
         entries.push({
           type: 'overall',
           from: overall,
           to: announced.overall,
           via,
-          ...datedLike(entries, announced.overall),
+          ...(datedLike(entries, announced.overall) ?? { notAfter }),
         })
       }
       if (!touched && entries.length === 0) return { state: undefined, entries: [], counters }
@@ -85,10 +90,10 @@ export function createDraft(before: NodeState, settings: MergeSettings): Draft {
 function datedLike(
   entries: readonly Omit<NewEntry, 'overall'>[],
   overall: string,
-): Partial<Pick<NewEntry, 'at' | 'notBefore' | 'notAfter' | 'via'>> {
+): Partial<Pick<NewEntry, 'at' | 'notBefore' | 'notAfter' | 'via'>> | undefined {
   const deciding = entries.filter(({ type, kind }) => type === 'changed' && OVERALL_KINDS.has(kind ?? ''))
   const cause = deciding.findLast(({ to }) => to === overall) ?? deciding.at(-1)
-  if (cause === undefined) return {}
+  if (cause === undefined) return undefined
   const { at, notBefore, notAfter, via } = cause
   return {
     via,

@@ -381,7 +381,14 @@ function retireUnnamed(draft: Draft, pull: Pull, settings: MergeSettings): void 
     draft.put({ ...clock, unnamedSince: since, retired: long })
     if (long) {
       const { kind, instance } = clock
-      draft.log({ type: 'retired', kind, instance, from: shownValue(clock), via: pull.via })
+      draft.log({
+        type: 'retired',
+        kind,
+        instance,
+        from: shownValue(clock),
+        notAfter: pull.receivedAt,
+        via: pull.via,
+      })
     }
   }
 }

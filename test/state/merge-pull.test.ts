@@ -417,7 +417,11 @@ describe('rule 10: a clock that pulls no longer name', () => {
     node.news()
     node.poll([answer(LOCK, { a: 'LOCKED' }, { at: 240 }), answer(OS, ['LOCKED'], { at: 240 })])
     expect(node.clock(LOCK, 'b').retired).toBe(true)
-    expect(node.news()).toEqual(['retired lock-state FREERUN→', 'recovered', 'overall FREERUN→LOCKED'])
+    expect(node.news()).toEqual([
+      'retired lock-state FREERUN→ (..240)',
+      'recovered',
+      'overall FREERUN→LOCKED',
+    ])
     expect(node.overall(240)).toBe('LOCKED')
   })
 
@@ -590,7 +594,7 @@ describe('what is told of the node as a whole', () => {
     node.poll([LOCK, OS].map((kind) => answer(kind, ['LOCKED'], { at: 0 })))
     node.news()
     for (const seconds of [60, 179, 180, 240]) node.poll([], seconds)
-    expect(node.news()).toEqual(['stale', 'overall LOCKED→UNKNOWN'])
+    expect(node.news()).toEqual(['stale (..180)', 'overall LOCKED→UNKNOWN (..180)'])
     node.poll([answer(LOCK, ['LOCKED'], { at: 300 })])
     expect(node.news()).toEqual([])
     node.poll([LOCK, OS].map((kind) => answer(kind, ['LOCKED'], { at: 360 })))

@@ -135,7 +135,7 @@ describe('a kind that a node does not have', () => {
     expect(node.overall(240)).toBe('LOCKED')
     expect(node.news().filter((entry) => entry.startsWith('overall'))).toEqual([])
     node.poll([none(LOCK, 241), answer(OS, ['LOCKED'], { at: 241 })])
-    expect(node.news()).toEqual(['overall UNKNOWN→LOCKED'])
+    expect(node.news()).toEqual(['overall UNKNOWN→LOCKED (..241)'])
   })
 
   test('is not, if a pull fails to say anything', () => {
