@@ -598,7 +598,7 @@ describe('what is told of the node as a whole', () => {
     node.poll([answer(LOCK, ['LOCKED'], { at: 300 })])
     expect(node.news()).toEqual([])
     node.poll([LOCK, OS].map((kind) => answer(kind, ['LOCKED'], { at: 360 })))
-    expect(node.news()).toEqual(['recovered', 'overall UNKNOWN→LOCKED'])
+    expect(node.news()).toEqual(['recovered (..360)', 'overall UNKNOWN→LOCKED (..360)'])
     expect(nodeState.parse(node.state)).toEqual(node.state)
   })
 })
