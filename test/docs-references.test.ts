@@ -52,7 +52,10 @@ describe('the reading of citations', () => {
       ['starlingx.md "One consumer for both"', 'starlingx.md rule 1'],
     ],
     ['/** see starlingx.md */', ['starlingx.md the page']],
+    ['// protocol.md §2 first\n\n// then more (§2.5)', ['protocol.md §2', 'protocol.md §2.5']],
     ['/** (RFC 9110, §3.2.2) */', []],
+    ['/** protocol.md §2, and (RFC 9110 §3.2.2) */', ['protocol.md §2']],
+    ['/** of nobody knows what (§3.2.2) */', []],
     ['/** as the ruler of 8 */', []],
   ])('finds in %j %j', (text, expected) => {
     expect(cited(text)).toEqual(expected)
@@ -104,7 +107,7 @@ function targetsOf(page: string): Set<string> {
 /**
  * The citations in a text, also those that a comment breaks over lines: `protocol.md §2.2, §2.4 to §2.6`,
  * `design.md §3, rules 4 to 10`, `starlingx.md, "Heading", rule 1`; a rule without a page is one of the merge
- * rules, a section without a page one of `base`, or of something else.
+ * rules; a section without a page is one of `base`, or, alone in brackets, of the one page that the text cites.
  */
 function citationsIn(at: string, text: string, base?: string): Citation[] {
   const joined = text.replaceAll(/\s*\n\s*(?:\*(?!\/)|\/\/)?\s*/g, ' ')
@@ -114,9 +117,11 @@ function citationsIn(at: string, text: string, base?: string): Citation[] {
     `(?<page>(?:design|protocol|starlingx)\\.md)(?<rest>(?:,? (?:"[^"]+"|${sections}|${rules}))*)|(?<rules>${rules})|(?<sections>${sections})`,
     'g',
   )
+  const only = onlyPage(joined)
   const citations: Citation[] = []
-  for (const { groups = {} } of joined.matchAll(pattern)) {
-    const page = groups.page ?? (groups.sections === undefined ? 'design.md' : base)
+  for (const { groups = {}, index } of joined.matchAll(pattern)) {
+    const bare = base ?? (joined[index - 1] === '(' ? only : undefined)
+    const page = groups.page ?? (groups.sections === undefined ? 'design.md' : bare)
     const cited = targetsIn(groups.rest ?? groups.rules ?? groups.sections ?? '')
     if (page === undefined) continue
     for (const target of cited.length === 0 ? ['the page'] : cited) citations.push({ at, page, target })
@@ -128,6 +133,12 @@ function targetsIn(text: string): string[] {
   return Array.from(text.matchAll(/"[^"]+"|§[\d.]*\d|\b\d+\b/g), ([target]) =>
     /^\d/.test(target) ? `rule ${target}` : target,
   )
+}
+
+/** The page whose sections a text cites; undefined if it cites those of none, or of several. */
+function onlyPage(text: string): string | undefined {
+  const [page, ...others] = PAGES.filter((name) => text.includes(`${name} §`))
+  return others.length === 0 ? page : undefined
 }
 
 /** Where a section that is cited without a page is looked for. */
