@@ -3,7 +3,7 @@ import { createCallback } from '#shared/callback.ts'
 import { event, value } from '../../events/builders.ts'
 import { HEALTH_ROWS, refusal, type ExpectedReply } from '../../runtime/host-contract.ts'
 import { ingestContract, type IngestRow } from './contract.ts'
-import { after, AT, notification, text } from './notifications.ts'
+import { momentAfter, AT, notification, text } from './notifications.ts'
 
 const LIMIT = 256 * 1024
 const HTML_400: ExpectedReply = { status: 400, headers: { 'content-type': 'text/html; charset=utf-8' } }
@@ -42,14 +42,14 @@ function callbackRows(pathOf: (node: string) => string): IngestRow[] {
     })),
     row((node) => ({
       name: 'a late event changes nothing',
-      before: [text(notification({ node, at: after(1_000) }))],
+      before: [text(notification({ node, at: momentAfter(1_000) }))],
       body: text(notification({ node, word: 'FREERUN' })),
       stored: { [node]: locked },
     })),
     row((node) => ({
       name: 'a later event is a transition',
       before: [text(notification({ node }))],
-      body: text(notification({ node, word: 'HOLDOVER', at: after(1) })),
+      body: text(notification({ node, word: 'HOLDOVER', at: momentAfter(1) })),
       stored: {
         [node]: {
           clocks: ['lock-state ens5fx/master HOLDOVER'],
@@ -61,7 +61,9 @@ function callbackRows(pathOf: (node: string) => string): IngestRow[] {
       name: 'a placeholder changes nothing',
       before: [text(notification({ node }))],
       body: text(
-        event('lock-state', [value(`/cluster/node/${node}/ptp-not-set`, 'FREERUN')], { time: after(9) }),
+        event('lock-state', [value(`/cluster/node/${node}/ptp-not-set`, 'FREERUN')], {
+          time: momentAfter(9),
+        }),
       ),
       stored: { [node]: locked },
     })),

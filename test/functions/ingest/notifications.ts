@@ -32,7 +32,7 @@ export function notification({
 export const AT = '2026-11-23T03:48:28.489302008Z'
 
 /** The time so many milliseconds after {@link AT}, with nanoseconds that no Date would keep. */
-export function after(ms: number): string {
+export function momentAfter(ms: number): string {
   return new Date(Date.parse('2026-11-23T03:48:28.489Z') + ms).toISOString().replace('Z', '302008Z')
 }
 

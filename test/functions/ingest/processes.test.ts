@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { type Env, onServe } from '../../runtime/processes.ts'
 import { openStore, temporaryFolder } from '../fleet.ts'
-import { after, type Notification, text } from './notifications.ts'
+import { momentAfter, type Notification, text } from './notifications.ts'
 import { sendAll } from './senders.ts'
 
 const WORDS = ['LOCKED', 'HOLDOVER', 'FREERUN'] as const
@@ -36,7 +36,7 @@ function transitions(sender: number, nodeOf: (number: number) => string): Notifi
     node: nodeOf(number),
     instance: `ens${sender}fx/master`,
     word: WORDS[number % WORDS.length] ?? '',
-    at: after(number),
+    at: momentAfter(number),
   }))
 }
 
@@ -98,7 +98,7 @@ test('two processes on one store lose nothing of a node whose events come to bot
             ...each,
             instance: 'shared/master',
             word: WORDS[(number + sender) % 4] ?? 'LOCKED',
-            at: after(2 * number + sender),
+            at: momentAfter(2 * number + sender),
           }
         : each,
     ),

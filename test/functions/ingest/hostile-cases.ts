@@ -1,0 +1,315 @@
+import { gzipSync } from 'node:zlib'
+import { event, value } from '../../events/builders.ts'
+import { momentAfter, notification, text } from './notifications.ts'
+import { chunked, head, PATH, post, STAY } from './raw-requests.ts'
+
+/** Bytes sent over a connection of their own, which is then half closed, and the statuses that come back. */
+export type HostileCase = {
+  readonly name: string
+  readonly bytes: string | Buffer
+  readonly statuses: readonly number[]
+  /** Where the Functions Framework or Node's own server behind it answers otherwise (docs/hosting.md). */
+  readonly onFramework?: readonly number[]
+}
+
+const LIMIT = 256 * 1024
+const RUBBISH = '{"a":1}'
+const node = 'good.example.com'
+const late = notification({ node, word: 'LOCKED', at: momentAfter(-1_000) })
+
+const nested = (open: string, close: string, depth: number) => open.repeat(depth) + close.repeat(depth)
+const to = (path: string) => post(path, text(notification({ node: 'bad.example.com' })))
+const hostless = (version: string) => `POST ${PATH} HTTP/${version}\r\nContent-Length: 2\r\n\r\n{}`
+const withHeader = (header: string) =>
+  `POST ${PATH} HTTP/1.1\r\nHost: ingest\r\nConnection: close\r\nContent-Length: 2\r\n${header}\r\n\r\n{}`
+
+export const bodies: readonly HostileCase[] = [
+  { name: '100 000 arrays in each other', bytes: post(PATH, nested('[', ']', 100_000)), statuses: [204] },
+  {
+    name: '40 000 objects in each other',
+    bytes: post(PATH, `${nested('{"a":', '}', 40_000).replace('}', '1}')}`),
+    statuses: [204],
+  },
+  { name: '100 000 arrays that are never closed', bytes: post(PATH, '['.repeat(100_000)), statuses: [400] },
+  { name: 'as many spaces as are allowed', bytes: post(PATH, ' '.repeat(LIMIT)), statuses: [400] },
+  { name: 'one space more', bytes: post(PATH, ' '.repeat(LIMIT + 1)), statuses: [413] },
+  { name: 'a text as long as is allowed', bytes: post(PATH, `"${'x'.repeat(LIMIT - 2)}"`), statuses: [204] },
+  {
+    name: '500 late events',
+    bytes: post(PATH, text(Array.from({ length: 500 }, () => late))),
+    statuses: [204],
+  },
+  { name: '130 000 zeros in an array', bytes: post(PATH, `[${'0,'.repeat(130_000)}0]`), statuses: [204] },
+  {
+    name: '500 nodes',
+    bytes: post('/event', text(Array.from({ length: 500 }, (_, n) => notification({ node: `n${n}` })))),
+    statuses: [204],
+  },
+  {
+    name: 'bytes that are not UTF-8',
+    bytes: post(PATH, Buffer.from([0x22, 0xff, 0xfe, 0x22])),
+    statuses: [400],
+  },
+  { name: 'an overlong encoding', bytes: post(PATH, Buffer.from([0x22, 0xc0, 0xaf, 0x22])), statuses: [400] },
+  { name: 'a byte order mark', bytes: post(PATH, `\ufeff${RUBBISH}`), statuses: [204] },
+  { name: 'UTF-16', bytes: post(PATH, Buffer.from(RUBBISH, 'utf16le')), statuses: [400] },
+  { name: 'NUL bytes', bytes: post(PATH, '\0\0'), statuses: [400] },
+  { name: 'half a surrogate pair', bytes: post(PATH, '"\\ud800"'), statuses: [204] },
+  {
+    name: 'half a surrogate pair for a node',
+    bytes: post('/event', `${text(notification({ node: 'HALF' })).replace('HALF', '\\ud800')}`),
+    statuses: [204],
+  },
+  {
+    name: 'half a surrogate pair for a clock',
+    bytes: post(PATH, text({ ...late, type: 'event.x.y' }).replace('ens5fx', '\\udfff')),
+    statuses: [204],
+  },
+  { name: 'two values', bytes: post(PATH, '{}{}'), statuses: [400] },
+  { name: 'a comment', bytes: post(PATH, '{}//'), statuses: [400] },
+  { name: 'NaN', bytes: post(PATH, 'NaN'), statuses: [400] },
+  { name: 'a number of 200 000 digits', bytes: post(PATH, '9'.repeat(200_000)), statuses: [204] },
+  { name: 'a late event under __proto__', bytes: post(PATH, `{"__proto__":${text(late)}}`), statuses: [204] },
+  {
+    name: 'an event in the prototype of another',
+    bytes: post(PATH, `{"__proto__":{"data":{"values":[]}},"constructor":{"prototype":{"word":"LOCKED"}}}`),
+    statuses: [204],
+  },
+  {
+    name: 'an event of another node',
+    bytes: post(PATH, text(notification({ node: 'bad.example.com' }))),
+    statuses: [204],
+  },
+  {
+    name: 'an event of this and another node',
+    bytes: post(
+      PATH,
+      text(
+        event('lock-state', [
+          value(`/cluster/node/${node}/ens5fx/master`, 'LOCKED'),
+          value('/cluster/node/bad.example.com/ens5fx/master', 'LOCKED'),
+        ]),
+      ),
+    ),
+    statuses: [204],
+  },
+  {
+    name: 'a placeholder that says LOCKED',
+    bytes: post(
+      PATH,
+      text(
+        event('lock-state', [value(`/cluster/node/${node}/ptp-not-set`, 'LOCKED')], {
+          time: momentAfter(1_000),
+        }),
+      ),
+    ),
+    statuses: [204],
+  },
+  {
+    name: 'an event of the year 0',
+    bytes: post(PATH, text({ ...late, time: '0000-01-01T00:00:00Z' })),
+    statuses: [204],
+  },
+  { name: 'an event without a time', bytes: post(PATH, text({ ...late, time: undefined })), statuses: [204] },
+  {
+    name: 'a body in gzip',
+    bytes: post(PATH, gzipSync(text(late)), { 'Content-Encoding': 'gzip' }),
+    statuses: [400],
+  },
+  {
+    name: 'bytes that are no gzip',
+    bytes: post(PATH, RUBBISH, { 'Content-Encoding': 'gzip' }),
+    statuses: [204],
+  },
+  {
+    name: 'an encoding of nobody’s',
+    bytes: post(PATH, RUBBISH, { 'Content-Encoding': 'x' }),
+    statuses: [204],
+  },
+]
+
+export const framing: readonly HostileCase[] = [
+  { name: 'chunks of one byte', bytes: chunked([...RUBBISH]), statuses: [204] },
+  { name: 'chunks and a trailer', bytes: chunked([RUBBISH], '0\r\nX-Trailer: a\r\n\r\n'), statuses: [204] },
+  { name: 'a chunk without a size', bytes: chunked([], 'zz\r\n{}\r\n0\r\n\r\n'), statuses: [400] },
+  { name: 'a chunk of 2^64 bytes', bytes: chunked([], 'ffffffffffffffff1\r\n'), statuses: [400] },
+  {
+    name: 'a chunk with an extension of 20 000 bytes',
+    bytes: chunked([], `2;${'x'.repeat(20_000)}\r\n{}\r\n0\r\n\r\n`),
+    statuses: [413],
+  },
+  {
+    name: 'chunks that are too large together',
+    bytes: chunked(Array.from({ length: 65 }, () => ' '.repeat(4_096))),
+    statuses: [413],
+  },
+  { name: 'chunks that break off', bytes: chunked([RUBBISH], ''), statuses: [400] },
+  {
+    name: 'chunks and a length',
+    bytes: chunked([RUBBISH], undefined, { 'Content-Length': '7' }),
+    statuses: [400],
+  },
+  {
+    name: 'an encoding that is not known',
+    bytes: head(`POST ${PATH}`, { 'Transfer-Encoding': 'gzip' }),
+    statuses: [400],
+  },
+  {
+    name: 'three requests at once',
+    bytes: Buffer.concat([
+      post(PATH, RUBBISH, STAY),
+      post('/nothing', RUBBISH, STAY),
+      Buffer.from(head(`GET ${PATH}`)),
+    ]),
+    statuses: [204, 404, 405],
+  },
+  {
+    name: '200 requests at once',
+    bytes: Buffer.concat([
+      ...Array.from({ length: 199 }, () => post(PATH, RUBBISH, STAY)),
+      post(PATH, RUBBISH),
+    ]),
+    statuses: Array.from({ length: 200 }, () => 204),
+  },
+  {
+    name: 'a length that is too short',
+    bytes: post(PATH, '{}LOCKED', { 'Content-Length': '2', ...STAY }),
+    // What follows is no request, and the connection ends with it before the first is answered.
+    statuses: [400],
+  },
+  { name: 'a length that is too long', bytes: post(PATH, '{}', { 'Content-Length': '20' }), statuses: [400] },
+  {
+    name: 'a length of 1 TiB',
+    bytes: post(PATH, '{}', { 'Content-Length': '1099511627776' }),
+    statuses: [400],
+  },
+  {
+    name: 'a length beyond 2^64',
+    bytes: post(PATH, '{}', { 'Content-Length': '99999999999999999999' }),
+    statuses: [400],
+  },
+  { name: 'a length below zero', bytes: post(PATH, '{}', { 'Content-Length': '-2' }), statuses: [400] },
+  { name: 'a length in hexadecimal', bytes: post(PATH, '{}', { 'Content-Length': '0x2' }), statuses: [400] },
+  { name: 'two lengths', bytes: withHeader('Content-Length: 3'), statuses: [400] },
+  { name: 'a head of 20 000 bytes', bytes: withHeader(`X: ${'x'.repeat(20_000)}`), statuses: [431] },
+  {
+    name: '3 000 headers',
+    bytes: withHeader(Array.from({ length: 3_000 }, (_, n) => `X-${n}: 1`).join('\r\n')),
+    statuses: [431],
+  },
+  {
+    name: '500 headers that fit',
+    bytes: withHeader(Array.from({ length: 500 }, () => 'a: 1').join('\r\n')),
+    statuses: [204],
+  },
+  { name: 'a header named __proto__', bytes: withHeader('__proto__: x\r\nce-__proto__: x'), statuses: [204] },
+  { name: 'a header with a line feed of its own', bytes: withHeader('X: a\nY: b'), statuses: [400] },
+  { name: 'a header with a carriage return of its own', bytes: withHeader('X: a\rY: b'), statuses: [400] },
+  { name: 'a header with a NUL', bytes: withHeader('X: a\0b'), statuses: [400] },
+  { name: 'a header whose name has a space', bytes: withHeader('X Y: a'), statuses: [400] },
+  { name: 'a header without a colon', bytes: withHeader('nonsense'), statuses: [400] },
+  { name: 'a header folded over two lines', bytes: withHeader('X: a\r\n b'), statuses: [400] },
+  {
+    name: 'a media type of 10 000 bytes',
+    bytes: withHeader(`Content-Type: ${'x'.repeat(10_000)}`),
+    statuses: [204],
+  },
+  { name: 'no host', bytes: hostless('1.1'), statuses: [400] },
+  { name: 'two hosts', bytes: withHeader('Host: other'), statuses: [204] },
+  { name: 'HTTP/1.0', bytes: hostless('1.0'), statuses: [204] },
+  { name: 'HTTP/0.9', bytes: `GET ${PATH}\r\n\r\n`, statuses: [405] },
+  { name: 'HTTP/9.9', bytes: hostless('9.9'), statuses: [400] },
+  { name: 'the preface of HTTP/2', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', statuses: [400] },
+  { name: 'a TLS handshake', bytes: Buffer.from('160301020001000001fc0303', 'hex'), statuses: [400] },
+  { name: 'nothing', bytes: '', statuses: [] },
+  { name: 'half a request line', bytes: 'POST /eve', statuses: [400] },
+  {
+    name: 'Expect: 100-continue',
+    bytes: post(PATH, RUBBISH, { Expect: '100-continue' }),
+    statuses: [100, 204],
+  },
+  {
+    name: 'Expect: 100-continue with too large a length',
+    bytes: head(`POST ${PATH}`, { Expect: '100-continue', 'Content-Length': String(LIMIT + 1) }),
+    statuses: [413],
+    onFramework: [100, 400],
+  },
+  { name: 'Expect: something else', bytes: post(PATH, RUBBISH, { Expect: 'nonsense' }), statuses: [417] },
+  {
+    name: 'an upgrade to a WebSocket',
+    bytes: post(PATH, RUBBISH, { Connection: 'Upgrade', Upgrade: 'websocket' }),
+    statuses: [204],
+  },
+]
+
+export const targets: readonly HostileCase[] = [
+  ...['HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'M-SEARCH', 'GET'].map((method) => ({
+    name: `the method ${method}`,
+    bytes: head(`${method} ${PATH}`),
+    statuses: [405],
+  })),
+  { name: 'CONNECT', bytes: head('CONNECT good.example.com:80'), statuses: [] },
+  { name: 'a method in lower case', bytes: head(`post ${PATH}`), statuses: [400] },
+  { name: 'a method of nobody’s', bytes: head(`LOCKED ${PATH}`), statuses: [400] },
+  { name: 'a path with a space', bytes: head('POST /event/good example'), statuses: [400] },
+  { name: 'a path with a tab', bytes: head('POST /event/good\texample'), statuses: [400] },
+  { name: 'a path that does not begin with a slash', bytes: head('POST event'), statuses: [400] },
+  { name: 'a path of one asterisk', bytes: head('OPTIONS *'), statuses: [400], onFramework: [404] },
+  { name: 'bytes that are no ASCII', bytes: to('/event/\u00fc'), statuses: [400] },
+  { name: 'a path of 10 000 bytes', bytes: to(`/event/${'x'.repeat(10_000)}`), statuses: [204] },
+  { name: 'a path of 20 000 bytes', bytes: to(`/event/${'x'.repeat(20_000)}`), statuses: [431] },
+  { name: 'a path of 3 000 segments', bytes: to('/event'.repeat(2_000)), statuses: [404] },
+  { name: 'the absolute form', bytes: post(`http://other${PATH}`, RUBBISH), statuses: [204] },
+  { name: 'the absolute form with dots', bytes: to(`http://other/event/../nothing`), statuses: [404] },
+  {
+    name: 'the absolute form of no URL',
+    bytes: to(`http://[other${PATH}`),
+    statuses: [400],
+    onFramework: [404],
+  },
+  ...['/event/../../etc/passwd', '/event/../event/a', '//event', '/event//a', '/event/a/', '/./event'].map(
+    (path) => ({
+      name: `the path ${path}`,
+      bytes: to(path),
+      statuses: [404],
+    }),
+  ),
+  ...['%', '%zz', '%E0%A4%A', '%C0%AF', '%ED%A0%80', 'a%'].map((name) => ({
+    name: `the broken encoding ${name}`,
+    bytes: to(`/event/${name}`),
+    statuses: [400],
+  })),
+  ...[
+    '..',
+    '.',
+    '%2E%2E',
+    '%2e%2e%2f%2e%2e%2fetc%2fpasswd',
+    'a%2Fb',
+    '%00',
+    'bad.example.com%00',
+    'a%0d%0aSet-Cookie:%20b',
+    'a%0Ab',
+    '%20',
+    'GOOD.EXAMPLE.COM',
+    'good.example.com.',
+    'good.example.com%20',
+    'good.example.com;a=b',
+    'good.example.com%3F',
+    'good.example.com#a',
+    '__proto__',
+    'constructor',
+    'toString',
+    '%F0%9F%92%A9',
+    '%EF%BB%BFgood.example.com',
+    '$%7Bjndi:ldap%7D',
+    "'%20OR%201=1--",
+    '<script>',
+    'x'.repeat(254),
+  ].map((name) => ({
+    name: `the node ${name.slice(0, 40)}`,
+    bytes: to(`/event/${name}`),
+    statuses: [204],
+  })),
+  { name: 'an encoded name of the path', bytes: post('/%65vent/good.example.com', RUBBISH), statuses: [204] },
+  { name: 'a query', bytes: post(`${PATH}?node=bad.example.com&%zz`, RUBBISH), statuses: [204] },
+]
