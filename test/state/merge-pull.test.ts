@@ -419,8 +419,8 @@ describe('rule 10: a clock that pulls no longer name', () => {
     expect(node.clock(LOCK, 'b').retired).toBe(true)
     expect(node.news()).toEqual([
       'retired lock-state FREERUN→ (..240)',
-      'recovered',
-      'overall FREERUN→LOCKED',
+      'recovered (..240)',
+      'overall FREERUN→LOCKED (..240)',
     ])
     expect(node.overall(240)).toBe('LOCKED')
   })
