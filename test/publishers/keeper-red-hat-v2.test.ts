@@ -307,6 +307,7 @@ test('SyncE of a release that publishes it but does not take subscriptions to it
     applied: { unsupported: ['synce-lock-state', 'synce-clock-quality'] },
   })
   expect(kept.resources.map(({ kind }) => kind)).not.toContain('synce-lock-state')
+  expect((await world.store.read(NODE))?.pending).toEqual([])
   expect(publisher.subscriptions()).toHaveLength(5)
 })
 
