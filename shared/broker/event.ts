@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto'
+import * as z from 'zod/mini'
+import { type ENTRY_TYPES, type LogEntry, logEntry } from '#shared/state/node-state.ts'
+
+/** The CloudEvents type of each kind of log entry (design.md §6). Renaming one breaks every consumer's Trigger. */
+export const EVENT_TYPES = {
+  changed: 'ptpwatch.state.changed.v1',
+  missed: 'ptpwatch.state.missed.v1',
+  delayed: 'ptpwatch.state.delayed.v1',
+  overall: 'ptpwatch.node.changed.v1',
+  stale: 'ptpwatch.node.stale.v1',
+  recovered: 'ptpwatch.node.recovered.v1',
+  retired: 'ptpwatch.clock.retired.v1',
+  restored: 'ptpwatch.subscription.restored.v1',
+} as const satisfies Record<(typeof ENTRY_TYPES)[number], string>
+
+/** The data of every event: the log entry, and the node that it is of. Published as JSON Schema in docs/events.md. */
+export const eventData = z.object({ node: z.string(), ...logEntry.shape })
+
+export type EventData = z.infer<typeof eventData>
+
+export type Severity = 'critical' | 'warning' | 'info'
+
+/** A CloudEvent 1.0 in structured JSON. `time` has the publisher's nanoseconds where the publisher gave it. */
+export type OutgoingEvent = {
+  readonly specversion: '1.0'
+  readonly id: string
+  readonly source: string
+  readonly type: string
+  readonly subject: string
+  readonly time?: string
+  readonly datacontenttype: 'application/json'
+  readonly node: string
+  readonly severity: Severity
+  readonly partitionkey: string
+  readonly sequence: string
+  readonly kind?: string
+  readonly state?: string
+  readonly previousstate?: string
+  readonly data: EventData
+}
+
+/**
+ * The event of a log entry. The same entry gives the same event, whoever sends it and however often: its id is of
+ * what happened and of the document's incarnation, so that a store that was emptied does not repeat old ids.
+ */
+export function eventOf(node: string, incarnation: string, entry: LogEntry): OutgoingEvent {
+  const { kind, instance, from, to, at, notAfter } = entry
+  const time = at ?? notAfter
+  const attribute = attributeOf
+  return {
+    specversion: '1.0',
+    id: idOf([node, incarnation, kind, instance, entry.type, time, from, to]),
+    source: `/ptp-watch/${encodeURIComponent(node.toWellFormed())}`,
+    type: EVENT_TYPES[entry.type],
+    subject: attribute(kind === undefined ? node : `${kind}/${instance ?? ''}`),
+    ...(time === undefined ? {} : { time }),
+    datacontenttype: 'application/json',
+    node: attribute(node),
+    severity: severityOf(entry),
+    partitionkey: attribute(node),
+    sequence: String(entry.seq).padStart(19, '0'),
+    ...(kind === undefined ? {} : { kind: attribute(kind) }),
+    ...(to === undefined ? {} : { state: attribute(to) }),
+    ...(from === undefined ? {} : { previousstate: attribute(from) }),
+    data: { node, ...entry },
+  }
+}
+
+function idOf(parts: readonly (string | undefined)[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 32)
+}
+
+/** FREERUN must stop a radio; what is not known to be good is worth a look. */
+export function severityOf({ type, to }: Pick<LogEntry, 'type' | 'to'>): Severity {
+  if (to === 'FREERUN') return 'critical'
+  if (type === 'missed' || type === 'stale' || type === 'restored') return 'warning'
+  return to === 'HOLDOVER' || to === 'UNKNOWN' ? 'warning' : 'info'
+}
+
+/** CloudEvents 1.0.2 §3.1: a String holds no control characters and no lone surrogates. */
+function attributeOf(text: string): string {
+  return text.toWellFormed().replace(/\p{Cc}|\p{Noncharacter_Code_Point}/gu, '?')
+}
