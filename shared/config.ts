@@ -26,6 +26,14 @@ function configOf(values: z.output<typeof schema>) {
     port: values.PORT,
     host: values.HOST,
     stateUrl: values.STATE_URL,
+    /** What the drivers of state go by beside the URL: DriverOptions of state/open.ts. */
+    stateOptions: {
+      kubernetes: {
+        serviceHost: values.KUBERNETES_SERVICE_HOST,
+        servicePort: values.KUBERNETES_SERVICE_PORT,
+        kubeconfig: values.KUBECONFIG,
+      },
+    },
     historyPerNode: values.HISTORY_PER_NODE,
     publishers: values.PUBLISHERS,
     resources: values.RESOURCES,

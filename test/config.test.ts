@@ -34,6 +34,7 @@ test('an empty environment gives the defaults that the schema shows', async () =
     port: 8080,
     host: '0.0.0.0',
     stateUrl: 'sqlite:.ptp-watch/state.db',
+    stateOptions: { kubernetes: { serviceHost: undefined, servicePort: 443, kubeconfig: undefined } },
     historyPerNode: 50,
     publishers: [],
     resources: [...KINDS],
@@ -70,7 +71,7 @@ test('every variable is described, and its example and its default are values th
 
 test('every form of state URL that a driver takes is taken', async () => {
   for (const form of STATE_URL_FORMS) {
-    const url = form.replace('<file>', 'x.db')
+    const url = form.replace('<file>', 'x.db').replace('<namespace>', 'x')
     expect((await readConfig({ STATE_URL: url })).stateUrl).toBe(url)
   }
 })
@@ -126,11 +127,11 @@ describe('values that are refused, with what is allowed and what was found', () 
     [{ PORT: '1e3' }, 'PORT must be a whole number from 0 to 65535; found "1e3"'],
     [{ PORT: '-1' }, 'PORT must be a whole number from 0 to 65535; found "-1"'],
     [{ HOST: 'a b' }, 'HOST must be a host name or an IP address; found "a b"'],
-    [{ STATE_URL: 'state.db' }, 'STATE_URL must be sqlite:<file> or memory:; found "state.db"'],
-    [{ STATE_URL: 'sqlite:' }, 'STATE_URL must be sqlite:<file> or memory:; found "sqlite:"'],
+    [{ STATE_URL: 'state.db' }, `STATE_URL must be ${STATE_URL_FORMS.join(' or ')}; found "state.db"`],
+    [{ STATE_URL: 'sqlite:' }, `STATE_URL must be ${STATE_URL_FORMS.join(' or ')}; found "sqlite:"`],
     [
       { STATE_URL: 'mongo://u:hunter2@h/x' },
-      'STATE_URL must be sqlite:<file> or memory:; found "mongo://…@h/x"',
+      `STATE_URL must be ${STATE_URL_FORMS.join(' or ')}; found "mongo://…@h/x"`,
     ],
     [{ HISTORY_PER_NODE: '0' }, 'HISTORY_PER_NODE must be a whole number from 1 to 1000; found "0"'],
     [{ CALLBACK_URL: 'ingest:8080' }, `CALLBACK_URL must be ${url}; found "ingest:8080"`],

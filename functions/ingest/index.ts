@@ -20,6 +20,7 @@ export const ingest: FunctionDefinition = {
   examples: [{ command: 'PORT=8080 STATE_URL=sqlite:state.db ptp-watch ingest', does: 'takes in events' }],
   environment: [
     'STATE_URL',
+    'KUBECONFIG',
     'PUBLISHERS',
     'CALLBACK_SECRET',
     'HISTORY_PER_NODE',
@@ -32,7 +33,11 @@ export const ingest: FunctionDefinition = {
   modes: { serve: true, run: false },
   async open(config, { clock, log, metrics, random, newId }) {
     const { historyPerNode, merge: settings } = config
-    const store = createStore(await openDriver(config.stateUrl), { historyPerNode, log, random })
+    const store = createStore(await openDriver(config.stateUrl, { log, ...config.stateOptions }), {
+      historyPerNode,
+      log,
+      random,
+    })
     // Where publishers reach us does not matter to what comes in: only the secrets do.
     const callback = createCallback({
       url: config.callbackUrl ?? 'http://localhost',

@@ -27,6 +27,7 @@ export const poll: FunctionDefinition = {
     'CALLBACK_SECRET',
     'RESOURCES',
     'STATE_URL',
+    'KUBECONFIG',
     'HISTORY_PER_NODE',
     'STALE_AFTER_SECONDS',
     'SETTLE_SECONDS',
@@ -47,7 +48,11 @@ export const poll: FunctionDefinition = {
     const { callbackUrl, historyPerNode, merge: settings, pollDeadlineMs } = config
     if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
     const { clock, log, metrics, random, newId } = host
-    const store = createStore(await openDriver(config.stateUrl), { historyPerNode, log, random })
+    const store = createStore(await openDriver(config.stateUrl, { log, ...config.stateOptions }), {
+      historyPerNode,
+      log,
+      random,
+    })
     const overall = (state: Parameters<typeof overallOf>[0]) => overallOf(state, clock.now(), settings)
     const { registry, keeper, close } = openPublishers(config, callbackUrl, { ...host, store, overall })
     const counted = createPollMetrics(metrics)

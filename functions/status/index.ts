@@ -21,12 +21,16 @@ export const status: FunctionDefinition = {
     },
     { command: 'PORT=8081 ptp-watch status --serve', does: 'the same over HTTP' },
   ],
-  environment: ['STATE_URL', 'HISTORY_PER_NODE', 'STALE_AFTER_SECONDS', 'OVERALL_KINDS'],
+  environment: ['STATE_URL', 'KUBECONFIG', 'HISTORY_PER_NODE', 'STALE_AFTER_SECONDS', 'OVERALL_KINDS'],
   required: [],
   modes: { serve: true, run: true },
   async open(config, { clock, log, random }) {
     const { historyPerNode, merge } = config
-    const store = createStore(await openDriver(config.stateUrl), { historyPerNode, log, random })
+    const store = createStore(await openDriver(config.stateUrl, { log, ...config.stateOptions }), {
+      historyPerNode,
+      log,
+      random,
+    })
     const deps = { store, clock, settings: merge, historyPerNode }
     return {
       handle: createStatusHandler(deps),

@@ -33,6 +33,7 @@ export const subscribe: FunctionDefinition = {
     'CALLBACK_SECRET',
     'RESOURCES',
     'STATE_URL',
+    'KUBECONFIG',
     'HISTORY_PER_NODE',
     'STALE_AFTER_SECONDS',
     'OVERALL_KINDS',
@@ -53,7 +54,11 @@ export const subscribe: FunctionDefinition = {
     if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
     const { clock, metrics, random, newId } = host
     const { log, hush } = createHushable(host.log)
-    const store = createStore(await openDriver(config.stateUrl), { historyPerNode, log, random })
+    const store = createStore(await openDriver(config.stateUrl, { log, ...config.stateOptions }), {
+      historyPerNode,
+      log,
+      random,
+    })
     const { registry, keeper, close } = openPublishers(config, callbackUrl, {
       store,
       clock,

@@ -58,17 +58,40 @@ export const schema = z.object({
   }),
   STATE_URL: variable(
     z._default(
-      stateUrl({ 'sqlite:<file>': /^sqlite:./, 'memory:': /^memory:$/ }),
+      stateUrl({
+        'sqlite:<file>': /^sqlite:./,
+        'memory:': /^memory:$/,
+        'configmap://<namespace>': /^configmap:\/\/([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$/,
+      }),
       'sqlite:.ptp-watch/state.db',
     ),
     {
       group: 'State',
       type: 'state URL',
       description:
-        'Where the state of the nodes lives: `sqlite:<file>` for one machine (several processes may share it), `memory:` for tests.',
+        'Where the state of the nodes lives: `sqlite:<file>` for one machine (several processes may share it), `configmap://<namespace>` for a cluster of up to some hundred nodes (without a name: the namespace that the process runs in; docs/configmap.md), `memory:` for tests.',
       example: 'sqlite:/var/lib/ptp-watch/state.db',
     },
   ),
+  KUBECONFIG: variable(z.optional(filePath), {
+    group: 'State',
+    type: 'path',
+    description:
+      'For `configmap://`: the kubeconfig whose current context names the cluster. Without it a pod uses its service account, and any other process `~/.kube/config`.',
+    example: '/home/me/.kube/config',
+  }),
+  KUBERNETES_SERVICE_HOST: variable(z.optional(hostName), {
+    group: 'State',
+    type: 'address',
+    description: 'For `configmap://`: where the API server is. Kubernetes sets it in every pod.',
+    example: '10.96.0.1',
+  }),
+  KUBERNETES_SERVICE_PORT: variable(z._default(wholeNumber(1, 65535), 443), {
+    group: 'State',
+    type: 'port',
+    description: 'For `configmap://`: its port. Kubernetes sets it in every pod.',
+    example: '443',
+  }),
   HISTORY_PER_NODE: variable(z._default(wholeNumber(1, 1000), 50), {
     group: 'State',
     type: 'number',

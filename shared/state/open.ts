@@ -1,17 +1,36 @@
 import { ConfigurationError } from '#shared/errors.ts'
+import type { KubernetesSettings } from '#shared/kubernetes/access.ts'
+import { type Log, silentLog } from '#shared/log.ts'
 import type { Driver } from './driver.ts'
+
+/** What drivers go by beside their URL. */
+export type DriverOptions = {
+  /** For what befalls a driver outside of any call; the default says nothing. */
+  readonly log?: Log
+  /** How the API server of a cluster is reached: for configmap. */
+  readonly kubernetes?: KubernetesSettings
+}
 
 type Scheme = {
   readonly form: string
   /** What may follow the scheme and its colon. */
   readonly rest: RegExp
   /** Loads the driver, and with it what it depends on, only when it is asked for. */
-  open(rest: string): Promise<Driver>
+  open(rest: string, options: DriverOptions): Promise<Driver>
 }
 
 const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
   ['sqlite', { form: 'sqlite:<file>', rest: /./, open: openSqlite }],
   ['memory', { form: 'memory:', rest: /^$/, open: openMemory }],
+  // What follows is a DNS label (RFC 1123), as every namespace is, or nothing.
+  [
+    'configmap',
+    {
+      form: 'configmap://<namespace>',
+      rest: /^\/\/([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$/,
+      open: openConfigMap,
+    },
+  ],
 ])
 
 /** The forms that a state URL may take, for messages and help. */
@@ -28,9 +47,9 @@ export function isStateUrl(url: string): boolean {
  * rest may hold a password.
  * @throws StoreError if the store cannot be opened.
  */
-export async function openDriver(url: string): Promise<Driver> {
+export async function openDriver(url: string, options: DriverOptions = {}): Promise<Driver> {
   const found = find(url)
-  if (found !== undefined) return found.scheme.open(found.rest)
+  if (found !== undefined) return found.scheme.open(found.rest, options)
   const [scheme = ''] = url.split(':', 1)
   throw new ConfigurationError([
     `STATE_URL: expected one of ${STATE_URL_FORMS.join(', ')}; found one that begins with ${JSON.stringify(scheme)}`,
@@ -50,4 +69,12 @@ async function openSqlite(file: string): Promise<Driver> {
 
 async function openMemory(): Promise<Driver> {
   return (await import('./drivers/memory.ts')).createMemoryDriver()
+}
+
+async function openConfigMap(
+  rest: string,
+  { log = silentLog, kubernetes = {} }: DriverOptions,
+): Promise<Driver> {
+  const { createConfigMapDriver } = await import('./drivers/configmap.ts')
+  return createConfigMapDriver(rest.slice(2), { log, kubernetes })
 }

@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { type CredentialSource, createCredentials } from '#shared/credentials.ts'
+import { ConfigurationError, reasonOf } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import type { Clock } from '#shared/time.ts'
+
+/** What the environment says of the cluster: `Config` has it as `kubernetes`. */
+export type KubernetesSettings = {
+  /** KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, which every pod has. */
+  readonly serviceHost?: string | undefined
+  readonly servicePort?: number | undefined
+  /** KUBECONFIG: one path or several, separated as in PATH. */
+  readonly kubeconfig?: string | undefined
+  /** The folder of a pod's token, CA and namespace. */
+  readonly serviceAccount?: string | undefined
+  /** The folder whose `.kube/config` is used where nothing else is set. */
+  readonly home?: string | undefined
+}
+
+/** How the API server is reached, and as whom. */
+export type Access = {
+  /** Scheme, host and port. */
+  readonly origin: string
+  /** Put before every path; empty or without a slash at its end. */
+  readonly basePath: string
+  /** The name that the server's certificate has to bear, where it is not its host. */
+  readonly serverName?: string | undefined
+  readonly credentials: CredentialSource
+  /**
+   * The namespace to use where none is asked for.
+   * @throws ConfigurationError if the pod's own is not to be had.
+   */
+  namespace(): Promise<string>
+  /** Where all this comes from, for messages. */
+  readonly source: string
+}
+
+export const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
+
+/** The kubelet replaces a token after four fifths of its life, an hour at most: a minute is early enough. */
+export const CREDENTIALS_INTERVAL_MS = 60_000
+
+/**
+ * The way to the API server: KUBECONFIG where it is set, else the service account of the pod that this is, else
+ * `~/.kube/config`. Reads files, calls nobody.
+ * @throws ConfigurationError where there is none of these, or one that cannot be used.
+ */
+export async function findAccess(
+  settings: KubernetesSettings,
+  deps: { clock: Clock; log: Log },
+): Promise<Access> {
+  const { kubeconfig, serviceHost, home = homedir() } = settings
+  if (kubeconfig === undefined && serviceHost !== undefined) return inCluster(serviceHost, settings, deps)
+  const { readKubeconfig } = await import('./kubeconfig.ts')
+  return readKubeconfig(kubeconfig ?? join(home, '.kube', 'config'), deps)
+}
+
+async function inCluster(
+  host: string,
+  { servicePort = 443, serviceAccount = SERVICE_ACCOUNT }: KubernetesSettings,
+  deps: { clock: Clock; log: Log },
+): Promise<Access> {
+  const files = { ca: join(serviceAccount, 'ca.crt'), token: join(serviceAccount, 'token') }
+  const credentials = createCredentials(files, deps, {
+    intervalMs: CREDENTIALS_INTERVAL_MS,
+    whom: 'the Kubernetes API server',
+  })
+  await credentials.current()
+  return {
+    origin: originOf(host, servicePort),
+    basePath: '',
+    credentials,
+    namespace: () => namespaceIn(join(serviceAccount, 'namespace')),
+    source: 'the service account of this pod',
+  }
+}
+
+/** The origin of an API server; an IPv6 address is put into brackets (RFC 3986, section 3.2.2). */
+export function originOf(host: string, port: number): string {
+  return `https://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+async function namespaceIn(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch (error) {
+    throw new ConfigurationError([
+      `STATE_URL: no namespace is named, and that of this pod is not to be had: ${reasonOf(error)}`,
+    ])
+  }
+}

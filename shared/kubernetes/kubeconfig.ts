@@ -1,0 +1,165 @@
+import { readFile } from 'node:fs/promises'
+import { delimiter, dirname, resolve } from 'node:path'
+import { parse } from 'yaml'
+import * as z from 'zod/mini'
+import { type CredentialFiles, type CredentialSource, createCredentials } from '#shared/credentials.ts'
+import { ConfigurationError, reasonOf } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import type { Clock } from '#shared/time.ts'
+import { type Access, CREDENTIALS_INTERVAL_MS } from './access.ts'
+
+const text = z.optional(z.string())
+
+const clusterSchema = z.object({
+  server: z.string(),
+  'certificate-authority': text,
+  'certificate-authority-data': text,
+  'tls-server-name': text,
+  'insecure-skip-tls-verify': z.optional(z.boolean()),
+  'proxy-url': text,
+})
+
+const userSchema = z.object({
+  token: text,
+  tokenFile: text,
+  'client-certificate': text,
+  'client-certificate-data': text,
+  'client-key': text,
+  'client-key-data': text,
+  exec: z.optional(z.unknown()),
+  'auth-provider': z.optional(z.unknown()),
+  username: text,
+})
+
+const contextSchema = z.object({ cluster: z.string(), user: z.optional(z.string()), namespace: text })
+
+/** Lists may be absent or null, as `kubectl config` leaves them. */
+const named = <T extends z.ZodMiniType>(what: string, schema: T) =>
+  z.optional(z.nullable(z.array(z.object({ name: z.string(), [what]: schema }))))
+
+const kubeconfigSchema = z.object({
+  'current-context': text,
+  clusters: named('cluster', z.unknown()),
+  contexts: named('context', z.unknown()),
+  users: named('user', z.unknown()),
+})
+
+/** One file, as far as it was looked into. */
+type Kubeconfig = { path: string; content: z.infer<typeof kubeconfigSchema> }
+
+type Kind = 'cluster' | 'context' | 'user'
+
+/**
+ * The way that the current context of a kubeconfig names. `paths` may be several, separated as in PATH: what is
+ * named twice counts where it comes first, files that do not exist are left out (as kubectl does).
+ *
+ * Taken: a CA, a bearer token, a client certificate, each in the file or in one of its own. Not taken, and said so:
+ * plug-ins that are to be run, passwords, proxies, and servers whose certificate is not to be looked at.
+ * @throws ConfigurationError
+ */
+export async function readKubeconfig(paths: string, deps: { clock: Clock; log: Log }): Promise<Access> {
+  const files = await readAll(paths.split(delimiter).filter((path) => path !== ''))
+  const refuse = (problem: string) => new ConfigurationError([`The kubeconfig ${paths} ${problem}`])
+  if (files.length === 0) {
+    throw refuse('does not exist, and this is no pod of Kubernetes (KUBERNETES_SERVICE_HOST is not set)')
+  }
+
+  const find = <T extends z.ZodMiniType>(kind: Kind, name: string, schema: T) => {
+    for (const { path, content } of files) {
+      const entry = content[`${kind}s`]?.find((one) => one.name === name)
+      if (entry === undefined) continue
+      const parsed = schema.safeParse(entry[kind])
+      if (parsed.success) return { path, value: parsed.data }
+      throw refuse(`has a ${kind} ${name} that cannot be used: ${z.prettifyError(parsed.error)}`)
+    }
+    throw refuse(`has no ${kind} ${name}`)
+  }
+
+  const current = files.map(({ content }) => content['current-context']).find(Boolean)
+  if (current === undefined) throw refuse('has no current-context')
+  const context = find('context', current, contextSchema).value
+  const cluster = find('cluster', context.cluster, clusterSchema)
+  const user = context.user ? find('user', context.user, userSchema) : undefined
+  const unusable = unsupported(cluster.value, user?.value)
+  if (unusable !== undefined) throw refuse(`asks for ${unusable}, which is not supported`)
+  if (!/^https?:\/\//.test(cluster.value.server) || !URL.canParse(cluster.value.server)) {
+    throw refuse(`has a cluster ${context.cluster} whose server is no URL`)
+  }
+
+  const server = new URL(cluster.value.server)
+  const credentials = credentialsOf(cluster, user, deps)
+  await credentials.current()
+  return {
+    origin: server.origin,
+    basePath: server.pathname.replace(/\/+$/, ''),
+    serverName: cluster.value['tls-server-name'],
+    credentials,
+    namespace: async () => context.namespace || 'default',
+    source: `the context ${current} of ${paths}`,
+  }
+}
+
+async function readAll(paths: readonly string[]): Promise<Kubeconfig[]> {
+  const files: Kubeconfig[] = []
+  for (const path of paths) {
+    try {
+      const content = kubeconfigSchema.safeParse(parse(await readFile(path, 'utf8')))
+      if (!content.success) throw new Error(z.prettifyError(content.error))
+      files.push({ path, content: content.data })
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') continue
+      // What a YAML parser says of a text quotes it, and this one holds secrets.
+      const reason =
+        error instanceof Error && error.name.startsWith('YAML') ? 'it is no YAML' : reasonOf(error)
+      throw new ConfigurationError([`The kubeconfig ${path} cannot be read: ${reason}`])
+    }
+  }
+  return files
+}
+
+function unsupported(
+  cluster: z.infer<typeof clusterSchema>,
+  user: z.infer<typeof userSchema> | undefined,
+): string | undefined {
+  if (cluster['insecure-skip-tls-verify']) return 'insecure-skip-tls-verify (name a certificate-authority)'
+  if (cluster['proxy-url']) return 'a proxy-url'
+  if (user?.exec) return 'an exec plug-in for its user (make a service account token: kubectl create token)'
+  if (user?.['auth-provider']) return 'an auth-provider for its user'
+  if (user?.username) return 'a password for its user'
+  return undefined
+}
+
+/** What is written in the kubeconfig itself stands, what it names by path is read again when it changes. */
+function credentialsOf(
+  cluster: { path: string; value: z.infer<typeof clusterSchema> },
+  user: { path: string; value: z.infer<typeof userSchema> } | undefined,
+  deps: { clock: Clock; log: Log },
+): CredentialSource {
+  const at = (from: { path: string } | undefined, path: string | undefined) =>
+    from && path ? resolve(dirname(from.path), path) : undefined
+  const ca = decoded(cluster.value['certificate-authority-data'])
+  const cert = decoded(user?.value['client-certificate-data'])
+  const key = decoded(user?.value['client-key-data'])
+  const token = user?.value.token || undefined
+  const files: CredentialFiles = {
+    ca: ca === undefined ? at(cluster, cluster.value['certificate-authority']) : undefined,
+    cert: cert === undefined ? at(user, user?.value['client-certificate']) : undefined,
+    key: key === undefined ? at(user, user?.value['client-key']) : undefined,
+    token: token === undefined ? at(user, user?.value.tokenFile) : undefined,
+  }
+  const read = createCredentials(files, deps, {
+    intervalMs: CREDENTIALS_INTERVAL_MS,
+    whom: 'the Kubernetes API server',
+  })
+  const written = {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(token !== undefined && { token }),
+  }
+  return { current: async (options) => ({ ...(await read.current(options)), ...written }) }
+}
+
+function decoded(base64: string | undefined): string | undefined {
+  return base64 ? Buffer.from(base64, 'base64').toString('utf8') : undefined
+}
