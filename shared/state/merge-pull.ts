@@ -101,7 +101,8 @@ function worst(kind: string, readings: readonly [Reading, ...Reading[]]): Readin
  * own hosts' clocks need not agree to better than that.
  */
 function detectClockStep(draft: Draft, pull: Pull, settings: MergeSettings): void {
-  const at = pull.queryTime ? pull.observations[0]?.at : undefined
+  // What comes while a create is under way may be a late push in place of the initial notification: no proof.
+  const at = pull.queryTime && pull.via === 'poll' ? pull.observations[0]?.at : undefined
   if (at === undefined) return
   const sent = milliseconds(pull.sentAt)
   const isAhead = (stored: { at?: string | undefined; receivedAt: string } | undefined) =>

@@ -518,6 +518,14 @@ describe('rule 3: a pull that proves that the clock of the publisher was set bac
     expect(node.state.counters.clockSteps).toBe(0)
   })
 
+  test('what comes in place of an initial notification proves nothing: it may be a late push', () => {
+    const node = createNode()
+    node.push(LOCK, 'LOCKED', { at: 100 })
+    node.initial(answer(LOCK, ['HOLDOVER'], { sent: 110, at: 98, received: 111, via: 'initial' }))
+    expect(node.state.counters.clockSteps).toBe(0)
+    expect(node.clock(LOCK)).toMatchObject({ state: 'LOCKED', since: at(100) })
+  })
+
   test('a pull without a time of its own proves nothing', () => {
     const node = createNode()
     node.push(LOCK, 'LOCKED', { at: 5000, received: 0 })
