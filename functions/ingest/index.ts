@@ -64,6 +64,9 @@ export const ingest: FunctionDefinition = {
         await store.ping()
       },
       async close() {
+        // Told before, since the host may not wait for the end of this.
+        if (waiting.count() > 0)
+          log.warn('Closing while events wait for the store', { waiting: waiting.count() })
         const unwritten = await waiting.flush()
         if (unwritten > 0)
           log.error('The store did not return: events that were refused are not in it', { unwritten })

@@ -1,10 +1,12 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { request } from 'undici'
+import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { defaultSettings } from '#shared/state/settings.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { type HostedFunction, onFramework, onServe } from '../../runtime/processes.ts'
 import { rawConnection } from '../../runtime/raw.ts'
 import { openStore, temporaryFolder } from '../fleet.ts'
+import { ingestOver } from './over-driver.ts'
 import { bodies, framing, type HostileCase, targets } from './hostile-cases.ts'
 import { momentAfter, notification, text } from './notifications.ts'
 
@@ -80,5 +82,37 @@ describe.each(['serve', 'framework'] as const)('hostile input, on %s', (kind) =>
     }
     await send('HOLDOVER', momentAfter(2), 'lock-state')
     expect(await shown()).toMatchObject({ lock: 'HOLDOVER' })
+  })
+})
+
+describe('a client that takes its time', () => {
+  const limits = { headersTimeout: 30, requestTimeout: 60, checkingInterval: 10 }
+  const whole = text(notification({ node }))
+  const begun = `POST /event/${node} HTTP/1.1\r\nHost: ingest\r\n`
+
+  test.each([
+    ['sends half a head', begun],
+    ['sends half a body', `${begun}Content-Length: ${whole.length}\r\n\r\n${whole.slice(0, -1)}`],
+    ['sends all but the last chunk', `${begun}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n`],
+  ])('and %s is refused, and leaves nothing behind', async (_, bytes) => {
+    const { port, url, store } = await ingestOver(createMemoryDriver(), [node], { limits })
+    using slow = await rawConnection(port)
+    slow.send(bytes)
+    expect(await slow.closed()).toMatch(/^HTTP\/1\.1 408 /)
+    expect(await store.read(node)).toBeUndefined()
+    const { statusCode } = await request(`${url}/event/${node}`, { method: 'POST', body: whole })
+    expect(statusCode).toBe(204)
+  })
+
+  test('with every byte is refused all the same', async () => {
+    const { port } = await ingestOver(createMemoryDriver(), [node], { limits })
+    using slow = await rawConnection(port)
+    slow.send(`${begun}Content-Length: 100000\r\n\r\n`)
+    const dripping = setInterval(() => slow.send(' '), 5)
+    try {
+      expect(await slow.closed()).toMatch(/^HTTP\/1\.1 408 /)
+    } finally {
+      clearInterval(dripping)
+    }
   })
 })

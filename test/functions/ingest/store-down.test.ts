@@ -1,0 +1,169 @@
+import { request } from 'undici'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createSqliteDriver } from '#shared/state/drivers/sqlite.ts'
+import { StoreError } from '#shared/errors.ts'
+import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
+import { onServe } from '../../runtime/processes.ts'
+import { openStore, temporaryFolder } from '../fleet.ts'
+import { momentAfter, notification, text } from './notifications.ts'
+import { ingestOver } from './over-driver.ts'
+import { writeLock } from './write-lock.ts'
+
+const node = 'node1.example.com'
+const other = 'node2.example.com'
+
+async function post(url: string, path: string, body: unknown, headers: Record<string, string> = {}) {
+  const reply = await request(`${url}${path}`, { method: 'POST', headers, body: text(body) })
+  await reply.body.dump()
+  return reply.statusCode
+}
+
+/** The words of the usual clock of a node, in the order of `words`, each a millisecond after the one before. */
+const sayer = (url: string) => {
+  let moment = 0
+  return (word: string, of = node) =>
+    post(url, `/event/${of}`, notification({ node: of, word, at: momentAfter(++moment) }))
+}
+
+async function history(store: Pick<Awaited<ReturnType<typeof openStore>>, 'log'>, of = node) {
+  const log = await store.log(of, { after: 0, limit: 100 })
+  return log.filter(({ type }) => type === 'changed').map(({ to }) => to)
+}
+
+describe('a process whose store cannot be written', () => {
+  async function served() {
+    const folder = temporaryFolder()
+    const file = `${folder.path}/state.db`
+    const host = await onServe('functions/main.ts', 'ingest', {
+      STATE_URL: `sqlite:${file}`,
+      PUBLISHERS: text([node, other].map((name) => ({ node: name, url: 'http://127.0.0.1:9' }))),
+    })
+    const store = await openStore(`sqlite:${file}`)
+    onTestFinished(async () => {
+      host.process.kill('SIGKILL')
+      await host.process.exit
+      await store.close()
+      folder.remove()
+    })
+    return { ...host, file, store }
+  }
+
+  const readiness = async (url: string) => {
+    const reply = await request(`${url}/health/readiness`)
+    return [reply.statusCode, await reply.body.json()]
+  }
+
+  test('answers 503 while the store hangs, stays ready, and writes what waited in order when it is back', async () => {
+    const { url, file, store } = await served()
+    const say = sayer(url)
+    expect(await say('LOCKED')).toBe(204)
+    expect(await readiness(url)).toEqual([200, { status: 'ready', store: 'up' }])
+
+    using lock = writeLock(file)
+    // These replies come although the lock is held: nothing but this test lets go of it.
+    expect(await say('HOLDOVER')).toBe(503)
+    expect(await say('FREERUN')).toBe(503)
+    const binary = {
+      'content-type': 'application/json',
+      'ce-specversion': '1.0',
+      'ce-id': '1',
+      'ce-type': 'event.sync.ptp-status.ptp-state-change',
+      'ce-source': '/sync/ptp-status/lock-state',
+      'ce-time': momentAfter(50),
+    }
+    const delivered = notification({ node, word: 'UNLOCKED' }).data
+    expect(await post(url, '/cloudevents', delivered, binary)).toBe(503)
+    expect(await say('LOCKED', other)).toBe(503)
+    await expect.poll(() => readiness(url), WAIT).toEqual([200, { status: 'ready', store: 'down' }])
+    expect(await history(store)).toEqual(['LOCKED'])
+
+    lock.release()
+    await expect.poll(() => history(store), WAIT).toEqual(['LOCKED', 'HOLDOVER', 'FREERUN'])
+    await expect.poll(() => history(store, other), WAIT).toEqual(['LOCKED'])
+    await expect.poll(() => readiness(url), WAIT).toEqual([200, { status: 'ready', store: 'up' }])
+    // What the Broker had delivered is the Broker's to repeat.
+    expect((await store.read(node))?.counters.received).toBe(3)
+    expect(await post(url, '/cloudevents', delivered, binary)).toBe(202)
+    expect(await say('LOCKED')).toBe(204)
+  })
+
+  test('that is told to stop writes what waits as soon as it can, and ends with 0', async () => {
+    const { url, file, store, process } = await served()
+    const say = sayer(url)
+    await say('LOCKED')
+    using lock = writeLock(file)
+    expect(await say('HOLDOVER')).toBe(503)
+    expect(await say('FREERUN')).toBe(503)
+    process.kill('SIGTERM')
+    await process.until(/"message":"draining"/)
+    lock.release()
+    expect(await process.exit).toBe(0)
+    expect(await history(store)).toEqual(['LOCKED', 'HOLDOVER', 'FREERUN'])
+  })
+
+  test('that is told to stop while the store stays away says how much it could not write, and ends with 1', async () => {
+    const { url, file, store, process } = await served()
+    const say = sayer(url)
+    await say('LOCKED')
+    using lock = writeLock(file)
+    expect(await say('HOLDOVER')).toBe(503)
+    process.kill('SIGTERM')
+    expect(await process.exit).toBe(1)
+    expect(process.err()).toContain('"waiting":1')
+    lock.release()
+    expect(await history(store)).toEqual(['LOCKED'])
+  })
+})
+
+const WAIT = { timeout: 20_000, interval: 20 }
+
+describe('a store that refuses', () => {
+  test('has all that found a place to wait when it is back, and the rest is counted', async () => {
+    const folder = temporaryFolder()
+    onTestFinished(() => folder.remove())
+    const file = `${folder.path}/state.db`
+    const driver = await createSqliteDriver(file, { busyTimeoutMs: 1 })
+    const { url, store, waiting, metric } = await ingestOver(driver, [node, other], { waiting: { most: 3 } })
+    const say = sayer(url)
+    using lock = writeLock(file)
+    const statuses = []
+    for (const word of ['LOCKED', 'HOLDOVER', 'FREERUN', 'LOCKED', 'HOLDOVER']) statuses.push(await say(word))
+    expect(statuses).toEqual([503, 503, 503, 503, 503])
+    expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([3, 2])
+    lock.release()
+    await expect.poll(() => waiting.count(), WAIT).toBe(0)
+    expect(await history(store)).toEqual(['LOCKED', 'HOLDOVER', 'FREERUN'])
+    expect(metric('ptp_watch_waiting_events')).toBe(0)
+  })
+
+  test('does not let a later event pass one that waits, whichever connection it comes over', async () => {
+    const folder = temporaryFolder()
+    onTestFinished(() => folder.remove())
+    const file = `${folder.path}/state.db`
+    const driver = await createSqliteDriver(file, { busyTimeoutMs: 1 })
+    const never = { retryEvery: 3_600_000 }
+    const { url, store, waiting } = await ingestOver(driver, [node, other], { waiting: never })
+    const say = sayer(url)
+    {
+      using _ = writeLock(file)
+      expect(await say('LOCKED')).toBe(503)
+    }
+    // The store is back, and nobody has told the one who waits.
+    expect(await say('HOLDOVER')).toBe(503)
+    expect(await say('LOCKED', other)).toBe(204)
+    expect(await history(store)).toEqual([])
+    expect(await waiting.flush()).toBe(0)
+    expect(await history(store)).toEqual(['LOCKED', 'HOLDOVER'])
+    expect(await say('FREERUN')).toBe(204)
+  })
+
+  test('for good what one node sends harms no other, and never makes the function fail', async () => {
+    const memory = createMemoryDriver()
+    const broken = new StoreError('The stored document cannot be used', { retryable: false })
+    const read: typeof memory.read = (name) => (name === node ? Promise.reject(broken) : memory.read(name))
+    const { url, waiting } = await ingestOver({ ...memory, read }, [node, other])
+    const say = sayer(url)
+    expect([await say('LOCKED'), await say('LOCKED'), waiting.count()]).toEqual([503, 503, 0])
+    expect(await say('LOCKED', other)).toBe(204)
+  })
+})
