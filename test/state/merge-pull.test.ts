@@ -116,6 +116,19 @@ describe('rule 5: worse at once, better with care', () => {
     expect(node.clock(LOCK)).toMatchObject({ state: 'LOCKED', since: null })
   })
 
+  test('it waits after every push, also one that was late and worse', () => {
+    const node = createNode()
+    node.push(LOCK, 'LOCKED', { at: 0 })
+    node.push(LOCK, 'HOLDOVER', { at: 100 })
+    node.poll([answer(LOCK, ['LOCKED'], { at: 104 })])
+    expect(node.clock(LOCK).state).toBe('HOLDOVER')
+    node.push(LOCK, 'FREERUN', { at: 10, received: 104 })
+    node.poll([answer(LOCK, ['LOCKED'], { at: 108 })])
+    expect(node.clock(LOCK).state).toBe('FREERUN')
+    node.poll([answer(LOCK, ['LOCKED'], { at: 109 })])
+    expect(node.clock(LOCK).state).toBe('LOCKED')
+  })
+
   test('a better state that equals the newest push is taken at once', () => {
     const node = createNode()
     node.push(LOCK, 'LOCKED', { at: 0 })

@@ -150,6 +150,8 @@ describe('rule 2: repetition and order', () => {
     [OS, 'HOLDOVER', 'FREERUN', 'FREERUN'],
     ['gnss-sync-status', 'SYNCHRONIZED', 'ACQUIRING-SYNC', 'ACQUIRING-SYNC'],
     ['gnss-sync-status', 'FAILURE-NOFIX', 'BOOTING', 'FAILURE-NOFIX'],
+    ['gnss-sync-status', 'UNKNOWN', 'BOOTING', 'BOOTING'],
+    ['gnss-sync-status', 'UNKNOWN', 'SYNCHRONIZED', 'UNKNOWN'],
     ['gnss-sync-status', 'SYNCHRONIZED', 'NEVER-HEARD-OF', 'NEVER-HEARD-OF'],
   ])('of %s, %s and %s at the same time, %s stands', (kind, one, other, stands) => {
     for (const [first, second] of [
@@ -307,6 +309,16 @@ describe('rule 6: what the last pull already knew', () => {
     expect(node.state.counters.missed).toBe(0)
   })
 
+  test('where a pull has no time of its own, a second transition to the same word is one of its own', () => {
+    const node = lockedNode()
+    node.poll([answer(LOCK, ['FREERUN'], { at: 60, queryTime: false })])
+    node.push(LOCK, 'LOCKED', { at: 61 })
+    node.news()
+    expect(node.push(LOCK, 'FREERUN', { at: 62 })).toBe('applied')
+    expect(node.clock(LOCK).since).toBe(at(62))
+    expect(node.news()[0]).toBe('changed lock-state LOCKED→FREERUN @62')
+  })
+
   test('where a pull has no time of its own, another word that comes after it applies', () => {
     const node = lockedNode()
     node.poll([answer(LOCK, ['FREERUN'], { at: 60, queryTime: false })])
@@ -405,6 +417,15 @@ describe('rule 10: a retired clock', () => {
     expect(node.clock(LOCK, 'old')).toMatchObject({ state: 'LOCKED', retired: false, since: at(250) })
     expect(node.clock(LOCK, 'old')).not.toHaveProperty('unnamedSince')
     expect(node.news()).toEqual(['changed lock-state →LOCKED @250'])
+  })
+
+  test('comes back also if it was contested, with what the push says', () => {
+    const node = createNode()
+    node.poll([answer(OS, ['FREERUN', 'LOCKED'], { at: 0, instance: 'old' })])
+    for (const seconds of [60, 240]) node.poll([answer(OS, { new: 'LOCKED' }, { at: seconds })])
+    expect(node.clock(OS, 'old').retired).toBe(true)
+    node.push(OS, 'LOCKED', { at: 250, instance: 'old' })
+    expect(node.clock(OS, 'old')).toMatchObject({ state: 'LOCKED', retired: false })
   })
 
   test('does not come back with a repetition of what it said', () => {
