@@ -105,10 +105,10 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
-/** Resolves at the first SIGINT or SIGTERM; npm passes on what the terminal sends too, so more of them mean nothing. */
+/** Resolves at the first Ctrl-C, SIGTERM or closed terminal; more of them mean nothing: the way out is the same. */
 function stopRequested(): Promise<'stopped'> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => resolve('stopped'))
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => resolve('stopped'))
   })
 }
 

@@ -2,6 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const FUNCTIONS = fileURLToPath(new URL('../functions/main.ts', import.meta.url))
 
 /** One JSON line of a function's log. */
 export type LogLine = Readonly<Record<string, unknown>>
@@ -31,7 +34,7 @@ export function createProcesses(options: {
   })
 
   const start = (args: readonly string[], own: Readonly<Record<string, string>>) => {
-    const child = spawn(process.execPath, ['functions/main.ts', ...args], {
+    const child = spawn(process.execPath, [FUNCTIONS, ...args], {
       env: { ...process.env, ...env, ...own },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -36,7 +36,8 @@ export function createScreen(
       latest.length = Math.min(latest.length, LATEST)
     },
     draw(views, now) {
-      const columns = stream.columns ?? 100
+      // A terminal that does not know its size says 0.
+      const columns = stream.columns || 100
       const table = fleetTable(views, now, { columns, colour })
       const lines = [
         ...head,
@@ -48,7 +49,7 @@ export function createScreen(
         '',
         'Ctrl-C stops',
       ]
-      const shown = lines.slice(0, Math.max(1, (stream.rows ?? 40) - 1))
+      const shown = lines.slice(0, (stream.rows || 40) - 1)
       // Only what is overlong without colours is cut: colours take no columns.
       stream.write(`\u001b[H${shown.map((line) => `${line}\u001b[K\n`).join('')}\u001b[J`)
     },
