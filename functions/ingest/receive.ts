@@ -101,7 +101,9 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
           if (part.quarantine !== undefined) {
             metrics.quarantined.inc({ reason: part.quarantine.reason })
             const { reason, message } = part.quarantine
-            log.warn('quarantined', { node, reason, detail: message, via: context.via })
+            // A path may hold a name of any length.
+            const name = node?.slice(0, 80)
+            log.warn('quarantined', { node: name, reason, detail: message, via: context.via })
           }
           if (node === undefined || !isNodeName(node)) {
             if (node !== undefined && part.quarantine === undefined)

@@ -409,6 +409,15 @@ const secured: IngestRow[] = [
       stored: { [node]: undefined },
     }))
   }),
+  ...['..', 'a b', 'a/b', '\u0000', 'ü', '-a', 'x.'.repeat(127)].map((name) =>
+    post({
+      name: `what is no name of a node is not stored, though its token is good: ${JSON.stringify(name.slice(0, 9))}`,
+      path: fresh.endpointFor(name),
+      body: text({ ...notification({ node: name }), data: { values: [value('/././a', 'LOCKED')] } }),
+      reply: NONE,
+      stored: { [name]: undefined },
+    }),
+  ),
   about(
     (node) => `/event/${node}`,
     () => ({ name: 'an empty body without a token is refused', reply: FORBIDDEN }),

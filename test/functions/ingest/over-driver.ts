@@ -42,6 +42,12 @@ export async function ingestOver(
     waiting.close()
     await store.close()
   })
-  const metric = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(registry.text())?.[1])
+  const metric = (name: string) => {
+    const line = registry
+      .text()
+      .split('\n')
+      .find((each) => each.startsWith(`${name} `))
+    return Number(line?.slice(name.length))
+  }
   return { url, port, store, waiting, metric }
 }

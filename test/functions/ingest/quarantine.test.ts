@@ -1,0 +1,90 @@
+import { request } from 'undici'
+import { expect, test } from 'vitest'
+import { createStrangers } from '#functions/ingest/quarantine.ts'
+import { createLog } from '#shared/log.ts'
+import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
+import { notification, text } from './notifications.ts'
+import { ingestOver } from './over-driver.ts'
+
+const node = 'node1.example.com'
+
+async function ingest() {
+  const over = await ingestOver(createMemoryDriver(), [node])
+  const post = async (body: string | Buffer, path = `/event/${node}`) => {
+    const reply = await request(`${over.url}${path}`, { method: 'POST', body })
+    return [reply.statusCode, await reply.body.text()]
+  }
+  return { ...over, post }
+}
+
+test('of the bodies that are no events the newest few are kept, the beginning of each', async () => {
+  const { post, store } = await ingest()
+  for (let number = 1; number <= 7; number += 1) {
+    expect(await post(text({ number, text: 'ü'.repeat(2_000) }))).toEqual([204, ''])
+  }
+  const state = await store.read(node)
+  expect(state?.quarantine.map(({ body }) => body.slice(0, 11))).toEqual(
+    [3, 4, 5, 6, 7].map((number) => `{"number":${number}`),
+  )
+  for (const { body } of state?.quarantine ?? []) expect(body.length).toBeLessThanOrEqual(1_024)
+  expect(state?.counters).toMatchObject({ received: 7, quarantined: 7 })
+  expect(state?.clocks).toEqual([])
+})
+
+test('a body is kept as it came, and told with the reason', async () => {
+  const { post, store, metric } = await ingest()
+  const body = '{ "a" : 1.0 }'
+  await post(body)
+  await post(text(notification({ node: 'other.example.com' })))
+  const [first, second] = (await store.read(node))?.quarantine ?? []
+  expect(first).toEqual({
+    body,
+    reason: 'The JSON has the shape of no known event',
+    receivedAt: expect.any(String),
+  })
+  expect(second?.reason).toContain('other.example.com')
+  expect(metric('ptp_watch_quarantined_total{reason="no-event"}')).toBe(1)
+  expect(metric('ptp_watch_quarantined_total{reason="other-node"}')).toBe(1)
+  expect(metric('ptp_watch_events_total{outcome="quarantined"}')).toBe(2)
+})
+
+test('what nobody is known to send is counted and not kept', async () => {
+  const { post, store, metric } = await ingest()
+  await post(text(notification({ node: 'unknown' })), '/event/unknown')
+  await post('{}', '/event/unknown')
+  await post('{}', '/event')
+  await post(text(notification({ node: '-' })), '/event')
+  expect(metric('ptp_watch_events_total{outcome="stranger"}')).toBe(4)
+  expect(metric('ptp_watch_quarantined_total{reason="no-event"}')).toBe(2)
+  expect(metric('ptp_watch_quarantined_total{reason="no-node"}')).toBe(1)
+  expect((await store.list({ limit: 10 })).nodes).toEqual([])
+})
+
+test.each([
+  ['an event', [notification({ node })], 'applied'],
+  ['a duplicate', [notification({ node }), notification({ node })], 'duplicate'],
+  ['a placeholder', [placeholder()], 'placeholder'],
+])('%s is counted for what it is', async (_, bodies, outcome) => {
+  const { post, metric } = await ingest()
+  for (const body of bodies) await post(text(body))
+  expect(metric(`ptp_watch_events_total{outcome="${outcome}"}`)).toBe(1)
+})
+
+function placeholder() {
+  return {
+    ...notification({ node }),
+    data: { values: [{ ResourceAddress: `/cluster/node/${node}/ptp-not-set`, value: 'FREERUN' }] },
+  }
+}
+
+test('strangers are told when they first appear and ever more seldom after, a thousand of them at most', () => {
+  const lines: { node: string; times: number }[] = []
+  const log = createLog({ level: 'warn', now: () => 0, write: (line) => lines.push(JSON.parse(line)) })
+  const strangers = createStrangers(log)
+  for (let time = 1; time <= 150; time += 1) strangers.add('often', 'unknown node')
+  expect(lines.map(({ times }) => times)).toEqual([1, 10, 100])
+  for (let number = 1; number <= 2_000; number += 1) strangers.add(`name${number}`, 'unknown node')
+  expect(lines.filter(({ times }) => times === 1)).toHaveLength(1_000)
+  for (let time = 1; time <= 9; time += 1) strangers.add('name2000', 'unknown node')
+  expect(lines.filter(({ node }) => node === 'name2000')).toEqual([])
+})
