@@ -25,7 +25,8 @@ export type Service = {
 export type System = {
   readonly ingest: Service
   readonly poll: Service
-  readonly statusUrl: string
+  /** The environment of its processes, for more of them. */
+  readonly env: Env
   /** Ends ingest; its place stays free for {@link System.startIngest}. */
   stopIngest(): Promise<number | null>
   startIngest(env?: Env): Promise<Service>
@@ -74,7 +75,7 @@ export async function startSystem(publishers: readonly Publisher[], env: Env = {
       return ingest
     },
     poll,
-    statusUrl: status.url,
+    env: others,
     stopIngest: () => ingest.stop(),
     async startIngest(own = {}) {
       ingest = await serve(['ingest'], { ...common, PORT: new URL(ingest.url).port, ...own })
