@@ -100,7 +100,7 @@ export function createKubernetesClient(
       method: METHODS[call.verb],
       headers: headersOf(call, credentials.token),
       body: call.body === undefined ? null : JSON.stringify(call.body.value),
-      signal: AbortSignal.timeout(Math.max(1, ms)),
+      signal: AbortSignal.timeout(Math.max(1, Math.ceil(ms))),
       // The signal covers all of it.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -141,6 +141,7 @@ export function createKubernetesClient(
         try {
           answer = await attemptOrTwo(call, credentials, Math.min(call.attemptMs ?? attemptMs, left()))
         } catch (error) {
+          if (!isOfTheNetwork(error)) throw error
           throw unreachable(where, error)
         }
         if (answer.status === 401 && !unauthorized) {
@@ -217,6 +218,13 @@ function parseJson(text: string): unknown {
 function diedWithoutAnswer(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET'
+}
+
+/** Errors of sockets, DNS, TLS and HTTP carry a code; what has none, or says that it was misused, is our own bug. */
+function isOfTheNetwork(error: unknown): boolean {
+  if (!(error instanceof Error) || error instanceof RangeError || error instanceof TypeError) return false
+  if (error.name === 'TimeoutError') return true
+  return 'code' in error && typeof error.code === 'string' && error.code !== 'UND_ERR_INVALID_ARG'
 }
 
 function unreachable({ what, origin }: { what: string; origin: string }, error: unknown): StoreError {

@@ -74,9 +74,9 @@ export async function createConfigMapDriver(
   }
 
   function read(node: string, { metadata, data }: ConfigMap): Versioned {
-    if (data?.state === undefined) throw strange(node, metadata.name)
+    const whose = metadata.annotations?.[NODE] ?? node
+    if (data?.state === undefined || whose !== node) throw strange(node, metadata.name)
     const state = parseDocument(node, data.state)
-    if (state.node !== node) throw strange(node, metadata.name)
     logs.set(node, metadata.resourceVersion, data.log ?? '')
     return { state, version: metadata.resourceVersion }
   }

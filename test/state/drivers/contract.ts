@@ -13,8 +13,15 @@ export type Subject = {
   cleanUp(): Promise<void>
 }
 
+/** How large a document and how long a log the driver is shown at once. */
+export type Sizes = { readonly documentKiB?: number; readonly logEntries?: number }
+
 /** What every driver of the state store has to do; `processContract` is for those that processes share. */
-export function driverContract(name: string, makeSubject: () => Promise<Subject>): void {
+export function driverContract(
+  name: string,
+  makeSubject: () => Promise<Subject>,
+  { documentKiB = 300, logEntries = 5000 }: Sizes = {},
+): void {
   describe(`the ${name} driver`, () => {
     let subject: Subject
     let opened: Driver[]
@@ -298,18 +305,20 @@ export function driverContract(name: string, makeSubject: () => Promise<Subject>
       for (const other of others) expect(await logOf(other)).toEqual([1])
     })
 
-    test('takes a document of 300 KiB and a log of 5,000 entries', async () => {
-      const body = '{"é":"😀"}\n'.repeat(20_000)
+    test(`takes a document of ${documentKiB} KiB and a log of ${logEntries} entries`, async () => {
+      // 19 bytes as JSON in JSON.
+      const body = '{"é":"😀"}\n'.repeat(Math.ceil((documentKiB * 1024) / 19))
       const state: NodeState = {
-        ...document('a', 5000),
+        ...document('a', logEntries),
         quarantine: [{ receivedAt: '2026-11-23T00:00:00.000Z', reason: 'big', body }],
       }
-      expect(Buffer.byteLength(JSON.stringify(state))).toBeGreaterThan(300 * 1024)
-      const written = { state, entries: entries(1, 5000), expected: undefined, trimThrough: 0 }
+      expect(Buffer.byteLength(JSON.stringify(state))).toBeGreaterThan(documentKiB * 1024)
+      const written = { state, entries: entries(1, logEntries), expected: undefined, trimThrough: 0 }
       const version = await driver.write('a', written)
       expect(await driver.read('a')).toEqual({ state, version })
-      expect(await driver.log('a', { after: 0, limit: 5001 })).toEqual(entries(1, 5000))
-      expect(numbers(await driver.log('a', { after: 4990, limit: 5 }))).toEqual(range(4991, 4995))
+      expect(await driver.log('a', { after: 0, limit: logEntries + 1 })).toEqual(entries(1, logEntries))
+      const after = logEntries - 10
+      expect(numbers(await driver.log('a', { after, limit: 5 }))).toEqual(range(after + 1, after + 5))
     })
   })
 }

@@ -9,19 +9,23 @@ import { numbers, range } from './samples.ts'
 const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url))
 
 /** What holds when several processes use one store, and when one of them is killed. */
-export function processContract(name: string, makeSubject: () => Promise<SharedSubject>): void {
+export function processContract(
+  name: string,
+  makeSubject: () => Promise<SharedSubject>,
+  { updates: each = 400 }: { readonly updates?: number } = {},
+): void {
   const open = async () => {
-    const { url, open, cleanUp } = await makeSubject()
+    const { url, env, open, cleanUp } = await makeSubject()
     onTestFinished(cleanUp)
     const driver = await open()
     onTestFinished(() => driver.close())
-    return { url, driver }
+    return { url, env, driver }
   }
 
   test(`the ${name} driver loses no update of several processes that write one node at once`, async () => {
-    const { url, driver } = await open()
-    const [writers, each] = [4, 400]
-    const children = range(1, writers).map((number) => startWriter(url, `w${number}`, each))
+    const { url, env, driver } = await open()
+    const writers = 4
+    const children = range(1, writers).map((number) => startWriter({ url, env }, `w${number}`, each))
     for (const { ready } of children) await ready
     for (const { go } of children) go()
     let running = true
@@ -55,9 +59,9 @@ export function processContract(name: string, makeSubject: () => Promise<SharedS
   })
 
   test(`the ${name} driver has every update that a process had acknowledged when it was killed`, async () => {
-    const { url, driver } = await open()
+    const { url, env, driver } = await open()
     for (const name of ['first', 'second', 'third']) {
-      const writer = startWriter(url, name, 1_000_000)
+      const writer = startWriter({ url, env }, name, 1_000_000)
       await writer.ready
       writer.go()
       await writer.acknowledged(40)
@@ -79,7 +83,11 @@ export function processContract(name: string, makeSubject: () => Promise<SharedS
 }
 
 /** A store that other processes reach by a state URL. */
-export type SharedSubject = Subject & { readonly url: string }
+export type SharedSubject = Subject & {
+  readonly url: string
+  /** What those processes need in their environment to reach it. */
+  readonly env?: Readonly<Record<string, string>>
+}
 
 type Ended = { code: number | null; signal: string | null; errors: string }
 type Writer = {
@@ -94,9 +102,14 @@ type Writer = {
   readonly ended: Promise<Ended>
 }
 
-function startWriter(url: string, name: string, count: number): Writer {
+function startWriter(
+  { url, env }: Pick<SharedSubject, 'url'> & { env: SharedSubject['env'] | undefined },
+  name: string,
+  count: number,
+): Writer {
   const child = spawn(process.execPath, [WRITER, url, 'shared', name, String(count)], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
   })
   onTestFinished(() => void child.kill('SIGKILL'))
   let acknowledged = 0

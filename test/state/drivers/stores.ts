@@ -2,10 +2,11 @@ import { join } from 'node:path'
 import type { Driver } from '#shared/state/driver.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { createSqliteDriver } from '#shared/state/drivers/sqlite.ts'
+import { makeConfigMapSubject } from './configmap-subject.ts'
 import type { Subject } from './contract.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
-/** The stores that need no service beside them, each empty. */
+/** The stores that need no service of others beside them, each empty. */
 export const LOCAL_STORES: readonly { name: string; make: () => Promise<Subject> }[] = [
   {
     name: 'memory',
@@ -24,4 +25,5 @@ export const LOCAL_STORES: readonly { name: string; make: () => Promise<Subject>
       return { open, cleanUp: folder.remove }
     },
   },
+  { name: 'configmap', make: makeConfigMapSubject },
 ]

@@ -1,13 +1,15 @@
 // `writer.ts <url> <node> <name> <count>`: says that it is ready, waits for a line, makes that many updates of the
 // node, and prints the number of each once it is acknowledged.
 import { once } from 'node:events'
+import { readConfig } from '#shared/config.ts'
 import { silentLog } from '#shared/log.ts'
 import { emptyNodeState } from '#shared/state/node-state.ts'
 import { openDriver } from '#shared/state/open.ts'
 import { createStore } from '#shared/state/store.ts'
 
 const [url = '', node = '', name = '', count = ''] = process.argv.slice(2)
-const store = createStore(await openDriver(url), { historyPerNode: 100_000, log: silentLog })
+const { stateOptions } = await readConfig({ KUBECONFIG: process.env.KUBECONFIG })
+const store = createStore(await openDriver(url, stateOptions), { historyPerNode: 100_000, log: silentLog })
 process.stdout.write('ready\n')
 await once(process.stdin, 'data')
 process.stdin.pause()

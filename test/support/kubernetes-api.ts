@@ -1,0 +1,219 @@
+// `kubernetes-api.ts <folder>`: as a process of its own, until its standard input ends. Prints a line when it serves,
+// and one for each command that it is given by a line: `away`, `back`, `writes` (answered with their number).
+import { once } from 'node:events'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { TLSSocket } from 'node:tls'
+import { stringify } from 'yaml'
+import { createAuthority } from '../publishers/support/certificates.ts'
+import { createObjects, type Objects } from './kubernetes-api/objects.ts'
+import { Refusal } from './kubernetes-api/refusal.ts'
+import { type Asked, answer, askedOf, type Verb } from './kubernetes-api/routes.ts'
+
+export type SeenRequest = Omit<Asked, 'query'> & {
+  readonly query: Readonly<Record<string, string>>
+  readonly accept: string
+  readonly token: string
+  readonly status: number
+  readonly bodyBytes: number
+}
+
+/** A Kubernetes API server on 127.0.0.1 that knows ConfigMaps, and no more. */
+export type KubernetesApi = {
+  readonly origin: string
+  readonly port: number
+  /** A kubeconfig for it, and the folder that a pod would have of its service account. */
+  readonly kubeconfig: string
+  readonly serviceAccount: string
+  readonly objects: Objects
+  /** Everything that was answered, in order. */
+  readonly requests: SeenRequest[]
+  /** What the service account may do; all that the driver needs at first. */
+  readonly allowed: Set<Verb>
+  /** The token that is good, in the file too; the one before is bad from now on. */
+  rotateToken(token: string, options?: { inFile?: boolean }): Promise<void>
+  /** Answers the next `count` requests in this way, before it looks at them. */
+  refuseNext(count: number, reply: { code: number; headers?: Record<string, string>; body?: string }): void
+  /** Runs before each request that is let in is carried out: to come first, or to make it wait. */
+  before(run: (asked: Asked) => Promise<void> | void): void
+  /** Nobody is listening any more; what is stored stays. */
+  away(): Promise<void>
+  back(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Files go into `folder`. Without `tls` it is what `kubectl proxy` offers: plain HTTP. */
+export async function startKubernetesApi(folder: string, { tls = true } = {}): Promise<KubernetesApi> {
+  const files = await writeFiles(folder, tls)
+  const objects = createObjects()
+  const requests: SeenRequest[] = []
+  const allowed = new Set<Verb>(['get', 'list', 'create', 'update', 'patch', 'delete'])
+  let token = FIRST_TOKEN
+  let refusals: { count: number; reply: Parameters<KubernetesApi['refuseNext']>[1] } | undefined
+  let before: (asked: Asked) => Promise<void> | void = () => {}
+
+  /** Who asks; throws 401 for a token that is not good. Without any credentials one is anonymous. */
+  function userOf(request: IncomingMessage): string | undefined {
+    const bearer = request.headers.authorization
+    if (bearer === `Bearer ${token}`) return 'system:serviceaccount:ptp-watch:ptp-watch'
+    if (bearer !== undefined) throw new Refusal(401, 'Unauthorized', 'Unauthorized')
+    const { socket } = request
+    return socket instanceof TLSSocket && socket.authorized ? 'client-certificate' : undefined
+  }
+
+  async function carryOut(request: IncomingMessage, asked: Asked | undefined, body: string) {
+    const user = userOf(request)
+    if (asked === undefined)
+      throw new Refusal(403, 'Forbidden', `forbidden: User "${user}" cannot ${request.url}`)
+    if (user === undefined || !allowed.has(asked.verb)) {
+      throw new Refusal(
+        403,
+        'Forbidden',
+        `configmaps is forbidden: User "${user ?? 'system:anonymous'}" cannot ${asked.verb} resource "configmaps" in API group "" in the namespace "${asked.namespace}"`,
+      )
+    }
+    if (Buffer.byteLength(body) > 3 * 1024 * 1024) {
+      throw new Refusal(413, 'RequestEntityTooLarge', 'Request entity too large: limit is 3145728')
+    }
+    await before(asked)
+    const { accept = '', 'content-type': contentType = '' } = request.headers
+    return answer(objects, asked, { accept, contentType }, body)
+  }
+
+  async function serve(request: IncomingMessage, response: ServerResponse) {
+    const body = await text(request)
+    const asked = askedOf(request.method ?? '', request.url ?? '')
+    const reply = (code: number, headers: Record<string, string>, content: string) => {
+      const { accept = '', authorization = '' } = request.headers
+      if (asked !== undefined) {
+        const query = Object.fromEntries(asked.query)
+        const sent = { ...asked, query, accept, token: authorization.replace('Bearer ', '') }
+        requests.push({ ...sent, status: code, bodyBytes: Buffer.byteLength(body) })
+      }
+      response.writeHead(code, headers).end(content)
+    }
+    if (refusals !== undefined && refusals.count > 0) {
+      refusals.count -= 1
+      return reply(refusals.reply.code, refusals.reply.headers ?? {}, refusals.reply.body ?? '')
+    }
+    const json = { 'content-type': 'application/json' }
+    try {
+      const { code, body: content } = await carryOut(request, asked, body)
+      reply(code, json, JSON.stringify(content))
+    } catch (error) {
+      const refusal = error instanceof Refusal ? error : new Refusal(500, 'InternalError', String(error))
+      reply(refusal.code, json, JSON.stringify(refusal.status()))
+    }
+  }
+
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
+    // A request that is cut off has nobody to answer to.
+    serve(request, response).catch(() => response.destroy())
+  }
+  const server = files.tls
+    ? createHttpsServer({ ...files.tls, requestCert: true, rejectUnauthorized: false }, listener)
+    : createHttpServer(listener)
+  const listen = async (port: number) => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('The server has no port')
+    return address.port
+  }
+  const leave = async () => {
+    if (!server.listening) return
+    const left = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await left
+  }
+
+  const port = await listen(0)
+  const origin = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
+  await files.writeKubeconfig(origin)
+  return {
+    origin,
+    port,
+    kubeconfig: files.kubeconfig,
+    serviceAccount: files.serviceAccount,
+    objects,
+    requests,
+    allowed,
+    async rotateToken(next, { inFile = true } = {}) {
+      token = next
+      if (inFile) await files.writeToken(next)
+    },
+    refuseNext(count, reply) {
+      refusals = { count, reply }
+    },
+    before(run) {
+      before = run
+    },
+    away: leave,
+    back: async () => void (await listen(port)),
+    close: leave,
+  }
+}
+
+const FIRST_TOKEN = 'first-token'
+
+async function writeFiles(folder: string, tls: boolean) {
+  const serviceAccount = join(folder, 'serviceaccount')
+  const kubeconfig = join(folder, 'kubeconfig')
+  await mkdir(serviceAccount, { recursive: true })
+  const authority = tls ? await createAuthority(folder, 'cluster') : undefined
+  const pair = await authority?.issue('kubernetes')
+  const writeToken = async (token: string) => {
+    // As the kubelet does it: another file takes the place of the old one.
+    await writeFile(join(folder, 'next-token'), `${token}\n`)
+    await rename(join(folder, 'next-token'), join(serviceAccount, 'token'))
+  }
+  await writeToken(FIRST_TOKEN)
+  await writeFile(join(serviceAccount, 'namespace'), 'ptp-watch')
+  if (authority !== undefined) {
+    const client = await authority.issue('client')
+    await writeFile(join(serviceAccount, 'ca.crt'), authority.cert)
+    await writeFile(join(folder, 'client.crt'), client.cert)
+    await writeFile(join(folder, 'client.key'), client.key)
+  }
+  const writeKubeconfig = (server: string) =>
+    writeFile(
+      kubeconfig,
+      stringify({
+        apiVersion: 'v1',
+        kind: 'Config',
+        'current-context': 'test',
+        clusters: [
+          {
+            name: 'test',
+            cluster: { server, ...(tls && { 'certificate-authority': 'serviceaccount/ca.crt' }) },
+          },
+        ],
+        contexts: [{ name: 'test', context: { cluster: 'test', user: 'test', namespace: 'from-context' } }],
+        users: [{ name: 'test', user: { tokenFile: 'serviceaccount/token' } }],
+      }),
+    )
+  return {
+    serviceAccount,
+    kubeconfig,
+    writeToken,
+    writeKubeconfig,
+    tls: authority && pair && { ...pair, ca: authority.cert },
+  }
+}
+
+if (import.meta.main) {
+  const api = await startKubernetesApi(process.argv[2] ?? '.')
+  const isWrite = ({ verb }: SeenRequest) => verb !== 'get' && verb !== 'list'
+  process.stdout.write(`${api.origin}\n`)
+  for await (const command of createInterface({ input: process.stdin })) {
+    if (command === 'away') await api.away()
+    if (command === 'back') await api.back()
+    process.stdout.write(`${command === 'writes' ? api.requests.filter(isWrite).length : command}\n`)
+  }
+  await api.close()
+}

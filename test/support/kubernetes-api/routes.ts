@@ -1,0 +1,117 @@
+import * as z from 'zod/mini'
+import type { Stored } from './config-map.ts'
+import type { Objects } from './objects.ts'
+import { jsonPatch, mergePatch } from './patch.ts'
+import { badRequest, Refusal } from './refusal.ts'
+
+export type Verb = 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete'
+
+/** A request to the ConfigMaps of a namespace, as authorisation sees it. */
+export type Asked = {
+  readonly verb: Verb
+  readonly namespace: string
+  readonly name: string
+  readonly query: URLSearchParams
+}
+
+const VERBS: Readonly<Record<string, Verb>> = {
+  GET: 'get',
+  POST: 'create',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+}
+
+/** What a method and a path ask for; undefined if it is nothing about ConfigMaps. */
+export function askedOf(method: string, target: string): Asked | undefined {
+  const url = new URL(target, 'http://api')
+  const [, namespace, name = ''] =
+    /^\/api\/v1\/namespaces\/([^/]+)\/configmaps(?:\/([^/]+))?$/.exec(url.pathname) ?? []
+  const verb = VERBS[method]
+  if (namespace === undefined || verb === undefined) return undefined
+  if ((name === '') !== (method === 'GET' || method === 'POST') && name === '') return undefined
+  return {
+    verb: verb === 'get' && name === '' ? 'list' : verb,
+    namespace: decodeURIComponent(namespace),
+    name: decodeURIComponent(name),
+    query: url.searchParams,
+  }
+}
+
+const deleteOptions = z.object({
+  preconditions: z.optional(
+    z.object({ uid: z.optional(z.string()), resourceVersion: z.optional(z.string()) }),
+  ),
+})
+
+/** The answer to a request that is allowed: status and body. */
+export function answer(
+  objects: Objects,
+  { verb, namespace, name, query }: Asked,
+  headers: { accept: string; contentType: string },
+  body: string,
+): { code: number; body: unknown } {
+  const manager = query.get('fieldManager') ?? 'unknown'
+  const shown = (object: Stored) =>
+    /;as=PartialObjectMetadata\b/.test(headers.accept) ? partial(object) : object
+  switch (verb) {
+    case 'get':
+      return { code: 200, body: shown(objects.get(namespace, name)) }
+    case 'create':
+      return { code: 201, body: shown(objects.create(namespace, parse(body), manager)) }
+    case 'update':
+      return { code: 200, body: shown(objects.update(namespace, name, parse(body), manager)) }
+    case 'patch': {
+      const patched = patch(headers.contentType, name, objects.get(namespace, name), parse(body))
+      return { code: 200, body: shown(objects.update(namespace, name, patched, manager)) }
+    }
+    case 'delete': {
+      const options = deleteOptions.parse(body === '' ? {} : parse(body))
+      const { uid } = objects.remove(namespace, name, options.preconditions ?? {}).metadata
+      const details = { name, kind: 'configmaps', uid }
+      return {
+        code: 200,
+        body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details },
+      }
+    }
+    case 'list': {
+      const list = objects.list(namespace, {
+        labelSelector: query.get('labelSelector') ?? '',
+        limit: Number(query.get('limit') ?? 0),
+        continue: query.get('continue') ?? '',
+      })
+      const metadata = {
+        resourceVersion: list.resourceVersion,
+        ...(list.continue !== '' && { continue: list.continue }),
+      }
+      if (/;as=PartialObjectMetadataList\b/.test(headers.accept)) {
+        const items = list.items.map(partial)
+        return { code: 200, body: { ...META, kind: 'PartialObjectMetadataList', metadata, items } }
+      }
+      // Items of a list bear no kind of their own.
+      const items = list.items.map(({ metadata, data }) => ({ metadata, data }))
+      return { code: 200, body: { kind: 'ConfigMapList', apiVersion: 'v1', metadata, items } }
+    }
+  }
+}
+
+const META = { apiVersion: 'meta.k8s.io/v1' }
+
+const partial = ({ metadata }: Stored) => ({ ...META, kind: 'PartialObjectMetadata', metadata })
+
+function patch(contentType: string, name: string, before: Stored, body: unknown): unknown {
+  if (contentType === 'application/json-patch+json') return jsonPatch(name, before, body)
+  if (contentType !== 'application/merge-patch+json') {
+    throw new Refusal(415, 'UnsupportedMediaType', `the body of the request was in an unknown format`)
+  }
+  // Only a version that the patch itself names is a condition: without one the last writer wins.
+  return mergePatch({ ...before, metadata: { ...before.metadata, resourceVersion: undefined } }, body)
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    throw badRequest('the object provided is unrecognized: it is no JSON')
+  }
+}

@@ -1,0 +1,27 @@
+import { badRequest } from './refusal.ts'
+
+type Labels = Readonly<Record<string, string>>
+
+/** A label selector: `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, separated by commas. */
+export function parseSelector(text: string): (labels: Labels) => boolean {
+  const requirements = text === '' ? [] : text.split(/,(?![^(]*\))/).map(parseRequirement)
+  return (labels) => requirements.every((holds) => holds(labels))
+}
+
+function parseRequirement(text: string): (labels: Labels) => boolean {
+  const set = /^\s*(\S+)\s+(in|notin)\s+\((.*)\)\s*$/.exec(text)
+  if (set !== null) {
+    const [, key = '', operator, list = ''] = set
+    const values = new Set(list.split(',').map((value) => value.trim()))
+    return (labels) => values.has(labels[key] ?? '\u0000') === (operator === 'in')
+  }
+  const equality = /^\s*([^\s=!]+)\s*(==?|!=)\s*([^\s=!]*)\s*$/.exec(text)
+  if (equality !== null) {
+    const [, key = '', operator, value] = equality
+    return (labels) => (labels[key] === value) === (operator !== '!=')
+  }
+  const existence = /^\s*(!?)([^\s=!()]+)\s*$/.exec(text)
+  if (existence === null) throw badRequest(`unable to parse requirement: ${text}`)
+  const [, not, key = ''] = existence
+  return (labels) => key in labels === (not === '')
+}
