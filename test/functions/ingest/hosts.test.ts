@@ -1,12 +1,14 @@
-import { expect } from 'vitest'
+import { readFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
+import { expect, test } from 'vitest'
 import { createCallback } from '#shared/callback.ts'
 import { event, value } from '../../events/builders.ts'
 import { HEALTH_ROWS, refusal, type ExpectedReply } from '../../runtime/host-contract.ts'
+import { FRAMEWORK } from './framework.ts'
 import { ingestContract, type IngestRow } from './contract.ts'
 import { momentAfter, AT, notification, text } from './notifications.ts'
 
 const LIMIT = 256 * 1024
-const HTML_400: ExpectedReply = { status: 400, headers: { 'content-type': 'text/html; charset=utf-8' } }
 const NONE: ExpectedReply = { status: 204, body: '' }
 const TAKEN: ExpectedReply = { status: 202, body: '' }
 
@@ -86,7 +88,7 @@ function callbackRows(pathOf: (node: string) => string): IngestRow[] {
       name: 'a bare JSON text, said to be JSON',
       body: '"LOCKED"',
       headers: { 'content-type': 'application/json' },
-      onFramework: HTML_400,
+      onFramework: FRAMEWORK.badJson.reply,
     })),
     row((node) => ({
       name: 'an event of another node',
@@ -102,8 +104,21 @@ function callbackRows(pathOf: (node: string) => string): IngestRow[] {
       name: 'what is not JSON',
       body: '{bad',
       reply: refusal(400, 'not-json'),
-      onFramework: HTML_400,
+      onFramework: FRAMEWORK.badJson.reply,
       stored: { [node]: undefined },
+    })),
+    row((node) => ({
+      name: 'an event in a charset of nobody’s',
+      headers: { 'content-type': 'application/json; charset=nonsense' },
+      body: text(notification({ node })),
+      onFramework: FRAMEWORK.unknownCoding.reply,
+    })),
+    row((node) => ({
+      name: 'a compressed event, which is not unpacked',
+      headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+      body: gzipSync(text(notification({ node }))),
+      reply: refusal(400, 'not-json'),
+      onFramework: FRAMEWORK.unpacked.reply,
     })),
     row((node) => ({
       name: 'what is not JSON, without a media type',
@@ -264,7 +279,7 @@ function brokerRows(path: string): IngestRow[] {
       headers: STRUCTURED,
       body: '{bad',
       reply: refusal(400, 'not-json'),
-      onFramework: HTML_400,
+      onFramework: FRAMEWORK.badJson.reply,
       stored: { [node]: undefined },
     })),
     row((node) => ({
@@ -291,7 +306,7 @@ function brokerRows(path: string): IngestRow[] {
       body: ' '.repeat(LIMIT + 1),
       reply: refusal(413, 'too-large'),
       // The framework parses the spaces before it asks us.
-      onFramework: HTML_400,
+      onFramework: FRAMEWORK.badJson.reply,
     })),
     row(() => ({
       name: 'another method on the deliveries',
@@ -303,11 +318,23 @@ function brokerRows(path: string): IngestRow[] {
   return cases.map((each) => ({ ...each, name: `${each.name} (${path.split('/', 2).join('/')})` }))
 }
 
+test.each(Object.values(FRAMEWORK))('what the framework makes of it is told in the docs: $row', ({ row }) => {
+  const docs = readFileSync(new URL('../../../docs/hosting.md', import.meta.url), 'utf8')
+  expect(docs).toContain(`\n| ${row} |`)
+})
+
 const stranger = 'stranger.example.com'
 ingestContract('ingest without a secret', { PUBLISHERS }, [
   ...HEALTH_ROWS,
   ...callbackRows((node) => `/event/${node}`),
   ...unknownPaths,
+  post({
+    name: 'a path whose encoding is broken',
+    path: '/event/%zz',
+    body: '{}',
+    reply: refusal(400, 'path'),
+    onFramework: FRAMEWORK.brokenEncoding.reply,
+  }),
   about(
     () => '/event',
     (node) => ({
