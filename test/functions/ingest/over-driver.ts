@@ -14,12 +14,8 @@ import { systemClock } from '#shared/time.ts'
 import { serving } from '../../runtime/serving.ts'
 import type { Limits } from '#shared/runtime/serve.ts'
 
-/** Ingest in the test's own process, on a real socket, over a driver that the test chose. */
-export async function ingestOver(
-  driver: Driver,
-  nodes: readonly string[],
-  { waiting: options = {}, limits = {} }: { waiting?: WaitingOptions; limits?: Partial<Limits> } = {},
-) {
+/** Ingest over a driver that the test chose, without a server. */
+export function handlerOver(driver: Driver, nodes: readonly string[], options: WaitingOptions = {}) {
   const log = silentLog
   const registry = createMetrics()
   const metrics = createIngestMetrics(registry)
@@ -37,17 +33,33 @@ export async function ingestOver(
     configured: new Set(nodes),
   })
   const callback = createCallback({ url: 'http://127.0.0.1' })
-  const { url, port } = await serving(createIngestHandler({ receiver, callback, clock: systemClock }), limits)
-  onTestFinished(async () => {
-    waiting.close()
-    await store.close()
-  })
-  const metric = (name: string) => {
-    const line = registry
-      .text()
-      .split('\n')
-      .find((each) => each.startsWith(`${name} `))
-    return Number(line?.slice(name.length))
+  return {
+    handle: createIngestHandler({ receiver, callback, clock: systemClock }),
+    store,
+    waiting,
+    metric(name: string) {
+      const line = registry
+        .text()
+        .split('\n')
+        .find((each) => each.startsWith(`${name} `))
+      return Number(line?.slice(name.length))
+    },
+    async close() {
+      waiting.close()
+      await store.close()
+    },
   }
-  return { url, port, store, waiting, metric }
+}
+
+/** The same on a real socket in the test's own process. */
+export async function ingestOver(
+  driver: Driver,
+  nodes: readonly string[],
+  { waiting = {}, limits = {} }: { waiting?: WaitingOptions; limits?: Partial<Limits> } = {},
+) {
+  const ingest = handlerOver(driver, nodes, waiting)
+  // Called in reverse order: the server is closed before what it serves.
+  onTestFinished(ingest.close)
+  const { url, port } = await serving(ingest.handle, limits)
+  return { ...ingest, url, port }
 }
