@@ -38,6 +38,8 @@ export type KubernetesApi = {
   rotateToken(token: string, options?: { inFile?: boolean }): Promise<void>
   /** Answers the next `count` requests in this way, before it looks at them. */
   refuseNext(count: number, reply: { code: number; headers?: Record<string, string>; body?: string }): void
+  /** Carries out the next `count` requests, and cuts the connection instead of answering. */
+  loseNext(count: number): void
   /** Runs before each request that is let in is carried out: to come first, or to make it wait. */
   before(run: (asked: Asked) => Promise<void> | void): void
   /** Nobody is listening any more; what is stored stays. */
@@ -54,6 +56,7 @@ export async function startKubernetesApi(folder: string, { tls = true } = {}): P
   const allowed = new Set<Verb>(['get', 'list', 'create', 'update', 'patch', 'delete'])
   let token = FIRST_TOKEN
   let refusals: { count: number; reply: Parameters<KubernetesApi['refuseNext']>[1] } | undefined
+  let toLose = 0
   let before: (asked: Asked) => Promise<void> | void = () => {}
 
   /** Who asks; throws 401 for a token that is not good. Without any credentials one is anonymous. */
@@ -94,7 +97,10 @@ export async function startKubernetesApi(folder: string, { tls = true } = {}): P
         const sent = { ...asked, query, accept, token: authorization.replace('Bearer ', '') }
         requests.push({ ...sent, status: code, bodyBytes: Buffer.byteLength(body) })
       }
-      response.writeHead(code, headers).end(content)
+      if (toLose > 0) {
+        toLose -= 1
+        response.destroy()
+      } else response.writeHead(code, headers).end(content)
     }
     if (refusals !== undefined && refusals.count > 0) {
       refusals.count -= 1
@@ -149,6 +155,9 @@ export async function startKubernetesApi(folder: string, { tls = true } = {}): P
     },
     refuseNext(count, reply) {
       refusals = { count, reply }
+    },
+    loseNext(count) {
+      toLose = count
     },
     before(run) {
       before = run
