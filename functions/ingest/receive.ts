@@ -58,7 +58,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
       const before = current ?? emptyNodeState(node, newId())
       if (body.quarantine !== undefined) return quarantined(before, body.quarantine)
       const { observations, named } = body
-      const pending = pendingOf(before, observations, clock.now())
+      const pending = pendingOf(before, observations, milliseconds(body.receivedAt))
       if (pending !== undefined) {
         const pulls = [...Map.groupBy(observations, ({ kind }) => kind)].map(
           ([kind, ofKind]): Pull => ({
@@ -163,13 +163,20 @@ function partsOf(
   return parts
 }
 
-/** When the subscription was asked for that this reading is the initial notification of; undefined if of none. */
-function pendingOf(state: NodeState, observations: readonly Observation[], now: number): string | undefined {
+/**
+ * When the subscription was asked for that this reading is the initial notification of; undefined if of none. What
+ * counts is when it was received: it may have waited for the store since.
+ */
+function pendingOf(
+  state: NodeState,
+  observations: readonly Observation[],
+  receivedAt: number,
+): string | undefined {
   if (state.pending.length === 0) return undefined
   const alive = state.pending.find(
     ({ kind, requestedAt }) =>
       observations.some((observation) => observation.kind === kind) &&
-      now - milliseconds(requestedAt) < PENDING_FOR,
+      Math.abs(receivedAt - milliseconds(requestedAt)) < PENDING_FOR,
   )
   return alive?.requestedAt
 }

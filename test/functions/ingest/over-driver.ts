@@ -10,12 +10,17 @@ import { createMetrics } from '#shared/metrics.ts'
 import type { Driver } from '#shared/state/driver.ts'
 import { defaultSettings } from '#shared/state/settings.ts'
 import { createStore } from '#shared/state/store.ts'
-import { systemClock } from '#shared/time.ts'
+import { type Clock, systemClock } from '#shared/time.ts'
 import { serving } from '../../runtime/serving.ts'
 import type { Limits } from '#shared/runtime/serve.ts'
 
 /** Ingest over a driver that the test chose, without a server. */
-export function handlerOver(driver: Driver, nodes: readonly string[], options: WaitingOptions = {}) {
+export function handlerOver(
+  driver: Driver,
+  nodes: readonly string[],
+  options: WaitingOptions = {},
+  clock: Clock = systemClock,
+) {
   const log = silentLog
   const registry = createMetrics()
   const metrics = createIngestMetrics(registry)
@@ -25,7 +30,7 @@ export function handlerOver(driver: Driver, nodes: readonly string[], options: W
     store,
     waiting,
     strangers: createStrangers(log),
-    clock: systemClock,
+    clock,
     log,
     metrics,
     newId: () => 'incarnation',
@@ -34,7 +39,7 @@ export function handlerOver(driver: Driver, nodes: readonly string[], options: W
   })
   const callback = createCallback({ url: 'http://127.0.0.1' })
   return {
-    handle: createIngestHandler({ receiver, callback, clock: systemClock }),
+    handle: createIngestHandler({ receiver, callback, clock }),
     store,
     waiting,
     metric(name: string) {

@@ -1,6 +1,7 @@
 import { request } from 'undici'
 import { expect, test } from 'vitest'
-import { createStrangers } from '#functions/ingest/quarantine.ts'
+import { createStrangers, isNodeName } from '#functions/ingest/quarantine.ts'
+import { readConfig } from '#shared/config.ts'
 import { createLog } from '#shared/log.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { notification, text } from './notifications.ts'
@@ -88,3 +89,28 @@ test('strangers are told when they first appear and ever more seldom after, a th
   for (let time = 1; time <= 9; time += 1) strangers.add('name2000', 'unknown node')
   expect(lines.filter(({ node }) => node === 'name2000')).toEqual([])
 })
+
+test.each([
+  'a',
+  'node1.example.com',
+  'Node_1',
+  'controller-0',
+  'x'.repeat(253),
+  'x'.repeat(254),
+  '',
+  '-a',
+  'a-',
+  'a b',
+  'ü',
+  '..',
+])(
+  'what the configuration takes for the name of a node is one here, and nothing else: "%.20s"',
+  async (name) => {
+    const env = { PUBLISHERS: text([{ node: name, url: 'http://127.0.0.1:9' }]) }
+    const configurable = await readConfig(env).then(
+      () => true,
+      () => false,
+    )
+    expect(isNodeName(name)).toBe(configurable)
+  },
+)

@@ -1,0 +1,84 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
+import { emptyNodeState } from '#shared/state/node-state.ts'
+import { isoTime } from '#shared/time.ts'
+import { createGate } from '../../state/drivers/gate.ts'
+import { notification, text } from './notifications.ts'
+import { handlerOver } from './over-driver.ts'
+
+const node = 'node1.example.com'
+const START = Date.parse('2026-11-23T03:48:28Z')
+
+/** Ingest over a store that can be switched off, with a clock that the test moves. */
+function ingest() {
+  let now = START
+  const gate = createGate(createMemoryDriver())
+  const { handle, store, waiting, metric, close } = handlerOver(
+    gate.driver,
+    [node],
+    { retryEvery: 3_600_000 },
+    { now: () => now },
+  )
+  onTestFinished(close)
+  return {
+    gate,
+    waiting,
+    outcome: (name: string) => metric(`ptp_watch_events_total{outcome="${name}"}`),
+    at(seconds: number) {
+      now = START + seconds * 1_000
+    },
+    async post() {
+      const { signal } = new AbortController()
+      const body = Buffer.from(text(notification({ node })))
+      return (await handle({ method: 'POST', path: `/event/${node}`, query: '', headers: {}, body, signal }))
+        .status
+    },
+    /** As the keeper does before it asks for a subscription. */
+    async announceCreate(requestedAt: number) {
+      const pending = [{ kind: 'lock-state', requestedAt: isoTime(requestedAt) }]
+      await store.update(node, (before) => ({
+        state: { ...(before ?? emptyNodeState(node, 'incarnation')), pending },
+        result: undefined,
+      }))
+    },
+  }
+}
+
+test('what comes while a subscription is being created is its initial notification', async () => {
+  const { announceCreate, at, post, outcome } = ingest()
+  await announceCreate(START)
+  at(9)
+  expect(await post()).toBe(204)
+  expect([outcome('initial'), outcome('applied')]).toEqual([1, 0])
+})
+
+test('what comes long after a subscription was asked for is a push', async () => {
+  const { announceCreate, at, post, outcome } = ingest()
+  await announceCreate(START)
+  at(11)
+  expect(await post()).toBe(204)
+  expect([outcome('initial'), outcome('applied')]).toEqual([0, 1])
+})
+
+test('an initial notification is one however long it had to wait for the store', async () => {
+  const { announceCreate, at, gate, post, waiting, outcome } = ingest()
+  await announceCreate(START)
+  gate.down()
+  at(1)
+  expect(await post()).toBe(503)
+  at(60)
+  gate.up()
+  expect(await waiting.flush()).toBe(0)
+  expect([outcome('initial'), outcome('applied')]).toEqual([1, 0])
+})
+
+test('a push that waited is none of a subscription that was asked for only then', async () => {
+  const { announceCreate, at, gate, post, waiting, outcome } = ingest()
+  gate.down()
+  expect(await post()).toBe(503)
+  gate.up()
+  at(60)
+  await announceCreate(START + 60_000)
+  expect(await waiting.flush()).toBe(0)
+  expect([outcome('initial'), outcome('applied')]).toEqual([0, 1])
+})
