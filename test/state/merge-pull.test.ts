@@ -129,6 +129,14 @@ describe('rule 5: worse at once, better with care', () => {
     expect(node.clock(LOCK).state).toBe('LOCKED')
   })
 
+  test('it waits also where a worse pull came between', () => {
+    const node = createNode()
+    node.push(LOCK, 'HOLDOVER', { at: 0 })
+    node.poll([answer(LOCK, ['FREERUN'], { at: 1 })])
+    node.poll([answer(LOCK, ['LOCKED'], { at: 3 })])
+    expect(node.clock(LOCK).state).toBe('FREERUN')
+  })
+
   test('a better state that equals the newest push is taken at once', () => {
     const node = createNode()
     node.push(LOCK, 'LOCKED', { at: 0 })
@@ -241,6 +249,14 @@ describe('rule 6: a transition that only a pull shows', () => {
     expect(node.state.counters.missed).toBe(1)
   })
 
+  test('is missed also where the clock has become contested since', () => {
+    const node = pushed('LOCKED', OS)
+    node.poll([answer(OS, ['FREERUN'], { at: 60 })])
+    node.poll([answer(OS, ['FREERUN', 'LOCKED'], { at: 62 })])
+    node.poll([answer(OS, ['FREERUN', 'LOCKED'], { at: 120 })])
+    expect(node.state.counters.missed).toBe(1)
+  })
+
   test('is missed also where another push has come since', () => {
     const node = pushed('LOCKED')
     node.poll([answer(LOCK, ['FREERUN'], { at: 60 })])
@@ -345,6 +361,16 @@ describe('rule 7: a clock of which a pull has several entries', () => {
     expect(node.state.counters.missed).toBe(0)
   })
 
+  test('that betters after a push has said that something did is not missed', () => {
+    const node = createNode()
+    node.poll([answer(OS, ['FREERUN', 'LOCKED'], { at: 10 })])
+    node.push(OS, 'LOCKED', { at: 20 })
+    node.poll([answer(OS, ['HOLDOVER', 'LOCKED'], { at: 70 })])
+    expect(node.clock(OS)).toMatchObject({ state: 'HOLDOVER', since: null })
+    node.poll([answer(OS, ['HOLDOVER', 'LOCKED'], { at: 130 })])
+    expect(node.state.counters.missed).toBe(0)
+  })
+
   test('that betters without a push is missed', () => {
     const node = createNode()
     node.poll([answer(OS, ['FREERUN', 'LOCKED'], { at: 10 })])
@@ -372,6 +398,15 @@ describe('rule 8: sync-state', () => {
     expect(node.clock(SYNC).state).toBe('FREERUN')
     node.poll([answer(SYNC, ['LOCKED'], { at: 11 })])
     expect(node.clock(SYNC).state).toBe('LOCKED')
+  })
+
+  test('betters by a pull to the worst of the pushes after it, not to the newest', () => {
+    const node = createNode()
+    node.push(SYNC, 'FREERUN', { at: 5 })
+    node.push(SYNC, 'HOLDOVER', { at: 10.2 })
+    node.push(SYNC, 'LOCKED', { at: 10.3 })
+    node.poll([answer(SYNC, ['LOCKED'], { sent: 10, at: 10.1, received: 10.4 })])
+    expect(node.clock(SYNC).state).toBe('HOLDOVER')
   })
 
   test('is never part of the state of the node', () => {
@@ -436,6 +471,8 @@ describe('rule 10: a clock that pulls no longer name', () => {
       'overall FREERUN→LOCKED (..240)',
     ])
     expect(node.overall(240)).toBe('LOCKED')
+    node.poll([answer(LOCK, { a: 'LOCKED' }, { at: 300 })])
+    expect(node.news()).toEqual([])
   })
 
   test('is not retired by answers without a clock, by failures, or by pulls of another kind', () => {

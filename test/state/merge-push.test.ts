@@ -165,6 +165,25 @@ describe('rule 2: repetition and order', () => {
     }
   })
 
+  test('what stands of two at the same time is a duplicate when it comes again', () => {
+    const node = lockedNode()
+    node.push(LOCK, 'FREERUN', { at: 0 })
+    expect(node.push(LOCK, 'FREERUN', { at: 0, received: 50 })).toBe('duplicate')
+    expect(node.clock(LOCK).confirmedAt).toBe(at(0))
+  })
+
+  test('a clock remembers few of its pushes, the newest and the worst among them', () => {
+    const node = createNode()
+    for (let n = 0; n < 30; n++) {
+      node.push(LOCK, 'LOCKED', { at: n })
+      node.push('clock-class', { clockClass: String(100 - n) }, { at: n })
+    }
+    expect(node.clock(LOCK).pushes).toHaveLength(1)
+    const classes = node.clock('clock-class').pushes.map(({ metrics }) => metrics.clockClass)
+    expect(classes).toHaveLength(8)
+    expect([classes[0], classes[7]]).toEqual(['71', '100'])
+  })
+
   test('of two clock classes at the same time the higher stands', () => {
     for (const [first, second] of [
       ['6', '248'],
@@ -316,7 +335,8 @@ describe('rule 6: what the last pull already knew', () => {
     node.news()
     expect(node.push(LOCK, 'FREERUN', { at: 62 })).toBe('applied')
     expect(node.clock(LOCK).since).toBe(at(62))
-    expect(node.news()[0]).toBe('changed lock-state LOCKED→FREERUN @62')
+    expect(node.push(LOCK, 'FREERUN', { at: 63 })).toBe('applied')
+    expect(node.news()).toEqual(['changed lock-state LOCKED→FREERUN @62', 'overall UNKNOWN→FREERUN @62'])
   })
 
   test('where a pull has no time of its own, another word that comes after it applies', () => {
@@ -358,6 +378,21 @@ describe('rule 7: a contested clock', () => {
       metrics: { offset: '9' },
       since: null,
     })
+  })
+
+  test('a late push that is dated before the last pull that agreed is in it', () => {
+    const node = contested('LOCKED', 'LOCKED')
+    node.poll([answer(OS, ['LOCKED', 'LOCKED'], { at: 80 })])
+    expect(node.push(OS, 'FREERUN', { at: 50, received: 81 })).toBe('late')
+    expect(node.clock(OS).state).toBe('LOCKED')
+  })
+
+  test('a push that was late and changed nothing counts once a pull from before it is contested', () => {
+    const node = createNode()
+    node.push(OS, 'LOCKED', { at: 20 })
+    expect(node.push(OS, 'FREERUN', { at: 15, received: 20 })).toBe('late')
+    node.poll([answer(OS, ['LOCKED', 'LOCKED'], { at: 14, sent: 20, received: 20 })])
+    expect(node.clock(OS)).toMatchObject({ state: 'FREERUN', contested: true })
   })
 
   test('a late push that is worse applies if it is dated after the pull, and not if before', () => {

@@ -166,6 +166,18 @@ describe('a kind that a node does not have', () => {
     expect(node.overall(500)).toBe('UNKNOWN')
   })
 
+  test('is not, once the other is stale', () => {
+    const node = withoutPtp(0, 60, 120, 180, 240)
+    expect(isAbsent(node.state, LOCK, ms(419), defaultSettings)).toBe(true)
+    expect(isAbsent(node.state, LOCK, ms(420), defaultSettings)).toBe(false)
+  })
+
+  test('is remembered only of the kinds that decide', () => {
+    const node = nodeOf({ [LOCK]: 'LOCKED', [OS]: 'LOCKED' })
+    node.poll([none('gnss-sync-status', 60)])
+    expect(node.state.absentSince).toEqual({})
+  })
+
   test('is not, both at once', () => {
     const node = createNode()
     for (const second of [0, 60, 120, 180, 240]) node.poll([none(LOCK, second), none(OS, second)])
