@@ -177,6 +177,18 @@ describe('a ConfigMap', () => {
     expect(await driver.read('a')).toBeUndefined()
   })
 
+  test('of somebody else that takes the place of ours while that is being removed stays', async () => {
+    await create('a', 1)
+    api.before(({ verb, namespace, name }) => {
+      if (verb !== 'delete') return
+      api.before(() => {})
+      api.objects.remove(namespace, name, {})
+      put(name, { data: { theirs: 'x' } })
+    })
+    expect(await failureOf(driver.remove('a'))).toMatchObject({ code: 'store', retryable: false })
+    expect(objectOf('a').data).toEqual({ theirs: 'x' })
+  })
+
   test('with a damaged document or log names the node', async () => {
     await create('a', 1)
     const { metadata } = objectOf('a')
