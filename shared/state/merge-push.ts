@@ -139,8 +139,8 @@ function mergeLate(
   about: Observation,
   settings: MergeSettings,
 ): Fate {
-  const known = clock.pushes.find((other) => compareTimes(other.at, push.at) === 0)
-  if (known !== undefined && sameContent(known, push)) return 'duplicate'
+  const isKnown = (other: Reading) => compareTimes(other.at, push.at) === 0 && sameContent(other, push)
+  if (clock.pushes.some(isKnown)) return 'duplicate'
   const age = nanoseconds(newest.at) - nanoseconds(push.at)
   if (age > BigInt(settings.reorderMs) * 1_000_000n && isWorse(clock.kind, push, clock)) {
     // Rule 3: so late a push is more likely a publisher's clock set back than a network's delay.
@@ -153,13 +153,7 @@ function mergeLate(
     draft.put(dated)
     return 'delayed'
   }
-  const others = clock.pushes.filter((other) => other !== known)
-  const pushes = remember(
-    clock.kind,
-    others,
-    known === undefined ? push : standing(clock.kind, known, push),
-    clock.pull?.at,
-  )
+  const pushes = remember(clock.kind, clock.pushes, push, clock.pull?.at)
   const remembered = { ...clock, pushes }
   if (takesWorst(clock) && (isWorse(clock.kind, push, clock) || isNewerOfSame(push, clock))) {
     apply(draft, remembered, push, about)
