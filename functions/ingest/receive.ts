@@ -1,18 +1,13 @@
 import { type Context, type Normalised, normalise, type Problem } from '#shared/events/normalise.ts'
-import type { Observation } from '#shared/events/observation.ts'
 import type { Log } from '#shared/log.ts'
-import { type Pull, mergePulls } from '#shared/state/merge-pull.ts'
-import { mergePush } from '#shared/state/merge-push.ts'
-import { emptyNodeState, type NewEntry, type NodeState } from '#shared/state/node-state.ts'
+import { emptyNodeState, type NodeState } from '#shared/state/node-state.ts'
 import type { MergeSettings } from '#shared/state/settings.ts'
 import type { Outcome, Store } from '#shared/state/store.ts'
-import { type Clock, milliseconds } from '#shared/time.ts'
+import type { Clock } from '#shared/time.ts'
+import { mergeBody, type Received, type Said } from './merge-body.ts'
 import type { IngestMetrics } from './metrics.ts'
 import { beginningOf, isNodeName, quarantined, type Strangers } from './quarantine.ts'
 import type { Waiting } from './waiting.ts'
-
-/** A pending subscription counts as one for this long at most (design.md §3, rule 9). Milliseconds. */
-const PENDING_FOR = 10_000
 
 export type Reception = Context & {
   /** The bytes that the JSON was read from: what is set aside is kept as it came. */
@@ -45,8 +40,6 @@ export type ReceiverDeps = {
   readonly configured: ReadonlySet<string>
 }
 
-type Received = { readonly outcome: string; readonly entries: readonly NewEntry[] }
-
 /** Takes the JSON of a notification into the store. */
 export function createReceiver(deps: ReceiverDeps): Receiver {
   const { store, waiting, strangers, clock, log, metrics, newId, settings, configured } = deps
@@ -57,26 +50,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
       if (current === undefined && !known) return { result: { outcome: 'stranger', entries: [] } }
       const before = current ?? emptyNodeState(node, newId())
       if (body.quarantine !== undefined) return quarantined(before, body.quarantine)
-      const { observations, named } = body
-      const pending = pendingOf(before, observations, milliseconds(body.receivedAt))
-      if (pending !== undefined) {
-        const pulls = [...Map.groupBy(observations, ({ kind }) => kind)].map(
-          ([kind, ofKind]): Pull => ({
-            kind,
-            via: 'initial',
-            observations: ofKind.map((observation) => ({ ...observation, via: 'initial' })),
-            named: named.filter((clockNamed) => clockNamed.kind === kind),
-            sentAt: pending,
-            receivedAt: body.receivedAt,
-            queryTime: before.publisher?.dialect !== 'starlingx-v2',
-            none: false,
-          }),
-        )
-        const outcome = mergePulls(before, pulls, settings, { now: clock.now() })
-        return { ...outcome, result: { outcome: 'initial', entries: outcome.entries ?? [] } }
-      }
-      const outcome = mergePush(before, observations, settings, clock.now())
-      return { ...outcome, result: { outcome: outcome.result, entries: outcome.entries ?? [] } }
+      return mergeBody(before, body, settings, clock.now())
     }
   }
 
@@ -132,10 +106,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
 }
 
 /** What a body holds for one node: readings, or a reason to set it aside. */
-type Part = {
-  readonly observations: readonly Observation[]
-  readonly named: Normalised['named']
-  readonly receivedAt: string
+type Part = Said & {
   readonly quarantine?: {
     readonly reason: Problem['code']
     readonly message: string
@@ -161,24 +132,6 @@ function partsOf(
     parts.push([node, { observations: [], named: [], receivedAt, quarantine }])
   }
   return parts
-}
-
-/**
- * When the subscription was asked for that this reading is the initial notification of; undefined if of none. What
- * counts is when it was received: it may have waited for the store since.
- */
-function pendingOf(
-  state: NodeState,
-  observations: readonly Observation[],
-  receivedAt: number,
-): string | undefined {
-  if (state.pending.length === 0) return undefined
-  const alive = state.pending.find(
-    ({ kind, requestedAt }) =>
-      observations.some((observation) => observation.kind === kind) &&
-      Math.abs(receivedAt - milliseconds(requestedAt)) < PENDING_FOR,
-  )
-  return alive?.requestedAt
 }
 
 const OUTCOMES = [

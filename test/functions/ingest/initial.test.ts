@@ -27,9 +27,10 @@ function ingest() {
     at(seconds: number) {
       now = START + seconds * 1_000
     },
-    async post() {
+    store,
+    async post(json: unknown = notification({ node })) {
       const { signal } = new AbortController()
-      const body = Buffer.from(text(notification({ node })))
+      const body = Buffer.from(text(json))
       return (await handle({ method: 'POST', path: `/event/${node}`, query: '', headers: {}, body, signal }))
         .status
     },
@@ -81,4 +82,20 @@ test('a push that waited is none of a subscription that was asked for only then'
   await announceCreate(START + 60_000)
   expect(await waiting.flush()).toBe(0)
   expect([outcome('initial'), outcome('applied')]).toEqual([0, 1])
+})
+
+test('of a body of several kinds only the kind that is being subscribed to is an initial notification', async () => {
+  const { announceCreate, post, store, outcome } = ingest()
+  await announceCreate(START)
+  const kinds = ['os-clock-sync-state', 'lock-state'] as const
+  expect(await post(kinds.map((kind) => notification({ node, kind })))).toBe(204)
+  const state = await store.read(node)
+  expect(state?.clocks.map(({ kind, via, since }) => [kind, via, since !== null])).toEqual([
+    ['lock-state', 'initial', false],
+    ['os-clock-sync-state', 'push', true],
+  ])
+  expect(state?.counters.received).toBe(1)
+  expect(outcome('initial')).toBe(1)
+  const log = await store.log(node, { after: 0, limit: 10 })
+  expect(log.map(({ seq }) => seq)).toEqual(log.map((_, index) => index + 1))
 })
