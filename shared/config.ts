@@ -33,6 +33,7 @@ function configOf(values: z.output<typeof schema>) {
         servicePort: values.KUBERNETES_SERVICE_PORT,
         kubeconfig: values.KUBECONFIG,
       },
+      redis: { ca: values.STATE_CA_FILE, password: values.STATE_PASSWORD_FILE },
     },
     historyPerNode: values.HISTORY_PER_NODE,
     publishers: values.PUBLISHERS,

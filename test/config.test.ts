@@ -34,7 +34,10 @@ test('an empty environment gives the defaults that the schema shows', async () =
     port: 8080,
     host: '0.0.0.0',
     stateUrl: 'sqlite:.ptp-watch/state.db',
-    stateOptions: { kubernetes: { serviceHost: undefined, servicePort: 443, kubeconfig: undefined } },
+    stateOptions: {
+      kubernetes: { serviceHost: undefined, servicePort: 443, kubeconfig: undefined },
+      redis: { ca: undefined, password: undefined },
+    },
     historyPerNode: 50,
     publishers: [],
     resources: [...KINDS],

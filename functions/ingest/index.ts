@@ -21,6 +21,8 @@ export const ingest: FunctionDefinition = {
   environment: [
     'STATE_URL',
     'KUBECONFIG',
+    'STATE_CA_FILE',
+    'STATE_PASSWORD_FILE',
     'PUBLISHERS',
     'CALLBACK_SECRET',
     'HISTORY_PER_NODE',

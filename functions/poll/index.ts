@@ -28,6 +28,8 @@ export const poll: FunctionDefinition = {
     'RESOURCES',
     'STATE_URL',
     'KUBECONFIG',
+    'STATE_CA_FILE',
+    'STATE_PASSWORD_FILE',
     'HISTORY_PER_NODE',
     'STALE_AFTER_SECONDS',
     'SETTLE_SECONDS',

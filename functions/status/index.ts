@@ -21,7 +21,15 @@ export const status: FunctionDefinition = {
     },
     { command: 'PORT=8081 ptp-watch status --serve', does: 'the same over HTTP' },
   ],
-  environment: ['STATE_URL', 'KUBECONFIG', 'HISTORY_PER_NODE', 'STALE_AFTER_SECONDS', 'OVERALL_KINDS'],
+  environment: [
+    'STATE_URL',
+    'KUBECONFIG',
+    'STATE_CA_FILE',
+    'STATE_PASSWORD_FILE',
+    'HISTORY_PER_NODE',
+    'STALE_AFTER_SECONDS',
+    'OVERALL_KINDS',
+  ],
   required: [],
   modes: { serve: true, run: true },
   async open(config, { clock, log, random }) {

@@ -34,6 +34,8 @@ export const subscribe: FunctionDefinition = {
     'RESOURCES',
     'STATE_URL',
     'KUBECONFIG',
+    'STATE_CA_FILE',
+    'STATE_PASSWORD_FILE',
     'HISTORY_PER_NODE',
     'STALE_AFTER_SECONDS',
     'OVERALL_KINDS',

@@ -62,6 +62,10 @@ export const schema = z.object({
         'sqlite:<file>': /^sqlite:./,
         'memory:': /^memory:$/,
         'configmap://<namespace>': /^configmap:\/\/([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$/,
+        'redis://<host>': /^redis:\/\/./,
+        'rediss://<host>': /^rediss:\/\/./,
+        'redis-sentinel://<host>/<master>': /^redis-sentinel:\/\/./,
+        'rediss-sentinel://<host>/<master>': /^rediss-sentinel:\/\/./,
       }),
       'sqlite:.ptp-watch/state.db',
     ),
@@ -69,7 +73,7 @@ export const schema = z.object({
       group: 'State',
       type: 'state URL',
       description:
-        'Where the state of the nodes lives: `sqlite:<file>` for one machine (several processes may share it), `configmap://<namespace>` for a cluster of up to some hundred nodes (without a name: the namespace that the process runs in; docs/configmap.md), `memory:` for tests.',
+        'Where the state of the nodes lives: `sqlite:<file>` for one machine (several processes may share it), `configmap://<namespace>` for a cluster of up to some hundred nodes (without a name: the namespace that the process runs in; docs/configmap.md), `redis://` and the like for fleets (with TLS, Sentinels or a cluster; docs/redis.md), `memory:` for tests.',
       example: 'sqlite:/var/lib/ptp-watch/state.db',
     },
   ),
@@ -91,6 +95,20 @@ export const schema = z.object({
     type: 'port',
     description: 'For `configmap://`: its port. Kubernetes sets it in every pod.',
     example: '443',
+  }),
+  STATE_CA_FILE: variable(z.optional(filePath), {
+    group: 'State',
+    type: 'path',
+    description:
+      'For `rediss://`: PEM file of the certificate authorities to trust, instead of those of the system. Read again for each new connection.',
+    example: '/etc/ptp-watch/redis/ca.crt',
+  }),
+  STATE_PASSWORD_FILE: variable(z.optional(filePath), {
+    group: 'State',
+    type: 'path',
+    description:
+      'For `redis://` and the like: file of the password, instead of one in STATE_URL. Read again for each new connection.',
+    example: '/etc/ptp-watch/redis/password',
   }),
   HISTORY_PER_NODE: variable(z._default(wholeNumber(1, 1000), 50), {
     group: 'State',

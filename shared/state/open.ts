@@ -1,6 +1,7 @@
 import { ConfigurationError } from '#shared/errors.ts'
 import type { KubernetesSettings } from '#shared/kubernetes/access.ts'
 import { type Log, silentLog } from '#shared/log.ts'
+import type { RedisSettings } from '#shared/redis/client.ts'
 import type { Driver } from './driver.ts'
 
 /** What drivers go by beside their URL. */
@@ -9,6 +10,8 @@ export type DriverOptions = {
   readonly log?: Log
   /** How the API server of a cluster is reached: for configmap. */
   readonly kubernetes?: KubernetesSettings
+  /** Files for the way to Redis: for redis, rediss and with Sentinels. */
+  readonly redis?: RedisSettings
 }
 
 type Scheme = {
@@ -31,6 +34,10 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
       open: openConfigMap,
     },
   ],
+  redis('redis', '<host>'),
+  redis('rediss', '<host>'),
+  redis('redis-sentinel', '<host>/<master>'),
+  redis('rediss-sentinel', '<host>/<master>'),
 ])
 
 /** The forms that a state URL may take, for messages and help. */
@@ -77,4 +84,13 @@ async function openConfigMap(
 ): Promise<Driver> {
   const { createConfigMapDriver } = await import('./drivers/configmap.ts')
   return createConfigMapDriver(rest.slice(2), { log, kubernetes })
+}
+
+/** The driver reads the whole URL, and says better what is wrong with it than a pattern can. */
+function redis(scheme: string, form: string): [string, Scheme] {
+  const open: Scheme['open'] = async (rest, { log = silentLog, redis }) => {
+    const { createRedisDriver } = await import('./drivers/redis.ts')
+    return createRedisDriver(`${scheme}:${rest}`, { log, redis })
+  }
+  return [scheme, { form: `${scheme}://${form}`, rest: /^\/\/./, open }]
 }

@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto'
+import * as z from 'zod/mini'
+import { ConflictError, StoreError } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import { createRedisClient, type RedisSettings } from '#shared/redis/client.ts'
+import { TIMING, type Timing } from '#shared/redis/connection.ts'
+import { RedisError } from '#shared/redis/failure.ts'
+import { parseDocument, parseEntry } from '../documents.ts'
+import type { Driver, Versioned, Write } from '../driver.ts'
+import { indexKey, logKey, stateKey, TAGS, tagOf } from './redis/layout.ts'
+import { REMOVE, type Script, WRITE } from './redis/scripts.ts'
+
+const documentReply = z.tuple([z.nullable(z.string()), z.nullable(z.string())])
+const namesReply = z.array(z.string())
+const streamReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.string()])]))
+
+/**
+ * Keeps each node in a hash (the document) and a stream (its log) of one Redis, a master that Sentinels name, or a
+ * Redis Cluster; docs/redis.md shows the keys. Every change is one script, whole or not at all, whoever else writes.
+ *
+ * A version is random and made anew by each write, so that none comes again: not after a removal, nor after the
+ * server lost its newest writes in a crash or a failover.
+ *
+ * While Redis is out of reach calls fail at once or within {@link Timing}; nothing is queued. A write that was not
+ * answered may have been done.
+ * @throws ConfigurationError if the URL or a file cannot be used.
+ * @throws StoreError if Redis answers but refuses to serve us (password, rights, version, a replica). That it is out
+ * of reach is no reason: it may come.
+ */
+export async function createRedisDriver(
+  url: string,
+  deps: { log: Log; redis?: RedisSettings | undefined },
+  timing: Timing = TIMING,
+): Promise<Driver> {
+  const client = createRedisClient(url, { log: deps.log, settings: deps.redis }, timing)
+  try {
+    await client.start()
+  } catch (error) {
+    if (!(error instanceof RedisError) || error.refused) {
+      client.close()
+      throw error
+    }
+    deps.log.warn('The store is out of reach yet', { reason: error.message })
+  }
+
+  async function run(node: string, { text, sha1 }: Script, values: readonly string[]): Promise<unknown> {
+    const tag = tagOf(node)
+    const rest = ['3', stateKey(node), logKey(node), indexKey(tag), ...values]
+    try {
+      return await client.send(tag, ['EVALSHA', sha1, ...rest])
+    } catch (error) {
+      if (!(error instanceof RedisError) || error.reply !== 'NOSCRIPT') throw error
+      return client.send(tag, ['EVAL', text, ...rest])
+    }
+  }
+
+  async function read(node: string): Promise<Versioned | undefined> {
+    const reply = await client.send(tagOf(node), ['HMGET', stateKey(node), 'version', 'state'])
+    const [version, state] = checked(documentReply, reply)
+    if (version === null || state === null) return undefined
+    return { state: parseDocument(node, state), version }
+  }
+
+  /** Names of a tag from `from` on, in order of their bytes. */
+  async function names(tag: string, from: string, count: number): Promise<string[]> {
+    const range = ['ZRANGEBYLEX', indexKey(tag), `[${from}`, '+', 'LIMIT', '0', String(count)]
+    return checked(namesReply, await client.send(tag, range))
+  }
+
+  return {
+    read,
+    async write(node, { state, entries, expected = '', trimThrough }: Write) {
+      const version = randomBytes(12).toString('base64url')
+      const lowest = trimThrough > 0 ? `${trimThrough + 1}-0` : ''
+      const lines = entries.flatMap((entry) => [`${entry.seq}-0`, JSON.stringify(entry)])
+      const values = [expected, version, JSON.stringify(state), node, lowest, ...lines]
+      if ((await run(node, WRITE, values)) !== 1) throw new ConflictError(node)
+      return version
+    },
+    async list({ limit, from = '' }) {
+      const shares = await Promise.all(TAGS.map((tag) => names(tag, from, limit + 1)))
+      const sorted = shares.flat().sort(byBytes)
+      const found = await Promise.all(sorted.slice(0, limit).map(read))
+      return { nodes: found.filter((each) => each !== undefined), next: sorted[limit] }
+    },
+    async log(node, { after, limit }) {
+      const range = ['XRANGE', logKey(node), String(Math.max(0, after + 1)), '+', 'COUNT', String(limit)]
+      const lines = checked(streamReply, await client.send(tagOf(node), range))
+      return lines.map(([, [, text]]) => parseEntry(node, text))
+    },
+    async remove(node) {
+      await run(node, REMOVE, [node])
+    },
+    async ping() {
+      // Every share, since in a cluster each may lie on another server.
+      await Promise.all(TAGS.map((tag) => client.send(tag, ['ZCARD', indexKey(tag)])))
+    },
+    async close() {
+      client.close()
+    },
+  }
+}
+
+function checked<T>(schema: z.ZodMiniType<T>, reply: unknown): T {
+  const parsed = schema.safeParse(reply)
+  if (parsed.success) return parsed.data
+  throw new StoreError(`Redis answers with something else than was asked for`, { retryable: false })
+}
+
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}

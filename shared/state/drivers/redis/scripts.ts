@@ -1,0 +1,36 @@
+import { hash } from 'node:crypto'
+
+/** A script that the server runs as one change, under the name by which it remembers it. */
+export type Script = { readonly text: string; readonly sha1: string }
+
+/**
+ * KEYS: state, log, index. ARGV: expected version or nothing, new version, document, node, the lowest id of the
+ * log to keep or nothing, then id and entry of each new line. Answers 1, or 0 if the version is another.
+ *
+ * What Redis may refuse for want of memory comes first: it refuses the first write of a script or none.
+ */
+export const WRITE = script(`
+local found = redis.call('HGET', KEYS[1], 'version') or ''
+if found ~= ARGV[1] then return 0 end
+if ARGV[1] == '' then
+  redis.call('ZADD', KEYS[3], 0, ARGV[4])
+  redis.call('DEL', KEYS[2])
+end
+for i = 6, #ARGV, 2 do
+  redis.call('XADD', KEYS[2], ARGV[i], 'entry', ARGV[i + 1])
+end
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'state', ARGV[3])
+if ARGV[5] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[5]) end
+return 1
+`)
+
+/** KEYS: state, log, index. ARGV: node. */
+export const REMOVE = script(`
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('ZREM', KEYS[3], ARGV[1])
+return 1
+`)
+
+function script(text: string): Script {
+  return { text, sha1: hash('sha1', text) }
+}
