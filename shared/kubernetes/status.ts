@@ -31,7 +31,8 @@ export function failureOf({ what, origin, source }: Attempted, code: number, mes
       `Cannot ${what}: the API server at ${origin} does not allow it to ${source} (403): ${message}`,
     )
   }
-  const retryable = code === 408 || code === 429 || code >= 500
+  // What is not there (the namespace) can be made, too.
+  const retryable = code === 404 || code === 408 || code === 429 || code >= 500
   return new StoreError(`Cannot ${what}: the API server at ${origin} answered ${code}: ${message}`, {
     retryable,
   })

@@ -1,4 +1,5 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { stringify } from 'yaml'
@@ -15,6 +16,16 @@ test.each([
 ])('the host %s and the port %i are %s', (host, port, origin) => {
   expect(originOf(host, port)).toBe(origin)
   expect(URL.canParse(origin)).toBe(true)
+})
+
+const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === '::1'),
+)
+
+test.skipIf(!hasIPv6)('an API server at an IPv6 address is spoken to (needs ::1)', async () => {
+  const api = await startApi({ host: '::1' })
+  const client = await openClient({ ...podOf(api), serviceHost: '::1' })
+  expect(await client.request(LIST)).toMatchObject({ status: 200 })
 })
 
 test('a pod uses its service account: host, port, namespace', async () => {

@@ -105,6 +105,7 @@ test('a server that asks for more than the budget is left alone, also by the nex
 })
 
 test.each([
+  { code: 404, retryable: true },
   { code: 429, retryable: true },
   { code: 500, retryable: true },
   { code: 503, retryable: true },

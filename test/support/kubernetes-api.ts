@@ -22,7 +22,7 @@ export type SeenRequest = Omit<Asked, 'query'> & {
   readonly bodyBytes: number
 }
 
-/** A Kubernetes API server on 127.0.0.1 that knows ConfigMaps, and no more. */
+/** A Kubernetes API server on this machine that knows ConfigMaps, and no more. */
 export type KubernetesApi = {
   readonly origin: string
   readonly port: number
@@ -49,7 +49,10 @@ export type KubernetesApi = {
 }
 
 /** Files go into `folder`. Without `tls` it is what `kubectl proxy` offers: plain HTTP. */
-export async function startKubernetesApi(folder: string, { tls = true } = {}): Promise<KubernetesApi> {
+export async function startKubernetesApi(
+  folder: string,
+  { tls = true, host = '127.0.0.1' } = {},
+): Promise<KubernetesApi> {
   const files = await writeFiles(folder, tls)
   const objects = createObjects()
   const requests: SeenRequest[] = []
@@ -124,7 +127,7 @@ export async function startKubernetesApi(folder: string, { tls = true } = {}): P
     ? createHttpsServer({ ...files.tls, requestCert: true, rejectUnauthorized: false }, listener)
     : createHttpServer(listener)
   const listen = async (port: number) => {
-    server.listen(port, '127.0.0.1')
+    server.listen(port, host)
     await once(server, 'listening')
     const address = server.address()
     if (address === null || typeof address === 'string') throw new Error('The server has no port')
@@ -139,7 +142,7 @@ export async function startKubernetesApi(folder: string, { tls = true } = {}): P
   }
 
   const port = await listen(0)
-  const origin = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
+  const origin = `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
   await files.writeKubeconfig(origin)
   return {
     origin,
