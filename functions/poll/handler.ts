@@ -87,8 +87,10 @@ export function createPoller(deps: PollDeps): Poller {
       const outcome = mergePulls(before, pulls, settings, { now: clock.now(), poll: { startedAt } })
       return { ...outcome, result: { ...outcome.result, entries: outcome.entries ?? [] } }
     }
-    const { entries, disagreements } = await store.update(node, change, { fresh: true })
+    const { entries, disagreements, clockStepped } = await store.update(node, change, { fresh: true })
     announce(node, entries)
+    if (clockStepped)
+      log.warn('The clock of the publisher was set back: the order of its pushes starts anew', { node })
     if (disagreements.length > 0) {
       metrics.disagreements.inc({}, disagreements.length)
       log.warn('Pulls contradict what was pushed', { node, disagreements })

@@ -5,7 +5,7 @@ import { isNodeStale, OVERALL_KINDS, overallOf } from './overall.ts'
 import type { MergeSettings } from './settings.ts'
 
 /** Without this bound a hostile body could grow a node's document by a clock an event. */
-const MOST_CLOCKS = 256
+const MOST_CLOCKS = 64
 
 /**
  * A node's document while a merge changes it. The document it began with is never modified: clocks are replaced,

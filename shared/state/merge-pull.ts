@@ -33,6 +33,8 @@ export type Disagreement = {
 export type PullResult = {
   /** Clocks whose state has differed from the newest push for longer than pushes may be under way. */
   readonly disagreements: readonly Disagreement[]
+  /** The publisher's clock was found to have been set back: the order of its pushes starts anew (rule 3). */
+  readonly clockStepped: boolean
 }
 
 /**
@@ -51,8 +53,9 @@ export function mergePulls(
   const draft = createDraft(before, settings)
   const agreed: Agreement[] = []
   const disagreements: Disagreement[] = []
+  let clockStepped = false
   for (const pull of pulls) {
-    detectClockStep(draft, pull, settings)
+    if (detectClockStep(draft, pull, settings)) clockStepped = true
     for (const [instance, readings] of byInstance(pull.observations)) {
       const pushed = disagreement(draft.clock(pull.kind, instance), readings, pull, settings)
       if (pushed !== undefined) disagreements.push(pushed)
@@ -68,7 +71,7 @@ export function mergePulls(
     for (const clock of draft.clocks()) settleUndated(draft, clock, poll.startedAt, settings)
   else draft.count('received')
   const outcome = draft.finish(poll === undefined ? 'initial' : 'poll', now, poll !== undefined)
-  return { ...outcome, result: { disagreements } }
+  return { ...outcome, result: { disagreements, clockStepped } }
 }
 
 /** A clock whose state a pull confirmed: `shown` is the reading of that state, `base` what the pull itself said. */
@@ -100,22 +103,23 @@ function worst(kind: string, readings: readonly [Reading, ...Reading[]]): Readin
  * clock was set back: the order of pushes starts anew. A push must have come a settle time before, so that our
  * own hosts' clocks need not agree to better than that.
  */
-function detectClockStep(draft: Draft, pull: Pull, settings: MergeSettings): void {
+function detectClockStep(draft: Draft, pull: Pull, settings: MergeSettings): boolean {
   // What comes while a create is under way may be a late push in place of the initial notification: no proof.
   const at = pull.queryTime && pull.via === 'poll' ? pull.observations[0]?.at : undefined
-  if (at === undefined) return
+  if (at === undefined) return false
   const sent = milliseconds(pull.sentAt)
   const isAhead = (stored: { at?: string | undefined; receivedAt: string } | undefined) =>
     stored?.at !== undefined &&
     milliseconds(stored.receivedAt) + settings.settleMs <= sent &&
     compareTimes(stored.at, at) > 0
   const ahead = draft.clocks().filter((clock) => isAhead(clock.pushes[0]) || isAhead(clock.pull))
-  if (ahead.length === 0) return
+  if (ahead.length === 0) return false
   for (const clock of ahead) {
     const { pull: _, ...rest } = clock
     draft.put({ ...rest, pushes: [] })
   }
   draft.count('clockSteps')
+  return true
 }
 
 function mergeClock(
@@ -139,7 +143,7 @@ function mergeClock(
   if (isOvertaken(clock, base, pull)) return
   const after = clock.pushes.filter((push) => isAfter(push, base, pull))
   if (contested || takesWorst(clock)) {
-    setAnew(draft, clock, worstOf(kind, base, ...after), base, pull, contested, agreed)
+    setAnew(draft, clock, worstOf(kind, base, ...after), base, pull, contested, settings, agreed)
     return
   }
   // A push that this pull cannot know of yet is the newer word.
@@ -149,7 +153,7 @@ function mergeClock(
     return
   }
   if (clock.retired || isWorse(kind, base, clock) || mayImprove(clock, base, pull, settings)) {
-    change(draft, clock, base, base, pull, contested)
+    change(draft, clock, base, base, pull, contested, settings)
   }
 }
 
@@ -185,6 +189,7 @@ function setAnew(
   base: Reading,
   pull: Pull,
   contested: boolean,
+  settings: MergeSettings,
   agreed: Agreement[],
 ): void {
   if (sameValue(clock, shown) && clock.contested === contested && !clock.retired) {
@@ -195,7 +200,7 @@ function setAnew(
   const newest = clock.pushes[0]
   const single = !contested && clock.kind !== 'sync-state'
   const state = single && newest !== undefined && isAfter(newest, base, pull) ? newest : shown
-  change(draft, clock, state, base, pull, contested)
+  change(draft, clock, state, base, pull, contested, settings)
 }
 
 function change(
@@ -205,10 +210,13 @@ function change(
   base: Reading,
   pull: Pull,
   contested: boolean,
+  settings: MergeSettings,
 ): void {
   const { kind, instance } = clock
   const next = fresh(kind, instance, base, pull, contested)
   const same = sameValue(clock, shown) && !clock.retired
+  // Of two transitions that only pulls show, the first has been missed, however soon the second comes.
+  if (!same) settleUndated(draft, clock, Number.POSITIVE_INFINITY, settings)
   const dating = same ? undefined : datingPush(clock, shown, pull)
   // What a push began and only a pull could show, for the clock is contested, is no transition that was missed.
   const told =
@@ -346,23 +354,33 @@ function settleUndated(draft: Draft, clock: ClockState, now: number, settings: M
   return rest
 }
 
-/** Rule 4. A confirmation alone is worth a write only when the stored one is a third of the way to stale. */
+/**
+ * Rule 4. A confirmation alone is worth a write only when the stored one is a third of the way to stale. That a
+ * deciding clock is still not LOCKED is always written: a LOCKED push from before this pull must not better it.
+ */
 function confirm(draft: Draft, agreed: readonly Agreement[], settings: MergeSettings, now: number): void {
-  const due = agreed.some(({ clock }) => now - milliseconds(clock.confirmedAt) >= settings.staleAfterMs / 3)
+  const due = agreed.some(
+    ({ clock }) => isAlarming(clock) || now - milliseconds(clock.confirmedAt) >= settings.staleAfterMs / 3,
+  )
   if (!due) return
   for (const { clock, shown, base, pull } of agreed) {
     const current = draft.clock(clock.kind, clock.instance)
     if (current === undefined) continue
-    const { unnamedSince: _, ...rest } = current
     draft.put({
-      ...rest,
+      ...current,
       metrics: shown.metrics,
       observedAt: shown.at,
       receivedAt: pull.receivedAt,
       confirmedAt: pull.receivedAt,
-      ...(takesWorst(current) ? { pull: appliedPull(base, pull) } : {}),
+      ...(takesWorst(current) || isAlarming(current)
+        ? { pull: { ...appliedPull(base, pull), sentAt: current.pull?.sentAt ?? pull.sentAt } }
+        : {}),
     })
   }
+}
+
+function isAlarming({ kind, state }: ClockState): boolean {
+  return OVERALL_KINDS.has(kind) && state !== 'LOCKED'
 }
 
 /** Rule 10. Being named, even without a reading, is enough not to be retired. */

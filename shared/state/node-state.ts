@@ -39,7 +39,7 @@ const clock = z.object({
   retired: z.boolean(),
   /** Pushes newest first; each further one is strictly worse than all before it, and dated after the last pull. */
   pushes: z.array(reading),
-  /** When any push of this clock last came in, late ones too (our time). */
+  /** When a push of this clock last came in that was remembered (our time). */
   pushedAt: z.optional(z.string()),
   /** The last pull that applied. Its `at` is absent where a pull's time is not known to be that of the query. */
   pull: z.optional(
@@ -47,6 +47,7 @@ const clock = z.object({
       at: z.optional(z.string()),
       state: z.nullable(z.string()),
       metrics: z.record(z.string(), z.string()),
+      /** When we asked; of several that agreed, when we asked first. */
       sentAt: z.string(),
       receivedAt: z.string(),
     }),

@@ -47,8 +47,8 @@ describe('the first pull of a clock', () => {
     const node = createNode()
     const many = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`p${n}`, 'LOCKED']))
     node.poll([answer(LOCK, many, { at: 10 })])
-    expect(node.state.clocks).toHaveLength(256)
-    expect(node.log.filter(({ type }) => type === 'changed')).toHaveLength(256)
+    expect(node.state.clocks).toHaveLength(64)
+    expect(node.log.filter(({ type }) => type === 'changed')).toHaveLength(64)
   })
 })
 
@@ -622,6 +622,34 @@ describe('a push that pulls contradict', () => {
     for (const seconds of [60, 120, 180]) {
       expect(node.poll([answer(OS, ['FREERUN', 'LOCKED'], { at: seconds })]).disagreements).toEqual([])
     }
+  })
+})
+
+describe('a LOCKED push from before a pull that agreed', () => {
+  test('does not better a clock that the pull still saw run free', () => {
+    const node = createNode()
+    node.push(LOCK, 'LOCKED', { at: 0 })
+    node.poll([answer(LOCK, ['FREERUN'], { at: 60 })])
+    node.poll([answer(LOCK, ['FREERUN'], { at: 120 })])
+    // LOCKED at 110, FREERUN again at 115: the second push is lost, the first one late.
+    node.push(LOCK, 'LOCKED', { at: 110, received: 121 })
+    expect(node.clock(LOCK).state).toBe('FREERUN')
+    node.push(LOCK, 'LOCKED', { at: 130 })
+    expect(node.clock(LOCK).state).toBe('LOCKED')
+  })
+})
+
+describe('two transitions that only pulls showed, within the settle time', () => {
+  test('leave the first one missed', () => {
+    const node = createNode()
+    node.push(LOCK, 'LOCKED', { at: 0 })
+    node.poll([answer(LOCK, ['HOLDOVER'], { at: 60 })])
+    node.news()
+    node.poll([answer(LOCK, ['FREERUN'], { at: 62 })])
+    expect(node.log.filter(({ type }) => type === 'missed')).toEqual([
+      expect.objectContaining({ from: 'LOCKED', to: 'HOLDOVER', notBefore: at(0), notAfter: at(60) }),
+    ])
+    expect(node.state.counters.missed).toBe(1)
   })
 })
 
