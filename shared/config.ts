@@ -54,6 +54,13 @@ function configOf(values: z.output<typeof schema>) {
       reorderMs: milliseconds(values.REORDER_SECONDS),
       overallKinds: values.OVERALL_KINDS,
     },
+    /** Where events go; without a `url` nowhere. */
+    sink: {
+      url: values.K_SINK,
+      overrides: values.K_CE_OVERRIDES,
+      ca: values.K_CA_CERTS,
+      tokenFile: values.SINK_TOKEN_FILE,
+    },
     pollConcurrency: values.POLL_CONCURRENCY,
     pollDeadlineMs: milliseconds(values.POLL_DEADLINE_SECONDS),
     subscribeDeadlineMs: milliseconds(values.SUBSCRIBE_DEADLINE_SECONDS),

@@ -50,6 +50,7 @@ test('an empty environment gives the defaults that the schema shows', async () =
       reorderMs: 60_000,
       overallKinds: ['lock-state', 'os-clock-sync-state'],
     },
+    sink: { url: undefined, overrides: {}, ca: undefined, tokenFile: '/oidc/token' },
     pollConcurrency: 16,
     pollDeadlineMs: 50_000,
     subscribeDeadlineMs: 60_000,

@@ -1,3 +1,4 @@
+import { openForwarder } from '#shared/broker/open.ts'
 import { createCallback } from '#shared/callback.ts'
 import { StoreError } from '#shared/errors.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
@@ -30,6 +31,10 @@ export const ingest: FunctionDefinition = {
     'SETTLE_SECONDS',
     'REORDER_SECONDS',
     'OVERALL_KINDS',
+    'K_SINK',
+    'K_CE_OVERRIDES',
+    'K_CA_CERTS',
+    'SINK_TOKEN_FILE',
   ],
   required: [],
   modes: { serve: true, run: false },
@@ -40,6 +45,7 @@ export const ingest: FunctionDefinition = {
       log,
       random,
     })
+    const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
     // Where publishers reach us does not matter to what comes in: only the secrets do.
     const callback = createCallback({
       url: config.callbackUrl ?? 'http://localhost',
@@ -48,7 +54,7 @@ export const ingest: FunctionDefinition = {
     const counted = createIngestMetrics(metrics)
     const waiting = createWaiting({ log, metrics: counted })
     const receiver = createReceiver({
-      store,
+      store: forwarder.store,
       waiting,
       strangers: createStrangers(log),
       clock,
@@ -73,6 +79,7 @@ export const ingest: FunctionDefinition = {
         if (unwritten > 0)
           log.error('The store did not return: events that were refused are not in it', { unwritten })
         waiting.close()
+        await forwarder.close()
         await store.close()
       },
     }

@@ -1,3 +1,4 @@
+import { openForwarder } from '#shared/broker/open.ts'
 import { ConfigurationError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
@@ -36,6 +37,10 @@ export const poll: FunctionDefinition = {
     'OVERALL_KINDS',
     'POLL_CONCURRENCY',
     'POLL_DEADLINE_SECONDS',
+    'K_SINK',
+    'K_CE_OVERRIDES',
+    'K_CA_CERTS',
+    'SINK_TOKEN_FILE',
     'PUBLISHER_CA_FILE',
     'PUBLISHER_CERT_FILE',
     'PUBLISHER_KEY_FILE',
@@ -55,14 +60,19 @@ export const poll: FunctionDefinition = {
       log,
       random,
     })
+    const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
     const overall = (state: Parameters<typeof overallOf>[0]) => overallOf(state, clock.now(), settings)
-    const { registry, keeper, close } = openPublishers(config, callbackUrl, { ...host, store, overall })
+    const { registry, keeper, close } = openPublishers(config, callbackUrl, {
+      ...host,
+      store: forwarder.store,
+      overall,
+    })
     const counted = createPollMetrics(metrics)
     const concurrency = config.pollConcurrency
     const poller = createPoller({
       registry,
       keeper,
-      store,
+      store: forwarder.store,
       clock,
       log,
       metrics: counted,
@@ -76,9 +86,12 @@ export const poll: FunctionDefinition = {
       counted.running.set({}, 1)
       try {
         const options = onDone === undefined ? {} : { onDone }
-        return await withDeadline(pollDeadlineMs, signal, (ended) =>
-          poller.poll(registry.targets, { signal: ended, ...options }),
-        )
+        return await withDeadline(pollDeadlineMs, signal, async (ended) => {
+          const polled = await poller.poll(registry.targets, { signal: ended, ...options })
+          // Each poll was shown the document anew, and with it what others could not send.
+          await forwarder.settle(ended)
+          return polled
+        })
       } finally {
         counted.running.set({}, 0)
         log.info('poll', { publishers: registry.targets.length, durationMs: clock.now() - startedAt })
@@ -104,6 +117,7 @@ export const poll: FunctionDefinition = {
       ping: () => store.ping(),
       async close() {
         await close()
+        await forwarder.close()
         await store.close()
       },
     }

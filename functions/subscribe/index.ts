@@ -1,3 +1,4 @@
+import { openForwarder } from '#shared/broker/open.ts'
 import { ConfigurationError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
@@ -41,6 +42,10 @@ export const subscribe: FunctionDefinition = {
     'OVERALL_KINDS',
     'POLL_CONCURRENCY',
     'SUBSCRIBE_DEADLINE_SECONDS',
+    'K_SINK',
+    'K_CE_OVERRIDES',
+    'K_CA_CERTS',
+    'SINK_TOKEN_FILE',
     'PUBLISHER_CA_FILE',
     'PUBLISHER_CERT_FILE',
     'PUBLISHER_KEY_FILE',
@@ -61,8 +66,9 @@ export const subscribe: FunctionDefinition = {
       log,
       random,
     })
+    const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
     const { registry, keeper, close } = openPublishers(config, callbackUrl, {
-      store,
+      store: forwarder.store,
       clock,
       log,
       metrics,
@@ -99,6 +105,7 @@ export const subscribe: FunctionDefinition = {
       ping: () => store.ping(),
       async close() {
         await close()
+        await forwarder.close()
         await store.close()
       },
     }

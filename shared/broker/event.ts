@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod/mini'
+import { repairTime } from '#shared/time.ts'
 import { type ENTRY_TYPES, type LogEntry, logEntry } from '#shared/state/node-state.ts'
 
 /** The CloudEvents type of each kind of log entry (design.md §6). Renaming one breaks every consumer's Trigger. */
@@ -40,6 +41,9 @@ export type OutgoingEvent = {
   readonly data: EventData
 }
 
+/** CloudEvents 1.0.2 §3.1.1 leaves no bound to attributes, but the headers of HTTP are bounded. Characters. */
+const LONGEST_ATTRIBUTE = 256
+
 /**
  * The event of a log entry. The same entry gives the same event, whoever sends it and however often: its id is of
  * what happened and of the document's incarnation, so that a store that was emptied does not repeat old ids.
@@ -47,25 +51,27 @@ export type OutgoingEvent = {
 export function eventOf(node: string, incarnation: string, entry: LogEntry): OutgoingEvent {
   const { kind, instance, from, to, at, notAfter } = entry
   const time = at ?? notAfter
-  const attribute = attributeOf
   return {
     specversion: '1.0',
     id: idOf([node, incarnation, kind, instance, entry.type, time, from, to]),
     source: `/ptp-watch/${encodeURIComponent(node.toWellFormed())}`,
     type: EVENT_TYPES[entry.type],
-    subject: attribute(kind === undefined ? node : `${kind}/${instance ?? ''}`),
-    ...(time === undefined ? {} : { time }),
+    subject: attributeOf(kind ? (instance === undefined ? kind : `${kind}/${instance}`) : node),
+    ...(time === undefined || repairTime(time) !== time ? {} : { time: time.toUpperCase() }),
     datacontenttype: 'application/json',
-    node: attribute(node),
+    node: attributeOf(node),
     severity: severityOf(entry),
-    partitionkey: attribute(node),
-    sequence: String(entry.seq).padStart(19, '0'),
-    ...(kind === undefined ? {} : { kind: attribute(kind) }),
-    ...(to === undefined ? {} : { state: attribute(to) }),
-    ...(from === undefined ? {} : { previousstate: attribute(from) }),
+    partitionkey: attributeOf(node),
+    sequence: String(entry.seq).padStart(SEQUENCE_DIGITS, '0'),
+    ...(kind ? { kind: attributeOf(kind) } : {}),
+    ...(to ? { state: attributeOf(to) } : {}),
+    ...(from ? { previousstate: attributeOf(from) } : {}),
     data: { node, ...entry },
   }
 }
+
+/** Every number that a log can reach has as many digits, so that the order of text is the order of numbers. */
+const SEQUENCE_DIGITS = 19
 
 function idOf(parts: readonly (string | undefined)[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 32)
@@ -78,7 +84,14 @@ export function severityOf({ type, to }: Pick<LogEntry, 'type' | 'to'>): Severit
   return to === 'HOLDOVER' || to === 'UNKNOWN' ? 'warning' : 'info'
 }
 
-/** CloudEvents 1.0.2 §3.1: a String holds no control characters and no lone surrogates. */
+/**
+ * An attribute that is the same in both modes of HTTP, whoever converts it: all but visible ASCII is percent-encoded
+ * (not every sender does so when it makes headers of attributes), and what is overlong is cut. The names and words of
+ * real publishers pass unchanged; `data` has the text as it is.
+ */
 function attributeOf(text: string): string {
-  return text.toWellFormed().replace(/\p{Cc}|\p{Noncharacter_Code_Point}/gu, '?')
+  return text
+    .slice(0, LONGEST_ATTRIBUTE)
+    .toWellFormed()
+    .replace(/[^\x21-\x7e]+/gu, encodeURIComponent)
 }

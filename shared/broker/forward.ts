@@ -1,85 +1,83 @@
 import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
-import type { Change, Outcome, Store } from '#shared/state/store.ts'
+import type { Store } from '#shared/state/store.ts'
+import { createCursors } from './cursors.ts'
 import { eventOf } from './event.ts'
 import type { BrokerMetrics } from './metrics.ts'
+import { createQueue, type Worked } from './queue.ts'
 import type { Sink } from './sink.ts'
 
-/** How many entries are read at once, and how long a cursor waits for a write to go with (milliseconds). */
+/** How many events may be under way at once, of different nodes. */
+export const CONCURRENCY = 32
+/** How many entries of a node are read at once. */
 const BATCH = 100
+/** How long a cursor waits for a write to go with, in milliseconds. */
 const CURSOR_PAUSE = 1_000
-/** Pauses between tries of one node: doubled each time, with jitter (milliseconds). */
-const FIRST_PAUSE = 500
-const LONGEST_PAUSE = 30_000
+/** What another process has logged is left to that process for so long; then it is taken to be left over. */
+const LEFT_OVER_AFTER = 2 * CURSOR_PAUSE
+/** How long the sink may take for what is left when the process ends, in milliseconds; the host gives it 5 s. */
+const LAST_CHANCE = 2_500
 
 /**
  * Sends what the log holds after `forwarded`: the log is the outbox, the store its only memory (design.md §3). First
- * arrivals are in the order of the log for each node; repeats, with the same id, may follow; never not at all.
+ * arrivals are in the order of the log for each node, since an entry is sent only after the one before it was taken;
+ * repeats, with the same id, may follow; never not at all.
  */
 export type Forwarder = {
   /**
    * The store through which functions write while there is a sink: it marks from where a node's log is to be sent,
-   * and each change that makes entries has them sent after it, without the caller waiting for that.
+   * and each change that makes entries, or meets some that another process left, has them sent after it, without the
+   * caller waiting for that.
    */
   readonly store: Store
-  /** Sends what is left of a node; resolves when all is sent, or to false when the sink did not take it. */
-  flush(node: string): Promise<boolean>
-  /** Ends retries, gives what is under way a last chance until `signal`, and writes the cursors. */
-  close(signal?: AbortSignal): Promise<void>
+  /**
+   * Sends all that is known to be left, also what waits for its next try. True when nothing is left; false when the
+   * sink did not take something or `signal` was aborted: that goes with the next event or poll of its node.
+   */
+  settle(signal: AbortSignal): Promise<boolean>
+  /** Gives what is left a last chance, bounded in time, and writes the cursors. The store is left open. */
+  close(): Promise<void>
 }
 
-type Lane = {
-  running: Promise<boolean> | undefined
-  /** Something was added while it ran. */
-  again: boolean
-  failures: number
-  retry: NodeJS.Timeout | undefined
+export type ForwarderDeps = {
+  readonly store: Store
+  readonly sink: Sink
+  readonly log: Log
+  readonly metrics: BrokerMetrics
+  /** [0, 1), for jitter. */
+  readonly random: () => number
 }
 
-export function createForwarder(deps: {
-  store: Store
-  sink: Sink
-  log: Log
-  metrics: BrokerMetrics
-  random: () => number
-}): Forwarder {
+export type ForwarderOptions = {
+  /** Milliseconds; how long the sink may take for what is left at the end. */
+  readonly lastChanceMs?: number
+}
+
+export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions = {}): Forwarder {
   const { store, sink, log, metrics, random } = deps
-  const lanes = new Map<string, Lane>()
-  /** Up to which number the sink has a node's entries, by what this process knows: ahead of the store for a moment. */
-  const cursors = new Map<string, { incarnation: string; sent: number }>()
+  const { lastChanceMs = LAST_CHANCE } = options
+  const cursors = createCursors()
   const unwritten = new Map<string, NodeJS.Timeout>()
-  let closed = false
-
-  /** The cursor of a document: the furthest that is known. A process without a sink never gets here. */
-  const cursorOf = (state: NodeState): number => {
-    const own = cursors.get(state.node)
-    const stored = state.forwarded ?? state.seq
-    return own?.incarnation === state.incarnation ? Math.max(stored, own.sent) : stored
-  }
-
-  const marked = <T>(change: Change<T>): Change<T> => {
-    return (current) => {
-      const outcome: Outcome<T> = change(current)
-      if (outcome.state === undefined) return outcome
-      // A document that was there before there was a sink keeps its history to itself.
-      const before = current ?? { ...outcome.state, seq: 0 }
-      return { ...outcome, state: { ...outcome.state, forwarded: cursorOf(before) } }
-    }
-  }
+  const ended = new AbortController()
+  let down = false
 
   const writeCursor = async (node: string): Promise<void> => {
     clearTimeout(unwritten.get(node))
     unwritten.delete(node)
     try {
-      await store.update(node, (current) => {
+      const written = await store.update(node, (current) => {
         if (current === undefined) return { certain: true, result: undefined }
-        const forwarded = cursorOf(current)
+        const forwarded = cursors.of(current)
+        const ahead = cursors.isAhead(current)
+        const result = { node, incarnation: current.incarnation, forwarded, ahead }
         if (current.forwarded !== undefined && current.forwarded >= forwarded) {
-          return { certain: true, result: undefined }
+          return { certain: !ahead, result }
         }
-        return { state: { ...current, forwarded }, result: undefined }
+        return { state: { ...current, forwarded }, result }
       })
+      if (written === undefined || written.ahead) cursors.forget(node)
+      else cursors.written(written, written.forwarded)
     } catch (error) {
       // What was sent is sent again after a restart, with the same ids.
       log.warn('The place up to which events were sent could not be written', {
@@ -89,114 +87,91 @@ export function createForwarder(deps: {
     }
   }
 
-  const advance = (node: string, incarnation: string, sent: number) => {
-    const own = cursors.get(node)
-    if (own !== undefined && own.incarnation === incarnation && own.sent >= sent) return
-    cursors.set(node, { incarnation, sent })
-    if (unwritten.has(node)) return
-    const timer = setTimeout(() => void writeCursor(node), CURSOR_PAUSE)
-    unwritten.set(node, timer.unref())
+  const advance = (state: NodeState, sent: number) => {
+    cursors.advance(state, sent)
+    if (unwritten.has(state.node)) return
+    const timer = setTimeout(() => void writeCursor(state.node), CURSOR_PAUSE)
+    unwritten.set(state.node, timer.unref())
   }
 
-  /** Sends until nothing is left. False when the sink did not take something. */
-  const drain = async (node: string): Promise<{ done: boolean; afterMs?: number | undefined }> => {
+  const tell = (node: string, failure?: string) => {
+    if (down === (failure !== undefined)) return
+    down = failure !== undefined
+    if (failure === undefined) log.info('The sink takes events again', { node })
+    else log.warn('The sink takes no events: they wait in the log', { node, reason: failure })
+  }
+
+  /** Sends until nothing of the node is left, or the sink does not take something. */
+  const drain = async (node: string): Promise<Worked> => {
+    let answered = false
     for (;;) {
       const state = await store.read(node)
-      if (state?.forwarded === undefined) return { done: true }
-      const { incarnation } = state
-      const after = cursorOf(state)
+      if (state?.forwarded === undefined) return { done: true, answered }
+      // A document that was read now and has less than was sent: the store was set back (a backup, a lost journal).
+      if (cursors.isAhead(state)) cursors.forget(node)
+      const after = cursors.of(state)
       const entries = after >= state.seq ? [] : await store.log(node, { after, limit: BATCH })
-      if (entries.length === 0) return { done: true }
+      if (entries.length === 0) return { done: true, answered }
       for (const entry of entries) {
-        const sent = await sink.send(eventOf(node, incarnation, entry))
+        if (ended.signal.aborted) return { done: false, sink: false }
+        const sent = await sink.send(eventOf(node, state.incarnation, entry), ended.signal)
+        if (ended.signal.aborted && sent.outcome === 'failed') return { done: false, sink: false }
         metrics.events.inc({ outcome: sent.outcome })
         if (sent.outcome === 'failed') {
-          log.warn('An event waits for the sink', { node, seq: entry.seq, error: sent.reason })
-          return { done: false, afterMs: sent.afterMs }
+          tell(node, sent.reason)
+          log.debug('An event waits for the sink', { node, seq: entry.seq, reason: sent.reason })
+          return { done: false, sink: true, afterMs: sent.afterMs }
         }
+        answered = true
+        tell(node)
         if (sent.outcome === 'poison') {
-          log.error('The sink will not take an event: it is set aside', { node, entry, error: sent.reason })
+          log.error('The sink will not take an event: it is set aside', { node, entry, reason: sent.reason })
         }
-        advance(node, incarnation, entry.seq)
+        advance(state, entry.seq)
       }
     }
   }
 
-  const laneOf = (node: string): Lane => {
-    const known = lanes.get(node)
-    if (known !== undefined) return known
-    const lane: Lane = { running: undefined, again: false, failures: 0, retry: undefined }
-    lanes.set(node, lane)
-    return lane
-  }
+  const queue = createQueue(
+    (node) =>
+      drain(node).catch((error: unknown) => {
+        log.warn('Events wait for the store', { node, reason: reasonOf(error) })
+        return { done: false, sink: false }
+      }),
+    { random, concurrency: CONCURRENCY, onSize: (size) => metrics.waiting.set({}, size) },
+  )
 
-  const run = async (node: string, lane: Lane): Promise<boolean> => {
-    let result: Awaited<ReturnType<typeof drain>>
-    do {
-      lane.again = false
-      result = await drain(node).catch((error: unknown) => {
-        log.warn('Events wait for the store', { node, error: reasonOf(error) })
-        return { done: false }
-      })
-    } while (lane.again && result.done)
-    lane.running = undefined
-    if (result.done) {
-      lane.failures = 0
-      if (!lane.again) lanes.delete(node)
-      return true
+  const update: Store['update'] = async (node, change, updateOptions) => {
+    // Of the last time that the change was applied: that is the one that was written.
+    let news = false
+    let leftOver = false
+    let setBack = false
+    const marked: typeof change = (current) => {
+      const outcome = change(current)
+      news = (outcome.entries?.length ?? 0) > 0
+      leftOver = current?.forwarded !== undefined && cursors.of(current) < current.seq
+      const next = outcome.state ?? (news ? current : undefined)
+      setBack = next !== undefined && current !== undefined && cursors.isAhead(current)
+      if (next === undefined) return outcome
+      // A document that was there before there was a sink keeps its history to itself.
+      return { ...outcome, state: { ...next, forwarded: cursors.of(current ?? { ...next, seq: 0 }) } }
     }
-    lane.failures += 1
-    if (!closed) {
-      const pause = Math.min(FIRST_PAUSE * 2 ** (lane.failures - 1), LONGEST_PAUSE) * (0.5 + random() / 2)
-      lane.retry = setTimeout(() => void flush(node), Math.max(pause, result.afterMs ?? 0)).unref()
-    }
-    return false
-  }
-
-  const flush = (node: string): Promise<boolean> => {
-    const lane = laneOf(node)
-    if (lane.running !== undefined) {
-      lane.again = true
-      return lane.running
-    }
-    clearTimeout(lane.retry)
-    lane.running = run(node, lane)
-    return lane.running
-  }
-
-  /** A lane that waits for its next try is not hurried by every event. */
-  const nudge = (node: string) => {
-    const lane = lanes.get(node)
-    if (lane?.running === undefined && lane?.retry !== undefined) return
-    void flush(node)
+    const result = await store.update(node, marked, updateOptions)
+    if (setBack) cursors.forget(node)
+    if (news) queue.add(node)
+    else if (leftOver) queue.add(node, LEFT_OVER_AFTER)
+    return result
   }
 
   return {
-    store: {
-      ...store,
-      async update(node, change, options) {
-        let made = 0
-        const counted: typeof change = (current) => {
-          const outcome = marked(change)(current)
-          made = outcome.entries?.length ?? 0
-          return outcome
-        }
-        const result = await store.update(node, counted, options)
-        if (made > 0 && !closed) nudge(node)
-        return result
-      },
-    },
-    flush,
-    async close(signal) {
-      closed = true
-      for (const lane of lanes.values()) clearTimeout(lane.retry)
-      const over = new Promise<void>((resolve) => {
-        if (signal === undefined) return
-        if (signal.aborted) resolve()
-        else signal.addEventListener('abort', () => resolve(), { once: true })
-      })
-      await Promise.race([Promise.all([...lanes.keys()].map((node) => flush(node))), over])
-      await Promise.all([...unwritten.keys()].map((node) => writeCursor(node)))
+    store: { ...store, update },
+    settle: (signal) => queue.settle(signal),
+    async close() {
+      await queue.settle(AbortSignal.timeout(lastChanceMs))
+      ended.abort(new Error('The process ends'))
+      await queue.close()
+      for (const timer of unwritten.values()) clearTimeout(timer)
+      await Promise.all(cursors.nodes().map(writeCursor))
       await sink.close()
     },
   }

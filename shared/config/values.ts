@@ -81,6 +81,43 @@ export const hostName = text(
   'a host name or an IP address',
 )
 
+/** Where events are posted to: unlike a base of addresses it stays as it stands, with its query. */
+export const sinkUrl = text((value) => {
+  if (!URL.canParse(value) || value.includes('#')) return undefined
+  const { protocol, username, password } = new URL(value)
+  const web = protocol === 'http:' || protocol === 'https:'
+  return web && username === '' && password === '' ? value : undefined
+}, 'an http or https URL without user or fragment')
+
+/** What an event says of itself by the specification (CloudEvents 1.0.2 §3); no extension may be named so. */
+const CONTEXT = new Set('specversion id source type subject time datacontenttype dataschema data'.split(' '))
+
+const overrides = z.looseObject({
+  extensions: z._default(
+    z.record(
+      z.string().check(z.refine((name) => /^[a-z0-9]{1,20}$/.test(name) && !CONTEXT.has(name))),
+      // What CloudEvents allows in a String and HTTP in a header.
+      z.string().check(z.regex(/^[\x20-\x7e]*$/)),
+    ),
+    {},
+  ),
+})
+
+/** The extensions of a SinkBinding's `ceOverrides` (knative.md §1.7). */
+export const ceOverrides = text((value) => {
+  try {
+    return overrides.parse(JSON.parse(value)).extensions
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof z.core.$ZodError) return undefined
+    throw error
+  }
+}, 'JSON of the form {"extensions":{"<name>":"<text>"}}, each name of 1 to 20 lower-case letters and digits and none of an event\'s own (id, type, subject …), each text of printable ASCII')
+
+export const certificates = text(
+  (value) => (value.includes('-----BEGIN CERTIFICATE-----') ? value : undefined),
+  'one certificate or more in PEM',
+)
+
 export const filePath = text((value) => value, 'a path')
 
 function listed(value: string): string[] {

@@ -2,12 +2,15 @@ import * as z from 'zod/mini'
 import { LOG_LEVELS } from '#shared/log.ts'
 import { publishers } from './publishers.ts'
 import {
+  ceOverrides,
+  certificates,
   filePath,
   hostName,
   httpUrl,
   oneOf,
   seconds,
   secrets,
+  sinkUrl,
   someOf,
   stateUrl,
   wholeNumber,
@@ -15,7 +18,7 @@ import {
 
 /** What people are told of a variable; the help and docs/configuration.md are made of it. */
 export type VariableFacts = {
-  readonly group: 'Server' | 'State' | 'Publishers' | 'Callback' | 'Merge' | 'Work' | 'Output'
+  readonly group: 'Server' | 'State' | 'Publishers' | 'Callback' | 'Merge' | 'Broker' | 'Work' | 'Output'
   /** What a value looks like, in a word or two. */
   readonly type: string
   readonly description: string
@@ -196,6 +199,34 @@ export const schema = z.object({
       'Pushes that are late by no more than this are put in order. One that is later and worse is taken to be from a clock that was set back.',
     example: '60',
   }),
+  K_SINK: variable(z.optional(sinkUrl), {
+    group: 'Broker',
+    type: 'URL',
+    description:
+      'Where each transition is posted to as a CloudEvent (docs/events.md); a SinkBinding sets it. Without it nothing is sent.',
+    example: 'http://broker-ingress.knative-eventing.svc.cluster.local/ptp-watch/default',
+  }),
+  K_CE_OVERRIDES: variable(z._default(ceOverrides, {}), {
+    group: 'Broker',
+    type: 'JSON',
+    description:
+      'Extensions that every event gets, instead of its own where they have the same name; a SinkBinding sets it.',
+    example: '{"extensions":{"site":"north"}}',
+  }),
+  K_CA_CERTS: variable(z.optional(certificates), {
+    group: 'Broker',
+    type: 'PEM',
+    description:
+      'Certificate authorities to trust for the sink, beside those that Node trusts; a SinkBinding sets it.',
+    example: '-----BEGIN CERTIFICATE-----…',
+  }),
+  SINK_TOKEN_FILE: variable(z._default(filePath, '/oidc/token'), {
+    group: 'Broker',
+    type: 'path',
+    description:
+      'File of the bearer token for the sink, read again when it may have changed. Where there is none, none is sent. The default is where Knative mounts it.',
+    example: '/var/run/secrets/sink/token',
+  }),
   POLL_CONCURRENCY: variable(z._default(wholeNumber(1, 1000), 16), {
     group: 'Work',
     type: 'number',
@@ -259,5 +290,6 @@ function keysOf<T extends object>(object: T): Extract<keyof T, string>[] {
 function defaultOf(field: z.ZodMiniType): string | undefined {
   if (!(field instanceof z.ZodMiniDefault)) return undefined
   const value: unknown = field.def.defaultValue
-  return Array.isArray(value) ? value.join(',') : String(value)
+  if (Array.isArray(value)) return value.join(',')
+  return typeof value === 'object' ? '' : String(value)
 }

@@ -1,0 +1,249 @@
+import { describe, expect, test } from 'vitest'
+import type { Driver } from '#shared/state/driver.ts'
+import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
+import { range } from '../state/drivers/samples.ts'
+import { join, numbersOf, NODE, openSink, SHARED, soon, stateOf, touch, transit } from './world.ts'
+
+describe.each(['memory', 'sqlite'] as const)('over a %s store', (kind) => {
+  const open = async () => {
+    const sink = await openSink()
+    const shared = SHARED[kind]()
+    return { sink, driver: await shared.open() }
+  }
+
+  test('every transition arrives once, in the order of the log, and the cursor follows', async () => {
+    const { sink, driver } = await open()
+    const member = await join(driver, sink.url)
+    const nodes = ['a.example.com', 'b.example.com', 'c.example.com']
+    await Promise.all(nodes.map((node) => transit(member.store, 20, node)))
+    expect(await member.forwarder.settle(soon())).toBe(true)
+    for (const node of nodes) expect(numbersOf(sink.taken(node))).toEqual(range(1, 20))
+    expect(sink.arrivals).toHaveLength(60)
+    await member.close()
+    expect(member.metrics()).toContain('ptp_watch_forwarded_total{outcome="taken"} 60')
+    expect(member.metrics()).toContain('ptp_watch_forward_waiting_nodes 0')
+  })
+
+  test('a document made while there is a sink is sent from its first entry on', async () => {
+    const { sink, driver } = await open()
+    const member = await join(driver, sink.url)
+    await transit(member.store)
+    await sink.until(({ arrivals }) => arrivals.length === 1)
+    expect(sink.taken().map(({ sequence }) => sequence)).toEqual(['0000000000000000001'])
+  })
+
+  test('what was logged before there was a sink is history, and what comes after it is sent', async () => {
+    const { sink, driver } = await open()
+    const member = await join(driver, sink.url)
+    await transit(member.base, 5)
+    expect((await stateOf(member.base)).forwarded).toBeUndefined()
+    await transit(member.store, 2)
+    expect(await member.forwarder.settle(soon())).toBe(true)
+    expect(numbersOf(sink.taken())).toEqual([6, 7])
+  })
+})
+
+const STORED = [
+  { what: 'no cursor, nothing new', log: 4, forwarded: undefined, write: touch, sends: [], ends: 4 },
+  { what: 'no cursor, an entry', log: 4, forwarded: undefined, write: transit, sends: [5], ends: 5 },
+  { what: 'a cursor at the end, nothing new', log: 4, forwarded: 4, write: touch, sends: [], ends: 4 },
+  { what: 'a cursor at the end, an entry', log: 4, forwarded: 4, write: transit, sends: [5], ends: 5 },
+  { what: 'a cursor behind, nothing new', log: 4, forwarded: 2, write: touch, sends: [3, 4], ends: 4 },
+  { what: 'a cursor behind, an entry', log: 4, forwarded: 2, write: transit, sends: [3, 4, 5], ends: 5 },
+  { what: 'a cursor at 0, an entry', log: 2, forwarded: 0, write: transit, sends: [1, 2, 3], ends: 3 },
+] as const
+
+test.each(STORED)('with $what, $sends are sent and the cursor ends at $ends', async (row) => {
+  const driver = createMemoryDriver()
+  const sink = await openSink()
+  const member = await join(driver, sink.url)
+  await transit(member.base, row.log)
+  const { forwarded } = row
+  if (forwarded !== undefined) {
+    await member.base.update(NODE, (current) => ({
+      ...(current !== undefined && { state: { ...current, forwarded } }),
+      result: undefined,
+    }))
+  }
+  await row.write(member.store)
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  expect(numbersOf(sink.taken())).toEqual(row.sends)
+  await member.forwarder.close()
+  expect((await stateOf(member.base)).forwarded).toBe(row.ends)
+})
+
+test('a process without a sink leaves the cursor, and the next one with a sink sends what it logged', async () => {
+  const driver = createMemoryDriver()
+  const sink = await openSink()
+  const first = await join(driver, sink.url)
+  await transit(first.store, 2)
+  await first.forwarder.settle(soon())
+  await first.forwarder.close()
+  await transit(first.base, 3)
+  expect(await stateOf(first.base)).toMatchObject({ seq: 5, forwarded: 2 })
+  const second = await join(driver, sink.url)
+  // An event that changes nothing: the document is looked at, and not written.
+  await second.store.update(NODE, () => ({ result: undefined }), { fresh: true })
+  expect(await second.forwarder.settle(soon())).toBe(true)
+  expect(numbersOf(sink.taken())).toEqual([1, 2, 3, 4, 5])
+})
+
+test('the cursor never goes back, whoever writes last', async () => {
+  const driver = createMemoryDriver()
+  const sink = await openSink()
+  const members = [await join(driver, sink.url), await join(driver, sink.url)]
+  const seen: number[] = []
+  for (let round = 0; round < 10; round += 1) {
+    for (const { store, base } of members) {
+      await transit(store)
+      seen.push((await stateOf(base)).forwarded ?? -1)
+    }
+  }
+  await Promise.all(members.map(({ forwarder }) => forwarder.settle(soon())))
+  for (const { forwarder } of members) await forwarder.close()
+  seen.push((await stateOf(members[0]?.base ?? fail())).forwarded ?? -1)
+  expect(seen).toEqual(seen.toSorted((a, b) => a - b))
+  expect(seen.at(-1)).toBe(20)
+})
+
+test.each([2, 4])(
+  '%i forwarders over one store lose nothing and keep the order of first arrivals',
+  async (count) => {
+    const driver = createMemoryDriver()
+    const sink = await openSink()
+    let tries = 0
+    // Answers differ in time: every third is refused once, and comes again.
+    sink.answer(() => (++tries % 3 === 0 ? 500 : 202))
+    const members = await Promise.all(range(1, count).map(() => join(driver, sink.url)))
+    await Promise.all(members.map(({ store }) => transit(store, 15)))
+    sink.answer(202)
+    for (const { forwarder } of members) await forwarder.settle(soon())
+    await sink.until((now) => now.taken().length === 15 * count)
+    expect(numbersOf(sink.taken())).toEqual(range(1, 15 * count))
+    const ids = new Map(sink.arrivals.map(({ event }) => [event.data.seq, event.id]))
+    for (const { event } of sink.arrivals) expect(event.id).toBe(ids.get(event.data.seq))
+  },
+)
+
+test('what was sent before a crash, but not marked, is sent again with the same ids', async () => {
+  const driver = createMemoryDriver()
+  const sink = await openSink()
+  const first = await join(driver, sink.url)
+  await transit(first.store, 3)
+  await sink.until(({ arrivals }) => arrivals.length === 3)
+  first.kill()
+  expect((await driver.read(NODE))?.state.forwarded).toBeLessThan(3)
+  const second = await join(driver, sink.url)
+  await second.store.update(NODE, () => ({ result: undefined }))
+  await second.forwarder.settle(soon())
+  const [, ...repeats] = sink.arrivals.slice(2)
+  expect(repeats.length).toBeGreaterThan(0)
+  const ids = sink.arrivals.slice(0, 3).map(({ event }) => event.id)
+  expect(new Set(ids).size).toBe(3)
+  for (const { event } of repeats) expect(event.id).toBe(ids[event.data.seq - 1])
+  expect(sink.arrivals.at(-1)?.event.data.seq).toBe(3)
+})
+
+test('a sink that is down and comes back gets all, in order', async () => {
+  const sink = await openSink()
+  const member = await join(createMemoryDriver(), sink.url)
+  await sink.down()
+  await transit(member.store, 5)
+  expect(await member.forwarder.settle(soon())).toBe(false)
+  expect(member.metrics()).toContain('ptp_watch_forward_waiting_nodes 1')
+  await sink.up()
+  await sink.until(({ arrivals }) => arrivals.length === 5)
+  expect(numbersOf(sink.taken())).toEqual(range(1, 5))
+  expect(member.lines.join('')).toContain('The sink takes no events')
+  expect(member.lines.join('')).toContain('The sink takes events again')
+})
+
+test('a fleet that waits for a sink gets through when it is back', async () => {
+  const sink = await openSink()
+  const member = await join(createMemoryDriver(), sink.url)
+  sink.answer(503)
+  const nodes = range(1, 100).map((number) => `node${number}.example.com`)
+  await Promise.all(nodes.map((node) => transit(member.store, 2, node)))
+  await sink.until(({ arrivals }) => arrivals.length > 0)
+  sink.answer(202)
+  await sink.until((now) => now.taken().length === 200)
+  for (const node of nodes) expect(numbersOf(sink.taken(node))).toEqual([1, 2])
+})
+
+test('an event that the sink refuses for good is set aside, told and counted, and those after it are sent', async () => {
+  const sink = await openSink()
+  const member = await join(createMemoryDriver(), sink.url)
+  sink.answer(({ data }) => (data.seq === 2 ? { status: 400, body: 'I do not like it' } : 202))
+  await transit(member.store, 3)
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  expect(numbersOf(sink.arrivals.map(({ event }) => event))).toEqual([1, 2, 3])
+  expect(member.metrics()).toContain('ptp_watch_forwarded_total{outcome="poison"} 1')
+  expect(member.lines.filter((line) => line.includes('set aside')).join('')).toContain('I do not like it')
+  await member.forwarder.close()
+  expect((await stateOf(member.base)).forwarded).toBe(3)
+})
+
+test('one node whose event is refused for now holds up no other node', async () => {
+  const sink = await openSink()
+  const member = await join(createMemoryDriver(), sink.url)
+  sink.answer(({ node }) => (node === 'bad.example.com' ? 500 : 202))
+  await transit(member.store, 2, 'bad.example.com')
+  await sink.until(({ arrivals }) => arrivals.length === 1)
+  for (const number of range(1, 20)) await transit(member.store, 1, `node${number}.example.com`)
+  await sink.until((now) => now.taken().length === 20)
+  expect(sink.taken('bad.example.com')).toEqual([])
+})
+
+test('a write is done before the sink has answered', async () => {
+  const sink = await openSink()
+  const member = await join(createMemoryDriver(), sink.url, { lastChanceMs: 1 })
+  sink.answer('hang')
+  await transit(member.store, 3)
+  await sink.until(({ arrivals }) => arrivals.length === 1)
+  expect((await stateOf(member.base)).seq).toBe(3)
+  // And the end is not held up by it: the cursor stays where it is, and the next process sends it.
+  await member.close()
+  expect(sink.taken()).toEqual([])
+})
+
+test('the end waits for what is under way, and marks it', async () => {
+  const sink = await openSink()
+  const driver = createMemoryDriver()
+  const member = await join(driver, sink.url)
+  sink.answer('hang')
+  await transit(member.store, 2)
+  await sink.until(({ arrivals }) => arrivals.length === 1)
+  const closed = member.close()
+  sink.answer(202)
+  sink.release()
+  await closed
+  expect((await driver.read(NODE))?.state).toMatchObject({ seq: 2, forwarded: 2 })
+})
+
+test('a store that was set back to an older state gets its new entries sent', async () => {
+  const driver = createMemoryDriver()
+  const sink = await openSink()
+  const member = await join(driver, sink.url)
+  await transit(member.store, 2)
+  const backup = await driver.read(NODE)
+  await transit(member.store, 5)
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  await restore(driver, backup?.state)
+  await transit(member.store, 4)
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  expect(numbersOf(sink.taken()).slice(-4)).toEqual([3, 4, 5, 6])
+  await member.forwarder.close()
+  expect((await stateOf(member.base)).forwarded).toBe(6)
+})
+
+/** Puts a document back as if the store had lost what came later. */
+async function restore(driver: Driver, state: Parameters<Driver['write']>[1]['state'] | undefined) {
+  if (state === undefined) throw new Error('There is nothing to put back')
+  const lost = await driver.log(NODE, { after: 0, limit: state.seq })
+  await driver.remove(NODE)
+  await driver.write(NODE, { state, entries: lost, expected: undefined, trimThrough: 0 })
+}
+
+function fail(): never {
+  throw new Error('There is no such member')
+}
