@@ -20,11 +20,10 @@ export type RedisSettings = {
 export type RedisClient = {
   /**
    * Sends a command whose keys all have the hash tag `{tag}`.
-   * @throws RedisError at once while Redis is out of reach, and within Timing otherwise; nothing is queued.
+   * @throws StoreError at once while Redis is out of reach, and within Timing otherwise; nothing is queued.
+   * @throws ConfigurationError if a file cannot be used the first time.
    */
   send(tag: string, command: readonly string[]): Promise<unknown>
-  /** Connects now, for errors to come early. @throws RedisError, ConfigurationError */
-  start(): Promise<void>
   close(): void
 }
 
@@ -103,9 +102,6 @@ export function createRedisClient(
         if (error instanceof RedisError && error.reply === 'READONLY') target.close()
         throw error
       }
-    },
-    async start() {
-      await route()
     },
     close() {
       link.close()

@@ -1,7 +1,6 @@
 import { createClient, ErrorReply } from '@redis/client'
-import { reasonOf } from '#shared/errors.ts'
 import { type Endpoint, shown } from './address.ts'
-import { RedisError, replyFailure } from './failure.ts'
+import { connectionFailure, RedisError, replyFailure } from './failure.ts'
 
 /** How long is waited for what; all in milliseconds. */
 export type Timing = {
@@ -89,7 +88,7 @@ export async function connect(endpoint: Endpoint, access: Access, timing: Timing
   function failure(error: unknown): RedisError {
     if (error instanceof RedisError) return error
     if (error instanceof ErrorReply) return replyFailure(where, error.message)
-    return lost ?? new RedisError(`Redis at ${where} is out of reach: ${reasonOf(error)}`, { cause: error })
+    return lost ?? connectionFailure(where, error)
   }
 
   function send(command: readonly string[]): Promise<unknown> {
@@ -134,7 +133,7 @@ export async function connect(endpoint: Endpoint, access: Access, timing: Timing
     client.on('error', () => given.reject(lost))
     client.on('end', () => given.reject(lost))
     await Promise.race([client.connect(), given.promise])
-    const facts = await askFacts(send)
+    const facts = await askFacts((command) => client.sendCommand(command))
     refuse(where, facts)
     return {
       endpoint,
@@ -165,12 +164,13 @@ function refuse(where: string, { version }: ServerFacts): void {
   })
 }
 
+/** The deadline of the whole connection holds for this too, so that it needs none of its own. */
 async function askFacts(send: Connection['send']): Promise<ServerFacts> {
   const sections = ['server', 'replication', 'memory']
   const info = await Promise.all(sections.map((section) => send(['INFO', section])))
     .then((texts) => texts.map(String).join('\n'))
     .catch((error: unknown) => {
-      if (error instanceof RedisError && error.reply === 'NOPERM') return ''
+      if (error instanceof ErrorReply && error.message.startsWith('NOPERM')) return ''
       throw error
     })
   const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1]

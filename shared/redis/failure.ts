@@ -1,4 +1,4 @@
-import { StoreError } from '#shared/errors.ts'
+import { reasonOf, StoreError } from '#shared/errors.ts'
 
 /** Redis cannot be reached, or answers with an error. */
 export class RedisError extends StoreError {
@@ -21,6 +21,10 @@ export class RedisError extends StoreError {
 type Meaning = { readonly says: string; readonly refused?: true; readonly hopeless?: true }
 
 const PASSWORD: Meaning = { says: 'does not take the user or the password', refused: true }
+const RIGHTS: Meaning = {
+  says: 'does not let this user do what is needed (docs/redis.md has the rule)',
+  refused: true,
+}
 
 /** What is behind the error replies that operators meet. The reply's own words are added to each. */
 const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
@@ -42,10 +46,16 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
   ['WRONGTYPE', { says: 'holds something else under a key of ours', hopeless: true }],
 ])
 
+/** Replies that begin with a plain `ERR`: to a password where none is set, and up to 7.0 to a script without rights. */
+const WORDINGS: readonly (readonly [RegExp, Meaning])[] = [
+  [/^ERR .*\b(AUTH|password)\b/, PASSWORD],
+  [/^ERR The user executing the script can't/, RIGHTS],
+]
+
 /** An error reply as it is told to people; `where` is the server. */
 export function replyFailure(where: string, text: string): RedisError {
   const [reply = ''] = text.split(' ', 1)
-  const meaning = MEANINGS.get(reply) ?? (isAboutPassword(text) ? PASSWORD : undefined)
+  const meaning = MEANINGS.get(reply) ?? WORDINGS.find(([wording]) => wording.test(text))?.[1]
   return new RedisError(`Redis at ${where} ${meaning?.says ?? 'answers with an error'}: ${text}`, {
     reply,
     refused: meaning?.refused ?? false,
@@ -53,7 +63,11 @@ export function replyFailure(where: string, text: string): RedisError {
   })
 }
 
-/** Servers without a password answer `ERR AUTH <password> called without any password configured …`. */
-function isAboutPassword(text: string): boolean {
-  return /^ERR .*\b(AUTH|password)\b/i.test(text)
+/** That there is no connection, by the reason that the network or TLS gave. */
+export function connectionFailure(where: string, error: unknown): RedisError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  // Node's names for certificates that are not believed: SELF_SIGNED_CERT_IN_CHAIN, ERR_TLS_CERT_ALTNAME_INVALID, …
+  const refused = /CERT|SIGNATURE/.test(code)
+  const says = refused ? 'shows a certificate that is not trusted (STATE_CA_FILE)' : 'is out of reach'
+  return new RedisError(`Redis at ${where} ${says}: ${reasonOf(error)}`, { refused, cause: error })
 }

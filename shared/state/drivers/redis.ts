@@ -33,8 +33,12 @@ export async function createRedisDriver(
   timing: Timing = TIMING,
 ): Promise<Driver> {
   const client = createRedisClient(url, { log: deps.log, settings: deps.redis }, timing)
+  // Every share, since in a cluster each may lie on another server.
+  const ping = async () => {
+    await Promise.all(TAGS.map((tag) => client.send(tag, ['ZCARD', indexKey(tag)])))
+  }
   try {
-    await client.start()
+    await ping()
   } catch (error) {
     if (!(error instanceof RedisError) || error.refused) {
       client.close()
@@ -91,10 +95,7 @@ export async function createRedisDriver(
     async remove(node) {
       await run(node, REMOVE, [node])
     },
-    async ping() {
-      // Every share, since in a cluster each may lie on another server.
-      await Promise.all(TAGS.map((tag) => client.send(tag, ['ZCARD', indexKey(tag)])))
-    },
+    ping,
     async close() {
       client.close()
     },
