@@ -1,0 +1,177 @@
+import { writeFileSync } from 'node:fs'
+import * as z from 'zod/mini'
+import { EVENT_TYPES, type EventData, eventData, eventOf } from '../shared/broker/event.ts'
+import type { LogEntry } from '../shared/state/node-state.ts'
+
+/** docs/events.md, made of the schema and of events as they are sent. `npm run docs` writes it; a test compares. */
+export function eventsPage(): string {
+  return [
+    '# Events',
+    '',
+    '<!-- Made by `npm run docs` from shared/broker/event.ts. Do not edit. -->',
+    '',
+    'With `K_SINK` set (a SinkBinding sets it), every entry of a node’s log is posted there as a [CloudEvent](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md) 1.0 in structured mode (`application/cloudevents+json`). Without it nothing is sent.',
+    '',
+    '## What a consumer must know',
+    '',
+    '- **An event may come more than once**, with the same `source` and `id`: drop what you have had. Nothing is left out: what the sink does not take waits in the store and is offered again, also after a restart.',
+    '- **Order is per node**, by `sequence`: 19 digits with leading zeros, so that text compares as numbers do. First arrivals at the sink are in that order; what lies between the sink and you may change it (a Kafka Broker keeps it by `partitionkey`, with ordered delivery). An event whose `sequence` is below the newest you have had of its node tells of the past.',
+    '- **`time` is when it happened**, by the publisher’s clock and with its nanoseconds; for what only a poll has shown it is `data.notAfter`, the latest that it can have been. Many SDKs cut it to milliseconds: `data.at` has it as text.',
+    '- **The state of a node is its newest event’s `data.overall`** at the time of that entry. A node that has fallen silent is told of by `node.stale`: silence is never LOCKED.',
+    '- Answer 2xx with an empty body. 400 and other 4xx set the event aside for good (it stays in the log, is logged and counted as `ptp_watch_forwarded_total{outcome="poison"}`); 401, 403, 404, 407, 408, 409, 425, 429, 5xx and no answer within 10 s have it offered again, with pauses that grow to 30 s, or as `Retry-After` says up to 60 s.',
+    '- Where there was no sink before, the log up to then stays history: events begin with the first entry after it.',
+    '',
+    '## Attributes',
+    '',
+    '| attribute | what it is |',
+    '|---|---|',
+    ...Object.entries(ATTRIBUTES).map(([name, what]) => `| \`${name}\` | ${what} |`),
+    '',
+    'Attributes hold visible ASCII alone, so that they are the same in headers; anything else in them is percent-encoded, and they are cut at 256 characters. `data` has every text as it is. Extensions of `K_CE_OVERRIDES` are added, and take the place of ours where they have the same name.',
+    '',
+    '## Types',
+    '',
+    '| type | when |',
+    '|---|---|',
+    ...EXAMPLES.map(
+      ({ entry, when }) => `| [\`${EVENT_TYPES[entry.type]}\`](#${anchorOf(entry)}) | ${when} |`,
+    ),
+    '',
+    ...EXAMPLES.flatMap(({ entry, when }) => [
+      `### ${EVENT_TYPES[entry.type]}`,
+      '',
+      when,
+      '',
+      '```json',
+      JSON.stringify(eventOf('node1.example.com', 'incarnation', entry), null, 2),
+      '```',
+      '',
+    ]),
+    '## Data',
+    '',
+    '| field | what it is |',
+    '|---|---|',
+    ...Object.entries(FIELDS).map(([name, what]) => `| \`${name}\` | ${what} |`),
+    '',
+    'The schema is the same for all types. Fields may be added: a consumer ignores those that it does not know.',
+    '',
+    '```json',
+    JSON.stringify(z.toJSONSchema(eventData, { io: 'input' }), null, 2),
+    '```',
+    '',
+  ].join('\n')
+}
+
+const ATTRIBUTES = {
+  id: 'a hash of what happened; the same on every repeat, in every process',
+  source: '`/ptp-watch/<node>`',
+  type: 'see below',
+  subject: '`<kind>/<instance>` of the clock; `<kind>` of a subscription; `<node>` of the node as a whole',
+  time: 'when it happened, or the latest that it can have been',
+  datacontenttype: '`application/json`',
+  node: 'the name of the node, as its publisher writes it',
+  kind: 'which kind of clock: `lock-state`, `os-clock-sync-state`, `clock-class` …; absent for the node as a whole',
+  state: 'what it is now; absent where the entry has no `to`',
+  previousstate: 'what it was before',
+  severity:
+    '`critical` to FREERUN; `warning` to HOLDOVER or UNKNOWN and for what was missed, is stale or had to be restored; else `info`',
+  partitionkey: 'the node',
+  sequence: 'the number of the entry in the log of the node',
+}
+
+const FIELDS: Readonly<Record<keyof EventData, string>> = {
+  node: 'the name of the node',
+  seq: 'the number of the entry in the node’s log; without a gap',
+  type: 'of the entry; the event’s `type` follows from it',
+  kind: 'which kind of clock',
+  instance: 'which clock of that kind',
+  from: 'the word of state before; numbers for kinds without a word (clock class)',
+  to: 'the same, now',
+  at: 'when it happened by the publisher’s clock, as received',
+  notBefore: 'the earliest that it can have been, where no push has dated it',
+  notAfter: 'the latest that it can have been',
+  via: 'how it was learnt: `push`, `initial` (notification of a new subscription), `poll` or `broker`',
+  overall: 'the state of the node as a whole after this entry',
+}
+
+const lock = { kind: 'lock-state', instance: 'ens5fx/master' }
+const bounds = { notBefore: '2026-11-23T03:48:00.120Z', notAfter: '2026-11-23T03:49:00.134Z' }
+
+const EXAMPLES: readonly { readonly entry: LogEntry; readonly when: string }[] = [
+  {
+    when: 'A clock has another state (or clock class) than before.',
+    entry: {
+      ...lock,
+      seq: 17,
+      type: 'changed',
+      from: 'LOCKED',
+      to: 'FREERUN',
+      at: '2026-11-23T03:48:28.489302008Z',
+      via: 'push',
+      overall: 'FREERUN',
+    },
+  },
+  {
+    when: 'A poll has shown a change that the publisher never told of: it lies between `notBefore` and `notAfter`. The change itself came as `state.changed` with `via` `poll`.',
+    entry: {
+      ...lock,
+      ...bounds,
+      seq: 18,
+      type: 'missed',
+      from: 'LOCKED',
+      to: 'HOLDOVER',
+      via: 'poll',
+      overall: 'HOLDOVER',
+    },
+  },
+  {
+    when: 'A push has come late and dates a change that a poll had already shown. It changes no state.',
+    entry: {
+      ...lock,
+      seq: 19,
+      type: 'delayed',
+      from: 'LOCKED',
+      to: 'HOLDOVER',
+      at: '2026-11-23T03:48:41.000120007Z',
+      via: 'push',
+      overall: 'HOLDOVER',
+    },
+  },
+  {
+    when: 'The node as a whole has another state than before: the worst of its clocks.',
+    entry: {
+      seq: 20,
+      type: 'overall',
+      from: 'LOCKED',
+      to: 'FREERUN',
+      at: '2026-11-23T03:48:28.489302008Z',
+      via: 'push',
+      overall: 'FREERUN',
+    },
+  },
+  {
+    when: 'Nothing has confirmed a clock of the node for `STALE_AFTER_SECONDS`.',
+    entry: { seq: 21, type: 'stale', notAfter: bounds.notAfter, via: 'poll', overall: 'UNKNOWN' },
+  },
+  {
+    when: 'All clocks of a node that was stale are confirmed again.',
+    entry: { seq: 22, type: 'recovered', notAfter: bounds.notAfter, via: 'push', overall: 'LOCKED' },
+  },
+  {
+    when: 'Polls have not named a clock for `STALE_AFTER_SECONDS` while they named others of its kind: it counts no more. The next reading revives it.',
+    entry: { ...lock, seq: 23, type: 'retired', notAfter: bounds.notAfter, via: 'poll', overall: 'LOCKED' },
+  },
+  {
+    when: 'The publisher had lost our subscription, and has it again: what happened in between may have been missed.',
+    entry: { ...bounds, seq: 24, type: 'restored', kind: lock.kind, via: 'poll', overall: 'LOCKED' },
+  },
+]
+
+/** As GitHub makes it of a heading. */
+function anchorOf({ type }: LogEntry): string {
+  return EVENT_TYPES[type].replaceAll('.', '')
+}
+
+export function writeEventsPage(): void {
+  writeFileSync(new URL('events.md', import.meta.url), eventsPage())
+}
