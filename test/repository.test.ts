@@ -22,6 +22,13 @@ const FORBIDDEN: readonly (readonly [file: string, imports: string])[] = [
   ['shared/state/drivers/sqlite.ts', '#shared/runtime/http.ts'],
   ['shared/publishers/keeper.ts', '#shared/runtime/http.ts'],
   ['shared/publishers/keeper.ts', '#functions/poll/handler.ts'],
+  ['shared/kubernetes/client.ts', '#shared/state/store.ts'],
+  ['shared/redis/client.ts', '#shared/publishers/http.ts'],
+  ['shared/state/drivers/configmap.ts', './redis.ts'],
+  ['shared/broker/forward.ts', '#shared/publishers/keeper.ts'],
+  ['shared/broker/sink.ts', '#shared/runtime/http.ts'],
+  ['shared/state/store.ts', '#shared/broker/forward.ts'],
+  ['shared/config.ts', '#shared/broker/open.ts'],
   ['shared/runtime/serve.ts', '#shared/state/store.ts'],
   ['shared/runtime/serve.ts', '#functions/main.ts'],
   ['functions/ingest/handler.ts', '../poll/handler.ts'],
@@ -37,6 +44,9 @@ const ALLOWED: readonly (readonly [file: string, imports: string])[] = [
   ['shared/state/merge-push.ts', '../events/words.ts'],
   ['shared/publishers/keeper.ts', '#shared/state/node-state.ts'],
   ['functions/ingest/handler.ts', '#shared/runtime/http.ts'],
+  ['shared/broker/forward.ts', '#shared/state/store.ts'],
+  ['shared/state/drivers/configmap.ts', '#shared/kubernetes/client.ts'],
+  ['shared/state/drivers/configmap.ts', '#shared/state/drivers/configmap/naming.ts'],
   ['local/main.ts', '#functions/status/table.ts'],
 ]
 
