@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { start } from '../runtime/processes.ts'
-import { eventually } from './support/system.ts'
+import { COMPILE_CACHE, eventually } from './support/system.ts'
 import { page } from './support/view.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -28,7 +28,7 @@ async function starting(command: string, args: readonly string[]): Promise<Start
   const stateUrl = `sqlite:${join(folder, 'state.db')}`
   const child = spawn(command, args, {
     cwd: ROOT,
-    env: { PATH: process.env.PATH, STATE_URL: stateUrl, TERM: 'xterm' },
+    env: { ...COMPILE_CACHE, PATH: process.env.PATH, STATE_URL: stateUrl, TERM: 'xterm' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let out = ''
