@@ -50,20 +50,27 @@ test.each(redHat)(
     const system = await startSystem([publisher], { SETTLE_SECONDS: '60' })
     await steady(system, publisher)
 
-    await publisher.faults({ delayMs: 1500 })
-    publisher.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 40 })
+    // It waits for the event after it.
+    await publisher.faults({ reorder: 1 })
+    publisher.setClock({ kind: 'clock-class', clockClass: 135 })
+    await publisher.idle()
     await system.tick()
     const pulled = await system.node(publisher)
-    expect(acceptedTimes(publisher, 'HOLDOVER')).toEqual([])
-    expect(clockOf(pulled, 'lock-state')).toMatchObject({ state: 'HOLDOVER', since: null, via: 'poll' })
+    expect(acceptedTimes(publisher, 'clock-class', '135')).toEqual([])
+    expect(clockOf(pulled, 'clock-class')).toMatchObject({
+      metrics: { clockClass: '135' },
+      since: null,
+      via: 'poll',
+    })
 
+    publisher.setClock({ kind: 'gnss-sync-status', state: 'SYNCHRONIZED', gpsFix: 3 })
     await publisher.idle()
-    const [at] = acceptedTimes(publisher, 'ptp-status/lock-state', 'HOLDOVER')
+    const [at] = acceptedTimes(publisher, 'clock-class', '135')
     expect(at).toBeDefined()
     const dated = await system.node(publisher)
-    expect(clockOf(dated, 'lock-state')).toMatchObject({ state: 'HOLDOVER', since: at })
-    expect(entriesOf(dated, 'delayed', 'lock-state')).toEqual([
-      expect.objectContaining({ to: 'HOLDOVER', at, via: 'push' }),
+    expect(clockOf(dated, 'clock-class')).toMatchObject({ metrics: { clockClass: '135' }, since: at })
+    expect(entriesOf(dated, 'delayed')).toEqual([
+      expect.objectContaining({ kind: 'clock-class', from: '6', to: '135', at, via: 'push' }),
     ])
 
     await system.tick()
