@@ -24,7 +24,7 @@ const makeSubject = async () => {
     url,
     open: () => createRedisDriver(url, { log: silentLog }, PATIENT),
     async cleanUp() {
-      for (const server of cluster.servers) await server.cli(['FLUSHALL'])
+      await Promise.all(cluster.servers.map((server) => server.cli(['FLUSHALL'])))
     },
   }
 }

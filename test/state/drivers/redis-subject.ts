@@ -1,18 +1,25 @@
+import { afterAll } from 'vitest'
 import { silentLog } from '#shared/log.ts'
 import { TIMING, type Timing } from '#shared/redis/connection.ts'
 import { createRedisDriver } from '#shared/state/drivers/redis.ts'
-import { startRedis } from '../../support/redis.ts'
-import type { Subject } from './contract.ts'
+import { type RedisServer, startRedis } from '../../support/redis.ts'
+import type { SharedSubject } from './processes.ts'
 
 /** On a busy machine an answer may take longer than anybody would wait for it in earnest. */
 export const PATIENT: Timing = { ...TIMING, connectMs: 20_000, answerMs: 20_000 }
 
-/** A redis-server of its own, and a driver over it for each `open`. */
-export async function makeRedisSubject(): Promise<Subject> {
-  const server = await startRedis()
-  const url = `redis://127.0.0.1:${server.port}`
+let server: Promise<RedisServer> | undefined
+let databases = 0
+afterAll(async () => (await server)?.close())
+
+/** A database of its own on the redis-server of this test file, and a driver over it for each `open`. */
+export async function makeRedisSubject(): Promise<SharedSubject> {
+  server ??= startRedis({ config: ['databases 10000'] })
+  databases += 1
+  const url = `redis://127.0.0.1:${(await server).port}/${databases}`
   return {
+    url,
     open: () => createRedisDriver(url, { log: silentLog }, PATIENT),
-    cleanUp: server.close,
+    cleanUp: async () => {},
   }
 }

@@ -4,9 +4,10 @@ import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { createSqliteDriver } from '#shared/state/drivers/sqlite.ts'
 import { makeConfigMapSubject } from './configmap-subject.ts'
 import type { Subject } from './contract.ts'
+import { makeRedisSubject } from './redis-subject.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
-/** The stores that need no service of others beside them, each empty. */
+/** The stores that tests can have for themselves, each empty. */
 export const LOCAL_STORES: readonly { name: string; make: () => Promise<Subject> }[] = [
   {
     name: 'memory',
@@ -26,4 +27,5 @@ export const LOCAL_STORES: readonly { name: string; make: () => Promise<Subject>
     },
   },
   { name: 'configmap', make: makeConfigMapSubject },
+  { name: 'redis', make: makeRedisSubject },
 ]
