@@ -11,8 +11,13 @@ import { start } from '../runtime/processes.ts'
 import { COMPILE_CACHE, eventually } from './support/system.ts'
 import { page } from './support/view.ts'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const START = ['local/main.ts', '--pace-ms', '200', '--poll-seconds', '1']
+const START = [
+  fileURLToPath(new URL('../../local/main.ts', import.meta.url)),
+  '--pace-ms',
+  '200',
+  '--poll-seconds',
+  '1',
+]
 const SCRIPT = '/usr/bin/script'
 
 type Started = {
@@ -21,14 +26,13 @@ type Started = {
   readonly exit: Promise<number | null>
 }
 
-/** `npm start` with a store of its own; ended with all of its processes when the test ends. */
+/** `npm start` in a folder of its own; ended with all of its processes when the test ends. */
 async function starting(command: string, args: readonly string[]): Promise<Started & { stateUrl: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'ptp-watch-start-'))
   onTestFinished(() => rm(folder, { recursive: true }))
-  const stateUrl = `sqlite:${join(folder, 'state.db')}`
   const child = spawn(command, args, {
-    cwd: ROOT,
-    env: { ...COMPILE_CACHE, PATH: process.env.PATH, STATE_URL: stateUrl, TERM: 'xterm' },
+    cwd: folder,
+    env: { ...COMPILE_CACHE, PATH: process.env.PATH, TERM: 'xterm' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let out = ''
@@ -43,7 +47,7 @@ async function starting(command: string, args: readonly string[]): Promise<Start
     child.kill('SIGTERM')
     await exit
   })
-  return { child, out: () => out, exit, stateUrl }
+  return { child, out: () => out, exit, stateUrl: `sqlite:${join(folder, '.ptp-watch/state.db')}` }
 }
 
 type Process = { readonly pid: number; readonly parent: number; readonly command: string }
