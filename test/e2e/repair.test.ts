@@ -11,7 +11,7 @@ import {
   steady,
 } from './support/publishers.ts'
 import { eventually, listening, type Service, startSystem, type System } from './support/system.ts'
-import { clockOf, entriesOf, type Entry } from './support/view.ts'
+import { clockOf, type Entry, entriesOf, nanoseconds } from './support/view.ts'
 
 async function started(publisher: Publisher): Promise<System> {
   await listening(publisher)
@@ -22,11 +22,6 @@ async function started(publisher: Publisher): Promise<System> {
 /** The bounds of a missed transition, as nanoseconds. */
 function boundsOf({ notBefore = '', notAfter = '' }: Entry): { from: bigint; to: bigint } {
   return { from: nanoseconds(notBefore), to: nanoseconds(notAfter) }
-}
-
-function nanoseconds(time: string): bigint {
-  const [, seconds = '', fraction = ''] = /^(.{19})(?:\.(\d+))?Z$/.exec(time) ?? []
-  return BigInt(Date.parse(`${seconds}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, '0'))
 }
 
 /** The publisher tells nobody of this change; gives the time in which it fell. */

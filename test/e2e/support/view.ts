@@ -82,3 +82,9 @@ export function clockOf(
 export function entriesOf({ log = [] }: View, type: Entry['type'], kind?: string): Entry[] {
   return log.filter((one) => one.type === type && (kind === undefined || one.kind === kind))
 }
+
+/** Nanoseconds since the epoch of a time in UTC. */
+export function nanoseconds(time: string): bigint {
+  const [, seconds = '', fraction = ''] = /^(.{19})(?:\.(\d+))?Z$/.exec(time) ?? []
+  return BigInt(Date.parse(`${seconds}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, '0'))
+}
