@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { reasonOf } from '#shared/errors.ts'
 import type { Endpoint } from './address.ts'
 import type { Connection } from './connection.ts'
 import { RedisError } from './failure.ts'
@@ -9,7 +10,7 @@ export type Open = (endpoint: Endpoint) => Promise<Connection>
 /**
  * The first of the servers that answers and may be written to, or that knows a cluster. All are tried at once,
  * so that one which is silent delays nothing.
- * @throws RedisError the most telling of the reasons, if there is no such server.
+ * @throws RedisError with the reasons of all, if there is no such server.
  */
 export async function findServer(endpoints: readonly Endpoint[], open: Open): Promise<Connection> {
   return first(
@@ -44,7 +45,13 @@ export async function findMaster(
       }
     }),
   )
-  return findServer([master], open)
+  try {
+    return await findServer([master], open)
+  } catch (error) {
+    if (!(error instanceof RedisError && error.reply === 'READONLY')) throw error
+    // The Sentinels are about to name another.
+    throw new RedisError(error.message, { reply: error.reply })
+  }
 }
 
 const addressReply = z.nullable(z.tuple([z.string(), z.coerce.number()]))
@@ -69,11 +76,22 @@ function unfit({ where, facts }: Connection): RedisError | undefined {
   return new RedisError(`Redis at ${where} is a read-only replica`, { reply: 'READONLY', refused: true })
 }
 
+/** Refused by all is refused; as long as one may come, there is hope. */
+function together(reasons: readonly unknown[]): unknown {
+  const [reason, ...more] = reasons
+  if (more.length === 0) return reason
+  return (
+    reasons.find((each) => !(each instanceof RedisError)) ??
+    new RedisError(reasons.map(reasonOf).join('; '), {
+      refused: reasons.every((each) => each instanceof RedisError && each.refused),
+    })
+  )
+}
+
 /** The first that succeeds; connections that come later are closed. */
 async function first<T extends Connection | Endpoint>(attempts: readonly Promise<T>[]): Promise<T> {
   const chosen = await Promise.any(attempts).catch((error: unknown) => {
-    const reasons: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
-    throw reasons.find((reason) => reason instanceof RedisError && reason.refused) ?? reasons[0]
+    throw error instanceof AggregateError ? together(error.errors) : error
   })
   for (const attempt of attempts) {
     attempt.then(

@@ -134,6 +134,27 @@ describe('a Redis that is silent', () => {
     expect(await logOf(driver, 'a')).toEqual(range(1, seq ?? 0))
   })
 
+  test('is sent no more than it could ever answer, and has all of that when it goes on', async () => {
+    const server = await start()
+    const driver = await open(server.url)
+    const big = {
+      ...document('big'),
+      quarantine: [{ receivedAt: '2026-11-23T00:00:00.000Z', reason: 'big', body: 'x'.repeat(1024 * 1024) }],
+    }
+    server.signal('SIGSTOP')
+    const attempts = range(1, 80).map((number) =>
+      driver.write(`n${number}`, { state: big, entries: [], expected: undefined, trimThrough: 0 }),
+    )
+    const [refused] = attempts.slice(-1)
+    expect((await refusal(Promise.resolve(refused))).message).toContain('has too much to answer already')
+    server.signal('SIGCONT')
+    const written = (await Promise.allSettled(attempts)).filter(({ status }) => status === 'fulfilled')
+    expect(written.length).toBeGreaterThan(50)
+    expect(await server.cli(['EVAL', "return #redis.call('KEYS', '*:state:*')", '0'])).toBe(
+      String(written.length),
+    )
+  })
+
   test('while a connection is opened is no worse', async () => {
     const server = await start()
     server.signal('SIGSTOP')
@@ -316,9 +337,17 @@ describe('replicas', () => {
   test('are refused alone, and passed over beside their master', async () => {
     const { master, replica } = await withReplica()
     expect((await refusal(open(replica.url))).message).toContain('is a read-only replica')
-    const driver = await open(`redis://127.0.0.1:${replica.port},127.0.0.1:${master.port}`)
-    await create(driver, 'a')
+    const both = `redis://127.0.0.1:${replica.port},127.0.0.1:${master.port}`
+    await create(await open(both), 'a')
     expect(await master.cli(['DBSIZE'])).toBe('3')
+    // While the master is away a replica beside it is no reason to give up.
+    await master.stop()
+    const waiting = await open(both)
+    expect((await refusal(waiting.ping())).message).toMatch(
+      /out of reach.*is a read-only|is a read-only.*out of reach/,
+    )
+    await master.start()
+    await back(waiting)
   })
 
   test('that were masters a moment ago are left for the new one', async () => {
@@ -337,7 +366,7 @@ describe('replicas', () => {
 
   test('take over by way of Sentinels, and nothing that they had is lost', async () => {
     const { master, replica } = await withReplica()
-    const { port } = await start({
+    const sentinel = await start({
       sentinel: true,
       config: [
         `sentinel monitor fleet 127.0.0.1 ${master.port} 1`,
@@ -345,6 +374,7 @@ describe('replicas', () => {
         'sentinel failover-timeout fleet 3000',
       ],
     })
+    const { port } = sentinel
     const nobody = 'redis-sentinel://127.0.0.1:1'
     const driver = await open(`${nobody},127.0.0.1:${port}/fleet`)
     const version = await create(driver, 'a')
@@ -356,7 +386,8 @@ describe('replicas', () => {
     expect((await refusal(open(`redis-sentinel://127.0.0.1:${master.port}/fleet`))).message).toContain(
       'is no Sentinel',
     )
-    await until(async () => (await startedReplicas(port)).includes(String(replica.port)))
+    const known = () => sentinel.cli(['SENTINEL', 'REPLICAS', 'fleet'])
+    await until(async () => (await known()).includes(String(replica.port)))
     await master.stop()
     expect((await refusal(driver.ping())).retryable).toBe(true)
     await back(driver)
@@ -366,25 +397,13 @@ describe('replicas', () => {
   })
 })
 
-async function startedReplicas(sentinel: number): Promise<string> {
-  const { execFile } = await import('node:child_process')
-  const { promisify } = await import('node:util')
-  const asked = ['-p', String(sentinel), 'SENTINEL', 'REPLICAS', 'fleet']
-  return (await promisify(execFile)('redis-cli', asked)).stdout
-}
-
-test.each([
-  ['5.0.14', false],
-  ['6.0.20', false],
-  ['6.2.0', true],
-  ['10.0.0', true],
-])('a server of version %s: whether it is new enough is %s', async (version, enough) => {
-  const info = `redis_version:${version}\r\nredis_mode:standalone\r\nrole:master\r\nmaxmemory:0\r\n`
+/** What no server at hand would answer: a socket that speaks the protocol as `answer` says. Gives its port. */
+async function standIn(answer: (command: string, port: number) => string): Promise<number> {
   const server = createServer((socket) => {
     socket.on('error', () => {})
     socket.on('data', (data) => {
       for (const [, command = ''] of data.toString().matchAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g)) {
-        socket.write(command === 'INFO' ? `$${info.length}\r\n${info}\r\n` : ':0\r\n')
+        socket.write(answer(command, socket.localPort ?? 0))
       }
     })
   })
@@ -393,13 +412,41 @@ test.each([
   onTestFinished(() => void server.close())
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
-  const opened = open(`redis://127.0.0.1:${address.port}`)
+  return address.port
+}
+
+const text = (value: string) => `$${value.length}\r\n${value}\r\n`
+
+test.each([
+  ['5.0.14', false],
+  ['6.0.20', false],
+  ['6.2.0', true],
+  ['10.0.0', true],
+])('a server of version %s: whether it is new enough is %s', async (version, enough) => {
+  const info = `redis_version:${version}\r\nredis_mode:standalone\r\nrole:master\r\nmaxmemory:0\r\n`
+  const port = await standIn((command) => (command === 'INFO' ? text(info) : ':0\r\n'))
+  const opened = open(`redis://127.0.0.1:${port}`)
   if (enough) await (await opened).close()
   else {
     const error = await refusal(opened)
     expect(error.message).toContain(`it is ${version}, and 6.2 is needed`)
     expect(error.retryable).toBe(false)
   }
+})
+
+test('a cluster whose members send on and on is given up after some', async () => {
+  let asked = 0
+  const port = await standIn((command, self) => {
+    if (command === 'INFO') return text('redis_version:7.0.0\r\nredis_mode:cluster\r\n')
+    if (command === 'CLUSTER') return `*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:${self}\r\n`
+    if (command === 'HMGET') asked += 1
+    return `-MOVED 1 127.0.0.1:${self}\r\n`
+  })
+  const driver = await open(`redis://127.0.0.1:${port}`)
+  const error = await refusal(driver.read('a'))
+  expect(error.message).toContain('sends on and on')
+  expect(error.retryable).toBe(true)
+  expect(asked).toBe(5)
 })
 
 describe('what lies in Redis', () => {
