@@ -159,7 +159,15 @@ const EXAMPLES: readonly { readonly entry: LogEntry; readonly when: string }[] =
   },
   {
     when: 'Polls have not named a clock for `STALE_AFTER_SECONDS` while they named others of its kind: it counts no more. The next reading revives it.',
-    entry: { ...lock, seq: 23, type: 'retired', notAfter: bounds.notAfter, via: 'poll', overall: 'LOCKED' },
+    entry: {
+      ...lock,
+      seq: 23,
+      type: 'retired',
+      from: 'LOCKED',
+      notAfter: bounds.notAfter,
+      via: 'poll',
+      overall: 'LOCKED',
+    },
   },
   {
     when: 'The publisher had lost our subscription, and has it again: what happened in between may have been missed.',

@@ -51,9 +51,11 @@ const LONGEST_ATTRIBUTE = 256
 export function eventOf(node: string, incarnation: string, entry: LogEntry): OutgoingEvent {
   const { kind, instance, from, to, at, notAfter } = entry
   const time = at ?? notAfter
+  // Changes of the node as a whole have no clock to tell them apart: two of its clocks may be stamped alike.
+  const which = kind === undefined ? String(entry.seq) : instance
   return {
     specversion: '1.0',
-    id: idOf([node, incarnation, kind, instance, entry.type, time, from, to]),
+    id: idOf([node, incarnation, kind, which, entry.type, time, from, to]),
     source: `/ptp-watch/${encodeURIComponent(node.toWellFormed())}`,
     type: EVENT_TYPES[entry.type],
     subject: attributeOf(kind ? (instance === undefined ? kind : `${kind}/${instance}`) : node),

@@ -84,6 +84,12 @@ test.each([
   expect(severityOf({ type, ...(to === undefined ? {} : { to }) })).toBe(severity)
 })
 
+test('two changes of a node as a whole that are stamped alike are two events', () => {
+  const { kind, instance, ...whole } = ENTRY
+  const ids = [17, 18].map((seq) => eventOf('n', 'i', { ...whole, type: 'overall', seq }).id)
+  expect(new Set(ids).size).toBe(2)
+})
+
 const hostile = fc.oneof(
   fc.string({ unit: 'binary' }),
   fc.string({ unit: 'grapheme' }),

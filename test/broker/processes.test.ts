@@ -1,0 +1,237 @@
+import { request } from 'undici'
+import { expect, onTestFinished, test } from 'vitest'
+import type { LogEntry } from '#shared/state/node-state.ts'
+import { momentAfter, type Notification } from '../functions/ingest/notifications.ts'
+import { sendAll } from '../functions/ingest/senders.ts'
+import { openStore } from '../functions/fleet.ts'
+import { type Env, onServe, start } from '../runtime/processes.ts'
+import { range } from '../state/drivers/samples.ts'
+import type { TestSink } from '../support/sink.ts'
+import { numbersOf, openSink, temporaryDatabase } from './world.ts'
+
+const NODES = ['a.example.com', 'b.example.com', 'c.example.com']
+const WORDS = ['LOCKED', 'HOLDOVER', 'FREERUN'] as const
+const TAKEN = /ptp_watch_forwarded_total\{outcome="taken"\} (\d+)/
+
+async function makeFleet(sink?: TestSink) {
+  const common: Env = {
+    STATE_URL: temporaryDatabase(),
+    PUBLISHERS: JSON.stringify(NODES.map((node) => ({ node, url: 'http://127.0.0.1:9' }))),
+    HISTORY_PER_NODE: '1000',
+    SINK_TOKEN_FILE: '/none',
+  }
+  const withSink: Env = sink === undefined ? common : { ...common, K_SINK: sink.url }
+  return {
+    common,
+    withSink,
+    async ingest(env: Env = withSink) {
+      const host = await onServe('functions/main.ts', 'ingest', env)
+      onTestFinished(async () => {
+        host.process.kill('SIGKILL')
+        await host.process.exit
+      })
+      return host
+    },
+    /** What the store has of a node. */
+    async stored(node: string) {
+      const store = await openStore(common.STATE_URL ?? '')
+      try {
+        const state = await store.read(node)
+        const log: LogEntry[] = await store.log(node, { after: 0, limit: 100_000 })
+        return { seq: state?.seq, forwarded: state?.forwarded, log }
+      } finally {
+        await store.close()
+      }
+    },
+  }
+}
+
+/** Transitions of one clock of a node; `from` counts on where others have ended. */
+function transitions(node: string, count: number, from = 0, instance = 'ens5fx/master'): Notification[] {
+  return range(from, from + count - 1).map((number) => ({
+    node,
+    instance,
+    word: WORDS[number % WORDS.length] ?? '',
+    at: momentAfter(number),
+  }))
+}
+
+/** All that is in the log of each node is at the sink, each first arrival in the order of the log. */
+async function expectAll(sink: TestSink, fleet: Awaited<ReturnType<typeof makeFleet>>, nodes = NODES) {
+  for (const node of nodes) {
+    const { log, seq = 0 } = await fleet.stored(node)
+    await sink.until((now) => now.taken(node).length >= seq)
+    expect(numbersOf(sink.taken(node))).toEqual(log.map((entry) => entry.seq))
+    for (const [index, { data }] of sink.taken(node).entries()) expect(data).toEqual({ node, ...log[index] })
+  }
+}
+
+test('a sink that hangs delays no answer to a publisher, and gets every transition in order once it answers', async () => {
+  const sink = await openSink()
+  sink.answer('hang')
+  const fleet = await makeFleet(sink)
+  const { url, process } = await fleet.ingest()
+  const seen = await Promise.all(NODES.map((node) => sendAll(url, transitions(node, 30))))
+  // All is acknowledged though the sink has answered nothing yet.
+  expect(seen.map(({ acknowledged }) => acknowledged.length)).toEqual([30, 30, 30])
+  expect(sink.taken()).toEqual([])
+  sink.answer(202)
+  sink.release()
+  await sink.until(({ arrivals }) => new Set(arrivals.map(({ event }) => event.node)).size === 3)
+  await expectReleased(sink, fleet)
+  const { body } = await request(`${url}/metrics`)
+  expect(Number(TAKEN.exec(await body.text())?.[1])).toBeGreaterThanOrEqual(90)
+  process.kill('SIGTERM')
+  expect(await process.exit).toBe(0)
+  for (const node of NODES) {
+    const { seq, forwarded } = await fleet.stored(node)
+    expect(forwarded).toBe(seq)
+  }
+})
+
+/** What was left hanging was answered 202 later: it is taken though its arrival does not say so. Once each. */
+async function expectReleased(sink: TestSink, fleet: Awaited<ReturnType<typeof makeFleet>>) {
+  for (const node of NODES) {
+    const { log } = await fleet.stored(node)
+    const newest = log.at(-1)?.seq
+    await sink.until(({ arrivals }) =>
+      arrivals.some(({ event }) => event.node === node && event.data.seq === newest),
+    )
+    const own = sink.arrivals.map(({ event }) => event).filter((event) => event.node === node)
+    const first = [...new Map(own.toReversed().map((event) => [event.id, event])).values()].toReversed()
+    expect(first.map(({ data }) => data)).toEqual(log.map((entry) => ({ node, ...entry })))
+  }
+}
+
+test.each([2, 4])(
+  '%i processes, of which one has no sink, over one store: nothing is left out',
+  async (count) => {
+    const sink = await openSink()
+    let tries = 0
+    sink.answer(() => (++tries % 7 === 0 ? 503 : 202))
+    const fleet = await makeFleet(sink)
+    const hosts = await Promise.all(
+      range(1, count).map((number) => fleet.ingest(number === count ? fleet.common : fleet.withSink)),
+    )
+    // Each document is made by a process with a sink: what another had made would stay history up to here.
+    const [first] = hosts
+    for (const node of NODES) await sendAll(first?.url ?? '', transitions(node, 1))
+    // Every process gets events of the same nodes, each of a clock of its own.
+    await Promise.all(
+      hosts.flatMap(({ url }, sender) =>
+        NODES.map((node) => sendAll(url, transitions(node, 20, 1, `ens${sender}fx/master`))),
+      ),
+    )
+    sink.answer(202)
+    // What the one without a sink wrote last goes with the next event that comes to one with a sink.
+    for (const node of NODES) {
+      const last = await sendAll(first?.url ?? '', transitions(node, 2, 50, 'ens0fx/master'))
+      expect(last.stoppedBy).toBeUndefined()
+    }
+    await expectAll(sink, fleet)
+  },
+)
+
+test('what a killed process had not sent, or not marked, comes with the next event: the same ids, nothing left out', async () => {
+  const sink = await openSink()
+  const fleet = await makeFleet(sink)
+  const [node = ''] = NODES
+  const first = await fleet.ingest()
+  await sendAll(first.url, transitions(node, 5))
+  await sink.until(({ arrivals }) => arrivals.length >= 3)
+  first.process.kill('SIGKILL')
+  await first.process.exit
+  const second = await fleet.ingest()
+  await sendAll(second.url, transitions(node, 1, 5))
+  await expectAll(sink, fleet, [node])
+  const ids = new Map(sink.arrivals.map(({ event }) => [event.data.seq, event.id]))
+  for (const { event } of sink.arrivals) expect(event.id).toBe(ids.get(event.data.seq))
+})
+
+test('SIGTERM ends a process whose sink hangs; what was not taken is still to be sent', async () => {
+  const sink = await openSink()
+  sink.answer('hang')
+  const fleet = await makeFleet(sink)
+  const [node = ''] = NODES
+  const first = await fleet.ingest()
+  await sendAll(first.url, transitions(node, 3))
+  await sink.until(({ arrivals }) => arrivals.length === 1)
+  first.process.kill('SIGTERM')
+  expect(await first.process.exit).toBe(0)
+  const { seq, forwarded } = await fleet.stored(node)
+  expect(forwarded).toBe(0)
+  expect(seq).toBeGreaterThanOrEqual(3)
+  sink.answer(202)
+  const second = await fleet.ingest()
+  await sendAll(second.url, transitions(node, 1, 3))
+  await expectAll(sink, fleet, [node])
+})
+
+test('poll sends what others have left, also of nodes whose publisher does not answer', async () => {
+  const sink = await openSink()
+  await sink.down()
+  const fleet = await makeFleet(sink)
+  const ingest = await fleet.ingest()
+  await Promise.all(NODES.map((node) => sendAll(ingest.url, transitions(node, 4))))
+  ingest.process.kill('SIGKILL')
+  await ingest.process.exit
+  await sink.up()
+  const env = { ...fleet.withSink, CALLBACK_URL: 'http://127.0.0.1:8080' }
+  const poll = start(['functions/main.ts', 'poll'], env)
+  expect(await poll.exit).toBe(1)
+  await expectAll(sink, fleet)
+  for (const node of NODES) {
+    const { seq, forwarded } = await fleet.stored(node)
+    expect(forwarded).toBe(seq)
+  }
+})
+
+test('without K_SINK nothing is sent, and no cursor is made', async () => {
+  const fleet = await makeFleet()
+  const [node = ''] = NODES
+  const { url, process } = await fleet.ingest()
+  await sendAll(url, transitions(node, 5))
+  const { body } = await request(`${url}/metrics`)
+  expect(await body.text()).not.toContain('ptp_watch_forward')
+  process.kill('SIGTERM')
+  expect(await process.exit).toBe(0)
+  expect(await fleet.stored(node)).toMatchObject({ forwarded: undefined, seq: expect.any(Number) })
+})
+
+test('a cursor that is there stays where it is when a process without a sink writes', async () => {
+  const sink = await openSink()
+  const fleet = await makeFleet(sink)
+  const [node = ''] = NODES
+  const first = await fleet.ingest()
+  await sendAll(first.url, transitions(node, 2))
+  first.process.kill('SIGTERM')
+  await first.process.exit
+  const before = await fleet.stored(node)
+  expect(before.forwarded).toBe(before.seq)
+  const second = await fleet.ingest(fleet.common)
+  await sendAll(second.url, transitions(node, 5, 2))
+  second.process.kill('SIGTERM')
+  await second.process.exit
+  const after = await fleet.stored(node)
+  expect(after.forwarded).toBe(before.forwarded)
+  expect(after.seq).toBeGreaterThan(before.seq ?? 0)
+})
+
+test.each([
+  ['without', {}, false],
+  ['with', { K_SINK: 'http://127.0.0.1:9/' }, true],
+])('%s K_SINK ingest loads what sends events: %j', async (_, env, loads) => {
+  const code = `
+    import { registerHooks } from 'node:module'
+    const loaded = []
+    registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context) } })
+    const { ingest } = await import('#functions/ingest/index.ts')
+    const { openFunction } = await import('#shared/runtime/host.ts')
+    const { open } = await openFunction(ingest, { ...process.env, STATE_URL: 'memory:' })
+    await open.close()
+    console.log(JSON.stringify(loaded))`
+  const child = start(['--input-type=module', '-e', code], env)
+  expect(await child.exit, child.err()).toBe(0)
+  expect(/undici/.test(child.out())).toBe(loads)
+  expect(child.out().includes('broker/forward.ts')).toBe(loads)
+})
