@@ -1,0 +1,46 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { onFramework, onServe } from '../runtime/processes.ts'
+import { startLoad } from './support/load.ts'
+import { environmentOf, NODES, proveNothingLost, sinkOfTest, sqliteStore } from './support/world.ts'
+
+const HOSTS = [
+  { name: 'our server', open: onServe, entry: 'functions/main.ts', code: 0, cut: [] },
+  // Which answers one of the requests in flight with 500 and cuts the others (docs/hosting.md).
+  {
+    name: 'the Functions Framework',
+    open: onFramework,
+    entry: 'functions/framework.ts',
+    code: 0,
+    cut: [500],
+  },
+]
+
+test.each(HOSTS)(
+  'SIGTERM in the middle of everything, on $name: what was acknowledged is stored and sent',
+  async (row) => {
+    const sink = await sinkOfTest()
+    const env = environmentOf(sqliteStore().env, sink)
+    const start = async () => {
+      const host = await row.open(row.entry, 'ingest', env)
+      onTestFinished(async () => {
+        host.process.kill('SIGKILL')
+        await host.process.exit
+      })
+      return host
+    }
+    let host = await start()
+    const load = startLoad({ urls: () => [host.url], nodes: NODES, everyMs: 10, clocks: 4 })
+    await load.more(20 * NODES.length)
+    host.process.kill('SIGTERM')
+    expect(await host.process.exit).toBe(row.code)
+    const answers = new Set(
+      load.sent.map(({ outcome }) => outcome).filter((outcome) => typeof outcome === 'number'),
+    )
+    for (const answer of answers) expect([204, ...row.cut]).toContain(answer)
+
+    host = await start()
+    await load.more(20 * NODES.length)
+    await load.stop()
+    await proveNothingLost({ env, sink, load })
+  },
+)
