@@ -98,7 +98,7 @@ async function expectReleased(sink: TestSink, fleet: Awaited<ReturnType<typeof m
       arrivals.some(({ event }) => event.node === node && event.data.seq === newest),
     )
     const own = sink.arrivals.map(({ event }) => event).filter((event) => event.node === node)
-    const first = [...new Map(own.toReversed().map((event) => [event.id, event])).values()].toReversed()
+    const first = own.filter(({ id }, index) => own.findIndex((other) => other.id === id) === index)
     expect(first.map(({ data }) => data)).toEqual(log.map((entry) => ({ node, ...entry })))
   }
 }
