@@ -88,7 +88,7 @@ export function createCluster(member: Link, open: (endpoint: Endpoint) => Promis
           if (next === undefined) throw error
           if (redirections >= REDIRECTIONS) {
             ranges = undefined
-            throw new RedisError(`The Redis cluster sends on and on: ${error.message}`, { cause: error })
+            throw new RedisError(`The Redis cluster sends on and on: ${error.message}`)
           }
           asking = reply === 'ASK'
           if (!asking) moved.set(slot, next)

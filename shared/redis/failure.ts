@@ -69,5 +69,5 @@ export function connectionFailure(where: string, error: unknown): RedisError {
   // Node's names for certificates that are not believed: SELF_SIGNED_CERT_IN_CHAIN, ERR_TLS_CERT_ALTNAME_INVALID, …
   const refused = /CERT|SIGNATURE/.test(code)
   const says = refused ? 'shows a certificate that is not trusted (STATE_CA_FILE)' : 'is out of reach'
-  return new RedisError(`Redis at ${where} ${says}: ${reasonOf(error)}`, { refused, cause: error })
+  return new RedisError(`Redis at ${where} ${says}: ${reasonOf(error)}`, { refused })
 }

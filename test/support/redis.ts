@@ -55,7 +55,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   }
 
   async function stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    // Without a process id it was never started.
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
     child.kill(signal)
     await exited

@@ -44,7 +44,7 @@ export async function createRedisDriver(
       client.close()
       throw error
     }
-    deps.log.warn('The store is out of reach yet', { reason: error.message })
+    deps.log.warn('The store cannot be used yet', { reason: error.message })
   }
 
   async function run(node: string, { text, sha1 }: Script, values: readonly string[]): Promise<unknown> {
