@@ -94,6 +94,10 @@ export function createPoller(deps: PollDeps): Poller {
     if (disagreements.length > 0) {
       metrics.disagreements.inc({}, disagreements.length)
       log.warn('Pulls contradict what was pushed', { node, disagreements })
+    }
+    // A sidecar that is stuck before its first push contradicts nothing, but what it holds back is missed.
+    const silent = kept.dialect === 'red-hat-v1' && entries.some(({ type }) => type === 'missed')
+    if (disagreements.length > 0 || silent) {
       const cured = await keeper.cure(target, { signal })
       log.info('Cure of a silent publisher tried', { node, outcome: cured.outcome, problems: cured.problems })
     }

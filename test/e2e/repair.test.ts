@@ -213,6 +213,20 @@ test('v1: a stuck sidecar is found out by a poll and cured, and its events flow 
   })
 })
 
+test('v1: a sidecar that is stuck before its first push is cured once something is missed', async () => {
+  const publisher = redHatV1()
+  publisher.setClock({ kind: 'clock-class', clockClass: 6 })
+  const system = await started(publisher)
+  await system.tick()
+  await publisher.faults({ stuck: true })
+  publisher.setClock({ kind: 'clock-class', clockClass: 7 })
+  await publisher.idle()
+  await eventually(async () => {
+    await system.tick()
+    expect(publisher.describe().faults).toMatchObject({ stuck: false })
+  })
+})
+
 test('v1: a client that its publisher has marked for deletion is revived by the next poll', async () => {
   const publisher = redHatV1()
   const system = await started(publisher)
