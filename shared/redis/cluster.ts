@@ -23,8 +23,8 @@ const STALE: ReadonlySet<string | undefined> = new Set([undefined, 'CLUSTERDOWN'
 export function createCluster(member: Link, open: (endpoint: Endpoint) => Promise<Connection>): Cluster {
   const links = new Map<string, Link>()
   const moved = new Map<number, Endpoint>()
-  let ranges: Promise<readonly SlotRange[]> | undefined
-  let known: readonly Endpoint[] = []
+  let ranges: readonly SlotRange[] | undefined
+  let loading: Promise<readonly SlotRange[]> | undefined
 
   function linkTo(endpoint: Endpoint): Link {
     const key = shown(endpoint)
@@ -47,22 +47,32 @@ export function createCluster(member: Link, open: (endpoint: Endpoint) => Promis
         link.close()
       }
       for (const { master } of loaded) linkTo(master)
-      known = loaded.map(({ master }) => master)
+      ranges = loaded
       return loaded
     } catch (error) {
-      ranges = undefined
       // Another member may know more.
       member.reset()
       throw error
+    } finally {
+      loading = undefined
     }
   }
 
+  function refresh(): Promise<readonly SlotRange[]> {
+    loading ??= load()
+    return loading
+  }
+
+  /** What is known goes on to be used meanwhile: most masters may be where they were. */
+  function refreshBehind(): void {
+    refresh().catch(() => {})
+  }
+
   async function ownerOf(slot: number): Promise<Endpoint> {
-    ranges ??= load()
-    const loaded = await ranges
+    const loaded = ranges ?? (await refresh())
     const owner = moved.get(slot) ?? loaded.find(({ from, to }) => slot >= from && slot <= to)?.master
     if (owner !== undefined) return owner
-    ranges = undefined
+    refreshBehind()
     throw new RedisError(`The Redis cluster has nobody for slot ${slot}`, { reply: 'CLUSTERDOWN' })
   }
 
@@ -82,12 +92,12 @@ export function createCluster(member: Link, open: (endpoint: Endpoint) => Promis
           return await sendTo(owner, command, asking)
         } catch (error) {
           const reply = error instanceof RedisError ? error.reply : undefined
-          if (STALE.has(reply)) ranges = undefined
+          if (STALE.has(reply)) refreshBehind()
           if (!(error instanceof Error) || (reply !== 'MOVED' && reply !== 'ASK')) throw error
           const next = redirection(error.message, owner.host)
           if (next === undefined) throw error
           if (redirections >= REDIRECTIONS) {
-            ranges = undefined
+            refreshBehind()
             throw new RedisError(`The Redis cluster sends on and on: ${error.message}`)
           }
           asking = reply === 'ASK'
@@ -96,7 +106,7 @@ export function createCluster(member: Link, open: (endpoint: Endpoint) => Promis
         }
       }
     },
-    members: () => known,
+    members: () => ranges?.map(({ master }) => master) ?? [],
     close() {
       for (const link of links.values()) link.close()
     },

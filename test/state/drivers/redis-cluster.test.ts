@@ -12,7 +12,7 @@ import { document, entries, numbers, range } from './samples.ts'
 
 let cluster: Awaited<ReturnType<typeof startRedisCluster>>
 beforeAll(async () => {
-  cluster = await startRedisCluster(['cluster-node-timeout 1000'])
+  cluster = await startRedisCluster(['cluster-node-timeout 1000', 'cluster-require-full-coverage no'])
 })
 afterAll(() => cluster?.close())
 
@@ -85,6 +85,27 @@ describe('a cluster', () => {
     await driver.write(node, { ...next, state: document(node, 4), entries: entries(4, 4), expected: after })
     expect(numbers(await driver.log(node, { after: 0, limit: 9 }))).toEqual([1, 2, 3, 4])
     expect(await target.cli(['DBSIZE'])).toBe('3')
+  })
+
+  test('serves what the other masters have while one is silent, be it the one that the URL names', async () => {
+    const driver = await open(cluster.servers.slice(0, 1), TIMING)
+    await Promise.all(names.map((node) => driver.write(node, write(node))))
+    const [silent, ...others] = cluster.servers
+    const keys = await Promise.all(others.map((server) => server.cli(['KEYS', '*:state:*'])))
+    const served = keys.flatMap((each) => each.split('\n')).map((key) => key.replace(/^.*:/, ''))
+    expect(served.length).toBeGreaterThan(20)
+    silent?.signal('SIGSTOP')
+    const refused = await driver.ping().catch((error: unknown) => error)
+    expect(refused).toMatchObject({ retryable: true })
+    for (const node of served) expect((await driver.read(node))?.state).toEqual(document(node, 2))
+    silent?.signal('SIGCONT')
+    await until(() =>
+      driver.ping().then(
+        () => true,
+        () => false,
+      ),
+    )
+    expect((await driver.list({ limit: 100 })).nodes).toHaveLength(60)
   })
 
   test('without one of its masters is down for a while, and serves the same driver when it is whole', async () => {
