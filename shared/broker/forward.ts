@@ -106,7 +106,7 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
     let answered = false
     for (;;) {
       const state = await store.read(node)
-      if (state?.forwarded === undefined) return { done: true, answered }
+      if (state === undefined) return { done: true, answered }
       // A document that was read now and has less than was sent: the store was set back (a backup, a lost journal).
       if (cursors.isAhead(state)) cursors.forget(node)
       const after = cursors.of(state)

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Driver } from '#shared/state/driver.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { range } from '../state/drivers/samples.ts'
@@ -168,16 +168,22 @@ test('a fleet that waits for a sink gets through when it is back', async () => {
   sink.answer(202)
   await sink.until((now) => now.taken().length === 200)
   for (const node of nodes) expect(numbersOf(sink.taken(node))).toEqual([1, 2])
+  // And it is trusted again: not one after the other any more.
+  sink.answer('hang')
+  await Promise.all(nodes.map((node) => transit(member.store, 1, node)))
+  await sink.until(({ arrivals }) => arrivals.filter(({ status }) => status === undefined).length === 32)
+  sink.answer(202)
+  sink.release()
 })
 
-test('an event that the sink refuses for good is set aside, told and counted, and those after it are sent', async () => {
+test('an event that the sink refuses for good is set aside, told and counted, and goes on after it', async () => {
   const sink = await openSink()
   const member = await join(createMemoryDriver(), sink.url)
-  sink.answer(({ data }) => (data.seq === 2 ? { status: 400, body: 'I do not like it' } : 202))
+  sink.answer(({ data }) => (data.seq >= 2 ? { status: 400, body: 'I do not like it' } : 202))
   await transit(member.store, 3)
   expect(await member.forwarder.settle(soon())).toBe(true)
   expect(numbersOf(sink.arrivals.map(({ event }) => event))).toEqual([1, 2, 3])
-  expect(member.metrics()).toContain('ptp_watch_forwarded_total{outcome="poison"} 1')
+  expect(member.metrics()).toContain('ptp_watch_forwarded_total{outcome="poison"} 2')
   expect(member.lines.filter((line) => line.includes('set aside')).join('')).toContain('I do not like it')
   await member.forwarder.close()
   expect((await stateOf(member.base)).forwarded).toBe(3)
@@ -234,6 +240,87 @@ test('a store that was set back to an older state gets its new entries sent', as
   expect(numbersOf(sink.taken()).slice(-4)).toEqual([3, 4, 5, 6])
   await member.forwarder.close()
   expect((await stateOf(member.base)).forwarded).toBe(6)
+})
+
+test('a store that was set back is noticed also when one write makes more entries than were lost', async () => {
+  const driver = createMemoryDriver()
+  const sink = await openSink()
+  const member = await join(driver, sink.url)
+  await transit(member.store, 2)
+  const backup = await driver.read(NODE)
+  await transit(member.store, 2)
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  await restore(driver, backup?.state)
+  await Promise.all(range(1, 5).map(() => transit(member.store)))
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  expect(numbersOf(sink.taken()).slice(-5)).toEqual([3, 4, 5, 6, 7])
+})
+
+test('what a process without a sink logs in a store that was set back is sent and marked', async () => {
+  const driver = createMemoryDriver()
+  const sink = await openSink()
+  const member = await join(driver, sink.url)
+  const other = await join(driver, sink.url)
+  await transit(member.store, 2)
+  const backup = await driver.read(NODE)
+  await transit(member.store, 5)
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  await restore(driver, backup?.state)
+  await transit(other.base, 2)
+  await member.store.update(NODE, () => ({ result: undefined }), { fresh: true })
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  expect(numbersOf(sink.taken()).slice(-2)).toEqual([3, 4])
+  await member.forwarder.close()
+  expect((await driver.read(NODE))?.state.forwarded).toBe(4)
+})
+
+test('a store that was emptied begins anew: its entries have the old numbers and are sent', async () => {
+  const driver = createMemoryDriver()
+  const sink = await openSink()
+  const member = await join(driver, sink.url)
+  await transit(member.store, 5)
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  await driver.remove(NODE)
+  await Promise.all(range(1, 7).map(() => transit(member.store)))
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  expect(numbersOf(sink.taken())).toEqual([...range(1, 5), ...range(1, 7)])
+})
+
+test('entries of a change that leaves the document as it is are marked and sent too', async () => {
+  const sink = await openSink()
+  const member = await join(createMemoryDriver(), sink.url)
+  await transit(member.base, 2)
+  await member.store.update(NODE, () => ({
+    entries: [{ type: 'recovered', notAfter: '2026-11-23T04:00:00.000Z', via: 'push', overall: 'LOCKED' }],
+    result: undefined,
+  }))
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  expect(numbersOf(sink.taken())).toEqual([3])
+})
+
+test('the cursor is written after a while, also where nothing else is', async () => {
+  const driver = createMemoryDriver()
+  const sink = await openSink()
+  const member = await join(driver, sink.url)
+  await transit(member.store, 3)
+  await vi.waitFor(async () => expect((await driver.read(NODE))?.state.forwarded).toBe(3), 20_000)
+})
+
+test('what another process logged while ours was being sent goes with it, and is marked', async () => {
+  const driver = createMemoryDriver()
+  const sink = await openSink()
+  const member = await join(driver, sink.url)
+  const other = await join(driver, sink.url)
+  sink.answer('hang')
+  await transit(member.store)
+  await sink.until(({ arrivals }) => arrivals.length === 1)
+  await transit(other.base, 2)
+  sink.answer(202)
+  sink.release()
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  await member.forwarder.close()
+  expect(numbersOf(sink.taken())).toEqual([2, 3])
+  expect((await driver.read(NODE))?.state).toMatchObject({ seq: 3, forwarded: 3 })
 })
 
 /** Puts a document back as if the store had lost what came later. */
