@@ -29,7 +29,13 @@ export type Arrival = {
 /** A status, with headers and a body where the test wants them, or no answer at all until the sink is released. */
 export type Answer =
   | number
-  | { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string }
+  | {
+      readonly status: number
+      readonly headers?: Record<string, string>
+      readonly body?: string
+      /** Milliseconds until it is given. */
+      readonly afterMs?: number
+    }
   | 'hang'
 
 /** A Broker stand-in on loopback, which answers as the delivery contract says, or as it is told. */
@@ -77,8 +83,11 @@ export async function startSink(
       const status = typeof answer === 'number' ? answer : answer === 'hang' ? undefined : answer.status
       arrivals.push({ event: parsed.data, headers, body, status })
       if (status === undefined) hanging.add(response)
-      else if (typeof answer === 'object') response.writeHead(status, answer.headers).end(answer.body)
-      else response.writeHead(status).end()
+      else if (typeof answer === 'object') {
+        const give = () => void response.writeHead(status, answer.headers).end(answer.body)
+        if (answer.afterMs === undefined) give()
+        else setTimeout(give, answer.afterMs).unref()
+      } else response.writeHead(status).end()
       for (const watcher of watchers) watcher()
     })
     server.listen(port, '127.0.0.1')
