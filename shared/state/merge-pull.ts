@@ -3,7 +3,7 @@ import { compareTimes, milliseconds } from '../time.ts'
 import { compareWorse, isMissable, isWorse, sameValue, shownValue, takesWorst, worstOf } from './clock.ts'
 import { createDraft, type Draft } from './draft.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
-import { isOtherConfirmed, OVERALL_KINDS } from './overall.ts'
+import { isAbsent, isOtherConfirmed, OVERALL_KINDS } from './overall.ts'
 import type { MergeSettings } from './settings.ts'
 import type { Outcome } from './store.ts'
 
@@ -412,19 +412,32 @@ function retireUnnamed(draft: Draft, pull: Pull, settings: MergeSettings): void 
   }
 }
 
-/** Remembers since when pulls of a deciding kind have named no clock of it while the other kind was confirmed. */
+/** Remembers for how long pulls of a deciding kind have named no clock of it while the other kind was confirmed. */
 function noteAbsence(draft: Draft, pull: Pull, settings: MergeSettings): void {
   const { kind } = pull
   if (!OVERALL_KINDS.has(kind)) return
-  const { [kind]: since, ...others } = draft.state.absentSince
+  const { [kind]: absence, ...others } = draft.state.absent
   const named = pull.observations.length > 0 || pull.named.length > 0
   const sent = milliseconds(pull.sentAt)
   const state = { ...draft.state, clocks: [...draft.clocks()] }
   if (named || (pull.none && !isOtherConfirmed(state, kind, sent, settings))) {
-    if (since !== undefined) draft.patch({ absentSince: others })
+    if (absence !== undefined) draft.patch({ absent: others })
     return
   }
-  if (pull.none && since === undefined) draft.patch({ absentSince: { ...others, [kind]: pull.sentAt } })
+  if (!pull.none) return
+  const confirmedAt = pull.sentAt
+  const pause = absence === undefined ? Infinity : sent - milliseconds(absence.confirmedAt)
+  // After so long a pause nobody knows what was in between: it begins anew.
+  if (absence === undefined || pause >= settings.staleAfterMs) {
+    draft.patch({ absent: { ...others, [kind]: { since: confirmedAt, confirmedAt } } })
+    return
+  }
+  const { since } = absence
+  const due = pause >= settings.staleAfterMs / 3
+  const proves = sent - milliseconds(since) >= settings.staleAfterMs
+  if (due || (proves && !isAbsent(state, kind, sent, settings))) {
+    draft.patch({ absent: { ...others, [kind]: { since, confirmedAt } } })
+  }
 }
 
 /** A newest push that pulls have contradicted for longer than the settle time (protocol.md §2.6). */

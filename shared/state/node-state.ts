@@ -89,8 +89,8 @@ export const nodeState = z.object({
   /** The number up to which the broker has the log; absent until a process with a sink first writes it. */
   forwarded: z.optional(z.number()),
   clocks: z.array(clock),
-  /** Per kind: the first of the pulls in a row that named no clock of it (our time). */
-  absentSince: z.record(z.string(), z.string()),
+  /** Per kind: the first and the last of the pulls in a row that named no clock of it (our time). */
+  absent: z.record(z.string(), z.object({ since: z.string(), confirmedAt: z.string() })),
   publisher: z.optional(
     z.object({
       url: z.string(),
@@ -154,7 +154,7 @@ export function emptyNodeState(node: string, incarnation: string): NodeState {
     incarnation,
     seq: 0,
     clocks: [],
-    absentSince: {},
+    absent: {},
     subscriptions: [],
     pending: [],
     counters: { received: 0, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0 },

@@ -39,11 +39,15 @@ export function overallOf(state: NodeState, now: number, settings: MergeSettings
 
 /**
  * Whether a node has been shown to have no clock of a kind: pulls of it have named none for long enough, while
- * the clocks of another kind were confirmed (NTP-only and PTP-HA nodes have no lock-state).
+ * the clocks of another kind were confirmed (NTP-only and PTP-HA nodes have no lock-state). Time alone shows
+ * nothing: it takes a pull at the end, and is forgotten like any reading that is confirmed no more.
  */
 export function isAbsent(state: NodeState, kind: string, now: number, settings: MergeSettings): boolean {
-  const since = state.absentSince[kind]
-  if (since === undefined || now - milliseconds(since) < settings.staleAfterMs) return false
+  const absence = state.absent[kind]
+  if (absence === undefined) return false
+  const confirmedAt = milliseconds(absence.confirmedAt)
+  if (confirmedAt - milliseconds(absence.since) < settings.staleAfterMs) return false
+  if (now - confirmedAt >= settings.staleAfterMs) return false
   return clocksOf(state, kind).length === 0 && isOtherConfirmed(state, kind, now, settings)
 }
 

@@ -352,9 +352,11 @@ describe('whatever happens to a node', () => {
               expect(clock.confirmedAt > at(later - 180)).toBe(true)
             }
             for (const kind of [LOCK, OS]) {
-              const absent = node.state.absentSince[kind]
+              const absent = node.state.absent[kind]
               const known = deciding.some((clock) => clock.kind === kind)
-              if (!known) expect(absent !== undefined && absent <= at(later - 180)).toBe(true)
+              if (known) continue
+              expect(absent !== undefined && absent.since <= at(later - 180)).toBe(true)
+              expect(absent !== undefined && absent.confirmedAt > at(later - 180)).toBe(true)
             }
           }
         })

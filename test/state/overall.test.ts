@@ -131,11 +131,39 @@ describe('a kind that a node does not have', () => {
 
   test('is believed to be absent after 180 s of pulls that say so', () => {
     const node = withoutPtp(0, 60, 120, 180, 239)
-    expect(node.overall(239)).toBe('UNKNOWN')
-    expect(node.overall(240)).toBe('LOCKED')
+    expect(node.overall(240)).toBe('UNKNOWN')
     expect(node.news().filter((entry) => entry.startsWith('overall'))).toEqual([])
-    node.poll([none(LOCK, 241), answer(OS, ['LOCKED'], { at: 241 })])
-    expect(node.news()).toEqual(['overall UNKNOWN→LOCKED (..241)'])
+    node.poll([none(LOCK, 240), answer(OS, ['LOCKED'], { at: 240 })])
+    expect(node.news()).toEqual(['overall UNKNOWN→LOCKED (..240)'])
+  })
+
+  test('is not believed to be absent by time alone, without a pull that says so', () => {
+    const node = withoutPtp(0, 60)
+    node.push(OS, 'LOCKED', { at: 200 })
+    expect(node.overall(250)).toBe('UNKNOWN')
+  })
+
+  test('is absent no longer than pulls go on to say so', () => {
+    const node = withoutPtp(0, 60, 120, 180, 240)
+    node.push(OS, 'LOCKED', { at: 400 })
+    expect(node.overall(419)).toBe('LOCKED')
+    expect(node.overall(420)).toBe('UNKNOWN')
+  })
+
+  test('is believed to be absent while pulls go on to say so', () => {
+    const node = withoutPtp(0, 59, 118, 177, 236, 295, 354, 413, 472, 531)
+    for (const second of [295, 354, 413, 472, 531]) expect(node.overall(second)).toBe('LOCKED')
+  })
+
+  test('is not, if nobody knows what was in a pause between two pulls', () => {
+    const node = withoutPtp(0, 60)
+    node.push(OS, 'LOCKED', { at: 200 })
+    node.poll([none(LOCK, 300), answer(OS, ['LOCKED'], { at: 300 })])
+    expect(node.overall(300)).toBe('UNKNOWN')
+    for (const second of [360, 420, 480]) {
+      node.poll([none(LOCK, second), answer(OS, ['LOCKED'], { at: second })])
+    }
+    expect(node.overall(480)).toBe('LOCKED')
   })
 
   test('is not, if a pull fails to say anything', () => {
@@ -152,7 +180,7 @@ describe('a kind that a node does not have', () => {
   ])('is not, once a pull has %s of it', (_, said, named) => {
     const node = withoutPtp(0, 60, 120, 180, 240)
     node.poll([answer(LOCK, said, { at: 241, named }), answer(OS, ['LOCKED'], { at: 241 })])
-    expect(node.state.absentSince).toEqual({})
+    expect(node.state.absent).toEqual({})
     expect(isAbsent(node.state, LOCK, ms(242), defaultSettings)).toBe(false)
   })
 
@@ -160,7 +188,7 @@ describe('a kind that a node does not have', () => {
     const node = withoutPtp(0, 60, 120, 180, 240)
     for (const second of [300, 360, 430]) node.poll([none(LOCK, second)])
     expect(node.overall(430)).toBe('UNKNOWN')
-    expect(node.state.absentSince).toEqual({})
+    expect(node.state.absent).toEqual({})
     node.poll([none(LOCK, 440), answer(OS, ['LOCKED'], { at: 440 })])
     node.poll([none(LOCK, 500), answer(OS, ['LOCKED'], { at: 500 })])
     expect(node.overall(500)).toBe('UNKNOWN')
@@ -175,7 +203,7 @@ describe('a kind that a node does not have', () => {
   test('is remembered only of the kinds that decide', () => {
     const node = nodeOf({ [LOCK]: 'LOCKED', [OS]: 'LOCKED' })
     node.poll([none('gnss-sync-status', 60)])
-    expect(node.state.absentSince).toEqual({})
+    expect(node.state.absent).toEqual({})
   })
 
   test('is not, both at once', () => {

@@ -43,7 +43,7 @@ export function document(node: string, seq = 0): NodeState {
         pushes: [],
       },
     ],
-    absentSince: { 'lock-state': ours },
+    absent: { 'lock-state': { since: ours, confirmedAt: ours } },
     publisher: { url: 'http://127.0.0.1:9043', dialect: 'red-hat-v2', reachable: true, checkedAt: ours },
     subscriptions: [
       { kind: 'lock-state', address: '/cluster/node/x/…', id: 'é', endpoint: 'http://x', confirmedAt: ours },
