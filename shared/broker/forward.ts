@@ -62,21 +62,38 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
   const ended = new AbortController()
   let down = false
 
+  /** Nodes whose document, as the changes of this turn are shown it, holds less than was sent. */
+  const behind = new Set<string>()
+
+  /**
+   * The cursor of a document that a change is shown. A document that holds less than was sent is an old one, which
+   * the store will not take, or one that was set back: then what we know of it is wrong. The changes of one write
+   * are applied in one turn, each to what the one before left, so only the first is sure to show it.
+   */
+  const cursorOf = (state: NodeState): number => {
+    const { node } = state
+    if (cursors.isAhead(state) && !behind.has(node)) {
+      behind.add(node)
+      queueMicrotask(() => behind.delete(node))
+    }
+    return behind.has(node) ? (state.forwarded ?? state.seq) : cursors.of(state)
+  }
+
   const writeCursor = async (node: string): Promise<void> => {
     clearTimeout(unwritten.get(node))
     unwritten.delete(node)
     try {
       const written = await store.update(node, (current) => {
         if (current === undefined) return { certain: true, result: undefined }
-        const forwarded = cursors.of(current)
-        const ahead = cursors.isAhead(current)
-        const result = { node, incarnation: current.incarnation, forwarded, ahead }
+        const forwarded = cursorOf(current)
+        const setBack = behind.has(node)
+        const result = { node, incarnation: current.incarnation, forwarded, setBack }
         if (current.forwarded !== undefined && current.forwarded >= forwarded) {
-          return { certain: !ahead, result }
+          return { certain: !setBack, result }
         }
         return { state: { ...current, forwarded }, result }
       })
-      if (written === undefined || written.ahead) cursors.forget(node)
+      if (written === undefined || written.setBack) cursors.forget(node)
       else cursors.written(written, written.forwarded)
     } catch (error) {
       // What was sent is sent again after a restart, with the same ids.
@@ -149,12 +166,14 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
     const marked: typeof change = (current) => {
       const outcome = change(current)
       news = (outcome.entries?.length ?? 0) > 0
-      leftOver = current?.forwarded !== undefined && cursors.of(current) < current.seq
+      const before = current ?? (outcome.state && { ...outcome.state, seq: 0 })
+      const forwarded = before === undefined ? 0 : cursorOf(before)
+      leftOver = current?.forwarded !== undefined && forwarded < current.seq
       const next = outcome.state ?? (news ? current : undefined)
-      setBack = next !== undefined && current !== undefined && cursors.isAhead(current)
+      setBack = next !== undefined && behind.has(node)
       if (next === undefined) return outcome
       // A document that was there before there was a sink keeps its history to itself.
-      return { ...outcome, state: { ...next, forwarded: cursors.of(current ?? { ...next, seq: 0 }) } }
+      return { ...outcome, state: { ...next, forwarded } }
     }
     const result = await store.update(node, marked, updateOptions)
     if (setBack) cursors.forget(node)
