@@ -106,17 +106,12 @@ export async function connect(endpoint: Endpoint, access: Access, timing: Timing
       reject(error)
       if (silent >= timing.silenceMs) lose(error)
     }
-    // An answer that came while this process was busy is heard before it is called late.
-    let immediate: NodeJS.Immediate | undefined
-    const timer = setTimeout(() => {
-      immediate = setImmediate(late)
-    }, timing.answerMs)
+    const callOff = inTime(timing.answerMs, late)
     client
       .sendCommand(command)
       .then(resolve, (error: unknown) => reject(failure(error)))
       .finally(() => {
-        clearTimeout(timer)
-        clearImmediate(immediate)
+        callOff()
         unanswered -= weight
         heardAt = performance.now()
       })
@@ -124,9 +119,8 @@ export async function connect(endpoint: Endpoint, access: Access, timing: Timing
   }
 
   client.on('error', (error: unknown) => lose(failure(error)))
-  const deadline = setTimeout(
-    () => lose(new RedisError(`Redis at ${where} could not be reached within ${timing.connectMs} ms`)),
-    timing.connectMs,
+  const deadline = inTime(timing.connectMs, () =>
+    lose(new RedisError(`Redis at ${where} could not be reached within ${timing.connectMs} ms`)),
   )
   try {
     const given = Promise.withResolvers<never>()
@@ -148,7 +142,22 @@ export async function connect(endpoint: Endpoint, access: Access, timing: Timing
     lose(reason)
     throw lost ?? reason
   } finally {
-    clearTimeout(deadline)
+    deadline()
+  }
+}
+
+/**
+ * Runs `late` after so many milliseconds, unless it is called off with what this returns. What came while this
+ * process was busy is heard before it is called late.
+ */
+function inTime(ms: number, late: () => void): () => void {
+  let immediate: NodeJS.Immediate | undefined
+  const timer = setTimeout(() => {
+    immediate = setImmediate(late)
+  }, ms)
+  return () => {
+    clearTimeout(timer)
+    clearImmediate(immediate)
   }
 }
 

@@ -4,10 +4,9 @@ import { silentLog } from '#shared/log.ts'
 import { TIMING, type Timing } from '#shared/redis/connection.ts'
 import { slotOf } from '#shared/redis/slot.ts'
 import { createRedisDriver } from '#shared/state/drivers/redis.ts'
-import { type RedisServer, startRedisCluster, until } from '../../support/redis.ts'
+import { PATIENT, type RedisServer, startRedisCluster, until } from '../../support/redis.ts'
 import { driverContract } from './contract.ts'
 import { processContract } from './processes.ts'
-import { PATIENT } from './redis-subject.ts'
 import { document, entries, numbers, range } from './samples.ts'
 
 let cluster: Awaited<ReturnType<typeof startRedisCluster>>
@@ -88,7 +87,7 @@ describe('a cluster', () => {
   })
 
   test('serves what the other masters have while one is silent, be it the one that the URL names', async () => {
-    const driver = await open(cluster.servers.slice(0, 1), TIMING)
+    const driver = await open(cluster.servers.slice(0, 1), { ...TIMING, connectMs: 2500, answerMs: 2500 })
     await Promise.all(names.map((node) => driver.write(node, write(node))))
     const [silent, ...others] = cluster.servers
     const keys = await Promise.all(others.map((server) => server.cli(['KEYS', '*:state:*'])))
@@ -109,8 +108,7 @@ describe('a cluster', () => {
   })
 
   test('without one of its masters is down for a while, and serves the same driver when it is whole', async () => {
-    const timing = { ...TIMING, silenceMs: 1500 }
-    const driver = await open(cluster.servers.slice(0, 1), timing)
+    const driver = await open(cluster.servers.slice(0, 1), { ...TIMING, answerMs: 2500 })
     await Promise.all(names.map((node) => driver.write(node, write(node))))
     const [first] = cluster.servers
     await first?.stop()

@@ -5,7 +5,7 @@ import { until } from '../../support/redis.ts'
 import { append, back, create, lines, logOf, open, refusal, start } from './redis-fixture.ts'
 import { document, range } from './samples.ts'
 
-const HASTY: Timing = { ...TIMING, answerMs: 500, silenceMs: 700 }
+const HASTY: Timing = { ...TIMING, answerMs: 1000, silenceMs: 1200 }
 
 describe('a Redis that is not there', () => {
   test.each(['always', 'everysec'])(
@@ -71,7 +71,7 @@ describe('a Redis that is silent', () => {
     server.signal('SIGSTOP')
     const first = await Promise.all([refusal(driver.read('a')), refusal(append(driver, 'a', 3, version))])
     for (const { message, retryable } of first) {
-      expect(message).toMatch(`Redis at 127.0.0.1:${server.port} did not answer within 500 ms`)
+      expect(message).toMatch(`Redis at 127.0.0.1:${server.port} did not answer within 1000 ms`)
       expect(retryable).toBe(true)
     }
     // The connection is given up, so that what holds the silent one (a firewall, a dead machine) is got around.

@@ -5,8 +5,7 @@ import type { RedisSettings } from '#shared/redis/client.ts'
 import type { Timing } from '#shared/redis/connection.ts'
 import type { Driver, Version } from '#shared/state/driver.ts'
 import { createRedisDriver } from '#shared/state/drivers/redis.ts'
-import { type RedisOptions, startRedis, until } from '../../support/redis.ts'
-import { PATIENT } from './redis-subject.ts'
+import { PATIENT, type RedisOptions, startRedis, until } from '../../support/redis.ts'
 import { document, entries, numbers } from './samples.ts'
 
 /** A server that the test has for itself. */

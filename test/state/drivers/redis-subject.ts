@@ -1,12 +1,8 @@
 import { afterAll } from 'vitest'
 import { silentLog } from '#shared/log.ts'
-import { TIMING, type Timing } from '#shared/redis/connection.ts'
 import { createRedisDriver } from '#shared/state/drivers/redis.ts'
-import { type RedisServer, startRedis } from '../../support/redis.ts'
+import { PATIENT, type RedisServer, startRedis } from '../../support/redis.ts'
 import type { SharedSubject } from './processes.ts'
-
-/** On a busy machine an answer may take longer than anybody would wait for it in earnest. */
-export const PATIENT: Timing = { ...TIMING, connectMs: 20_000, answerMs: 20_000 }
 
 let server: Promise<RedisServer> | undefined
 let databases = 0

@@ -1,6 +1,7 @@
 // `writer.ts <url> <node> <name> <count>`: says that it is ready, waits for a line, makes that many updates of the
 // node, and prints the number of each once it is acknowledged.
 import { once } from 'node:events'
+import { writeSync } from 'node:fs'
 import { readConfig } from '#shared/config.ts'
 import { silentLog } from '#shared/log.ts'
 import { emptyNodeState } from '#shared/state/node-state.ts'
@@ -9,8 +10,8 @@ import { createStore } from '#shared/state/store.ts'
 
 const [url = '', node = '', name = '', count = ''] = process.argv.slice(2)
 const { stateOptions } = await readConfig({ KUBECONFIG: process.env.KUBECONFIG })
-const store = createStore(await openDriver(url, stateOptions), { historyPerNode: 100_000, log: silentLog })
-process.stdout.write('ready\n')
+const store = createStore(await open(), { historyPerNode: 100_000, log: silentLog })
+say('ready')
 await once(process.stdin, 'data')
 process.stdin.pause()
 for (let number = 1; number <= Number(count); number += 1) {
@@ -20,6 +21,19 @@ for (let number = 1; number <= Number(count); number += 1) {
     counters: { received: 1 },
     result: undefined,
   }))
-  process.stdout.write(`${number}\n`)
+  say(String(number))
 }
 await store.close()
+
+/** With as much patience as the machine of the tests needs; others have theirs from what they are pointed to. */
+async function open() {
+  if (!url.startsWith('redis:')) return openDriver(url, stateOptions)
+  const { createRedisDriver } = await import('#shared/state/drivers/redis.ts')
+  const { PATIENT } = await import('../../support/redis.ts')
+  return createRedisDriver(url, { log: silentLog }, PATIENT)
+}
+
+/** Written when it returns: what `process.stdout` still holds would be lost to a process that is killed. */
+function say(line: string): void {
+  writeSync(1, `${line}\n`)
+}
