@@ -1,5 +1,5 @@
 import { NUMERIC_KINDS, type Observation } from '../events/observation.ts'
-import { compareTimes, milliseconds } from '../time.ts'
+import { compareTimes, milliseconds, nanoseconds } from '../time.ts'
 import { compareWorse, isMissable, isWorse, sameValue, shownValue, takesWorst, worstOf } from './clock.ts'
 import { createDraft, type Draft } from './draft.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
@@ -147,7 +147,10 @@ function mergeClock(
     return
   }
   // A push that this pull cannot know of yet is the newer word.
-  if (after.length > 0) return
+  if (after.length > 0) {
+    if (mayBeSetBack(clock, base, pull, settings)) change(draft, clock, base, base, pull, contested, settings)
+    return
+  }
   if (sameValue(clock, base) && !clock.retired) {
     agreed.push({ clock, shown: base, base, pull })
     return
@@ -165,6 +168,14 @@ function isOvertaken({ kind, pull: last, ...clock }: ClockState, base: Reading, 
   if (last === undefined || milliseconds(last.receivedAt) <= milliseconds(pull.sentAt)) return false
   if (pull.queryTime && last.at !== undefined) return compareTimes(last.at, base.at) > 0
   return !isWorse(kind, base, clock)
+}
+
+/** Rule 3, as for pushes: an initial notification is no proof that a clock was set back, but what is worse stands. */
+function mayBeSetBack(clock: ClockState, base: Reading, pull: Pull, settings: MergeSettings): boolean {
+  const newest = clock.pushes[0]
+  if (pull.via !== 'initial' || !pull.queryTime || newest === undefined) return false
+  if (!isWorse(clock.kind, base, clock)) return false
+  return nanoseconds(newest.at) - nanoseconds(base.at) > BigInt(settings.reorderMs) * 1_000_000n
 }
 
 /** Rule 5: pushes may still be queued at the publisher, and the one that betters the state will bring its time. */

@@ -576,6 +576,20 @@ describe('rule 3: a pull that proves that the clock of the publisher was set bac
     expect(node.clock(LOCK)).toMatchObject({ state: 'LOCKED', since: at(100) })
   })
 
+  test.each([
+    ['more than 60 s older than the newest push stands if it is worse', 39.9, 'FREERUN', 'FREERUN'],
+    ['no more than 60 s older is late', 40, 'FREERUN', 'LOCKED'],
+  ])('an initial notification %s', (_, seconds, said, state) => {
+    const node = createNode()
+    node.push(LOCK, 'LOCKED', { at: 100 })
+    node.initial(answer(LOCK, [said], { sent: 110, at: seconds, received: 111, via: 'initial' }))
+    expect(node.clock(LOCK).state).toBe(state)
+    expect(node.state.counters.clockSteps).toBe(0)
+    node.poll([answer(LOCK, [said], { sent: 120, at: seconds + 9, received: 120 })])
+    expect(node.state.counters.clockSteps).toBe(1)
+    expect(node.clock(LOCK).state).toBe(said)
+  })
+
   test('a pull without a time of its own proves nothing', () => {
     const node = createNode()
     node.push(LOCK, 'LOCKED', { at: 5000, received: 0 })
