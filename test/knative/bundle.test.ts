@@ -1,0 +1,188 @@
+import { type ChildProcess, execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { request } from 'undici'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { createRedHatV2 } from '#local/publishers/index.ts'
+import { catalogue } from '#functions/catalogue.ts'
+import { type BundledPackage, bundle } from '../../build.ts'
+import { startKubernetesApi } from '../support/kubernetes-api.ts'
+import { startRedis } from '../support/redis.ts'
+import { createImage, type Image, readRecipe } from './support/container.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-bundle-'))
+let packages: readonly BundledPackage[]
+let image: Image
+
+beforeAll(async () => {
+  packages = await bundle(join(folder, 'dist'))
+  image = createImage(join(folder, 'dist'))
+})
+
+afterAll(() => {
+  image.remove()
+  rmSync(folder, { recursive: true })
+})
+
+describe('the bundle', () => {
+  it('brings our licence and the text of every package that is in it', () => {
+    const notices = readFileSync(join(folder, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8')
+    const names = packages.map(({ name }) => name)
+    expect(names).toEqual(expect.arrayContaining(['undici', 'zod', 'yaml', '@redis/client']))
+    for (const { name, version, text } of packages) {
+      expect(notices).toContain(`${name} ${version}`)
+      expect(notices).toContain(text.trim())
+      expect(text).toMatch(/copyright/i)
+    }
+    expect(readFileSync(join(folder, 'dist/LICENSE'), 'utf8')).toContain('Apache License')
+  })
+
+  it('has all that is in it named by the bill of materials', () => {
+    const bill = JSON.parse(execFileSync('npm', ['run', '--silent', 'sbom'], { cwd: ROOT, encoding: 'utf8' }))
+    expect(bill).toMatchObject({ bomFormat: 'CycloneDX' })
+    const named = bill.components.map(({ purl }: { purl: string }) => decodeURIComponent(purl))
+    for (const { name, version } of packages) expect(named).toContain(`pkg:npm/${name}@${version}`)
+  })
+
+  it('holds nothing but modules and licences', () => {
+    const others = readdirSync(join(folder, 'dist')).filter((name) => !name.endsWith('.mjs'))
+    expect(others.sort()).toEqual(['LICENSE', 'THIRD-PARTY-LICENSES.txt'])
+  })
+
+  it('has no packages that tests and other hosts alone need', () => {
+    const names = packages.map(({ name }) => name)
+    for (const name of ['@google-cloud/functions-framework', 'express', 'vitest', 'rolldown', 'fast-check']) {
+      expect(names).not.toContain(name)
+    }
+  })
+})
+
+describe('the Containerfile', () => {
+  const { entryPoint, user, instructions } = readRecipe()
+
+  it('runs nothing in the image, which has no shell', () => {
+    expect(instructions).not.toContain('RUN')
+    expect(entryPoint).toEqual(['/nodejs/bin/node', '/app/main.mjs'])
+  })
+
+  it('names a user by number, so that runAsNonRoot can tell', () => {
+    expect(user).toMatch(/^[1-9]\d*(:[1-9]\d*)?$/)
+  })
+})
+
+describe('in the container that the tests make', () => {
+  it('there is no capability, no way to write and nothing beside Node.js, its libraries and the bundle', async () => {
+    const script = `
+      import { readdirSync, writeFileSync } from 'node:fs'
+      const refused = (path) => { try { writeFileSync(path, ''); return 'written' } catch (e) { return e.code } }
+      console.log(JSON.stringify({
+        root: readdirSync('/').sort(),
+        user: process.getuid(),
+        writes: ['/x', '/app/x', '/app/main.mjs', '/nodejs/bin/node'].map(refused),
+        node: process.version,
+      }))`
+    const { code, out, err } = await ended(image.evaluate(script))
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    const seen = JSON.parse(out)
+    expect(seen.root.filter((name: string) => !/^(lib\d*|usr)$/.test(name))).toEqual(['app', 'nodejs'])
+    expect(seen.writes).toEqual(['EROFS', 'EROFS', 'EROFS', 'EROFS'])
+    expect(seen.node).toMatch(/^v24\./)
+    if (process.getuid?.() === 0) expect(seen.user).toBe(1_000_650_000)
+  })
+
+  it.each(Object.keys(catalogue))('%s shows its help', async (name) => {
+    const { code, out } = await ended(image.run([name, '--help']))
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining(`ptp-watch ${name}`) })
+  })
+
+  it.each(['memory:', 'redis', 'configmap'])('all functions work over %s', async (store) => {
+    const publisher = createRedHatV2({ node: 'node1.example.com', release: 'main', warmUpMs: 0 })
+    await publisher.listen()
+    onTestFinished(() => publisher.close())
+    const common = {
+      ...(await storeOf(store)),
+      CALLBACK_SECRET: 'a secret of the bundle tests',
+      SETTLE_SECONDS: '0.2',
+      HOST: '127.0.0.1',
+      PORT: '0',
+    }
+    const ingest = await served(image.run(['ingest'], { ...common, PUBLISHERS: listOf(publisher) }))
+    const fleet = { ...common, CALLBACK_URL: ingest, PUBLISHERS: '/etc/ptp-watch/publishers.yaml' }
+    image.mount(fleet.PUBLISHERS, `- node: node1.example.com\n  url: ${publisher.url}\n`)
+
+    const subscribed = await ended(image.run(['subscribe'], fleet))
+    expect(subscribed).toMatchObject({ code: 0 })
+    expect(publisher.deliveries.some(({ outcome }) => outcome === 204)).toBe(true)
+    const polled = await ended(image.run(['poll'], fleet))
+    expect(polled).toMatchObject({ code: 0, out: '1 of 1 publishers polled\n' })
+    const poll = await served(image.run(['poll', '--serve'], fleet))
+    expect((await request(`${poll}/tick`, { method: 'POST' })).statusCode).toBe(202)
+
+    const status = await served(image.run(['status', '--serve'], common))
+    const nodes = JSON.stringify(await (await request(`${status}/api/nodes`)).body.json())
+    // Memory is not shared by processes: what each of them does is all that can be seen.
+    if (store !== 'memory:') expect(nodes).toContain('node1.example.com')
+    expect(await ended(image.run(['status'], common))).toMatchObject({ code: 0 })
+  })
+})
+
+const listOf = ({ node, url }: { node: string; url: string }) => JSON.stringify([{ node, url }])
+
+async function storeOf(name: string): Promise<Record<string, string>> {
+  if (name === 'redis') {
+    const redis = await startRedis()
+    onTestFinished(() => redis.close())
+    return { STATE_URL: `redis://127.0.0.1:${redis.port}` }
+  }
+  if (name === 'configmap') {
+    const files = mkdtempSync(join(tmpdir(), 'ptp-watch-api-'))
+    const api = await startKubernetesApi(files)
+    onTestFinished(async () => {
+      await api.close()
+      rmSync(files, { recursive: true })
+    })
+    for (const file of ['token', 'ca.crt', 'namespace']) {
+      image.mount(
+        `/var/run/secrets/kubernetes.io/serviceaccount/${file}`,
+        readFileSync(join(api.serviceAccount, file), 'utf8'),
+      )
+    }
+    return {
+      STATE_URL: 'configmap://',
+      KUBERNETES_SERVICE_HOST: '127.0.0.1',
+      KUBERNETES_SERVICE_PORT: String(api.port),
+    }
+  }
+  return { STATE_URL: name }
+}
+
+/** The URL that it says it listens on; SIGTERM at the end of the test, to which it has to answer with 0. */
+async function served(child: ChildProcess): Promise<string> {
+  const exit = once(child, 'close')
+  onTestFinished(async () => {
+    child.kill('SIGTERM')
+    expect(await exit).toEqual([0, null])
+  })
+  let written = ''
+  for await (const chunk of child.stderr?.setEncoding('utf8').iterator({ destroyOnReturn: false }) ?? []) {
+    written += chunk
+    const url = /"message":"listening".*?"url":"([^"]+)"/.exec(written)?.[1]
+    if (url === undefined) continue
+    child.stderr?.resume()
+    child.stdout?.resume()
+    return url
+  }
+  throw new Error(`It ended and had written:\n${written}`)
+}
+
+async function ended(child: ChildProcess): Promise<{ code: unknown; out: string; err: string }> {
+  const { stdout, stderr } = child
+  if (stdout === null || stderr === null) throw new TypeError('The output of a container is piped')
+  const [out, err, [code]] = await Promise.all([text(stdout), text(stderr), once(child, 'close')])
+  return { code, out, err }
+}
