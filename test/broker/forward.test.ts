@@ -269,7 +269,9 @@ test('what a process without a sink logs in a store that was set back is sent an
   await transit(other.base, 2)
   await member.store.update(NODE, () => ({ result: undefined }), { fresh: true })
   expect(await member.forwarder.settle(soon())).toBe(true)
-  expect(numbersOf(sink.arrivals.map(({ event }) => event))).toEqual([...range(1, 7), 3, 4])
+  // From where the old document says on, and each of them once.
+  const again = range((backup?.state.forwarded ?? 0) + 1, 4)
+  expect(numbersOf(sink.arrivals.map(({ event }) => event))).toEqual([...range(1, 7), ...again])
   await member.forwarder.close()
   expect((await driver.read(NODE))?.state.forwarded).toBe(4)
 })
