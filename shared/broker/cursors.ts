@@ -2,7 +2,7 @@ import type { NodeState } from '#shared/state/node-state.ts'
 
 /**
  * Up to which number the sink has the log of each node, by what this process knows: for a moment it is ahead of
- * `forwarded` in the store, and is forgotten when the store has caught up (design.md §3, "Log").
+ * `forwarded` in the store, and is forgotten when the store has caught up (design.md §3).
  */
 export type Cursors = {
   /** Where sending goes on in a document. A document without `forwarded` has nothing that waits. */

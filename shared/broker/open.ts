@@ -8,7 +8,7 @@ import type { Forwarder } from './forward.ts'
 /**
  * The way out to the sink that the configuration names, once in a process: functions write through its `store`, and
  * close it before the store beneath. Without K_SINK it is that store itself: nothing is sent, nothing is loaded, and
- * the cursor of no node is touched (design.md §3, "Log").
+ * the cursor of no node is touched (design.md §3).
  */
 export async function openForwarder(
   { sink }: Pick<Config, 'sink'>,
