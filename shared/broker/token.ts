@@ -7,7 +7,7 @@ import type { Clock } from '#shared/time.ts'
 const BELIEVED = 10_000
 
 /**
- * The OIDC token that Knative keeps fresh in a file (knative.md §1.7), for the Authorization header of a sink. No
+ * The OIDC token that Knative keeps fresh in a file (Knative Eventing, sender identity), for the Authorization header of a sink. No
  * file, no token: a sink that wants none has none mounted. One that cannot be read leaves the one read before.
  */
 export function createTokenFile(

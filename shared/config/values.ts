@@ -103,7 +103,7 @@ const overrides = z.looseObject({
   ),
 })
 
-/** The extensions of a SinkBinding's `ceOverrides` (knative.md §1.7). */
+/** The extensions of a SinkBinding's `ceOverrides` (Knative Eventing). */
 export const ceOverrides = text((value) => {
   try {
     return overrides.parse(JSON.parse(value)).extensions

@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { text } from 'node:stream/consumers'
 import * as z from 'zod/mini'
 
-/** What a Broker's ingress demands of an event in structured mode (knative.md §1.3). */
+/** What a Broker's ingress demands of an event in structured mode (Knative Eventing, data plane). */
 const received = z.looseObject({
   specversion: z.literal('1.0'),
   id: z.string().check(z.minLength(1)),
