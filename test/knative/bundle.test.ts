@@ -42,6 +42,7 @@ describe('the bundle', () => {
     expect(readFileSync(join(folder, 'dist/LICENSE'), 'utf8')).toContain('Apache License')
   })
 
+  // `npm sbom --omit dev` would leave out what a development dependency wants as well: yaml, say.
   it('has all that is in it named by the bill of materials', () => {
     const bill = JSON.parse(execFileSync('npm', ['run', '--silent', 'sbom'], { cwd: ROOT, encoding: 'utf8' }))
     expect(bill).toMatchObject({ bomFormat: 'CycloneDX' })
