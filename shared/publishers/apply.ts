@@ -23,6 +23,8 @@ export type Applied = {
   readonly problems: string[]
   /** The publisher is warming up or our endpoint is not up yet: a later try may succeed. */
   again: boolean
+  /** Why it was given up before the end. */
+  failure?: PublisherError
 }
 
 export type ApplyDeps = {
@@ -32,8 +34,8 @@ export type ApplyDeps = {
 }
 
 /**
- * Carries out a plan. Creates go one after another: each makes the publisher post to us before it answers.
- * @throws PublisherError if the publisher stops answering; what was done until then is on record.
+ * Carries out a plan. Creates go one after another: each makes the publisher post to us before it answers. It ends
+ * with `failure` if the publisher stops answering as it should; what was done until then is on record.
  */
 export async function applyPlan(
   deps: ApplyDeps,
@@ -116,28 +118,33 @@ export async function applyPlan(
     }
   }
 
-  for (const step of inOrder(plan)) {
+  /** False if the steps after it would come to nothing either. */
+  const take = async (step: Step): Promise<boolean> => {
     switch (step.do) {
       case 'remove':
         await remove(step.subscription, step.why)
-        break
+        return true
       case 'keep':
-        if (step.refresh) {
-          if (await refused(() => create(step.resource, step.endpoint), step.endpoint, applied))
-            return applied
-        } else if (!(await hold(step.resource, step.id, step.endpoint)))
-          applied.adopted.push(step.resource.kind)
-        break
+        if (step.refresh)
+          return !(await refused(() => create(step.resource, step.endpoint), step.endpoint, applied))
+        if (!(await hold(step.resource, step.id, step.endpoint))) applied.adopted.push(step.resource.kind)
+        return true
       case 'create':
-        if (await refused(() => create(step.resource, step.endpoint), step.endpoint, applied)) return applied
-        break
+        return !(await refused(() => create(step.resource, step.endpoint), step.endpoint, applied))
       case 'blocked':
         applied.problems.push(blocked(step.resource, step.by.endpoint))
-        break
+        return true
       case 'retire':
         if (applied.held.has(step.successor.kind)) await remove(step.subscription, 'replaced')
-        break
+        return true
     }
+  }
+
+  try {
+    for (const step of inOrder(plan)) if (!(await take(step))) break
+  } catch (error) {
+    if (!(error instanceof PublisherError)) throw error
+    applied.failure = error
   }
   return applied
 }

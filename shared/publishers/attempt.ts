@@ -87,6 +87,11 @@ export function createKeepAttempt(
 
     const record = createRecord(deps, target.node)
     const applied = await applyPlan({ client, record, log }, plan, situation, call)
+    if (applied.failure !== undefined) {
+      // What it offers is known: that it takes no subscription just now must not keep it from being pulled.
+      const { again, reachable, reason } = consequencesOf(registry, target, applied.failure)
+      return { ...looked, applied, problems: [...applied.problems, reason], again, reachable }
+    }
     if (applied.unsupported.length > 0) {
       refused.set(client, { kinds: applied.unsupported, until: clock.now() + REFUSAL_MS })
     }
@@ -133,8 +138,21 @@ export function createRemoveAttempt(deps: AttemptDeps, configured: ReadonlySet<s
     const looked = { ...NOTHING_TRIED, client, plan, strangers: countStrangers(situation) }
     if (dryRun) return looked
     const record = createRecord(deps, target.node)
-    return { ...looked, applied: await applyPlan({ client, record, log }, plan, situation, call) }
+    const applied = await applyPlan({ client, record, log }, plan, situation, call)
+    if (applied.failure !== undefined) throw applied.failure
+    return { ...looked, applied }
   }
+}
+
+/** What follows from a publisher that did not answer as it should. One that answers otherwise may have been upgraded. */
+export function consequencesOf(
+  registry: Pick<Registry, 'forget'>,
+  target: Target,
+  error: PublisherError,
+): { reason: string; again: boolean; reachable: boolean } {
+  const reachable = error.code === 'status' || error.code === 'body'
+  if (reachable) registry.forget(target)
+  return { reason: reasonOf(error), again: error.retryable, reachable }
 }
 
 type NameCheck =

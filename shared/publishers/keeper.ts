@@ -1,8 +1,9 @@
-import { PublisherError, reasonOf } from '#shared/errors.ts'
+import { PublisherError } from '#shared/errors.ts'
 import type { Applied } from './apply.ts'
 import {
   type Attempt,
   type AttemptDeps,
+  consequencesOf,
   createKeepAttempt,
   createRemoveAttempt,
   NOTHING_TRIED,
@@ -103,10 +104,8 @@ export function createKeeper(
 
   const failure = (target: Target, error: unknown): Tried => {
     if (!(error instanceof PublisherError)) throw error
-    // Something answers, but not as its dialect does: it may have been upgraded.
-    if (error.code === 'status' || error.code === 'body') registry.forget(target)
-    const reachable = error.code === 'status' || error.code === 'body'
-    return { ...NOTHING_TRIED, problems: [reasonOf(error)], again: error.retryable, reachable }
+    const { reason, again, reachable } = consequencesOf(registry, target, error)
+    return { ...NOTHING_TRIED, problems: [reason], again, reachable }
   }
 
   const report = (target: Target, tried: Tried, dryRun: boolean): Kept => {

@@ -400,3 +400,31 @@ test('a run that is aborted while it waits for a publisher ends then', async () 
     problems: [expect.stringContaining('the run is over')],
   })
 })
+
+test('a publisher that fails at a create can be pulled all the same, and what it did hold is on record', async () => {
+  const GNSS = `/cluster/node/${NODE}/sync/gnss-status/gnss-sync-status`
+  const consumer = await startConsumer()
+  const held = {
+    SubscriptionId: 'ours',
+    ResourceAddress: LOCK,
+    EndpointUri: `${consumer.url}/event/${NODE}`,
+    UriLocation: '',
+  }
+  const url = await listen(
+    createServer((request, response) => {
+      if (request.method === 'POST') return response.writeHead(500).end()
+      if (request.url?.endsWith('/health')) return response.end('OK')
+      const published = [LOCK, GNSS].map((address) => ({ id: address, ResourceAddress: address }))
+      return response.end(JSON.stringify(request.url?.endsWith('/publishers') ? published : [held]))
+    }),
+  )
+  const target = { node: NODE, url, dialect: 'red-hat-v2' } as const
+  const world = createWorld({ targets: [target], callbackUrl: consumer.url })
+
+  const kept = await world.keeper.keep(target)
+
+  expect(kept).toMatchObject({ outcome: 'failed', again: true, problems: [expect.stringContaining('500')] })
+  expect(kept.resources.map(({ kind }) => kind).toSorted()).toEqual(['gnss-sync-status', 'lock-state'])
+  expect([...(kept.applied?.held ?? [])]).toEqual(['lock-state'])
+  expect((await world.store.read(NODE))?.subscriptions.map(({ id }) => id)).toEqual(['ours'])
+})
