@@ -1,0 +1,14 @@
+import { createServer } from 'node:http'
+
+/** What any server in Node.js has to do for a notification: read it, parse it, answer it. */
+const server = createServer((request, response) => {
+  const chunks: Buffer[] = []
+  request.on('data', (chunk: Buffer) => chunks.push(chunk))
+  request.on('end', () => {
+    JSON.parse(Buffer.concat(chunks).toString())
+    response.writeHead(204).end()
+  })
+})
+server.keepAliveTimeout = 100_000
+server.listen(Number(process.env.PORT), process.env.HOST)
+process.on('SIGTERM', () => process.exit())
