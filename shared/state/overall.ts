@@ -13,9 +13,24 @@ export function isStale(clock: ClockState, now: number, settings: MergeSettings)
   return now - milliseconds(clock.confirmedAt) >= settings.staleAfterMs
 }
 
-/** A node is stale while any of its clocks is. */
+/** A node is stale while any of its clocks is, save one that is on its way out. */
 export function isNodeStale(state: NodeState, now: number, settings: MergeSettings): boolean {
-  return state.clocks.some((clock) => !clock.retired && isStale(clock, now, settings))
+  return state.clocks.some(
+    (clock) => !clock.retired && isStale(clock, now, settings) && !isLeaving(clock, now, settings),
+  )
+}
+
+/**
+ * A clock that pulls of its kind do not name any more, and that is stale before it is retired (rule 10): it may well
+ * be gone, so it neither proves nor disproves LOCKED. FREERUN and HOLDOVER stand until it is retired.
+ */
+function isLeaving(clock: ClockState, now: number, settings: MergeSettings): boolean {
+  return (
+    clock.unnamedSince !== undefined &&
+    clock.state !== 'FREERUN' &&
+    clock.state !== 'HOLDOVER' &&
+    isStale(clock, now, settings)
+  )
 }
 
 /**
@@ -24,15 +39,17 @@ export function isNodeStale(state: NodeState, now: number, settings: MergeSettin
  * of each kind asked for, save a kind that the node has been shown not to have. `now` in milliseconds.
  */
 export function overallOf(state: NodeState, now: number, settings: MergeSettings): Overall {
+  const deciding = state.clocks.filter(
+    (clock) => !clock.retired && OVERALL_KINDS.has(clock.kind) && !isLeaving(clock, now, settings),
+  )
   let worst: Overall = 'LOCKED'
-  for (const clock of state.clocks) {
-    if (clock.retired || !OVERALL_KINDS.has(clock.kind)) continue
+  for (const clock of deciding) {
     const word = effective(clock, now, settings)
     if (rankOf('lock-state', word) < rankOf('lock-state', worst)) worst = word
   }
   if (worst !== 'LOCKED') return worst
   const kinds = settings.overallKinds
-  const present = kinds.filter((kind) => clocksOf(state, kind).length > 0)
+  const present = kinds.filter((kind) => deciding.some((clock) => clock.kind === kind))
   const proven = kinds.every((kind) => present.includes(kind) || isAbsent(state, kind, now, settings))
   return proven && present.length > 0 ? 'LOCKED' : 'UNKNOWN'
 }

@@ -475,6 +475,33 @@ describe('rule 10: a clock that pulls no longer name', () => {
     expect(node.news()).toEqual([])
   })
 
+  test('does not make a node stale or UNKNOWN between becoming stale and being retired', () => {
+    const node = createNode()
+    node.poll([answer(LOCK, { a: 'LOCKED', b: 'LOCKED' }, { at: 0 }), answer(OS, ['LOCKED'], { at: 0 })])
+    node.news()
+    for (const seconds of [60, 120, 180]) {
+      const polled = [answer(LOCK, { a: 'LOCKED' }, { at: seconds }), answer(OS, ['LOCKED'], { at: seconds })]
+      node.poll(polled)
+      expect(node.overall(seconds)).toBe('LOCKED')
+    }
+    expect(node.overall(239)).toBe('LOCKED')
+    expect(node.clock(LOCK, 'b').retired).toBe(false)
+    node.poll([answer(LOCK, { a: 'LOCKED' }, { at: 240 }), answer(OS, ['LOCKED'], { at: 240 })])
+    expect(node.clock(LOCK, 'b').retired).toBe(true)
+    expect(node.news()).toEqual(['retired lock-state LOCKED→ (..240)'])
+  })
+
+  test('proves nothing while it leaves: where no other clock of its kind has a state, the node is UNKNOWN', () => {
+    const node = createNode()
+    node.poll([answer(LOCK, { b: 'LOCKED' }, { at: 0 }), answer(OS, ['LOCKED'], { at: 0 })])
+    for (const seconds of [60, 120, 180]) {
+      const namesAnother = answer(LOCK, {}, { at: seconds, named: ['a'] })
+      node.poll([namesAnother, answer(OS, ['LOCKED'], { at: seconds })])
+    }
+    expect(node.overall(179)).toBe('LOCKED')
+    expect(node.overall(181)).toBe('UNKNOWN')
+  })
+
   test('is not retired by answers without a clock, by failures, or by pulls of another kind', () => {
     const node = createNode()
     node.poll([answer(LOCK, both, { at: 0 })])

@@ -334,7 +334,7 @@ describe('whatever happens to a node', () => {
     )
   })
 
-  test('it is LOCKED only while every deciding clock is, each confirmed within 180 s', () => {
+  test('it is LOCKED only while every deciding clock is, each confirmed within 180 s or about to be retired', () => {
     let [asked, locked] = [0, 0]
     fc.assert(
       fc.property(mostlyLocked, (steps) => {
@@ -343,9 +343,15 @@ describe('whatever happens to a node', () => {
             asked += 1
             if (node.overall(later) !== 'LOCKED') continue
             locked += 1
-            const deciding = node.state.clocks.filter(
+            const there = node.state.clocks.filter(
               ({ kind, retired }) => (kind === LOCK || kind === OS) && !retired,
             )
+            // One that pulls name no more while they name another of its kind: stale, and soon retired.
+            const isLeaving = ({ unnamedSince, confirmedAt }: (typeof there)[number]) =>
+              unnamedSince !== undefined && confirmedAt <= at(later - 180)
+            for (const { state } of there.filter(isLeaving))
+              expect(['FREERUN', 'HOLDOVER']).not.toContain(state)
+            const deciding = there.filter((clock) => !isLeaving(clock))
             expect(deciding.length).toBeGreaterThan(0)
             for (const clock of deciding) {
               expect(clock.state).toBe('LOCKED')
@@ -355,6 +361,7 @@ describe('whatever happens to a node', () => {
               const absent = node.state.absent[kind]
               const known = deciding.some((clock) => clock.kind === kind)
               if (known) continue
+              expect(there.some((clock) => clock.kind === kind)).toBe(false)
               expect(absent !== undefined && absent.since <= at(later - 180)).toBe(true)
               expect(absent !== undefined && absent.confirmedAt > at(later - 180)).toBe(true)
             }
