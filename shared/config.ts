@@ -144,11 +144,14 @@ function sentenceOf(issue: z.core.$ZodIssue, given: Given): string {
   return `${place} must be ${expected}; ${shown(value, about)}`
 }
 
-/** What was found, in a length for people. Credentials inside a URL are cut out of it. */
+/** What was found, in a length for people. What is or may be a credential is cut out: of a URL, of PEM. */
 function shown(value: unknown, about: Variable | undefined): string {
   if (about?.secret) return 'the value found is not shown'
   if (value === undefined) return 'found nothing'
-  const text = JSON.stringify(value).replace(/\/\/[^/"\s]*@/g, '//…@')
+  const text = JSON.stringify(value)
+    .replace(/\/\/[^/"\s]*@/g, '//…@')
+    .replace(/\?[^"#\s]+/g, '?…')
+    .replace(/(-----BEGIN [A-Z ]+-----)[^"]+/g, '$1…')
   return `found ${text.length > 120 ? `${text.slice(0, 120)}…` : text}`
 }
 
