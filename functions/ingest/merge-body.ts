@@ -50,19 +50,18 @@ export function mergeBody(
 
 function initialOf(before: NodeState, { observations, named, receivedAt }: Said): Pull[] {
   if (before.pending.length === 0) return []
-  const queryTime = before.publisher?.dialect !== 'starlingx-v2'
   return [...Map.groupBy(observations, ({ kind }) => kind)].flatMap(([kind, ofKind]): Pull[] => {
-    const sentAt = requestedAt(before, kind, receivedAt)
-    if (sentAt === undefined) return []
+    const create = createOf(before, kind, receivedAt)
+    if (create === undefined) return []
     return [
       {
         kind,
         via: 'initial',
         observations: ofKind.map((observation) => ({ ...observation, via: 'initial' })),
         named: named.filter((clock) => clock.kind === kind),
-        sentAt,
+        sentAt: create.requestedAt,
         receivedAt,
-        queryTime,
+        queryTime: create.queryTime ?? before.publisher?.dialect !== 'starlingx-v2',
         none: false,
       },
     ]
@@ -70,12 +69,16 @@ function initialOf(before: NodeState, { observations, named, receivedAt }: Said)
 }
 
 /**
- * When the subscription was asked for that a reading of this kind is the initial notification of; undefined if of
- * none. What counts is when it was received: it may have waited for the store since.
+ * The create that a reading of this kind is the initial notification of; undefined if of none. What counts is when
+ * it was received: it may have waited for the store since.
  */
-function requestedAt({ pending }: NodeState, kind: string, receivedAt: string): string | undefined {
+function createOf(
+  { pending }: NodeState,
+  kind: string,
+  receivedAt: string,
+): NodeState['pending'][number] | undefined {
   const received = milliseconds(receivedAt)
   return pending.find(
     (create) => create.kind === kind && Math.abs(received - milliseconds(create.requestedAt)) < PENDING_FOR,
-  )?.requestedAt
+  )
 }

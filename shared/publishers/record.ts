@@ -18,8 +18,11 @@ export type PublisherInfo = {
 /** What the keeper writes into one node's document. Every method throws StoreError when the store is out of reach. */
 export type Record = {
   read(): Promise<NodeState | undefined>
-  /** Before a create: a push of this kind is an initial notification from now on. */
-  pending(kind: string): Promise<void>
+  /**
+   * Before a create: a push of this kind is an initial notification from now on. `queryTime`: its time is that of the
+   * question. The dialect is on record only at the end of a run, too late for a first one.
+   */
+  pending(kind: string, queryTime: boolean): Promise<void>
   /** After an answer to that create that made nothing. */
   answered(kind: string): Promise<void>
   /**
@@ -65,13 +68,13 @@ export function createRecord(deps: RecordDeps, node: string): Record {
   return {
     read: () => store.read(node),
 
-    async pending(kind) {
+    async pending(kind, queryTime) {
       const now = clock.now()
       const requestedAt = isoTime(now)
       announced.set(kind, requestedAt)
       await change((state) => {
         const alive = state.pending.filter((entry) => now - milliseconds(entry.requestedAt) < PENDING_MS)
-        return { state: { ...state, pending: [...alive, { kind, requestedAt }] } }
+        return { state: { ...state, pending: [...alive, { kind, requestedAt, queryTime }] } }
       })
     },
 

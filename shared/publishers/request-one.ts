@@ -62,7 +62,7 @@ async function create(
   call: CallOptions,
 ): Promise<Created> {
   if (!client.sendsInitial) return await client.create({ address, endpoint }, call)
-  await record.pending(kind)
+  await record.pending(kind, client.queryTime)
   try {
     const created = await client.create({ address, endpoint }, call)
     // What is made is written with the end of its pending entry in one go.

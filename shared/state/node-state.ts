@@ -103,7 +103,14 @@ export const nodeState = z.object({
   ),
   subscriptions: z.array(subscription),
   /** Creates under way: a push of that kind is an initial notification while its entry stands (rule 9). */
-  pending: z.array(z.object({ kind: z.string(), requestedAt: z.string() })),
+  pending: z.array(
+    z.object({
+      kind: z.string(),
+      requestedAt: z.string(),
+      /** Whether the `time` of the initial notification is that of the question. */
+      queryTime: z.optional(z.boolean()),
+    }),
+  ),
   counters,
   /** The newest bodies that were acknowledged but are no events of this node, cut to a bounded length. */
   quarantine: z.array(z.object({ receivedAt: z.string(), reason: z.string(), body: z.string() })),

@@ -25,24 +25,24 @@ function createNode() {
 
 test('pending entries of a create that died go when the next one comes, those of others under way stay', async () => {
   const { time, store, make } = createNode()
-  await make().pending('lock-state')
+  await make().pending('lock-state', true)
   time.now += 9_999
-  await make().pending('clock-class')
+  await make().pending('clock-class', true)
   expect((await store.read('n1'))?.pending.map(({ kind }) => kind)).toEqual(['lock-state', 'clock-class'])
   time.now += 1
-  await make().pending('sync-state')
+  await make().pending('sync-state', true)
   expect((await store.read('n1'))?.pending.map(({ kind }) => kind)).toEqual(['clock-class', 'sync-state'])
 })
 
 test('an answer ends the pending entry of its own create alone', async () => {
   const { time, store, make } = createNode()
   const [one, other] = [make(), make()]
-  await one.pending('lock-state')
+  await one.pending('lock-state', true)
   time.now += 1
-  await other.pending('lock-state')
+  await other.pending('lock-state', true)
   await one.answered('lock-state')
   expect((await store.read('n1'))?.pending).toEqual([
-    { kind: 'lock-state', requestedAt: '2026-11-23T12:00:00.001Z' },
+    { kind: 'lock-state', queryTime: true, requestedAt: '2026-11-23T12:00:00.001Z' },
   ])
   await other.held(HELD, { restored: false })
   expect((await store.read('n1'))?.pending).toEqual([])

@@ -82,7 +82,7 @@ export async function replay(
         at: begin - 0.5,
         run: async () => {
           now = begin
-          await record.pending(kind)
+          await record.pending(kind, true)
         },
       })
       acts.push({ at: begin + exchange.ms + 0.5, run: () => record.answered(kind) })

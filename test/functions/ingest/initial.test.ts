@@ -35,8 +35,8 @@ function ingest() {
         .status
     },
     /** As the keeper does before it asks for a subscription. */
-    async announceCreate(requestedAt: number) {
-      const pending = [{ kind: 'lock-state', requestedAt: isoTime(requestedAt) }]
+    async announceCreate(requestedAt: number, queryTime = true) {
+      const pending = [{ kind: 'lock-state', requestedAt: isoTime(requestedAt), queryTime }]
       await store.update(node, (before) => ({
         state: { ...(before ?? emptyNodeState(node, 'incarnation')), pending },
         result: undefined,
@@ -98,4 +98,17 @@ test('of a body of several kinds only the kind that is being subscribed to is an
   expect(outcome('initial')).toBe(1)
   const log = await store.log(node, { after: 0, limit: 10 })
   expect(log.map(({ seq }) => seq)).toEqual(log.map((_, index) => index + 1))
+})
+
+test.each([
+  ['no time of the question (StarlingX) cannot make a push from before it late', false, 'FREERUN'],
+  ['the time of the question knows every push from before it', true, 'LOCKED'],
+])('the first initial notification with %s', async (_, queryTime, state) => {
+  const { announceCreate, at, post, store } = ingest()
+  await announceCreate(START, queryTime)
+  at(1)
+  await post(notification({ node, at: isoTime(START + 1_000) }))
+  at(11)
+  await post(notification({ node, at: isoTime(START + 900), word: 'FREERUN' }))
+  expect((await store.read(node))?.clocks[0]).toMatchObject({ state })
 })
