@@ -22,11 +22,13 @@ export function isNodeStale(state: NodeState, now: number, settings: MergeSettin
 
 /**
  * A clock that pulls of its kind do not name any more, and that is stale before it is retired (rule 10): it may well
- * be gone, so it neither proves nor disproves LOCKED. FREERUN and HOLDOVER stand until it is retired.
+ * be gone, so it neither proves nor disproves LOCKED. FREERUN and HOLDOVER stand until it is retired. Pulls that go
+ * on retire it in time; if they stopped, it is silent like any other.
  */
 function isLeaving(clock: ClockState, now: number, settings: MergeSettings): boolean {
   return (
     clock.unnamedSince !== undefined &&
+    now - milliseconds(clock.unnamedSince) < (settings.staleAfterMs * 4) / 3 &&
     clock.state !== 'FREERUN' &&
     clock.state !== 'HOLDOVER' &&
     isStale(clock, now, settings)

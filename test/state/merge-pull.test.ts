@@ -453,6 +453,15 @@ describe('rule 9: an initial notification', () => {
 describe('rule 10: a clock that pulls no longer name', () => {
   const both = { a: 'LOCKED', b: 'FREERUN' }
 
+  test('is not out of its node by time alone, when pulls have stopped', () => {
+    const node = createNode()
+    node.poll([answer(LOCK, { a: 'LOCKED', b: 'LOCKED' }, { at: 0 }), answer(OS, ['LOCKED'], { at: 0 })])
+    node.poll([answer(LOCK, { a: 'LOCKED' }, { at: 60 }), answer(OS, ['LOCKED'], { at: 60 })])
+    node.push(LOCK, 'LOCKED', { at: 150, instance: 'a' })
+    node.push(OS, 'LOCKED', { at: 150 })
+    expect([node.overall(299), node.overall(300)]).toEqual(['LOCKED', 'UNKNOWN'])
+  })
+
   test('is retired after 180 s of pulls that name another: logged, and out of the node', () => {
     const node = createNode()
     node.poll([answer(LOCK, both, { at: 0 }), answer(OS, ['LOCKED'], { at: 0 })])
