@@ -1,5 +1,5 @@
 import { ConflictError } from '#shared/errors.ts'
-import { parseDocument, parseEntry } from '../documents.ts'
+import { documentText, parseDocument, parseEntry } from '../documents.ts'
 import type { Driver, Version } from '../driver.ts'
 
 type Row = { version: Version; state: string; log: Map<number, string> }
@@ -22,7 +22,7 @@ export function createMemoryDriver(): Driver {
       const row = rows.get(node)
       if (row?.version !== expected) throw new ConflictError(node)
       const log = row?.log ?? new Map<number, string>()
-      const next = { version: String(++revision), state: JSON.stringify(state), log }
+      const next = { version: String(++revision), state: documentText(state), log }
       for (const entry of entries) log.set(entry.seq, JSON.stringify(entry))
       // Entries were added in the order of their numbers, which is the order in which a Map yields them.
       for (const seq of log.keys()) {

@@ -5,7 +5,7 @@ import type { Log } from '#shared/log.ts'
 import { createRedisClient, type RedisSettings } from '#shared/redis/client.ts'
 import { TIMING, type Timing } from '#shared/redis/connection.ts'
 import { RedisError } from '#shared/redis/failure.ts'
-import { parseDocument, parseEntry } from '../documents.ts'
+import { documentText, parseDocument, parseEntry } from '../documents.ts'
 import type { Driver, Versioned, Write } from '../driver.ts'
 import { indexKey, logKey, stateKey, TAGS, tagOf } from './redis/layout.ts'
 import { REMOVE, type Script, WRITE } from './redis/scripts.ts'
@@ -77,7 +77,7 @@ export async function createRedisDriver(
       const version = randomBytes(12).toString('base64url')
       const lowest = trimThrough > 0 ? `${trimThrough + 1}-0` : ''
       const lines = entries.flatMap((entry) => [`${entry.seq}-0`, JSON.stringify(entry)])
-      const values = [expected, version, JSON.stringify(state), node, lowest, ...lines]
+      const values = [expected, version, documentText(state), node, lowest, ...lines]
       if ((await run(node, WRITE, values)) !== 1) throw new ConflictError(node)
       return version
     },

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConflictError, PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
-import { parseDocument, parseEntry } from '../documents.ts'
+import { documentText, parseDocument, parseEntry } from '../documents.ts'
 import type { Driver, Version, Write } from '../driver.ts'
 
 const SCHEMA_VERSION = 1
@@ -86,7 +86,7 @@ export async function createSqliteDriver(
   const forget = db.prepare('DELETE FROM document WHERE node = ?')
 
   function apply(node: string, { state, entries, expected, trimThrough }: Write): Version {
-    const text = JSON.stringify(state)
+    const text = documentText(state)
     let generation: number
     let revision = 1
     if (expected === undefined) {
