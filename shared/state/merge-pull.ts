@@ -2,8 +2,9 @@ import { NUMERIC_KINDS, type Observation } from '../events/observation.ts'
 import { compareTimes, milliseconds, nanoseconds } from '../time.ts'
 import { compareWorse, isMissable, isWorse, sameValue, shownValue, takesWorst, worstOf } from './clock.ts'
 import { createDraft, type Draft } from './draft.ts'
+import { noteAbsence, retireUnnamed } from './merge-unnamed.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
-import { isAbsent, isOtherConfirmed, OVERALL_KINDS } from './overall.ts'
+import { OVERALL_KINDS } from './overall.ts'
 import type { MergeSettings } from './settings.ts'
 import type { Outcome } from './store.ts'
 
@@ -392,63 +393,6 @@ function confirm(draft: Draft, agreed: readonly Agreement[], settings: MergeSett
 
 function isAlarming({ kind, state }: ClockState): boolean {
   return OVERALL_KINDS.has(kind) && state !== 'LOCKED'
-}
-
-/** Rule 10. Being named, even without a reading, is enough not to be retired. */
-function retireUnnamed(draft: Draft, pull: Pull, settings: MergeSettings): void {
-  const names = new Set([...pull.observations, ...pull.named].map((clock) => clock.instance))
-  if (names.size === 0) return
-  for (const clock of draft.clocks()) {
-    if (clock.kind !== pull.kind || clock.retired) continue
-    if (names.has(clock.instance)) {
-      const { unnamedSince, ...rest } = clock
-      if (unnamedSince !== undefined) draft.put(rest)
-      continue
-    }
-    const since = clock.unnamedSince ?? pull.sentAt
-    const long = milliseconds(pull.sentAt) - milliseconds(since) >= settings.staleAfterMs
-    if (!long && clock.unnamedSince !== undefined) continue
-    draft.put({ ...clock, unnamedSince: since, retired: long })
-    if (long) {
-      const { kind, instance } = clock
-      draft.log({
-        type: 'retired',
-        kind,
-        instance,
-        from: shownValue(clock),
-        notAfter: pull.receivedAt,
-        via: pull.via,
-      })
-    }
-  }
-}
-
-/** Remembers for how long pulls of a deciding kind have named no clock of it while the other kind was confirmed. */
-function noteAbsence(draft: Draft, pull: Pull, settings: MergeSettings): void {
-  const { kind } = pull
-  if (!OVERALL_KINDS.has(kind)) return
-  const { [kind]: absence, ...others } = draft.state.absent
-  const named = pull.observations.length > 0 || pull.named.length > 0
-  const sent = milliseconds(pull.sentAt)
-  const state = { ...draft.state, clocks: [...draft.clocks()] }
-  if (named || (pull.none && !isOtherConfirmed(state, kind, sent, settings))) {
-    if (absence !== undefined) draft.patch({ absent: others })
-    return
-  }
-  if (!pull.none) return
-  const confirmedAt = pull.sentAt
-  const pause = absence === undefined ? Infinity : sent - milliseconds(absence.confirmedAt)
-  // After so long a pause nobody knows what was in between: it begins anew.
-  if (absence === undefined || pause >= settings.staleAfterMs) {
-    draft.patch({ absent: { ...others, [kind]: { since: confirmedAt, confirmedAt } } })
-    return
-  }
-  const { since } = absence
-  const due = pause >= settings.staleAfterMs / 3
-  const proves = sent - milliseconds(since) >= settings.staleAfterMs
-  if (due || (proves && !isAbsent(state, kind, sent, settings))) {
-    draft.patch({ absent: { ...others, [kind]: { since, confirmedAt } } })
-  }
 }
 
 /** A newest push that pulls have contradicted for longer than the settle time (protocol.md §2.6). */

@@ -170,7 +170,7 @@ function isNewerOfSame(push: Reading, clock: ClockState): boolean {
 /** The push becomes the state; another value than before is a transition. */
 function apply(draft: Draft, clock: ClockState, push: Reading, about: Observation): void {
   const { kind, instance, via } = about
-  const { unnamedSince: _, ...rest } = clock
+  const { unnamed: _, ...rest } = clock
   const same = sameValue(clock, push) && !clock.retired
   draft.put({
     ...rest,

@@ -18,6 +18,9 @@ const undated = z.object({
   sentAt: z.string(),
 })
 
+/** How long something has been found by one pull after the other (our time); written now and then. */
+const span = z.object({ since: z.string(), confirmedAt: z.string() })
+
 /** One clock of a node: what is known of it, and what the merge rules need to know of what came before. */
 const clock = z.object({
   kind: z.string(),
@@ -53,8 +56,8 @@ const clock = z.object({
     }),
   ),
   undated: z.optional(undated),
-  /** The first of the pulls in a row that named other clocks of the kind but not this one (our time). */
-  unnamedSince: z.optional(z.string()),
+  /** The first and the last of the pulls in a row that named other clocks of the kind but not this one (our time). */
+  unnamed: z.optional(span),
 })
 
 const subscription = z.object({
@@ -90,7 +93,7 @@ export const nodeState = z.object({
   forwarded: z.optional(z.number()),
   clocks: z.array(clock),
   /** Per kind: the first and the last of the pulls in a row that named no clock of it (our time). */
-  absent: z.record(z.string(), z.object({ since: z.string(), confirmedAt: z.string() })),
+  absent: z.record(z.string(), span),
   publisher: z.optional(
     z.object({
       url: z.string(),
@@ -121,6 +124,7 @@ export const nodeState = z.object({
 export type NodeState = z.infer<typeof nodeState>
 export type ClockState = z.infer<typeof clock>
 export type Reading = z.infer<typeof reading>
+export type Span = z.infer<typeof span>
 export type Subscription = z.infer<typeof subscription>
 export type Counters = z.infer<typeof counters>
 

@@ -27,8 +27,8 @@ export function isNodeStale(state: NodeState, now: number, settings: MergeSettin
  */
 function isLeaving(clock: ClockState, now: number, settings: MergeSettings): boolean {
   return (
-    clock.unnamedSince !== undefined &&
-    now - milliseconds(clock.unnamedSince) < (settings.staleAfterMs * 4) / 3 &&
+    clock.unnamed !== undefined &&
+    now - milliseconds(clock.unnamed.confirmedAt) < settings.staleAfterMs &&
     clock.state !== 'FREERUN' &&
     clock.state !== 'HOLDOVER' &&
     isStale(clock, now, settings)

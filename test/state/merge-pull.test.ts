@@ -445,7 +445,7 @@ describe('rule 9: an initial notification', () => {
     node.poll([answer(LOCK, { a: 'LOCKED', b: 'LOCKED' }, { at: 0 })])
     for (const seconds of [60, 300])
       node.initial(answer(LOCK, { a: 'LOCKED' }, { at: seconds, via: 'initial' }))
-    expect(node.clock(LOCK, 'b')).not.toHaveProperty('unnamedSince')
+    expect(node.clock(LOCK, 'b')).not.toHaveProperty('unnamed')
     expect(node.clock(LOCK, 'b').retired).toBe(false)
   })
 })
@@ -459,7 +459,18 @@ describe('rule 10: a clock that pulls no longer name', () => {
     node.poll([answer(LOCK, { a: 'LOCKED' }, { at: 60 }), answer(OS, ['LOCKED'], { at: 60 })])
     node.push(LOCK, 'LOCKED', { at: 150, instance: 'a' })
     node.push(OS, 'LOCKED', { at: 150 })
-    expect([node.overall(299), node.overall(300)]).toEqual(['LOCKED', 'UNKNOWN'])
+    expect([node.overall(239), node.overall(240)]).toEqual(['LOCKED', 'UNKNOWN'])
+  })
+
+  test('is not retired by two pulls with nothing but failures between them', () => {
+    const node = createNode()
+    node.poll([answer(LOCK, both, { at: 0 })])
+    node.poll([answer(LOCK, { a: 'LOCKED' }, { at: 60 })])
+    for (const seconds of [120, 180]) node.poll([], seconds)
+    node.poll([answer(LOCK, { a: 'LOCKED' }, { at: 240 })])
+    expect(node.clock(LOCK, 'b')).toMatchObject({ retired: false, state: 'FREERUN' })
+    for (const seconds of [300, 360, 420]) node.poll([answer(LOCK, { a: 'LOCKED' }, { at: seconds })])
+    expect(node.clock(LOCK, 'b').retired).toBe(true)
   })
 
   test('is retired after 180 s of pulls that name another: logged, and out of the node', () => {
@@ -551,7 +562,7 @@ describe('rule 10: a clock that pulls no longer name', () => {
   test('comes back with the next reading, and no transition was missed', () => {
     const node = createNode()
     node.poll([answer(LOCK, both, { at: 0 })])
-    for (const seconds of [60, 240]) node.poll([answer(LOCK, { a: 'LOCKED' }, { at: seconds })])
+    for (const seconds of [60, 120, 180, 240]) node.poll([answer(LOCK, { a: 'LOCKED' }, { at: seconds })])
     node.news()
     node.poll([answer(LOCK, { a: 'LOCKED', b: 'LOCKED' }, { at: 300 })])
     expect(node.clock(LOCK, 'b')).toMatchObject({ retired: false, state: 'LOCKED', since: null })

@@ -440,7 +440,7 @@ describe('rule 10: a retired clock', () => {
   function retired() {
     const node = createNode()
     node.push(LOCK, 'LOCKED', { at: 0, instance: 'old' })
-    for (const seconds of [60, 240]) node.poll([answer(LOCK, { new: 'LOCKED' }, { at: seconds })])
+    for (const seconds of [60, 120, 180, 240]) node.poll([answer(LOCK, { new: 'LOCKED' }, { at: seconds })])
     expect(node.clock(LOCK, 'old').retired).toBe(true)
     node.news()
     return node
@@ -450,14 +450,14 @@ describe('rule 10: a retired clock', () => {
     const node = retired()
     expect(node.push(LOCK, 'LOCKED', { at: 250, instance: 'old' })).toBe('applied')
     expect(node.clock(LOCK, 'old')).toMatchObject({ state: 'LOCKED', retired: false, since: at(250) })
-    expect(node.clock(LOCK, 'old')).not.toHaveProperty('unnamedSince')
+    expect(node.clock(LOCK, 'old')).not.toHaveProperty('unnamed')
     expect(node.news()).toEqual(['changed lock-state →LOCKED @250'])
   })
 
   test('comes back also if it was contested, with what the push says', () => {
     const node = createNode()
     node.poll([answer(OS, ['FREERUN', 'LOCKED'], { at: 0, instance: 'old' })])
-    for (const seconds of [60, 240]) node.poll([answer(OS, { new: 'LOCKED' }, { at: seconds })])
+    for (const seconds of [60, 120, 180, 240]) node.poll([answer(OS, { new: 'LOCKED' }, { at: seconds })])
     expect(node.clock(OS, 'old').retired).toBe(true)
     node.push(OS, 'LOCKED', { at: 250, instance: 'old' })
     expect(node.clock(OS, 'old')).toMatchObject({ state: 'LOCKED', retired: false })

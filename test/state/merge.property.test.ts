@@ -347,8 +347,8 @@ describe('whatever happens to a node', () => {
               ({ kind, retired }) => (kind === LOCK || kind === OS) && !retired,
             )
             // One that pulls name no more while they name another of its kind: stale, and soon retired.
-            const isLeaving = ({ unnamedSince, confirmedAt }: (typeof there)[number]) =>
-              unnamedSince !== undefined && confirmedAt <= at(later - 180)
+            const isLeaving = ({ unnamed, confirmedAt }: (typeof there)[number]) =>
+              unnamed !== undefined && confirmedAt <= at(later - 180)
             for (const { state } of there.filter(isLeaving))
               expect(['FREERUN', 'HOLDOVER']).not.toContain(state)
             const deciding = there.filter((clock) => !isLeaving(clock))

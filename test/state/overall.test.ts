@@ -287,7 +287,7 @@ describe('the public view of a node', () => {
   test('computes staleness when it is asked, and leaves retired clocks out', () => {
     const node = createNode()
     node.poll([answer(LOCK, { a: 'LOCKED', b: 'FREERUN' }, { at: 0 })])
-    for (const seconds of [60, 240]) node.poll([answer(LOCK, { a: 'LOCKED' }, { at: seconds })])
+    for (const seconds of [60, 120, 180, 240]) node.poll([answer(LOCK, { a: 'LOCKED' }, { at: seconds })])
     const resources = (seconds: number) =>
       viewOf(node.state, ms(seconds), defaultSettings).resources.map(({ instance, stale }) => [
         instance,
