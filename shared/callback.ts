@@ -23,11 +23,6 @@ export type Callback = {
   readonly secured: boolean
   /** Reads an EndpointUri that lies under our callback, whatever its token; undefined for a stranger's. */
   read(uri: string): CallbackEndpoint | undefined
-  /**
-   * Whether an EndpointUri is ours for this node: exactly `<url>/event`, or `<url>/event/<node>` with or without one
-   * more segment, whatever that token is. Those of other nodes under our callback are not ours for this one.
-   */
-  isOurs(uri: string, node: string): boolean
 }
 
 /**
@@ -68,10 +63,6 @@ export function createCallback(options: { url: string; secrets?: readonly string
     brokerToken: newest === undefined ? undefined : sign(newest, 'broker'),
     verifyBroker: (token) => verifyText('broker', token),
     read,
-    isOurs(uri, node) {
-      const endpoint = read(uri)
-      return endpoint !== undefined && (endpoint.node === undefined || endpoint.node === node)
-    },
   }
 }
 

@@ -42,13 +42,6 @@ export function compareTimes(a: string, b: string): number {
   return first.seconds - second.seconds || first.nanos - second.nanos
 }
 
-/** The later of two RFC 3339 times, the other where one is absent. */
-export function later(a: string | undefined, b: string | undefined): string | undefined {
-  if (a === undefined) return b
-  if (b === undefined) return a
-  return compareTimes(a, b) >= 0 ? a : b
-}
-
 /** RFC 3339 with milliseconds for a time of our own clock. */
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString()

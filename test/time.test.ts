@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compareTimes, isoTime, later, milliseconds, nanoseconds, repairTime } from '#shared/time.ts'
+import { compareTimes, isoTime, milliseconds, nanoseconds, repairTime } from '#shared/time.ts'
 
 describe('nanoseconds', () => {
   test.each([
@@ -46,16 +46,6 @@ describe('the order of times', () => {
         expect(Math.sign(compareTimes(`${spelled(a)}Z`, `${spelled(b)}Z`))).toBe(Math.sign(a - b))
       }),
     )
-  })
-
-  test('gives the later of two, or the one that is there', () => {
-    const [early, late] = ['2026-11-23T03:48:28Z', '2026-11-23T03:48:29Z']
-    expect([later(early, late), later(late, early)]).toEqual([late, late])
-    expect([later(early, undefined), later(undefined, late), later(undefined, undefined)]).toEqual([
-      early,
-      late,
-      undefined,
-    ])
   })
 })
 

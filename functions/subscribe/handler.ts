@@ -39,7 +39,9 @@ export async function subscribeAll(
 ): Promise<Kept[]> {
   const { targets, clock, random } = deps
   const limit = pLimit(deps.concurrency)
-  const until = clock.now() + deps.deadlineMs
+  // A plan is wanted now: it says what is so at this moment.
+  const isPlan = mode === 'plan' || mode === 'plan-removal'
+  const until = isPlan ? clock.now() : clock.now() + deps.deadlineMs
   const results = new Map<Target, Kept>()
   let done = 0
   let pending = targets
