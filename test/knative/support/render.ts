@@ -1,0 +1,135 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseAllDocuments, parse as parseYaml } from 'yaml'
+import * as z from 'zod/mini'
+import { type Container, type Manifest, manifest, type Pod } from './schemas.ts'
+
+const KNATIVE = fileURLToPath(new URL('../../../knative', import.meta.url))
+
+export const OVERLAYS = readdirSync(join(KNATIVE, 'overlays')).sort()
+export const COMPONENTS = readdirSync(join(KNATIVE, 'components')).sort()
+
+/** An overlay as `kubectl apply -k` would send it. Throws with what is wrong where it is not as the schemas have it. */
+export function renderOverlay(name: string): readonly Manifest[] {
+  return parse(kustomize(join(KNATIVE, 'overlays', name)))
+}
+
+/**
+ * An overlay with further components in its list, as docs/deploy.md has them put there: `broker-input` first, since
+ * others change what it brings, all others last.
+ */
+export function renderWith(overlay: string, components: readonly string[]): readonly Manifest[] {
+  const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-kustomize-'))
+  try {
+    cpSync(KNATIVE, folder, { recursive: true })
+    const file = join(folder, 'overlays', overlay, 'kustomization.yaml')
+    const own = kustomization.parse(parseYaml(readFileSync(file, 'utf8')))
+    const [first, last] = [components.filter(isFirst), components.filter((name) => !isFirst(name))]
+    const path = (name: string) => `../../components/${name}`
+    const all = [...first.map(path), ...own.components, ...last.map(path)]
+    writeFileSync(file, JSON.stringify({ ...own, components: all }))
+    return parse(kustomize(join(folder, 'overlays', overlay)))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const kustomization = z.looseObject({ components: z.array(z.string()) })
+const isFirst = (component: string) => component === 'broker-input'
+
+/** Needs kubectl in PATH; no cluster. */
+function kustomize(folder: string): string {
+  return execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8', stdio: 'pipe' })
+}
+
+function parse(text: string): readonly Manifest[] {
+  return parseAllDocuments(text).map((document) => {
+    const value: unknown = document.toJS()
+    const result = manifest.safeParse(value)
+    if (result.success) return result.data
+    throw new Error(`${JSON.stringify(value, null, 1)}\n${z.prettifyError(result.error)}`)
+  })
+}
+
+export function ofKind<K extends Manifest['kind'], V extends Manifest['apiVersion']>(
+  manifests: readonly Manifest[],
+  kind: K,
+  apiVersion?: V,
+): Extract<Manifest, { kind: K; apiVersion: V }>[] {
+  const fits = (each: Manifest): each is Extract<Manifest, { kind: K; apiVersion: V }> =>
+    each.kind === kind && (apiVersion === undefined || each.apiVersion === apiVersion)
+  return manifests.filter(fits)
+}
+
+export type Workload = {
+  /** `Service/ingest`, say. */
+  readonly id: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly pod: Pod
+}
+
+/** All that makes pods. */
+export function workloads(manifests: readonly Manifest[]): Workload[] {
+  return manifests.flatMap((each) => {
+    const template = templateOf(each)
+    if (template === undefined) return []
+    return { id: `${each.kind}/${each.metadata.name}`, labels: template.metadata.labels, pod: template.spec }
+  })
+}
+
+function templateOf(each: Manifest) {
+  switch (each.kind) {
+    case 'Deployment':
+    case 'StatefulSet':
+    case 'Job':
+      return each.spec.template
+    case 'CronJob':
+      return each.spec.jobTemplate.spec.template
+    case 'JobSink':
+      return each.spec.job.spec.template
+    case 'Service':
+      return each.apiVersion === 'v1' ? undefined : each.spec.template
+    default:
+      return undefined
+  }
+}
+
+export type FunctionContainer = { readonly workload: Workload; readonly container: Container }
+
+/** The containers that run one of our functions: those of our image with arguments. */
+export function functionContainers(manifests: readonly Manifest[]): FunctionContainer[] {
+  return workloads(manifests).flatMap((workload) =>
+    workload.pod.containers
+      .filter(({ image, args }) => /\/ptp-watch[@:]/.test(image) && args !== undefined)
+      .map((container) => ({ workload, container })),
+  )
+}
+
+/** What the process of a container would see; values of Secrets come from `secrets`, by `<name>/<key>`. */
+export function environmentOf(
+  manifests: readonly Manifest[],
+  container: Container,
+  secrets: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const source of container.envFrom ?? []) {
+    if (!('configMapRef' in source)) continue
+    const map = ofKind(manifests, 'ConfigMap', 'v1').find(
+      ({ metadata }) => metadata.name === source.configMapRef.name,
+    )
+    Object.assign(found, map?.data)
+  }
+  for (const each of container.env ?? []) {
+    if ('value' in each) found[each.name] = each.value
+    else if ('secretKeyRef' in each.valueFrom) {
+      const { name, key } = each.valueFrom.secretKeyRef
+      const value = secrets[`${name}/${key}`]
+      if (value === undefined) throw new Error(`No Secret ${name} with the key ${key} is documented`)
+      found[each.name] = value
+    }
+  }
+  return found
+}
