@@ -25,12 +25,13 @@ const FAULTS: readonly {
     },
   })),
   {
-    name: 'does not answer',
+    name: 'hangs until it is started again',
     async begin(sink) {
       sink.answer('hang')
-      return () => {
+      return async () => {
+        await sink.down()
         sink.answer(202)
-        sink.release()
+        await sink.up()
       }
     },
   },

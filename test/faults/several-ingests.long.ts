@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest'
+import { NODES, openWorld, redisStore, sqliteStore } from './support/world.ts'
+
+test.each([
+  { name: 'SQLite', open: async () => sqliteStore() },
+  { name: 'Redis', open: redisStore },
+])(
+  'four ingests on one store ($name) share the notifications of each node, and lose none',
+  async ({ open }) => {
+    const world = await openWorld(await open(), { processes: 4, everyMs: 40, clocks: 4 })
+    await world.load.more(100 * NODES.length)
+    await world.prove()
+    expect(world.load.sent.filter(({ outcome }) => outcome !== 204)).toEqual([])
+  },
+)
