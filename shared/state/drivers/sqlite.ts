@@ -104,13 +104,54 @@ export async function createSqliteDriver(
     return `${generation}.${revision}`
   }
 
+  /** The version of each, or why it has changed nothing. */
+  const applyTogether = (writes: readonly Waiting[]) =>
+    attempt('be written', () => transaction(db, () => writes.map((each) => attemptOne(each))))
+
+  function attemptOne({ node, write }: Waiting): Version | ConflictError {
+    try {
+      return apply(node, write)
+    } catch (error) {
+      // A write that finds another version has changed nothing: those beside it are as good as alone.
+      if (error instanceof ConflictError) return error
+      throw error
+    }
+  }
+
+  let waiting: Waiting[] = []
+
+  async function commit(writes: readonly Waiting[]): Promise<void> {
+    try {
+      const outcomes = await applyTogether(writes)
+      writes.forEach(({ resolve, reject }, index) => {
+        const outcome = outcomes[index]
+        if (typeof outcome === 'string') resolve(outcome)
+        else reject(outcome)
+      })
+    } catch (error) {
+      const alone = writes.length === 1 || (error instanceof StoreError && error.retryable)
+      if (alone) for (const { reject } of writes) reject(error)
+      else for (const write of writes) await commit([write])
+    }
+  }
+
+  const commitWaiting = () => {
+    const writes = waiting
+    waiting = []
+    return writes.length === 0 ? undefined : commit(writes)
+  }
+
   return {
     read: (node) =>
       attempt('be read', () => {
         const row = readDocument.get(node)
         return row && { state: parseDocument(node, String(row.state)), version: versionOf(row) }
       }),
-    write: (node, write) => attempt('be written', () => transaction(db, () => apply(node, write))),
+    // What comes in one turn of the event loop is one transaction: the log on disk is then written once for all.
+    write: (node, write) =>
+      new Promise((resolve, reject) => {
+        if (waiting.push({ node, write, resolve, reject }) === 1) setImmediate(commitWaiting)
+      }),
     list: ({ limit, from = '' }) =>
       attempt('be read', () => {
         const rows = page.all(from, limit + 1)
@@ -134,9 +175,18 @@ export async function createSqliteDriver(
       ),
     ping: () => attempt('be read', () => void readDocument.get('')),
     async close() {
+      await commitWaiting()
       if (db.isOpen) db.close()
     },
   }
+}
+
+/** A write that waits for the end of the turn. */
+type Waiting = {
+  readonly node: string
+  readonly write: Write
+  resolve(version: Version): void
+  reject(error: unknown): void
 }
 
 function connect(path: string): DatabaseSync {

@@ -11,6 +11,8 @@ export type HostileCase = {
   readonly statuses: readonly number[]
   /** Where the Functions Framework answers by itself. */
   readonly onFramework?: readonly number[]
+  /** The client leaves its half of the connection open until it has the answers. */
+  readonly waits?: true
 }
 
 const LIMIT = 256 * 1024
@@ -171,6 +173,8 @@ export const framing: readonly HostileCase[] = [
       post(PATH, RUBBISH),
     ]),
     statuses: Array.from({ length: 200 }, () => 204),
+    // Node answers nobody who has closed his half before the store had what he sent.
+    waits: true,
   },
   {
     name: 'a length that is too short',

@@ -54,7 +54,8 @@ describe.each(['serve', 'framework'] as const)('hostile input, on %s', (kind) =>
 
   test.each<HostileCase>([...bodies, ...framing, ...targets])('$name', async (row) => {
     using connection = await rawConnection(Number(new URL(host.url).port))
-    connection.socket.end(row.bytes)
+    if (row.waits) connection.socket.write(row.bytes)
+    else connection.socket.end(row.bytes)
     const replies = await connection.closed()
     const statuses = [...replies.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map(([, status]) => Number(status))
     expect(statuses, replies.slice(0, 500)).toEqual(
