@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import * as z from 'zod/mini'
 import { ConflictError, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
@@ -7,7 +7,7 @@ import { TIMING, type Timing } from '#shared/redis/connection.ts'
 import { RedisError } from '#shared/redis/failure.ts'
 import { documentText, parseDocument, parseEntry } from '../documents.ts'
 import type { Driver, Versioned, Write } from '../driver.ts'
-import { indexKey, logKey, stateKey, TAGS, tagOf } from './redis/layout.ts'
+import { indexKey, placeOf, TAGS } from './redis/layout.ts'
 import { REMOVE, type Script, WRITE } from './redis/scripts.ts'
 
 const documentReply = z.tuple([z.nullable(z.string()), z.nullable(z.string())])
@@ -48,8 +48,8 @@ export async function createRedisDriver(
   }
 
   async function run(node: string, { text, sha1 }: Script, values: readonly string[]): Promise<unknown> {
-    const tag = tagOf(node)
-    const rest = ['3', stateKey(node), logKey(node), indexKey(tag), ...values]
+    const { tag, state, log, index } = placeOf(node)
+    const rest = ['3', state, log, index, ...values]
     try {
       return await client.send(tag, ['EVALSHA', sha1, ...rest])
     } catch (error) {
@@ -59,7 +59,8 @@ export async function createRedisDriver(
   }
 
   async function read(node: string): Promise<Versioned | undefined> {
-    const reply = await client.send(tagOf(node), ['HMGET', stateKey(node), 'version', 'state'])
+    const place = placeOf(node)
+    const reply = await client.send(place.tag, ['HMGET', place.state, 'version', 'state'])
     const [version, state] = checked(documentReply, reply)
     if (version === null || state === null) return undefined
     return { state: parseDocument(node, state), version }
@@ -74,7 +75,7 @@ export async function createRedisDriver(
   return {
     read,
     async write(node, { state, entries, expected = '', trimThrough }: Write) {
-      const version = randomBytes(12).toString('base64url')
+      const version = randomUUID()
       const lowest = trimThrough > 0 ? `${trimThrough + 1}-0` : ''
       const lines = entries.flatMap((entry) => [`${entry.seq}-0`, JSON.stringify(entry)])
       const values = [expected, version, documentText(state), node, lowest, ...lines]
@@ -88,8 +89,9 @@ export async function createRedisDriver(
       return { nodes: found.filter((each) => each !== undefined), next: sorted[limit] }
     },
     async log(node, { after, limit }) {
-      const range = ['XRANGE', logKey(node), String(Math.max(0, after + 1)), '+', 'COUNT', String(limit)]
-      const lines = checked(streamReply, await client.send(tagOf(node), range))
+      const place = placeOf(node)
+      const range = ['XRANGE', place.log, String(Math.max(0, after + 1)), '+', 'COUNT', String(limit)]
+      const lines = checked(streamReply, await client.send(place.tag, range))
       return lines.map(([, [, text]]) => parseEntry(node, text))
     },
     async remove(node) {

@@ -6,22 +6,28 @@ import { hash } from 'node:crypto'
  */
 export const TAGS: readonly string[] = [...'0123456789abcdef']
 
-/** The hash tag of a node: the first hexadecimal digit of the SHA-256 of its name. */
-export function tagOf(node: string): string {
-  return hash('sha256', node).slice(0, 1)
+/** Where a node lies: the hash tag that all its keys share, and the keys. */
+export type Place = {
+  readonly tag: string
+  /** The hash that holds the document; the name comes last, so that no name can be taken for another. */
+  readonly state: string
+  /** The stream that holds the log. */
+  readonly log: string
+  readonly index: string
+}
+
+/** The tag of a node is the first hexadecimal digit of the SHA-256 of its name. */
+export function placeOf(node: string): Place {
+  const tag = hash('sha256', node).slice(0, 1)
+  return {
+    tag,
+    state: `ptpwatch:{${tag}}:state:${node}`,
+    log: `ptpwatch:{${tag}}:log:${node}`,
+    index: indexKey(tag),
+  }
 }
 
 /** The sorted set of the nodes with a tag. All scores are 0, so they are in order of the bytes of their names. */
 export function indexKey(tag: string): string {
   return `ptpwatch:{${tag}}:nodes`
-}
-
-/** The hash that holds a node's document; the name comes last, so that no name can be taken for another. */
-export function stateKey(node: string): string {
-  return `ptpwatch:{${tagOf(node)}}:state:${node}`
-}
-
-/** The stream that holds a node's log. */
-export function logKey(node: string): string {
-  return `ptpwatch:{${tagOf(node)}}:log:${node}`
 }
