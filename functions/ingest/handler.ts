@@ -31,7 +31,7 @@ export type IngestDeps = {
  */
 export function createIngestHandler({ receiver, callback, clock }: IngestDeps): HttpFunction {
   /** A publisher's notification. Its media type is not looked at: publishers send what they like. */
-  const event = async (node: string | undefined, body: Uint8Array): Promise<Reply> => {
+  const event = (node: string | undefined, body: Uint8Array): Promise<Reply> | Reply => {
     // A v1 sidecar posts an empty body to see whether the endpoint answers 204 (protocol.md §2.3).
     if (body.byteLength === 0) return NO_CONTENT
     let json: unknown
@@ -42,15 +42,15 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
       throw error
     }
     const receivedAt = isoTime(clock.now())
-    const stored = await receiver.receive(json, {
+    const reception = {
       node,
       body,
       receivedAt,
       via: 'push',
       buffer: true,
       trusted: callback.secured,
-    })
-    return stored ? NO_CONTENT : NOT_STORED
+    } as const
+    return receiver.receive(json, reception).then((stored) => (stored ? NO_CONTENT : NOT_STORED))
   }
 
   const cloudEvent = async ({ headers, body }: HttpRequest): Promise<Reply> => {
@@ -77,7 +77,7 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
     }
   }
 
-  return async (request) => {
+  return (request) => {
     const segments = pathSegments(request.path)
     if (segments === undefined) return errorReply(400, 'path', 'The path is not properly encoded')
     const [name, ...rest] = segments

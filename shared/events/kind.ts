@@ -34,6 +34,7 @@ const LONGEST_NAME = 200
  * the event names neither.
  */
 export function kindOf(type: string | undefined, ...resources: (string | undefined)[]): string | undefined {
+  if (type !== undefined && Object.hasOwn(BY_TYPE, type)) return BY_TYPE[type]
   const name = type?.trim().toLowerCase().replaceAll('_', '-')
   if (name !== undefined && Object.hasOwn(BY_TYPE, name)) return BY_TYPE[name]
   const paths = resources.map((resource) => resourceOf(resource)).filter((path) => path !== undefined)

@@ -66,9 +66,9 @@ export function createDraft(before: NodeState, settings: MergeSettings): Draft {
       const announced = { overall: overallOf(next, now, settings), stale: isNodeStale(next, now, settings) }
       const { overall, stale } = next.announced
       // What time alone or a poll brings is dated by the latest it can have been: entries are told apart by it.
-      const notAfter = isoTime(now)
+      const notAfter = () => isoTime(now)
       if (announced.stale !== stale) {
-        entries.push({ type: announced.stale ? 'stale' : 'recovered', via, notAfter })
+        entries.push({ type: announced.stale ? 'stale' : 'recovered', via, notAfter: notAfter() })
       }
       if (announced.overall !== overall) {
         entries.push({
@@ -76,7 +76,7 @@ export function createDraft(before: NodeState, settings: MergeSettings): Draft {
           from: overall,
           to: announced.overall,
           via,
-          ...(datedLike(entries, announced.overall) ?? { notAfter }),
+          ...(datedLike(entries, announced.overall) ?? { notAfter: notAfter() }),
         })
       }
       if (!touched && entries.length === 0) return { state: undefined, entries: [], counters }
