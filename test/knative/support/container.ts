@@ -18,6 +18,8 @@ import type { Env } from '../../runtime/processes.ts'
 export type Image = {
   /** Runs it as `docker run --read-only --user 1000650000:0` would: `args` are those of the container. */
   run(args: readonly string[], env?: Env): ChildProcess
+  /** Runs this command instead of the entry point, as `command` of a container does. */
+  execute(command: readonly string[]): ChildProcess
   /** Runs this script instead of the entry point. */
   evaluate(script: string, env?: Env): ChildProcess
   /** Puts a file into it, as a mounted volume would; `path` is absolute, and is what it is called inside. */
@@ -90,6 +92,7 @@ export function createImage(bundle: string): Image {
     })
   return {
     run: (args, env = {}) => start([...entryPoint, ...args], env),
+    execute: (command) => start(command, {}),
     evaluate: (script, env = {}) => start(['/nodejs/bin/node', '--input-type=module', '--eval', script], env),
     mount(path, text) {
       mkdirSync(dirname(join(root, path)), { recursive: true })
