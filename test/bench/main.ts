@@ -37,9 +37,10 @@ const results: Result[] = []
 const bundles = await createBundles()
 try {
   for (const row of rows) {
-    process.stderr.write(`${row.name} …\n`)
-    const measure = row.measure.bind(row)
-    results.push(resultOf(row, await withWorld({ bundles, ...about }, measure)))
+    process.stderr.write(`${row.name} … `)
+    const result = resultOf(row, await withWorld({ bundles, ...about }, row.measure))
+    process.stderr.write(`${result.ratio.toFixed(2)} (${result.bar})\n`)
+    results.push(result)
   }
 } finally {
   await bundles.remove()

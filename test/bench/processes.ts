@@ -38,11 +38,15 @@ export async function startServer(args: readonly string[], env: Env = {}): Promi
 }
 
 /** The same without waiting; `accepting` waits. */
-export function launch(args: readonly string[], env: Env): ChildProcess {
+export function launch(
+  args: readonly string[],
+  env: Env,
+  stderr: 'pipe' | 'inherit' = 'inherit',
+): ChildProcess {
   return spawn(process.execPath, args, {
     cwd: ROOT,
     env: { PATH: process.env.PATH, ...env },
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'ignore', stderr],
   })
 }
 
@@ -89,9 +93,13 @@ export async function startWorker(file: string): Promise<Worker> {
 
 /** Runs a command to its end. @throws Error if it fails. */
 export async function runToEnd(args: readonly string[], env: Env): Promise<void> {
-  const child = launch(args, env)
-  const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}`)
+  const child = launch(args, env, 'pipe')
+  let said = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code} and had written:\n${said}`)
 }
 
 export async function freePort(): Promise<number> {

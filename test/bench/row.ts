@@ -7,7 +7,7 @@ export type Row = {
   readonly unit: string
   /** What `ours / yardstick` must at least, or at most, be. */
   readonly bar: { readonly least: number } | { readonly most: number }
-  measure(world: World): Promise<Sides>
+  readonly measure: (world: World) => Promise<Sides>
 }
 
 export type Result = Sides & {

@@ -33,7 +33,7 @@ answering(async (message) => {
     }),
   )
   const events = templates[what]
-  const perConnection = Math.max(1, Math.floor(nodes / connections))
+  const perConnection = Math.ceil(nodes / connections)
   const turns = sockets.map(() => 0)
 
   /** The next request of a connection. */

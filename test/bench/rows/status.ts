@@ -40,7 +40,7 @@ const status: Row = {
     const env = { STATE_URL, LOG_LEVEL: 'warn' }
     const PUBLISHERS = await world.publishersOf(NODES)
     const ingest = await world.server([world.bundles.main, 'ingest'], { ...env, PUBLISHERS })
-    await world.load(ingest.url, { nodes: NODES, count: NODES * 7, what: 'each-kind' })
+    await world.load(ingest.url, { nodes: NODES, count: NODES * 8, what: 'each-kind' })
     await ingest.stop()
     const ours = await world.server([world.bundles.main, 'status', '--serve'], env)
     const raw = await world.server([world.bundles.rawStatus], env)
