@@ -14,8 +14,10 @@ export const COMPONENTS = readdirSync(join(KNATIVE, 'components')).sort()
 
 /** An overlay as `kubectl apply -k` would send it. Throws with what is wrong where it is not as the schemas have it. */
 export function renderOverlay(name: string): readonly Manifest[] {
-  return parse(kustomize(join(KNATIVE, 'overlays', name)))
+  return parse(renderText(name))
 }
+
+export const renderText = (overlay: string): string => kustomize(join(KNATIVE, 'overlays', overlay))
 
 /**
  * An overlay with further components in its list, as docs/deploy.md has them put there: `broker-input` first, since
@@ -45,7 +47,8 @@ function kustomize(folder: string): string {
   return execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8', stdio: 'pipe' })
 }
 
-function parse(text: string): readonly Manifest[] {
+/** Manifests, each of which the schemas take. */
+export function parse(text: string): readonly Manifest[] {
   return parseAllDocuments(text).map((document) => {
     const value: unknown = document.toJS()
     const result = manifest.safeParse(value)
