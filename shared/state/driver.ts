@@ -30,7 +30,8 @@ export type Page = {
  * version is not the expected one, and has then changed nothing.
  */
 export type Driver = {
-  read(node: string): Promise<Versioned | undefined>
+  /** `known`, if it is given and its version still stands, may be the answer: a text need not be parsed again. */
+  read(node: string, known?: Versioned): Promise<Versioned | undefined>
   write(node: string, write: Write): Promise<Version>
   /**
    * At most `limit` (1 or more) documents from the position `from`, which came as `next` of the page before.

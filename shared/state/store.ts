@@ -158,7 +158,9 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
 
   async function load(node: string): Promise<Known> {
     const asOf = calls
-    const found = await driver.read(node)
+    const { state, version } = documents.get(node) ?? {}
+    const before = state === undefined || version === undefined ? undefined : { state, version }
+    const found = await driver.read(node, before)
     const known = { state: found?.state, version: found?.version, asOf }
     if (found === undefined) documents.delete(node)
     else documents.set(node, known)

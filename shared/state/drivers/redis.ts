@@ -58,11 +58,12 @@ export async function createRedisDriver(
     }
   }
 
-  async function read(node: string): Promise<Versioned | undefined> {
+  async function read(node: string, known?: Versioned): Promise<Versioned | undefined> {
     const place = placeOf(node)
     const reply = await client.send(place.tag, ['HMGET', place.state, 'version', 'state'])
     const [version, state] = checked(documentReply, reply)
     if (version === null || state === null) return undefined
+    if (version === known?.version) return known
     return { state: parseDocument(node, state), version }
   }
 
@@ -85,7 +86,7 @@ export async function createRedisDriver(
     async list({ limit, from = '' }) {
       const shares = await Promise.all(TAGS.map((tag) => names(tag, from, limit + 1)))
       const sorted = shares.flat().sort(byBytes)
-      const found = await Promise.all(sorted.slice(0, limit).map(read))
+      const found = await Promise.all(sorted.slice(0, limit).map((node) => read(node)))
       return { nodes: found.filter((each) => each !== undefined), next: sorted[limit] }
     },
     async log(node, { after, limit }) {
