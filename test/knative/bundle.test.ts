@@ -88,7 +88,7 @@ describe('in the container that the tests make', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' })
     const seen = JSON.parse(out)
     expect(seen.root.filter((name: string) => !/^(lib\d*|usr)$/.test(name))).toEqual(['app', 'nodejs'])
-    expect(seen.writes).toEqual(['EROFS', 'EROFS', 'EROFS', 'EROFS'])
+    for (const refusal of seen.writes) expect(['EROFS', 'EACCES']).toContain(refusal)
     expect(seen.node).toMatch(/^v24\./)
     if (process.getuid?.() === 0) expect(seen.user).toBe(1_000_650_000)
   })

@@ -6,6 +6,8 @@ import { request } from 'undici'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createRedHatV1, createRedHatV2, createStarlingX, type Publisher } from '#local/publishers/index.ts'
 import { stringify } from 'yaml'
+import { EVENT_TYPES } from '#shared/broker/event.ts'
+import { createCallback } from '#shared/callback.ts'
 import { bundle } from '../../build.ts'
 import { startRedis } from '../support/redis.ts'
 import { startSink } from '../support/sink.ts'
@@ -17,6 +19,7 @@ import {
   functionContainers,
   ofKind,
   renderOverlay,
+  renderWith,
   workloads,
 } from './support/render.ts'
 import type { Manifest } from './support/schemas.ts'
@@ -44,8 +47,33 @@ const SITES: readonly Site[] = [
     store: 'configmap',
     create: () => createRedHatV1({ node: 'node1.example.com', release: '4.14', warmUpMs: 0 }),
   },
-  { overlay: 'starlingx', store: 'redis', create: () => createStarlingX({ node: 'controller-0' }) },
+  {
+    overlay: 'starlingx',
+    store: 'redis',
+    create: () => createStarlingX({ node: 'controller-0', warmUpMs: 0 }),
+  },
 ]
+
+const DELIVERY_HEADERS = {
+  'content-type': 'application/json',
+  'ce-specversion': '1.0',
+  'ce-id': '53d580b0-95d5-4795-a634-ca6e94cf259b',
+  'ce-source': '/sync/ptp-status/lock-state',
+  'ce-type': 'event.sync.ptp-status.ptp-state-change',
+  'ce-time': '2026-11-23T03:48:28.489302008Z',
+  prefer: 'reply',
+}
+const DELIVERY_BODY = JSON.stringify({
+  version: '1.0',
+  values: [
+    {
+      ResourceAddress: '/cluster/node/node1.example.com/ens5fx/master',
+      data_type: 'notification',
+      value_type: 'enumeration',
+      value: 'LOCKED',
+    },
+  ],
+})
 
 describe.each(SITES)('the functions of $overlay', ({ overlay, store, create }) => {
   it('start, pass their probes, subscribe, poll, show the node, send its events and stop, as their manifests have them', async () => {
@@ -96,6 +124,44 @@ describe.each(SITES)('the functions of $overlay', ({ overlay, store, create }) =
     })
     publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 4000 })
     await sink.until((all) => all.taken(publisher.node).some(({ data }) => data.to === 'FREERUN'))
+  })
+})
+
+describe('the Trigger of broker-input', () => {
+  const manifests = renderWith('red-hat-v2', ['broker-input'])
+  const [trigger] = ofKind(manifests, 'Trigger', 'eventing.knative.dev/v1')
+
+  it('passes on nothing that we have sent ourselves', () => {
+    const [filter] = trigger?.spec.filters ?? []
+    for (const type of Object.values(EVENT_TYPES))
+      expect(type.startsWith(filter?.not.prefix.type ?? '?')).toBe(true)
+    expect('event.sync.ptp-status.ptp-state-change').not.toContain(filter?.not.prefix.type)
+  })
+
+  it('delivers to a path that ingest serves with the token, and with none that it was not given', async () => {
+    const image = createImage(join(folder, 'dist'))
+    onTestFinished(() => image.remove())
+    const { container } = find(manifests, 'ingest')
+    const env = environmentOf(manifests, container, SECRETS)
+    image.mount(env.PUBLISHERS ?? '', '- { node: node1.example.com, url: http://127.0.0.1:1 }')
+    const around = {
+      HOST: '127.0.0.1',
+      PORT: '0',
+      K_SINK: '',
+      ...(await kubernetesStore(image, verbsIn(manifests))),
+    }
+    const ingest = await served(image.run(container.args ?? [], { ...env, ...around }))
+    const secret = SECRETS['ptp-watch-callback/CALLBACK_SECRET'] ?? ''
+    const { brokerToken = '' } = createCallback({ url: ingest, secrets: [secret] })
+    const deliver = async (token: string) => {
+      const { statusCode, body } = await request(
+        `${ingest}${trigger?.spec.subscriber.uri?.replace('BROKER_TOKEN', token)}`,
+        { method: 'POST', headers: DELIVERY_HEADERS, body: DELIVERY_BODY },
+      )
+      return [statusCode, (await body.text()) === '' ? 'empty' : 'reason']
+    }
+    expect(await deliver(brokerToken)).toEqual([202, 'empty'])
+    expect(await deliver('BROKER_TOKEN')).toEqual([403, 'reason'])
   })
 })
 

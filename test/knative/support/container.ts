@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import {
   copyFileSync,
   mkdirSync,
@@ -53,21 +53,36 @@ export function readRecipe(): Recipe {
 const USER = '1000650000:0'
 
 /**
- * In a mount namespace of its own the root is bound read-only and entered by chroot. As root the process is
- * then given to {@link USER}, who has no capability; without root it is ourselves in a user namespace.
+ * How the file system is entered: as root in a mount namespace, in which it is bound read-only, and given to
+ * {@link USER}, who has no capability; without root the same in a user namespace. Where root may not mount (in most
+ * containers), by chroot alone: then it is owner and modes that keep {@link USER} from writing.
  */
+type Way = { readonly command: readonly string[]; readonly user: string; readonly mounts: boolean }
+
+function findWay(): Way {
+  const isRoot = process.getuid?.() === 0
+  const unshare = ['unshare', '--mount', ...(isRoot ? [] : ['--user', '--map-root-user'])]
+  const user = isRoot ? `--userspec=${USER}` : ''
+  if (spawnSync('unshare', [...unshare.slice(1), 'true']).status === 0)
+    return { command: unshare, user, mounts: true }
+  if (isRoot) return { command: ['env'], user, mounts: false }
+  throw new Error('These tests need user namespaces (unshare --user --mount), or root')
+}
+
 const ENTER = `
 set -e
 root="$1"; user="$2"; node="$3"; shift 3
-mount --bind "$root" "$root"
-mount --bind "$node" "$root/nodejs/bin/node"
-mount -o remount,bind,ro "$root/nodejs/bin/node"
-mount -o remount,bind,ro "$root"
+if [ -n "$node" ]; then
+  mount --bind "$root" "$root"
+  mount --bind "$node" "$root/nodejs/bin/node"
+  mount -o remount,bind,ro "$root/nodejs/bin/node"
+  mount -o remount,bind,ro "$root"
+fi
 cd "$root"
 exec chroot $user "$root" "$@"
 `
 
-/** What the image of the Containerfile holds, `bundle` at `/app`. Needs unshare, mount and chroot of Linux. */
+/** What the image of the Containerfile holds, `bundle` at `/app`. Needs Linux. */
 export function createImage(bundle: string): Image {
   const root = mkdtempSync(join(tmpdir(), 'ptp-watch-image-'))
   const node = realpathSync(fileURLToPath(new URL('../../../node_modules/.bin/node', import.meta.url)))
@@ -76,20 +91,24 @@ export function createImage(bundle: string): Image {
     copyFileSync(library, join(root, library))
   }
   mkdirSync(join(root, 'nodejs/bin'), { recursive: true })
-  writeFileSync(join(root, 'nodejs/bin/node'), '')
+  const way = findWay()
+  if (way.mounts) writeFileSync(join(root, 'nodejs/bin/node'), '')
+  else copyFileSync(node, join(root, 'nodejs/bin/node'))
   execFileSync('cp', ['-r', bundle, join(root, 'app')])
   // mkdtemp's folder is its owner's alone.
   execFileSync('chmod', ['-R', 'a+rX,go-w', root])
 
-  const isRoot = process.getuid?.() === 0
-  const namespaces = isRoot ? ['--mount'] : ['--mount', '--user', '--map-root-user']
-  const user = isRoot ? `--userspec=${USER}` : '--userspec=0:0'
   const { entryPoint, env: own } = readRecipe()
+  const [program = '', ...options] = way.command
   const start = (command: readonly string[], env: Env) =>
-    spawn('unshare', [...namespaces, 'sh', '-c', ENTER, 'sh', root, user, node, ...command], {
-      env: { PATH: process.env.PATH, ...own, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    spawn(
+      program,
+      [...options, 'sh', '-c', ENTER, 'sh', root, way.user, way.mounts ? node : '', ...command],
+      {
+        env: { PATH: process.env.PATH, ...own, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
   return {
     run: (args, env = {}) => start([...entryPoint, ...args], env),
     execute: (command) => start(command, {}),

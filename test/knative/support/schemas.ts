@@ -94,7 +94,11 @@ const volume = z.union([
         z.union([
           z.strictObject({ secret: z.strictObject({ name, items }) }),
           z.strictObject({
-            serviceAccountToken: z.strictObject({ path: text, audience: text, expirationSeconds: whole }),
+            serviceAccountToken: z.strictObject({
+              path: text,
+              audience: z.optional(text),
+              expirationSeconds: whole,
+            }),
           }),
         ]),
       ),
