@@ -175,6 +175,20 @@ describe.each(RENDERED)('$name', ({ name, manifests }) => {
     }
   })
 
+  it('probes every container that serves at a port that it has', () => {
+    for (const { id, pod } of pods) {
+      for (const { name: own, args = [], ports = [], readinessProbe, livenessProbe } of pod.containers) {
+        const probes = [readinessProbe, livenessProbe].filter((probe) => probe !== undefined)
+        for (const probe of probes) {
+          const { port } = 'httpGet' in probe ? probe.httpGet : probe.tcpSocket
+          const found = ports.some((each) => each.name === port || each.containerPort === port)
+          expect([id, own, port, found]).toEqual([id, own, port, true])
+        }
+        if (args.includes('ingest') || args.includes('--serve')) expect([id, probes.length]).toEqual([id, 2])
+      }
+    }
+  })
+
   it('restricts every container, save the one that can only be root', () => {
     const loose = pods.flatMap(({ id, pod }) =>
       pod.containers

@@ -43,7 +43,7 @@ const times = {
 }
 const probe = z.union([
   z.strictObject({
-    httpGet: z.strictObject({ path: text, port: z.optional(z.union([text, whole])) }),
+    httpGet: z.strictObject({ path: text, port: z.union([text, whole]) }),
     ...times,
   }),
   z.strictObject({ tcpSocket: z.strictObject({ port: z.union([text, whole]) }), ...times }),
