@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest'
+import { ofKind, workloads } from './support/render.ts'
+import { RENDERED } from './support/rendered.ts'
+
+describe.each(RENDERED)('$name', ({ name, manifests }) => {
+  const pods = workloads(manifests)
+
+  it('probes every container that serves at a port that it has', () => {
+    for (const { id, pod } of pods) {
+      for (const { name: own, args = [], ports = [], readinessProbe, livenessProbe } of pod.containers) {
+        const probes = [readinessProbe, livenessProbe].filter((probe) => probe !== undefined)
+        for (const probe of probes) {
+          const { port } = 'httpGet' in probe ? probe.httpGet : probe.tcpSocket
+          const found = ports.some((each) => each.name === port || each.containerPort === port)
+          expect([id, own, port, found]).toEqual([id, own, port, true])
+        }
+        if (args.includes('ingest') || args.includes('--serve')) expect([id, probes.length]).toEqual([id, 2])
+      }
+    }
+  })
+
+  it('restricts every container, save the one that can only be root', () => {
+    const loose = pods.flatMap(({ id, pod }) =>
+      pod.containers
+        .filter(({ securityContext }) => securityContext === undefined)
+        .map((each) => `${id} ${each.name}`),
+    )
+    expect(loose).toEqual(name === 'starlingx' ? ['Deployment/ingest notification-client'] : [])
+  })
+
+  it('gives rights to nothing but ConfigMaps of its own namespace, and tokens to those alone that need them', () => {
+    const roles = ofKind(manifests, 'Role', 'rbac.authorization.k8s.io/v1')
+    for (const { rules } of roles) {
+      for (const { apiGroups, resources } of rules)
+        expect({ apiGroups, resources }).toEqual({ apiGroups: [''], resources: ['configmaps'] })
+    }
+    const withToken = ofKind(manifests, 'ServiceAccount', 'v1').filter(
+      (each) => each.automountServiceAccountToken,
+    )
+    const bindings = ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1')
+    const bound = bindings.flatMap(({ subjects }) => subjects.map((subject) => subject.name))
+    expect(withToken.map(({ metadata }) => metadata.name).sort()).toEqual(bound.sort())
+  })
+
+  it('lets status read only', () => {
+    const bindings = ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1')
+    const own = bindings.filter(({ subjects }) =>
+      subjects.some((subject) => subject.name === 'ptp-watch-status'),
+    )
+    const roles = ofKind(manifests, 'Role', 'rbac.authorization.k8s.io/v1')
+    const verbs = own.flatMap(({ roleRef }) =>
+      roles
+        .filter(({ metadata }) => metadata.name === roleRef.name)
+        .flatMap(({ rules }) => rules.flatMap((rule) => rule.verbs)),
+    )
+    expect(verbs.filter((verb) => verb !== 'get' && verb !== 'list')).toEqual([])
+  })
+
+  it('holds no Secret, and no state', () => {
+    expect(manifests.filter(({ kind }) => String(kind) === 'Secret')).toEqual([])
+    const maps = ofKind(manifests, 'ConfigMap', 'v1').map(({ metadata }) => metadata.name)
+    const declared = ['ptp-watch-publishers', 'ptp-watch-redis', 'ptp-watch-settings']
+    expect(maps.filter((map) => !declared.includes(map))).toEqual([])
+  })
+
+  it('names images by digest, save those that are loaded by hand', () => {
+    const images = pods.flatMap(({ pod }) => pod.containers.map(({ image }) => image))
+    const loose = images.filter((image) => !/^[^@]+\/[^@:]+@sha256:[0-9a-f]{64}$/.test(image))
+    expect([...new Set(loose)]).toEqual(name.startsWith('dev') ? ['kind.local/ptp-watch:dev'] : [])
+  })
+})

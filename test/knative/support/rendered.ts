@@ -1,0 +1,24 @@
+import { OVERLAYS, renderOverlay, renderWith } from './render.ts'
+import type { Manifest } from './schemas.ts'
+
+/** Every overlay, and the components that none of them has. */
+export const RENDERED: readonly { name: string; manifests: readonly Manifest[] }[] = [
+  ...OVERLAYS.map((name) => ({ name, manifests: renderOverlay(name) })),
+  {
+    name: 'red-hat-v2 with Broker input, TLS and tokens',
+    manifests: renderWith('red-hat-v2', ['broker-input', 'sink-tls-oidc', 'publisher-auth']),
+  },
+  {
+    name: 'red-hat-v1-http with Broker input',
+    manifests: renderWith('red-hat-v1-http', ['broker-input']),
+  },
+  {
+    name: 'dev with TLS, tokens and a Redis that is there',
+    manifests: renderWith('dev', ['sink-tls-oidc', 'publisher-auth', 'state-redis-url']),
+  },
+]
+
+/** The names of all objects of a kind. */
+export function namesOf(manifests: readonly Manifest[], kind: Manifest['kind']): string[] {
+  return manifests.filter((each) => each.kind === kind).map(({ metadata }) => metadata.name)
+}
