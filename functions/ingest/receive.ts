@@ -59,37 +59,40 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
     if (outcome === 'stranger') strangers.add(node, 'unknown node')
     metrics.events.inc({ outcome: outcomeOf(outcome) })
     if (log.on('debug')) log.debug('event', { node, outcome, events: body.observations.length })
+    if (!log.on('info')) return
     for (const { type, kind, instance, from, to, at, via, overall } of entries) {
       log.info('transition', { node, type, kind, instance, from, to, at, via, overall })
     }
   }
 
+  const receivePart = ([node, part]: NodePart, { buffer, trusted, via }: Reception): Promise<boolean> => {
+    if (part.quarantine !== undefined) {
+      metrics.quarantined.inc({ reason: part.quarantine.reason })
+      const { reason, message } = part.quarantine
+      // A path may hold a name of any length.
+      log.warn('quarantined', { node: node?.slice(0, 80), reason, detail: message, via })
+    }
+    if (node === undefined || !isNodeName(node)) {
+      if (node !== undefined && part.quarantine === undefined) metrics.quarantined.inc({ reason: 'no-node' })
+      metrics.events.inc({ outcome: 'stranger' })
+      strangers.add('', node === undefined ? 'no node' : 'no name of a node')
+      return Promise.resolve(true)
+    }
+    return waiting.deliver(node, () => write(node, part, trusted || configured.has(node)), { buffer })
+  }
+
   return {
-    async receive(json, { body, buffer, trusted, ...context }) {
-      const found = normalise(json, context)
-      const parts = partsOf(found, body, context)
-      if (parts.length === 0)
+    receive(json, reception) {
+      const found = normalise(json, reception)
+      const parts = partsOf(found, reception)
+      const [first, ...others] = parts.map((part) => receivePart(part, reception))
+      if (first === undefined) {
         metrics.events.inc({ outcome: found.placeholders.length > 0 ? 'placeholder' : 'empty' })
-      const stored = await Promise.all(
-        parts.map(async ([node, part]) => {
-          if (part.quarantine !== undefined) {
-            metrics.quarantined.inc({ reason: part.quarantine.reason })
-            const { reason, message } = part.quarantine
-            // A path may hold a name of any length.
-            const name = node?.slice(0, 80)
-            log.warn('quarantined', { node: name, reason, detail: message, via: context.via })
-          }
-          if (node === undefined || !isNodeName(node)) {
-            if (node !== undefined && part.quarantine === undefined)
-              metrics.quarantined.inc({ reason: 'no-node' })
-            metrics.events.inc({ outcome: 'stranger' })
-            strangers.add('', node === undefined ? 'no node' : 'no name of a node')
-            return true
-          }
-          return waiting.deliver(node, () => write(node, part, trusted || configured.has(node)), { buffer })
-        }),
-      )
-      return stored.every(Boolean)
+        return Promise.resolve(true)
+      }
+      // Nearly every body speaks of one node.
+      if (others.length === 0) return first
+      return Promise.all([first, ...others]).then((stored) => stored.every(Boolean))
     },
 
     check(json, context) {
@@ -115,16 +118,21 @@ type Part = Said & {
   }
 }
 
+/** What a body holds for one node, and that node as far as it is known. */
+type NodePart = readonly [node: string | undefined, part: Part]
+
 /** An array of events may speak of several nodes, and be sound in part. */
-function partsOf(
-  found: Normalised,
-  body: Uint8Array,
-  { node, receivedAt }: Context,
-): [string | undefined, Part][] {
-  const { named } = found
-  const parts: [string | undefined, Part][] = [
-    ...Map.groupBy(found.observations, (reading) => reading.node),
-  ].map(([name, observations]) => [name, { observations, named, receivedAt }])
+function partsOf(found: Normalised, { body, node, receivedAt }: Reception): NodePart[] {
+  const { named, observations } = found
+  const [first] = observations
+  const byNode =
+    observations.length === 1 && first !== undefined
+      ? [[first.node, observations] as const]
+      : [...Map.groupBy(observations, (reading) => reading.node)]
+  const parts: NodePart[] = byNode.map(([name, ofNode]) => [
+    name,
+    { observations: ofNode, named, receivedAt },
+  ])
   const [problem] = found.problems
   if (problem !== undefined) {
     const { code: reason, message } = problem

@@ -58,6 +58,8 @@ const MOST_PROBLEMS = 16
  */
 export function normalise(body: unknown, context: Context): Normalised {
   const found = eventsIn(body).map((event) => (event === undefined ? NO_EVENT : readEvent(event, context)))
+  const [only] = found
+  if (found.length === 1 && only !== undefined && only.problems.length <= MOST_PROBLEMS) return only
   return {
     observations: found.flatMap((part) => part.observations),
     named: found.flatMap((part) => part.named),
