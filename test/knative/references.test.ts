@@ -69,6 +69,20 @@ describe.each(RENDERED)('$name', ({ manifests }) => {
     expect(missing).toEqual([])
   })
 
+  // Knative refuses a Service whose service account is not there yet (knative.md §11).
+  it('is applied in an order in which nothing comes before what it needs', () => {
+    const at = (wanted: readonly Manifest['kind'][]) =>
+      manifests.flatMap(({ kind, apiVersion }, i) =>
+        wanted.includes(kind) && apiVersion !== 'v1' ? [i] : [],
+      )
+    const needed = manifests.flatMap(({ kind, apiVersion }, i) =>
+      apiVersion === 'v1' && kind !== 'Service' ? [i] : [],
+    )
+    const users = at(['Service', 'Deployment', 'StatefulSet', 'Job', 'CronJob', 'JobSink'])
+    expect(users.length).toBeGreaterThan(3)
+    expect(Math.max(...needed)).toBeLessThan(Math.min(...users))
+  })
+
   it('mounts what it has, and has what it mounts', () => {
     for (const { id, pod } of pods) {
       const claims = ofKind(manifests, 'StatefulSet', 'apps/v1')
