@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -61,7 +61,22 @@ describe('the bundle', () => {
 })
 
 describe('the Containerfile', () => {
-  const { entryPoint, user, instructions } = readRecipe()
+  const { entryPoint, user, instructions, copied } = readRecipe()
+
+  it('copies all that the bundle is made of, and nothing that .containerignore keeps away', () => {
+    const stage = join(folder, 'stage')
+    for (const path of copied) cpSync(join(ROOT, path), join(stage, path), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules'), join(stage, 'node_modules'))
+    execFileSync(process.execPath, ['build.ts'], { cwd: stage })
+    // Hashes go by the paths of the packages too.
+    const names = (path: string) =>
+      readdirSync(path)
+        .map((name) => name.replace(/-.{8}\.mjs$/, ''))
+        .sort()
+    expect(names(join(stage, 'dist'))).toEqual(names(join(folder, 'dist')))
+    const allowed = readFileSync(join(ROOT, '.containerignore'), 'utf8').match(/(?<=^!).+$/gm)
+    expect([...copied].sort()).toEqual(allowed?.sort())
+  })
 
   it('runs nothing in the image, which has no shell', () => {
     expect(instructions).not.toContain('RUN')

@@ -34,17 +34,21 @@ export type Recipe = {
   readonly user: string
   /** The instructions, in order. */
   readonly instructions: readonly string[]
+  /** What the first stage copies from the project: files and folders. */
+  readonly copied: readonly string[]
 }
 
 export function readRecipe(): Recipe {
   const file = readFileSync(new URL('../../../Containerfile', import.meta.url), 'utf8')
-  const last = file.slice(file.lastIndexOf('\nFROM '))
+  const first = file.slice(0, file.lastIndexOf('\nFROM '))
+  const last = file.slice(first.length)
   const of = (word: string) =>
     Array.from(last.matchAll(new RegExp(`^${word} (.+)$`, 'gm')), ([, rest = '']) => rest)
   return {
     entryPoint: z.array(z.string()).parse(JSON.parse(of('ENTRYPOINT')[0] ?? '')),
     env: Object.fromEntries(of('ENV').map((pair) => pair.split('=', 2))),
     user: of('USER')[0] ?? '',
+    copied: Array.from(first.matchAll(/^COPY (.+) \S+$/gm), ([, paths = '']) => paths.split(' ')).flat(),
     instructions: Array.from(last.matchAll(/^([A-Z]+) /gm), ([, word = '']) => word),
   }
 }
