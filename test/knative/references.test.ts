@@ -83,6 +83,27 @@ describe.each(RENDERED)('$name', ({ manifests }) => {
     expect(Math.max(...needed)).toBeLessThan(Math.min(...users))
   })
 
+  it('lets the accounts of all who send into its Broker, by tokens that are meant for it', () => {
+    const [namespace] = names('Namespace')
+    const policies = ofKind(manifests, 'EventPolicy', 'eventing.knative.dev/v1alpha1')
+    const senders = functionContainers(manifests).filter(({ container }) => container.args?.[0] !== 'status')
+    const accounts = senders.map(
+      ({ workload }) => `system:serviceaccount:${namespace}:${workload.pod.serviceAccountName}`,
+    )
+    for (const { spec } of policies) {
+      expect(spec.from.map(({ sub }) => sub).sort()).toEqual(accounts.sort())
+      for (const { workload } of senders) {
+        const sources = (workload.pod.volumes ?? []).flatMap((volume) =>
+          'projected' in volume ? volume.projected.sources : [],
+        )
+        const audiences = sources.map((each) =>
+          'serviceAccountToken' in each ? each.serviceAccountToken.audience : undefined,
+        )
+        expect(audiences).toContain(`eventing.knative.dev/broker/${namespace}/default`)
+      }
+    }
+  })
+
   it('mounts what it has, and has what it mounts', () => {
     for (const { id, pod } of pods) {
       const claims = ofKind(manifests, 'StatefulSet', 'apps/v1')
