@@ -85,7 +85,7 @@ export async function createRedisDriver(
     },
     async list({ limit, from = '' }) {
       const shares = await Promise.all(TAGS.map((tag) => names(tag, from, limit + 1)))
-      const sorted = shares.flat().sort(byBytes)
+      const sorted = sortedByBytes(shares.flat())
       const found = await Promise.all(sorted.slice(0, limit).map((node) => read(node)))
       return { nodes: found.filter((each) => each !== undefined), next: sorted[limit] }
     },
@@ -111,6 +111,10 @@ function checked<T>(schema: z.ZodMiniType<T>, reply: unknown): T {
   throw new StoreError(`Redis answers with something else than was asked for`, { retryable: false })
 }
 
-function byBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+/** Each name is encoded once, not at every comparison. */
+function sortedByBytes(names: readonly string[]): string[] {
+  return names
+    .map((name) => ({ name, bytes: Buffer.from(name) }))
+    .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+    .map(({ name }) => name)
 }
