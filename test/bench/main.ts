@@ -34,11 +34,15 @@ if (values.help || unknown.length > 0 || !(about.rounds >= 1) || !(about.seconds
 
 const rows = ROWS.filter(({ name }) => values.only.length === 0 || values.only.includes(name))
 const results: Result[] = []
+const stopped = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => stopped.abort(new Error(`Ended by ${name}`)))
+}
 const bundles = await createBundles()
 try {
   for (const row of rows) {
     process.stderr.write(`${row.name} … `)
-    const result = resultOf(row, await withWorld({ bundles, ...about }, row.measure))
+    const result = resultOf(row, await withWorld({ bundles, ...about, signal: stopped.signal }, row.measure))
     process.stderr.write(`${result.ratio.toFixed(2)} (${result.bar})\n`)
     results.push(result)
   }

@@ -45,7 +45,7 @@ export type World = {
 const CONNECTIONS = 32
 
 export async function withWorld<T>(
-  about: Pick<World, 'bundles' | 'rounds' | 'seconds'>,
+  { signal, ...about }: Pick<World, 'bundles' | 'rounds' | 'seconds'> & { signal: AbortSignal },
   work: (world: World) => Promise<T>,
 ): Promise<T> {
   const ends: (() => Promise<void>)[] = []
@@ -93,8 +93,15 @@ export async function withWorld<T>(
   }
 
   try {
-    return await work(world)
+    return await Promise.race([work(world), aborted(signal)])
   } finally {
     for (const end of ends.reverse()) await end()
   }
+}
+
+/** Rejects when the signal is aborted: what a row has started is then ended too. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 }
