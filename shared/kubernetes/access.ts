@@ -51,10 +51,11 @@ export async function findAccess(
   settings: KubernetesSettings,
   deps: { clock: Clock; log: Log },
 ): Promise<Access> {
-  const { kubeconfig, serviceHost, home = homedir() } = settings
+  const { kubeconfig, serviceHost, home } = settings
   if (kubeconfig === undefined && serviceHost !== undefined) return inCluster(serviceHost, settings, deps)
   const { readKubeconfig } = await import('./kubeconfig.ts')
-  return readKubeconfig(kubeconfig ?? join(home, '.kube', 'config'), deps)
+  // Not before it is needed: a user that is in no passwd, as OpenShift runs pods, has no home to be asked for.
+  return readKubeconfig(kubeconfig ?? join(home ?? homedir(), '.kube', 'config'), deps)
 }
 
 async function inCluster(
