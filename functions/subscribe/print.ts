@@ -39,7 +39,7 @@ export function createProgress(terminal: Terminal, mode: Mode): Progress & { end
     waiting(kept) {
       waitingFor = kept.length
       if (terminal.interactive) rewrite()
-      else for (const one of kept) remark(`waiting for ${one.node}: ${one.problems.join('; ')}\n`)
+      else for (const one of kept) remark(`waiting for ${one.node}: ${firstOf(one.problems)}\n`)
     },
     end() {
       if (shown) terminal.err('\r\u001b[2K')
@@ -87,6 +87,11 @@ export function printOutcome(terminal: Terminal, results: readonly Kept[], mode:
     'of others left alone',
   )
   terminal.out(`${parts.join(', ')}\n`)
+}
+
+/** While it may still come right, the first of several problems, mostly alike, is enough. */
+function firstOf([first = '', ...more]: readonly string[]): string {
+  return more.length === 0 ? first : `${first} (and ${more.length} more)`
 }
 
 function lineOf({ node, dialect, outcome, applied, problems }: Kept): string {

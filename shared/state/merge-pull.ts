@@ -2,6 +2,8 @@ import { NUMERIC_KINDS, type Observation } from '../events/observation.ts'
 import { compareTimes, milliseconds, nanoseconds } from '../time.ts'
 import { compareWorse, isMissable, isWorse, sameValue, shownValue, takesWorst, worstOf } from './clock.ts'
 import { createDraft, type Draft } from './draft.ts'
+import { detectClockStep } from './merge-clock-step.ts'
+import { type Disagreement, disagreement } from './merge-disagreement.ts'
 import { noteAbsence, retireUnnamed } from './merge-unnamed.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
 import { OVERALL_KINDS } from './overall.ts'
@@ -22,13 +24,6 @@ export type Pull = {
   readonly queryTime: boolean
   /** The publisher holds our subscription, and says that it has no clock of this kind. */
   readonly none: boolean
-}
-
-export type Disagreement = {
-  readonly kind: string
-  readonly instance: string
-  readonly pushed: string
-  readonly pulled: string
 }
 
 export type PullResult = {
@@ -97,30 +92,6 @@ function byInstance(observations: readonly Observation[]): Map<string, [Reading,
 function worst(kind: string, readings: readonly [Reading, ...Reading[]]): Reading {
   const [first, ...others] = readings
   return worstOf(kind, first, ...others)
-}
-
-/**
- * Rule 3: a pull whose own time is earlier than one that we had stored before we asked proves that the publisher's
- * clock was set back: the order of pushes starts anew. A push must have come a settle time before, so that our
- * own hosts' clocks need not agree to better than that.
- */
-function detectClockStep(draft: Draft, pull: Pull, settings: MergeSettings): boolean {
-  // What comes while a create is under way may be a late push in place of the initial notification: no proof.
-  const at = pull.queryTime && pull.via === 'poll' ? pull.observations[0]?.at : undefined
-  if (at === undefined) return false
-  const sent = milliseconds(pull.sentAt)
-  const isAhead = (stored: { at?: string | undefined; receivedAt: string } | undefined) =>
-    stored?.at !== undefined &&
-    milliseconds(stored.receivedAt) + settings.settleMs <= sent &&
-    compareTimes(stored.at, at) > 0
-  const ahead = draft.clocks().filter((clock) => isAhead(clock.pushes[0]) || isAhead(clock.pull))
-  if (ahead.length === 0) return false
-  for (const clock of ahead) {
-    const { pull: _, ...rest } = clock
-    draft.put({ ...rest, pushes: [] })
-  }
-  draft.count('clockSteps')
-  return true
 }
 
 function mergeClock(
@@ -393,24 +364,4 @@ function confirm(draft: Draft, agreed: readonly Agreement[], settings: MergeSett
 
 function isAlarming({ kind, state }: ClockState): boolean {
   return OVERALL_KINDS.has(kind) && state !== 'LOCKED'
-}
-
-/** A newest push that pulls have contradicted for longer than the settle time (protocol.md §2.6). */
-function disagreement(
-  clock: ClockState | undefined,
-  readings: readonly [Reading, ...Reading[]],
-  pull: Pull,
-  settings: MergeSettings,
-): Disagreement | undefined {
-  const newest = clock?.pushes[0]
-  if (clock === undefined || newest === undefined) return undefined
-  if (readings.length > 1 || clock.contested || !isMissable(clock.kind)) return undefined
-  // The pull that first differed: one from before the push differs from it as a matter of course.
-  const first = clock.pull
-  if (first === undefined || sameValue(newest, first)) return undefined
-  const asked = milliseconds(first.sentAt)
-  if (asked < milliseconds(newest.receivedAt) || sameValue(newest, readings[0])) return undefined
-  if (milliseconds(pull.sentAt) - asked < settings.settleMs) return undefined
-  const { kind, instance } = clock
-  return { kind, instance, pushed: shownValue(newest), pulled: shownValue(readings[0]) }
 }
