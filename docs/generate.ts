@@ -28,6 +28,7 @@ export function configurationPage(): string {
     '  url: http://localhost:8089       # a v1 sidecar',
     '  dialect: red-hat-v1              # auto (the default), red-hat-v1, red-hat-v2, starlingx-v2',
     '  transport: http://localhost:9085 # its transport address, to cure it when it is stuck',
+    '  metrics: http://localhost:9091/metrics # its own figures, for `ptp-watch doctor`',
     '```',
     '',
   ].join('\n')

@@ -21,7 +21,7 @@ export type Callback = {
   verifyBroker(token: string): boolean
   /** With a secret only paths with a token serve. */
   readonly secured: boolean
-  /** Reads an EndpointUri that lies under our callback, whatever its token; undefined for a stranger's. */
+  /** Reads an EndpointUri that lies under our callback, whatever its token and query; undefined for a stranger's. */
   read(uri: string): CallbackEndpoint | undefined
 }
 
@@ -47,7 +47,8 @@ export function createCallback(options: { url: string; secrets?: readonly string
   const read = (uri: string): CallbackEndpoint | undefined => {
     if (uri === base) return { node: undefined, token: undefined }
     if (!uri.startsWith(`${base}/`)) return undefined
-    const [name = '', token, ...more] = uri.slice(base.length + 1).split('/')
+    const [path = ''] = uri.slice(base.length + 1).split('?', 1)
+    const [name = '', token, ...more] = path.split('/')
     const node = decode(name)
     if (node === undefined || node === '' || more.length > 0) return undefined
     return { node, token }

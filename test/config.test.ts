@@ -169,7 +169,7 @@ describe('values that are refused, with what is allowed and what was found', () 
       'JOB_COMPLETION_INDEX must be below JOB_COMPLETION_COUNT (3); found "3"',
     ],
     [{ PUBLISHERS: '{"node":"x"}' }, 'PUBLISHERS must be a list of publishers; found {"node":"x"}'],
-    [{ PUBLISHERS: '[1]' }, 'PUBLISHERS[0] must be an object of node, url, dialect, transport; found 1'],
+    [{ PUBLISHERS: '[1]' }, 'PUBLISHERS[0] must be an object of node, url, dialect, transport, metrics; found 1'],
     [
       { PUBLISHERS: entry({ node: '../x' }) },
       'PUBLISHERS[0].node must be the name of a node: letters, digits, dots and dashes; found "../x"',
@@ -188,7 +188,7 @@ describe('values that are refused, with what is allowed and what was found', () 
     ],
     [
       { PUBLISHERS: entry({ URL: 'x' }) },
-      'PUBLISHERS[0] must have no keys but node, url, dialect, transport; found "URL"',
+      'PUBLISHERS[0] must have no keys but node, url, dialect, transport, metrics; found "URL"',
     ],
     [
       { PUBLISHERS: JSON.stringify([NODE1, NODE1]) },

@@ -15,6 +15,8 @@ const publisher = z.strictObject({
   dialect: z._default(z.enum(DIALECTS, `one of ${DIALECTS.join(', ')}`), 'auto'),
   /** The transport address of a v1 sidecar, by which a stuck one is asked to report (protocol.md §2.6). */
   transport: z.optional(httpUrl),
+  /** Where `cne_…` figures are shown, whole: `http://10.0.0.11:9091/metrics`. */
+  metrics: z.optional(httpUrl),
 })
 
 export const publishers = z.array(publisher)

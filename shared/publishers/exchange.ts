@@ -27,6 +27,8 @@ export type Answer = {
   /** Our time just before the request went out and just after the body was complete, RFC 3339. */
   readonly sentAt: string
   readonly receivedAt: string
+  /** The `Date` that it came with, by the clock of whoever answered; undefined where there was none. */
+  readonly date?: string | undefined
 }
 
 /** 1 MiB: many times what a publisher with hundreds of clocks answers. */
@@ -47,6 +49,7 @@ export function exchange(dispatcher: Dispatcher, request: Exchange, clock: Clock
     const chunks: Buffer[] = []
     let length = 0
     let status = 0
+    let date: string | undefined
     let controller: Dispatcher.DispatchController | undefined
     let reason: PublisherError | undefined
 
@@ -80,8 +83,9 @@ export function exchange(dispatcher: Dispatcher, request: Exchange, clock: Clock
         controller = started
         if (reason !== undefined) started.abort(reason)
       },
-      onResponseStart(_, code) {
+      onResponseStart(_, code, headers) {
         status = code
+        if (typeof headers.date === 'string') date = headers.date
       },
       onResponseData(_, chunk) {
         length += chunk.length
@@ -98,6 +102,7 @@ export function exchange(dispatcher: Dispatcher, request: Exchange, clock: Clock
           body: text,
           sentAt,
           receivedAt,
+          date,
           get url() {
             return shown()
           },

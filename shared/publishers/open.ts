@@ -1,11 +1,11 @@
-import { createCallback } from '#shared/callback.ts'
+import { type Callback, createCallback } from '#shared/callback.ts'
 import type { Config } from '#shared/config.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
 import type { Store } from '#shared/state/store.ts'
 import type { Clock } from '#shared/time.ts'
-import { createHttp } from './http.ts'
+import { createHttp, type Http } from './http.ts'
 import { createKeeper, type Keeper } from './keeper.ts'
 import { createKeeperMetrics } from './metrics.ts'
 import { createRegistry, type Registry } from './registry.ts'
@@ -15,6 +15,9 @@ export type Publishers = {
   /** Its `targets` are those of this process's shard. */
   readonly registry: Registry
   readonly keeper: Keeper
+  /** The way to them, for questions that no client has. */
+  readonly http: Pick<Http, 'request'>
+  readonly callback: Callback
   close(): Promise<void>
 }
 
@@ -39,6 +42,7 @@ export function openPublishers(config: Config, callbackUrl: string, deps: Publis
   )
   const targets = config.publishers.filter((_, place) => place % count === index)
   const registry = createRegistry({ http, log }, targets)
+  const callback = createCallback({ url: callbackUrl, secrets: config.callbackSecrets })
   const keeper = createKeeper(
     {
       http,
@@ -49,11 +53,11 @@ export function openPublishers(config: Config, callbackUrl: string, deps: Publis
       random,
       overall,
       metrics: createKeeperMetrics(metrics),
-      callback: createCallback({ url: callbackUrl, secrets: config.callbackSecrets }),
+      callback,
       newIncarnation: newId,
       refreshMs: config.merge.staleAfterMs / 3,
     },
     { kinds: config.resources, configured: config.publishers.map(({ node }) => node) },
   )
-  return { registry, keeper, close: () => http.close() }
+  return { registry, keeper, http, callback, close: () => http.close() }
 }

@@ -10,6 +10,8 @@ export type Target = {
   readonly dialect: Dialect | 'auto'
   /** Transport address of a v1 sidecar, to cure it when it is stuck (protocol.md §2.6). */
   readonly transport?: string | undefined
+  /** Where its proxy or sidecar shows its own figures, for a comparison with ours. */
+  readonly metrics?: string | undefined
 }
 
 /** Where requests go: `prefix` is the path of a proxy in between, without a trailing slash, mostly empty. */

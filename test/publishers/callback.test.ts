@@ -52,6 +52,8 @@ test.each([
   ['http://ingest/event', { node: undefined, token: undefined }],
   ['http://ingest/event/node1', { node: 'node1', token: undefined }],
   ['http://ingest/event/node1/any-token', { node: 'node1', token: 'any-token' }],
+  ['http://ingest/event/node1/any-token?doctor=1', { node: 'node1', token: 'any-token' }],
+  ['http://ingest/event/node1?doctor=1', { node: 'node1', token: undefined }],
   ['http://ingest/event/node1/token/more', undefined],
   ['http://ingest/event/', undefined],
   ['http://ingest/events/node1', undefined],
