@@ -78,6 +78,8 @@ export interface Publisher extends AsyncDisposable {
   readonly url: string
   /** v1: origin of the sidecar's transport port. */
   readonly transport: string | undefined
+  /** Where it shows its own figures, whole; undefined where `metricsPort` was not given, and of StarlingX. */
+  readonly metrics: string | undefined
   listen(): Promise<void>
   /** Frees sockets and timers; safe to call twice. */
   close(): Promise<void>
@@ -113,6 +115,8 @@ export interface PublisherOptions {
   readonly node: string
   readonly host?: string
   readonly port?: number
+  /** Red Hat: serves `/metrics` there; 0 takes any free port. Default: nowhere. */
+  readonly metricsPort?: number
   /** Nanoseconds since the epoch. */
   readonly now?: () => bigint
   readonly uuid?: () => string

@@ -26,8 +26,14 @@ export interface Host {
   close(): Promise<void>
 }
 
-/** A server that frames replies as Go's net/http does: a length up to 2 KiB, chunks above, none on 204. */
-export function createHost(options: { host?: string; port?: number }, handler: Handler): Host {
+/**
+ * A server that frames replies as Go's net/http does: a length up to 2 KiB, chunks above, none on 204. `Date` is by
+ * `now`, in nanoseconds.
+ */
+export function createHost(
+  options: { host?: string; port?: number; now?: () => bigint },
+  handler: Handler,
+): Host {
   const host = options.host ?? '127.0.0.1'
   let port = options.port ?? 0
   let server: Server | undefined
@@ -46,6 +52,7 @@ export function createHost(options: { host?: string; port?: number }, handler: H
     async listen() {
       if (server) return
       const starting = createServer((request, response) => {
+        if (options.now) response.setHeader('Date', httpDate(options.now()))
         void answer(request, response, handler)
       })
       server = starting
@@ -94,6 +101,8 @@ function write(response: ServerResponse, message: IncomingMessage, reply: Exclud
   })
   response.end(message.method === 'HEAD' ? '' : body)
 }
+
+const httpDate = (ns: bigint) => new Date(Number(ns / 1_000_000n)).toUTCString()
 
 function decode(path: string): string {
   try {

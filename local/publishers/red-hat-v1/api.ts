@@ -1,4 +1,5 @@
 import type { Core } from '../core.ts'
+import type { Figures } from '../figures.ts'
 import { createMux, empty, json, plain } from '../http/go-mux.ts'
 import type { SimReply, SimRequest } from '../http/server.ts'
 import { resourceIn, resources } from '../red-hat/resources.ts'
@@ -8,6 +9,7 @@ import { readRequestV1, type SubscriptionV1, showV1 } from './subscriptions.ts'
 
 export interface ApiPartsV1 {
   readonly core: Core
+  readonly figures: Figures
   readonly base: string
   readonly release: '4.14' | '4.18'
   readonly port: () => number
@@ -22,7 +24,7 @@ export interface ApiPartsV1 {
 
 /** The sidecar's REST API (protocol.md §2.2 to §2.5): every error is a 400 with a JSON text. */
 export function createApiV1(parts: ApiPartsV1) {
-  const { core, base, release, subscriptions, producer } = parts
+  const { core, figures, base, release, subscriptions, producer } = parts
   const location = () => `http://localhost:${parts.port()}${base}`
   const at = (path: string) => new RegExp(`^${base}${path}$`)
   const failed = (error: string) => json(400, { error })
@@ -39,7 +41,9 @@ export function createApiV1(parts: ApiPartsV1) {
         return failed('return url validation check failed for create subscription.check endpointURI')
       }
     }
-    const subscription = subscriptions.get(wanted.resource) ?? { ...wanted, id: core.uuid() }
+    const before = subscriptions.get(wanted.resource)
+    if (!before) figures.count('cne_api_subscriptions', { status: 'active' })
+    const subscription = before ?? { ...wanted, id: core.uuid() }
     subscriptions.set(wanted.resource, subscription)
     // A duplicate registers again as well, which is the cheap repair (protocol.md §2.4).
     producer.register(wanted.resource)

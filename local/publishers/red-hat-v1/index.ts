@@ -1,5 +1,6 @@
 import { createControl } from '../control.ts'
 import { createCore } from '../core.ts'
+import { createFigures, createFiguresHost } from '../figures.ts'
 import { createHost, type Handler } from '../http/server.ts'
 import type { Publisher, PublisherOptions } from '../publisher.ts'
 import { createApiV1, createTransport } from './api.ts'
@@ -32,8 +33,10 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
   const { node, release } = options
   const core = createCore(options)
   const subscriptions = new Map<string, SubscriptionV1>()
+  const figures = createFigures()
   const sidecar = createSidecar({
     core,
+    figures,
     release,
     subscriptions,
     hopTimeoutMs: options.hopTimeoutMs ?? 2000,
@@ -47,6 +50,7 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
   })
   const api = createApiV1({
     core,
+    figures,
     base: redHatV1Path,
     release,
     port: () => host.port,
@@ -57,11 +61,13 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
   })
   const control = createControl()
   const handler: Handler = (request) => control.handle(publisher, request) ?? api(request)
-  const host = createHost(options, handler)
+  const host = createHost({ ...options, now: core.now }, handler)
   const transportHost = createHost(
     { host: options.host ?? '127.0.0.1', port: options.transportPort ?? 0 },
     createTransport(sidecar.heal),
   )
+
+  const figuresHost = createFiguresHost(options, figures)
 
   let registerTimer: NodeJS.Timeout | undefined
 
@@ -73,6 +79,7 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
 
   async function restartSidecar(downMs: number) {
     sidecar.stop()
+    figures.clear()
     await Promise.all([host.close(), transportHost.close()])
     await core.pause(downMs)
     await Promise.all([host.listen(), transportHost.listen()])
@@ -90,15 +97,18 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
     get transport() {
       return transportHost.origin
     },
+    get metrics() {
+      return figuresHost && `${figuresHost.origin}/metrics`
+    },
     deliveries: core.deliveries,
     async listen() {
-      await Promise.all([host.listen(), transportHost.listen()])
+      await Promise.all([host.listen(), transportHost.listen(), figuresHost?.listen()])
       core.warmUp(undefined, () => {})
     },
     async close() {
       clearTimeout(registerTimer)
       core.close()
-      await Promise.all([host.close(), transportHost.close()])
+      await Promise.all([host.close(), transportHost.close(), figuresHost?.close()])
     },
     [Symbol.asyncDispose]: () => publisher.close(),
     setClock: (...changes) => producer.setClock(changes),

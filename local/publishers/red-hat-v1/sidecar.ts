@@ -1,4 +1,5 @@
 import type { Core } from '../core.ts'
+import type { Figures } from '../figures.ts'
 import { data, dataV1, type Value } from '../red-hat/values.ts'
 import { afterHop } from './numbers.ts'
 import type { ProducerEvent, Taken } from './producer.ts'
@@ -11,6 +12,7 @@ interface HeldEvent {
 
 export interface SidecarParts {
   readonly core: Core
+  readonly figures: Figures
   readonly release: '4.14' | '4.18'
   readonly subscriptions: Map<string, SubscriptionV1>
   /** How long the producer waits for the sidecar to take an event (ms). */
@@ -21,7 +23,7 @@ export interface SidecarParts {
  * The event path of the sidecar: takes events from the producer and POSTs them to the application one
  * after the other. Stuck, it passes every event on only when the next one comes (protocol.md §2.6).
  */
-export function createSidecar({ core, release, subscriptions, hopTimeoutMs }: SidecarParts) {
+export function createSidecar({ core, figures, release, subscriptions, hopTimeoutMs }: SidecarParts) {
   let last: Promise<unknown> = Promise.resolve()
   let isUp = true
   let isStuck = false
@@ -33,7 +35,12 @@ export function createSidecar({ core, release, subscriptions, hopTimeoutMs }: Si
     const endpoint = subscription?.endpoint
     if (!subscription || !endpoint) return
     const body = JSON.stringify(cloudNativeEvent(event, subscription.id, release))
-    last = last.then(() => core.call(endpoint, body, 'event'))
+    last = last.then(async () => {
+      const outcome = await core.call(endpoint, body, 'event')
+      // Anything but a 400 or no answer at all is a success to it (protocol.md §2.6).
+      const taken = outcome.kind === 'status' && outcome.status !== 400
+      figures.count('cne_events_received', { type: event.address, status: taken ? 'success' : 'failed' })
+    })
     core.track(last)
   }
 
@@ -48,6 +55,7 @@ export function createSidecar({ core, release, subscriptions, hopTimeoutMs }: Si
   return {
     async receive(event: ProducerEvent): Promise<Taken> {
       if (!isUp) return 'refused'
+      figures.count('cne_transport_events_received', { address: event.address, status: 'success' })
       if (!isStuck) {
         pass(event)
         return 'ok'

@@ -1,4 +1,5 @@
 import type { Core } from '../core.ts'
+import type { Figures } from '../figures.ts'
 import { createMux, empty, json, notFound, plain } from '../http/go-mux.ts'
 import type { SimReply, SimRequest } from '../http/server.ts'
 import { type Resource, resourceIn } from '../red-hat/resources.ts'
@@ -6,6 +7,7 @@ import { readRequest, type SubscriptionV2, show } from './subscriptions.ts'
 
 export interface ApiParts {
   readonly core: Core
+  readonly figures: Figures
   readonly base: string
   readonly acceptsV1Keys: boolean
   readonly port: () => number
@@ -24,7 +26,7 @@ export interface ApiParts {
 
 /** The REST API of protocol.md §3. Errors are a bare status, save those of the internal endpoints. */
 export function createApi(parts: ApiParts) {
-  const { core, base, subscriptions, published } = parts
+  const { core, figures, base, subscriptions, published } = parts
   const location = () => `http://localhost:${parts.port()}${base}`
   const at = (path: string) => new RegExp(`^${base}${path}$`)
   const dummy = json(204, '')
@@ -42,6 +44,7 @@ export function createApi(parts: ApiParts) {
     if (outcome.kind !== 'status' || outcome.status !== 204) return empty(400)
     const subscription = { ...wanted, id: core.uuid() }
     subscriptions.set(subscription.id, subscription)
+    figures.count('cne_api_subscriptions', { status: 'active' })
     return json(201, show(subscription, location()))
   }
 
@@ -91,7 +94,11 @@ export function createApi(parts: ApiParts) {
       {
         method: 'DELETE',
         path: at('/subscriptions/([^/]+)'),
-        handle: (_, [, id = '']) => empty(subscriptions.delete(id) ? 204 : 404),
+        handle: (_, [, id = '']) => {
+          if (!subscriptions.delete(id)) return empty(404)
+          figures.count('cne_api_subscriptions', { status: 'active' }, -1)
+          return empty(204)
+        },
       },
       {
         method: 'GET',

@@ -1,4 +1,5 @@
 import type { Core } from '../core.ts'
+import type { Figures } from '../figures.ts'
 import type { CallOutcome } from '../http/call.ts'
 import type { SubscriptionV2 } from './subscriptions.ts'
 
@@ -10,7 +11,7 @@ const failuresToDrop = 10
  * delivery time by the exact address. Ten refusals or time-outs in a row silently remove every
  * subscription of that EndpointUri (protocol.md §4.2).
  */
-export function createDelivery(core: Core, subscriptions: Map<string, SubscriptionV2>) {
+export function createDelivery(core: Core, subscriptions: Map<string, SubscriptionV2>, figures: Figures) {
   const failures = new Map<string, number>()
   const plan = core.faults.planner<{ endpoint: string; body: string }>({
     lane: ({ endpoint }) => endpoint,
@@ -24,8 +25,12 @@ export function createDelivery(core: Core, subscriptions: Map<string, Subscripti
     for (const { id, endpoint } of due) {
       // An earlier subscriber's failure may have removed this one.
       if (!subscriptions.has(id)) continue
-      for (const item of plan({ endpoint, body }))
-        account(item.endpoint, await core.call(item.endpoint, item.body, 'event'))
+      for (const item of plan({ endpoint, body })) {
+        const outcome = await core.call(item.endpoint, item.body, 'event')
+        const taken = outcome.kind === 'status' && outcome.status === 204
+        figures.count('cne_events_received', { type: address, status: taken ? 'success' : 'failed' })
+        account(item.endpoint, outcome)
+      }
     }
   }
 
@@ -42,6 +47,7 @@ export function createDelivery(core: Core, subscriptions: Map<string, Subscripti
 
   return {
     enqueue(address: string, body: string) {
+      figures.count('cne_api_events_published', { address, status: 'success' })
       last = last.then(() => deliver(address, body))
       core.track(last)
     },

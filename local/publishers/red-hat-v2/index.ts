@@ -1,6 +1,7 @@
 import { type Clock, createClockModel } from '../clocks/model.ts'
 import { createCore, goTime } from '../core.ts'
 import { createControl } from '../control.ts'
+import { createFigures, createFiguresHost } from '../figures.ts'
 import { createHost, type Handler } from '../http/server.ts'
 import type { Publisher, PublisherOptions } from '../publisher.ts'
 import { classChangeResource, type Resource, resources } from '../red-hat/resources.ts'
@@ -31,7 +32,8 @@ export function createRedHatV2(options: RedHatV2Options): Publisher {
     learnsAliasFromLockState: !isMain,
   })
   const subscriptions = new Map<string, SubscriptionV2>()
-  const delivery = createDelivery(core, subscriptions)
+  const figures = createFigures()
+  const delivery = createDelivery(core, subscriptions, figures)
 
   const known = [...resources, classChangeResource].filter(({ kind }) => isMain || !kind.startsWith('synce-'))
   const published = resources.map((resource) => ({
@@ -64,6 +66,7 @@ export function createRedHatV2(options: RedHatV2Options): Publisher {
 
   const api = createApi({
     core,
+    figures,
     base: redHatV2Path,
     acceptsV1Keys: !isMain,
     port: () => host.port,
@@ -80,7 +83,8 @@ export function createRedHatV2(options: RedHatV2Options): Publisher {
   })
   const control = createControl()
   const handler: Handler = (request) => control.handle(publisher, request) ?? api(request)
-  const host = createHost(options, handler)
+  const host = createHost({ ...options, now: core.now }, handler)
+  const figuresHost = createFiguresHost(options, figures)
 
   const publisher: Publisher = {
     node,
@@ -90,14 +94,17 @@ export function createRedHatV2(options: RedHatV2Options): Publisher {
       return host.origin
     },
     transport: undefined,
+    get metrics() {
+      return figuresHost && `${figuresHost.origin}/metrics`
+    },
     deliveries: core.deliveries,
     async listen() {
-      await host.listen()
+      await Promise.all([host.listen(), figuresHost?.listen()])
       core.warmUp(undefined, () => {})
     },
     async close() {
       core.close()
-      await host.close()
+      await Promise.all([host.close(), figuresHost?.close()])
     },
     [Symbol.asyncDispose]: () => publisher.close(),
     setClock: (...changes) => core.whenReady(changes, (change) => model.change(change).forEach(announce)),
@@ -111,6 +118,7 @@ export function createRedHatV2(options: RedHatV2Options): Publisher {
       const seen = model.replay()
       await host.close()
       model.clear()
+      figures.clear()
       await core.pause(downMs)
       await host.listen()
       core.warmUp(warmUpMs, () => {})

@@ -101,7 +101,7 @@ export function createStarlingX(options: StarlingXOptions): Publisher {
   })
   const control = createControl()
   const handler: Handler = (request) => control.handle(publisher, request) ?? api(request)
-  const host = createHost(options, handler)
+  const host = createHost({ ...options, now: core.now }, handler)
 
   const publisher: Publisher = {
     node,
@@ -111,6 +111,7 @@ export function createStarlingX(options: StarlingXOptions): Publisher {
       return host.origin
     },
     transport: undefined,
+    metrics: undefined,
     deliveries: core.deliveries,
     async listen() {
       start()
