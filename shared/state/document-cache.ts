@@ -9,16 +9,16 @@ export type Known = {
   readonly asOf: number
 }
 
-/** The documents that were used last, at most `limit` of them. */
-export type DocumentCache = {
-  get(node: string): Known | undefined
-  set(node: string, known: Known): void
+/** What is known of the nodes that were used last, at most `limit` of them. */
+export type DocumentCache<T> = {
+  get(node: string): T | undefined
+  set(node: string, known: T): void
   delete(node: string): void
 }
 
-export function createDocumentCache(limit: number): DocumentCache {
+export function createDocumentCache<T>(limit: number): DocumentCache<T> {
   // A Map keeps the order of insertion: its first key is the one that was used longest ago.
-  const documents = new Map<string, Known>()
+  const documents = new Map<string, T>()
   return {
     get(node) {
       const known = documents.get(node)

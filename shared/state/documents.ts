@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { reasonOf, StoreError } from '#shared/errors.ts'
+import { createFits } from './fits.ts'
 import { type ClockState, type LogEntry, logEntry, type NodeState, nodeState } from './node-state.ts'
 
 /** Clocks are replaced and never modified, so that the text of one holds as long as the clock does. */
@@ -21,12 +22,15 @@ function clockText(clock: ClockState): string {
   return text
 }
 
+const fitsDocument = createFits(nodeState)
+const fitsEntry = createFits(logEntry)
+
 /**
  * The document that a driver kept as JSON.
  * @throws StoreError, not retryable, if the text is no such document.
  */
 export function parseDocument(node: string, text: string): NodeState {
-  return parse(nodeState, text, () => `The stored document of node ${node}`)
+  return parse(nodeState, fitsDocument, text, () => `The stored document of node ${node}`)
 }
 
 /**
@@ -34,16 +38,22 @@ export function parseDocument(node: string, text: string): NodeState {
  * @throws StoreError, not retryable, if the text is no such entry.
  */
 export function parseEntry(node: string, text: string): LogEntry {
-  return parse(logEntry, text, () => `A stored log entry of node ${node}`)
+  return parse(logEntry, fitsEntry, text, () => `A stored log entry of node ${node}`)
 }
 
-function parse<T>(schema: z.ZodMiniType<T>, text: string, what: () => string): T {
+function parse<T>(
+  schema: z.ZodMiniType<T>,
+  fits: (value: unknown) => value is T,
+  text: string,
+  what: () => string,
+): T {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (error) {
     throw new StoreError(`${what()} is no JSON: ${reasonOf(error)}`, { retryable: false, cause: error })
   }
+  if (fits(value)) return value
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   const problems = z.prettifyError(parsed.error)

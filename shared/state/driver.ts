@@ -16,6 +16,8 @@ export type Write = {
   readonly trimThrough: number
 }
 
+export type PageRange = { readonly limit: number; readonly from?: string | undefined }
+
 export type Page = {
   readonly nodes: readonly Versioned[]
   /** Where the next page begins; undefined on the last one. */
@@ -35,9 +37,9 @@ export type Driver = {
   write(node: string, write: Write): Promise<Version>
   /**
    * At most `limit` (1 or more) documents from the position `from`, which came as `next` of the page before.
-   * A node that is there from the first page to the last is on exactly one of them.
+   * A node that is there from the first page to the last is on exactly one of them. `known` as for `read`.
    */
-  list(page: { limit: number; from?: string | undefined }): Promise<Page>
+  list(page: PageRange, known?: (node: string) => Versioned | undefined): Promise<Page>
   /** Entries with a number above `after`, oldest first. */
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
   /** Removes the document and its log; nothing happens if there is none. */

@@ -3,7 +3,7 @@ import { ConflictError, reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { applyAll } from './batch.ts'
 import { createDocumentCache, type Known } from './document-cache.ts'
-import type { Driver, Page, Versioned } from './driver.ts'
+import type { Driver, Page, PageRange, Versioned } from './driver.ts'
 import { type Job, type Lane, type Removal, takeJobs } from './lane.ts'
 import type { Counters, LogEntry, NewEntry, NodeState } from './node-state.ts'
 import { trim } from './trim.ts'
@@ -37,7 +37,8 @@ export type Store = {
    */
   update<T>(node: string, change: Change<T>, options?: { fresh?: boolean }): Promise<T>
   read(node: string): Promise<NodeState | undefined>
-  list(page: { limit: number; from?: string | undefined }): Promise<Page>
+  /** Remembers what it gave, so that what has not changed by the next time need not be read and parsed again. */
+  list(page: PageRange): Promise<Page>
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
   remove(node: string): Promise<void>
   ping(): Promise<void>
@@ -70,7 +71,8 @@ export type StoreOptions = {
 export function createStore(driver: Driver, options: StoreOptions): Store {
   const { historyPerNode, log, timers = backgroundTimers, random = Math.random } = options
   const { counterPauseMs = 5000, cachedDocuments = 20_000, conflictLimit = 50 } = options
-  const documents = createDocumentCache(cachedDocuments)
+  const documents = createDocumentCache<Known>(cachedDocuments)
+  const listed = createDocumentCache<Versioned>(cachedDocuments)
   const lanes = new Map<string, Lane>()
   let calls = 0
   let closing: Promise<void> | undefined
@@ -247,7 +249,9 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     },
     async list(page) {
       checkOpen()
-      return driver.list(page)
+      const found = await driver.list(page, (node) => listed.get(node))
+      for (const each of found.nodes) listed.set(each.state.node, each)
+      return found
     },
     async log(node, range) {
       checkOpen()

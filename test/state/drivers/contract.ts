@@ -222,6 +222,23 @@ export function driverContract(
         expect(nodes).toHaveLength(2)
       })
 
+      test('what was known is given only while it is so', async () => {
+        await create('a', 2)
+        await create('b')
+        const before = (await driver.list({ limit: 10 })).nodes
+        await driver.remove('b')
+        const anew = await create('b', 3)
+        await create('c')
+        const { nodes } = await driver.list({ limit: 10 }, (node) =>
+          before.find(({ state }) => state.node === node),
+        )
+        expect(nodes.map(({ state }) => state)).toEqual([document('a', 2), document('b', 3), document('c')])
+        expect(nodes[1]?.version).toBe(anew)
+        expect(await driver.read('b', before[1])).toEqual(nodes[1])
+        await driver.remove('a')
+        expect(await driver.read('a', before[0])).toBeUndefined()
+      })
+
       test.each([1, 2, 3, 6, 7, 8, 100])('walks seven nodes in order by pages of %i', async (limit) => {
         for (const node of ['g', 'c', 'a', 'B', 'f10', 'f9', 'd']) await create(node)
         expect(await walk(limit)).toEqual(['B', 'a', 'c', 'd', 'f10', 'f9', 'g'])
