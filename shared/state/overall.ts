@@ -1,5 +1,5 @@
 import { rankOf } from '../events/words.ts'
-import { milliseconds } from '../time.ts'
+import { compareTimes, isoTime, milliseconds } from '../time.ts'
 import type { ClockState, NodeState } from './node-state.ts'
 import type { MergeSettings } from './settings.ts'
 
@@ -10,7 +10,7 @@ export const OVERALL_KINDS: ReadonlySet<string> = new Set(['lock-state', 'os-clo
 
 /** A clock that no push and no pull has confirmed for long enough. `now` in milliseconds. */
 export function isStale(clock: ClockState, now: number, settings: MergeSettings): boolean {
-  return now - milliseconds(clock.confirmedAt) >= settings.staleAfterMs
+  return compareTimes(clock.confirmedAt, isoTime(now - settings.staleAfterMs)) <= 0
 }
 
 /** A node is stale while any of its clocks is, save one that is on its way out. */

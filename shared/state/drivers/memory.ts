@@ -1,12 +1,13 @@
 import { ConflictError } from '#shared/errors.ts'
 import { documentText, parseDocument, parseEntry } from '../documents.ts'
 import type { Driver, Version } from '../driver.ts'
+import type { LogEntry, NodeState } from '../node-state.ts'
 
-type Row = { version: Version; state: string; log: Map<number, string> }
+type Row = { version: Version; state: NodeState; log: readonly LogEntry[] }
 
 /**
- * Keeps everything in the memory of this process, for tests and benches. Documents are kept as JSON, so that
- * nobody shares an object with the store and whatever other drivers would lose in writing is lost here too.
+ * Keeps everything in the memory of this process, for tests and benches. What is read is spelled as JSON and parsed,
+ * so that whatever other drivers would lose in writing is lost here too.
  */
 export function createMemoryDriver(): Driver {
   const rows = new Map<string, Row>()
@@ -16,18 +17,16 @@ export function createMemoryDriver(): Driver {
   return {
     async read(node) {
       const row = rows.get(node)
-      return row && { state: parseDocument(node, row.state), version: row.version }
+      return row && { state: copyOf(row.state), version: row.version }
     },
     async write(node, { state, entries, expected, trimThrough }) {
       const row = rows.get(node)
       if (row?.version !== expected) throw new ConflictError(node)
-      const log = row?.log ?? new Map<number, string>()
-      const next = { version: String(++revision), state: documentText(state), log }
-      for (const entry of entries) log.set(entry.seq, JSON.stringify(entry))
-      // Entries were added in the order of their numbers, which is the order in which a Map yields them.
-      for (const seq of log.keys()) {
-        if (seq > trimThrough) break
-        log.delete(seq)
+      const log = [...(row?.log ?? []), ...entries]
+      const next = {
+        version: String(++revision),
+        state,
+        log: trimThrough > 0 ? log.filter(({ seq }) => seq > trimThrough) : log,
       }
       if (row === undefined) sorted = undefined
       rows.set(node, next)
@@ -39,13 +38,13 @@ export function createMemoryDriver(): Driver {
       if (start < 0) return { nodes: [], next: undefined }
       const nodes = sorted.slice(start, start + limit).flatMap((node) => {
         const row = rows.get(node)
-        return row ? [{ state: parseDocument(node, row.state), version: row.version }] : []
+        return row ? [{ state: copyOf(row.state), version: row.version }] : []
       })
       return { nodes, next: sorted[start + limit] }
     },
     async log(node, { after, limit }) {
-      const texts = [...(rows.get(node)?.log ?? [])].filter(([seq]) => seq > after).slice(0, limit)
-      return texts.map(([, text]) => parseEntry(node, text))
+      const entries = (rows.get(node)?.log ?? []).filter(({ seq }) => seq > after).slice(0, limit)
+      return entries.map((entry) => parseEntry(node, JSON.stringify(entry)))
     },
     async remove(node) {
       if (rows.delete(node)) sorted = undefined
@@ -53,6 +52,10 @@ export function createMemoryDriver(): Driver {
     async ping() {},
     async close() {},
   }
+}
+
+function copyOf(state: NodeState): NodeState {
+  return parseDocument(state.node, documentText(state))
 }
 
 function byBytes(a: string, b: string): number {
