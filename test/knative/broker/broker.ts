@@ -24,7 +24,7 @@ export type Broker = {
   add(trigger: Trigger): void
   /** Resolves when everything is delivered, or lies with the dead letters. */
   idle(): Promise<void>
-  /** Resolves when it holds; looked at after each try. */
+  /** Resolves when it holds; looked at whenever something has come in or was tried. */
   until(holds: () => boolean): Promise<void>
   /** Ends at once; what is not delivered is lost. */
   close(): Promise<void>
@@ -114,6 +114,7 @@ export async function startBroker(
       const before = ordered ? lanes.get(lane) : undefined
       lanes.set(lane, track((before ?? Promise.resolve()).then(() => dispatch(event, ttl, trigger))))
     }
+    look()
     return true
   }
 

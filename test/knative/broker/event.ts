@@ -63,16 +63,23 @@ function readStructured(body: Buffer): CloudEvent | undefined {
 export function writeEvent({ attributes, data }: CloudEvent, mode: Mode): Message {
   const { datacontenttype, ...others } = attributes
   if (mode === 'structured') {
-    const json = data.length === 0 ? {} : { data: JSON.parse(String(data)) }
-    return {
-      headers: { 'content-type': STRUCTURED },
-      body: Buffer.from(JSON.stringify({ ...attributes, ...json })),
-    }
+    const body = JSON.stringify({ ...attributes, ...dataMember(data) })
+    return { headers: { 'content-type': STRUCTURED }, body: Buffer.from(body) }
   }
   const headers = Object.fromEntries(
     Object.entries(others).map(([name, text]) => [`ce-${name}`, headerOf(text)]),
   )
   return { headers: { ...headers, ...(datacontenttype && { 'content-type': datacontenttype }) }, body: data }
+}
+
+/** JSON event format 1.0.2, §3.1: what is no JSON is told in base64. */
+function dataMember(data: Buffer): { data?: unknown; data_base64?: string } {
+  if (data.length === 0) return {}
+  try {
+    return { data: JSON.parse(String(data)) }
+  } catch {
+    return { data_base64: data.toString('base64') }
+  }
 }
 
 /** HTTP binding §3.1.3.2. */
