@@ -12,7 +12,8 @@ import { stringify } from 'yaml'
 import { createAuthority } from '../publishers/support/certificates.ts'
 import { createObjects, type Objects } from './kubernetes-api/objects.ts'
 import { Refusal } from './kubernetes-api/refusal.ts'
-import { type Asked, answer, askedOf, type Verb } from './kubernetes-api/routes.ts'
+import { type Asked, answer, answerServices, askedOf, type Verb } from './kubernetes-api/routes.ts'
+import { createServices, type Services } from './kubernetes-api/services.ts'
 
 export type SeenRequest = Omit<Asked, 'query'> & {
   readonly query: Readonly<Record<string, string>>
@@ -22,7 +23,7 @@ export type SeenRequest = Omit<Asked, 'query'> & {
   readonly bodyBytes: number
 }
 
-/** A Kubernetes API server on this machine that knows ConfigMaps, and no more. */
+/** A Kubernetes API server on this machine that knows ConfigMaps and lists Services, and no more. */
 export type KubernetesApi = {
   readonly origin: string
   readonly port: number
@@ -30,10 +31,13 @@ export type KubernetesApi = {
   readonly kubeconfig: string
   readonly serviceAccount: string
   readonly objects: Objects
+  readonly services: Services
   /** Everything that was answered, in order. */
   readonly requests: SeenRequest[]
-  /** What the service account may do; all that the driver needs at first. */
+  /** What the service account may do with ConfigMaps; all that the driver needs at first. */
   readonly allowed: Set<Verb>
+  /** In which namespaces it may list Services; in `openshift-ptp` at first. */
+  readonly discoverable: Set<string>
   /** The token that is good, in the file too; the one before is bad from now on. */
   rotateToken(token: string, options?: { inFile?: boolean }): Promise<void>
   /** Answers the next `count` requests in this way, before it looks at them. */
@@ -56,7 +60,11 @@ export async function startKubernetesApi(
   const files = await writeFiles(folder, tls)
   const objects = createObjects()
   const requests: SeenRequest[] = []
+  const services = createServices()
   const allowed = new Set<Verb>(['get', 'list', 'create', 'update', 'patch', 'delete'])
+  const discoverable = new Set(['openshift-ptp'])
+  const isAllowed = ({ resource, verb, namespace }: Asked) =>
+    resource === 'configmaps' ? allowed.has(verb) : verb === 'list' && discoverable.has(namespace)
   let token = FIRST_TOKEN
   let refusals: { count: number; reply: Parameters<KubernetesApi['refuseNext']>[1] } | undefined
   let toLose = 0
@@ -75,17 +83,18 @@ export async function startKubernetesApi(
     const user = userOf(request)
     if (asked === undefined)
       throw new Refusal(403, 'Forbidden', `forbidden: User "${user}" cannot ${request.url}`)
-    if (user === undefined || !allowed.has(asked.verb)) {
+    if (user === undefined || !isAllowed(asked)) {
       throw new Refusal(
         403,
         'Forbidden',
-        `configmaps is forbidden: User "${user ?? 'system:anonymous'}" cannot ${asked.verb} resource "configmaps" in API group "" in the namespace "${asked.namespace}"`,
+        `${asked.resource} is forbidden: User "${user ?? 'system:anonymous'}" cannot ${asked.verb} resource "${asked.resource}" in API group "" in the namespace "${asked.namespace}"`,
       )
     }
     if (Buffer.byteLength(body) > 3 * 1024 * 1024) {
       throw new Refusal(413, 'RequestEntityTooLarge', 'Request entity too large: limit is 3145728')
     }
     await before(asked)
+    if (asked.resource === 'services') return answerServices(services, asked)
     const { accept = '', 'content-type': contentType = '' } = request.headers
     return answer(objects, asked, { accept, contentType }, body)
   }
@@ -150,8 +159,10 @@ export async function startKubernetesApi(
     kubeconfig: files.kubeconfig,
     serviceAccount: files.serviceAccount,
     objects,
+    services,
     requests,
     allowed,
+    discoverable,
     async rotateToken(next, { inFile = true } = {}) {
       token = next
       if (inFile) await files.writeToken(next)

@@ -1,13 +1,18 @@
 import * as z from 'zod/mini'
 import type { Stored } from './config-map.ts'
 import type { Objects } from './objects.ts'
+import type { List, ListOptions } from './pages.ts'
 import { jsonPatch, mergePatch } from './patch.ts'
 import { badRequest, Refusal } from './refusal.ts'
+import type { Services } from './services.ts'
 
 export type Verb = 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete'
 
-/** A request to the ConfigMaps of a namespace, as authorisation sees it. */
+export type Kind = 'configmaps' | 'services'
+
+/** A request to the ConfigMaps or the Services of a namespace, as authorisation sees it. */
 export type Asked = {
+  readonly resource: Kind
   readonly verb: Verb
   readonly namespace: string
   readonly name: string
@@ -22,15 +27,16 @@ const VERBS: Readonly<Record<string, Verb>> = {
   DELETE: 'delete',
 }
 
-/** What a method and a path ask for; undefined if it is nothing about ConfigMaps. */
+/** What a method and a path ask for; undefined if it is about neither. */
 export function askedOf(method: string, target: string): Asked | undefined {
   const url = new URL(target, 'http://api')
-  const [, namespace, name = ''] =
-    /^\/api\/v1\/namespaces\/([^/]+)\/configmaps(?:\/([^/]+))?$/.exec(url.pathname) ?? []
+  const [, namespace, resource, name = ''] =
+    /^\/api\/v1\/namespaces\/([^/]+)\/(configmaps|services)(?:\/([^/]+))?$/.exec(url.pathname) ?? []
   const verb = VERBS[method]
   if (namespace === undefined || verb === undefined) return undefined
   if ((name === '') !== (method === 'GET' || method === 'POST') && name === '') return undefined
   return {
+    resource: resource === 'services' ? resource : 'configmaps',
     verb: verb === 'get' && name === '' ? 'list' : verb,
     namespace: decodeURIComponent(namespace),
     name: decodeURIComponent(name),
@@ -44,7 +50,31 @@ const deleteOptions = z.object({
   ),
 })
 
-/** The answer to a request that is allowed: status and body. */
+/** The answer to a list of Services, which is all that is asked of them. */
+export function answerServices(services: Services, { verb, namespace, query }: Asked) {
+  if (verb !== 'list') throw new Refusal(405, 'MethodNotAllowed', 'the stand-in lists Services only')
+  const { items, metadata } = pageOf(services.list, namespace, query)
+  return { code: 200, body: { kind: 'ServiceList', apiVersion: 'v1', metadata, items } }
+}
+
+function pageOf<T>(
+  list: (namespace: string, options: ListOptions) => List<T>,
+  namespace: string,
+  query: URLSearchParams,
+) {
+  const {
+    items,
+    resourceVersion,
+    continue: next,
+  } = list(namespace, {
+    labelSelector: query.get('labelSelector') ?? '',
+    limit: Number(query.get('limit') ?? 0),
+    continue: query.get('continue') ?? '',
+  })
+  return { items, metadata: { resourceVersion, ...(next !== '' && { continue: next }) } }
+}
+
+/** The answer to a request for ConfigMaps that is allowed: status and body. */
 export function answer(
   objects: Objects,
   { verb, namespace, name, query }: Asked,
@@ -75,15 +105,8 @@ export function answer(
       }
     }
     case 'list': {
-      const list = objects.list(namespace, {
-        labelSelector: query.get('labelSelector') ?? '',
-        limit: Number(query.get('limit') ?? 0),
-        continue: query.get('continue') ?? '',
-      })
-      const metadata = {
-        resourceVersion: list.resourceVersion,
-        ...(list.continue !== '' && { continue: list.continue }),
-      }
+      const list = pageOf(objects.list, namespace, query)
+      const { metadata } = list
       if (/;as=PartialObjectMetadataList\b/.test(headers.accept)) {
         const items = list.items.map(partial)
         return { code: 200, body: { ...META, kind: 'PartialObjectMetadataList', metadata, items } }
