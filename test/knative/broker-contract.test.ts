@@ -1,37 +1,18 @@
-import { createServer, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
-import { once } from 'node:events'
-import { buffer } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type BrokerOptions, startBroker } from './broker/broker.ts'
 import { pauseAfter } from './broker/contract.ts'
 import { createEvent, readEvent } from './broker/event.ts'
+import { type Reply, startSubscriber } from './broker/subscriber.ts'
 import type { Filter } from './broker/trigger.ts'
 import { renderOverlay } from './support/render.ts'
 
 /** What knative/specs, specs/eventing/data-plane.md, demands of a Broker, so that the one of these tests keeps to it. */
 
-type Reply = { readonly status: number; readonly headers?: OutgoingHttpHeaders; readonly body?: string }
-
 const EVENT = createEvent({ id: '1', source: '/elsewhere', type: 'a.type' }, { some: 'data' })
 
-/** A subscriber that answers so, one reply after the other, the last one again and again; `hang`: never. */
-async function startSubscriber(replies: readonly (Reply | 'hang')[]) {
-  const received: { headers: IncomingHttpHeaders; body: Buffer }[] = []
-  const server = createServer(async (incoming, response) => {
-    const reply = replies[Math.min(received.length, replies.length - 1)]
-    received.push({ headers: incoming.headers, body: await buffer(incoming) })
-    if (reply === undefined || reply === 'hang') return
-    response.writeHead(reply.status, reply.headers).end(reply.body)
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
-  })
-  const address = server.address()
-  return { url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/`, received }
-}
+/** The last reply again and again. */
+const inTurn = (...replies: readonly (Reply | 'hang')[]) =>
+  startSubscriber((number) => replies[Math.min(number, replies.length - 1)] ?? 'hang')
 
 const DELIVERY = {
   retry: 3,
@@ -69,7 +50,7 @@ describe('the Broker of these tests', () => {
     { status: 204 },
     { status: 202, headers: CLOUD_EVENT, body: '{}' },
   ])('is content with $status and what comes with it', async (reply) => {
-    const subscriber = await startSubscriber([reply])
+    const subscriber = await inTurn(reply)
     const { deadLetters, events } = await deliverTo(subscriber)
     expect([subscriber.received.length, deadLetters.length, events.length]).toEqual([1, 0, 1])
   })
@@ -88,7 +69,7 @@ describe('the Broker of these tests', () => {
   ])(
     'tries again after $status $body, with back-off, and then gives it to the dead letter sink',
     async (reply) => {
-      const subscriber = await startSubscriber([reply])
+      const subscriber = await inTurn(reply)
       const { deadLetters, pauses } = await deliverTo(subscriber)
       expect(subscriber.received).toHaveLength(4)
       expect(pauses).toEqual([200, 400, 800])
@@ -97,7 +78,7 @@ describe('the Broker of these tests', () => {
   )
 
   it.each([300, 302, 400, 401, 403, 405, 413, 415, 422])('never tries again after %d', async (status) => {
-    const subscriber = await startSubscriber([{ status, body: `because of ${'x'.repeat(2000)}` }])
+    const subscriber = await inTurn({ status, body: `because of ${'x'.repeat(2000)}` })
     const { deadLetters } = await deliverTo(subscriber)
     expect(subscriber.received).toHaveLength(1)
     const [{ attributes = {}, data } = {}] = deadLetters
@@ -112,7 +93,7 @@ describe('the Broker of these tests', () => {
   })
 
   it('tries again where no answer comes in time, or where nobody is', async () => {
-    const subscriber = await startSubscriber(['hang', { status: 202 }])
+    const subscriber = await inTurn('hang', { status: 202 })
     const slow = await deliverTo(subscriber, { timeout: 'PT0.2S' })
     expect([subscriber.received.length, slow.deadLetters.length]).toEqual([2, 0])
     const { deadLetters } = await deliverTo({ url: 'http://127.0.0.1:1/' })
@@ -120,14 +101,14 @@ describe('the Broker of these tests', () => {
   })
 
   it('puts an event that comes with a 200 back into itself, and lets it not go round for ever', async () => {
-    const subscriber = await startSubscriber([{ status: 200, headers: CLOUD_EVENT, body: '{}' }])
+    const subscriber = await inTurn({ status: 200, headers: CLOUD_EVENT, body: '{}' })
     const { events } = await deliverTo(subscriber)
     expect(events).toHaveLength(255)
     expect(events[1]?.attributes).toMatchObject({ id: '2', type: 'a.reply' })
   })
 
   it.each(['binary', 'structured'] as const)('delivers in %s mode, and asks for a reply', async (mode) => {
-    const subscriber = await startSubscriber([{ status: 202 }])
+    const subscriber = await inTurn({ status: 202 })
     await deliverTo(subscriber, { mode })
     const [{ headers = {}, body = Buffer.of() } = {}] = subscriber.received
     expect(headers.prefer).toBe('reply')
@@ -139,7 +120,7 @@ describe('the Broker of these tests', () => {
   })
 
   it('delivers only what the filters of its Trigger let through', async () => {
-    const subscriber = await startSubscriber([{ status: 202 }])
+    const subscriber = await inTurn({ status: 202 })
     await deliverTo(subscriber, { filters: [{ not: { prefix: { type: 'a.' } } }] })
     await deliverTo(subscriber, { filters: [{ not: { prefix: { type: 'b.' } } }] })
     expect(subscriber.received).toHaveLength(1)
