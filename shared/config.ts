@@ -1,9 +1,11 @@
 import { readFile as readFileOfNode } from 'node:fs/promises'
 import type * as z from 'zod/mini'
 import {
+  type DiscoveryConfig,
   duplicates,
   expectedOfPublisher,
   PUBLISHER_KEYS,
+  readDiscovery,
   readPublishers,
   UnreadableError,
 } from './config/publishers.ts'
@@ -21,7 +23,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** The configuration, checked: variables in seconds come out in milliseconds. */
 export type Config = ReturnType<typeof configOf>
 
-function configOf(values: z.output<typeof schema>) {
+function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | undefined) {
   return {
     port: values.PORT,
     host: values.HOST,
@@ -36,7 +38,11 @@ function configOf(values: z.output<typeof schema>) {
       redis: { ca: values.STATE_CA_FILE, password: values.STATE_PASSWORD_FILE },
     },
     historyPerNode: values.HISTORY_PER_NODE,
+    stateRetentionMs: milliseconds(values.STATE_RETENTION_SECONDS),
+    /** Those that are listed; none where they are discovered. */
     publishers: values.PUBLISHERS,
+    /** Where publishers are found instead of being listed. */
+    discovery,
     resources: values.RESOURCES,
     publisherFiles: {
       ca: values.PUBLISHER_CA_FILE,
@@ -88,9 +94,12 @@ export async function readConfig(
   const given: Given = {}
   for (const { name } of VARIABLES) given[name] = env[name]?.trim() || undefined
 
+  let discovery: DiscoveryConfig | undefined
   if (typeof given.PUBLISHERS === 'string') {
     try {
-      given.PUBLISHERS = await readPublishers(given.PUBLISHERS, readFile)
+      discovery = readDiscovery(given.PUBLISHERS)
+      given.PUBLISHERS =
+        discovery === undefined ? await readPublishers(given.PUBLISHERS, readFile) : undefined
     } catch (error) {
       if (!(error instanceof UnreadableError)) throw error
       problems.push(`PUBLISHERS ${error.message}`)
@@ -103,10 +112,11 @@ export async function readConfig(
   for (const issue of result.error?.issues ?? []) problems.push(sentenceOf(issue, given))
   problems.push(...duplicates(given.PUBLISHERS), ...unmatched(given))
   for (const name of options.required ?? []) {
-    if (given[name] === undefined && !(unreadable && name === 'PUBLISHERS')) problems.push(missing(name))
+    const isElsewhere = name === 'PUBLISHERS' && (unreadable || discovery !== undefined)
+    if (given[name] === undefined && !isElsewhere) problems.push(missing(name))
   }
   if (!result.success || problems.length > 0) throw new ConfigurationError(problems)
-  return configOf(result.data)
+  return configOf(result.data, discovery)
 }
 
 /**

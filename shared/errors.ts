@@ -45,6 +45,13 @@ export class StoreError extends PtpWatchError {
   }
 }
 
+/** The publishers of a cluster could not be listed, or there are none. */
+export class DiscoveryError extends PtpWatchError {
+  constructor(message: string, options: { retryable?: boolean } = {}) {
+    super('discovery', message, { retryable: true, ...options })
+  }
+}
+
 /** A publisher's answer was not the one wanted, or none came. `status` is absent where no answer came. */
 export class PublisherError extends PtpWatchError {
   readonly status: number | undefined

@@ -39,7 +39,9 @@ test('an empty environment gives the defaults that the schema shows', async () =
       redis: { ca: undefined, password: undefined },
     },
     historyPerNode: 50,
+    stateRetentionMs: 604_800_000,
     publishers: [],
+    discovery: undefined,
     resources: [...KINDS],
     publisherFiles: { ca: undefined, cert: undefined, key: undefined, token: undefined },
     callbackUrl: undefined,
@@ -116,6 +118,12 @@ describe('values that are taken', () => {
       [{ node: NODE1.node, url: 'http://h:1', dialect: 'red-hat-v1', transport: 'http://h:9085' }],
     ],
     [{ PUBLISHERS: '[]' }, (c) => c.publishers, []],
+    [
+      { PUBLISHERS: ' kubernetes://openshift-ptp ' },
+      (c) => [c.publishers, c.discovery],
+      [[], { namespace: 'openshift-ptp' }],
+    ],
+    [{ STATE_RETENTION_SECONDS: '1' }, (c) => c.stateRetentionMs, 1000],
   ]
   test.each(rows)('%j', async (env, pick, expected) => {
     expect(pick(await readConfig(env))).toEqual(expected)
@@ -168,8 +176,17 @@ describe('values that are refused, with what is allowed and what was found', () 
       { JOB_COMPLETION_INDEX: '3', JOB_COMPLETION_COUNT: '3' },
       'JOB_COMPLETION_INDEX must be below JOB_COMPLETION_COUNT (3); found "3"',
     ],
+    ...['kubernetes://', 'kubernetes:openshift-ptp', 'kubernetes://Ptp', 'kubernetes://a/b'].map(
+      (text): [Environment, string] => [
+        { PUBLISHERS: text },
+        `PUBLISHERS must be kubernetes://<namespace>, that of the publishers' Services; found "${text}"`,
+      ],
+    ),
     [{ PUBLISHERS: '{"node":"x"}' }, 'PUBLISHERS must be a list of publishers; found {"node":"x"}'],
-    [{ PUBLISHERS: '[1]' }, 'PUBLISHERS[0] must be an object of node, url, dialect, transport, metrics; found 1'],
+    [
+      { PUBLISHERS: '[1]' },
+      'PUBLISHERS[0] must be an object of node, url, dialect, transport, metrics; found 1',
+    ],
     [
       { PUBLISHERS: entry({ node: '../x' }) },
       'PUBLISHERS[0].node must be the name of a node: letters, digits, dots and dashes; found "../x"',
@@ -262,6 +279,11 @@ test('a variable that the caller needs is asked for with an example', async () =
   expect(await problemsOf({ CALLBACK_URL: ' ' }, { required: ['CALLBACK_URL'] })).toEqual([
     'CALLBACK_URL must be set, for example CALLBACK_URL=http://ingest.ptp-watch.svc.cluster.local; found nothing',
   ])
+})
+
+test('publishers that are to be discovered need no list', async () => {
+  const env = { PUBLISHERS: 'kubernetes://openshift-ptp' }
+  expect(await problemsOf(env, { required: ['PUBLISHERS'] })).toEqual([])
 })
 
 test('names that are nearly ours are remarked on, others are not', () => {

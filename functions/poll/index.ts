@@ -1,5 +1,5 @@
 import { openForwarder } from '#shared/broker/open.ts'
-import { ConfigurationError } from '#shared/errors.ts'
+import { ConfigurationError, type DiscoveryError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openDriver } from '#shared/state/open.ts'
@@ -14,6 +14,7 @@ export const poll: FunctionDefinition = {
   summary: 'asks every publisher for CurrentState, to prove that nothing was missed',
   description: [
     'For each publisher: sees that our subscriptions are there and makes those anew that are not, pulls the state of every resource, merges it, and logs what was missed and what has become stale.',
+    'With PUBLISHERS=kubernetes://<namespace> it finds the publishers by their Services at each run, marks nodes that are gone, and removes them after STATE_RETENTION_SECONDS.',
     'Run once, it ends by POLL_DEADLINE_SECONDS. Served, it runs on POST /tick and answers 202 after the run; a tick during a run starts no second one.',
     'Exit codes: 0 all polled, 1 some publishers failed (named, with why), 2 configuration or usage.',
   ].join('\n'),
@@ -32,6 +33,7 @@ export const poll: FunctionDefinition = {
     'STATE_CA_FILE',
     'STATE_PASSWORD_FILE',
     'HISTORY_PER_NODE',
+    'STATE_RETENTION_SECONDS',
     'STALE_AFTER_SECONDS',
     'SETTLE_SECONDS',
     'OVERALL_KINDS',
@@ -62,7 +64,7 @@ export const poll: FunctionDefinition = {
     })
     const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
     const overall = (state: Parameters<typeof overallOf>[0]) => overallOf(state, clock.now(), settings)
-    const { registry, keeper, close } = openPublishers(config, callbackUrl, {
+    const { registry, keeper, find, close } = await openPublishers(config, callbackUrl, {
       ...host,
       store: forwarder.store,
       overall,
@@ -81,38 +83,48 @@ export const poll: FunctionDefinition = {
       concurrency,
     })
 
-    const run = async (signal: AbortSignal, onDone?: (one: Polled) => void): Promise<Polled[]> => {
+    /** `onDone` is told how many of how many are done, each time one is. */
+    const run = async (signal: AbortSignal, onDone?: (done: number, total: number) => void): Promise<Run> => {
       const startedAt = clock.now()
+      let publishers = 0
       counted.running.set({}, 1)
       try {
-        const options = onDone === undefined ? {} : { onDone }
         return await withDeadline(pollDeadlineMs, signal, async (ended) => {
-          const polled = await poller.poll(registry.targets, { signal: ended, ...options })
+          const { targets, unnamed, failure } = await find({ signal: ended, marks: true })
+          publishers = targets.length
+          let done = 0
+          const polled = await poller.poll(targets, {
+            signal: ended,
+            onDone: () => onDone?.(++done, targets.length),
+          })
           // Each poll was shown the document anew, and with it what others could not send.
           await forwarder.settle(ended)
-          return polled
+          const nameless = unnamed.map(({ target, reason }) => ({ node: target.node, problems: [reason] }))
+          return { polled: [...polled, ...nameless], failure }
         })
       } finally {
         counted.running.set({}, 0)
-        log.info('poll', { publishers: registry.targets.length, durationMs: clock.now() - startedAt })
+        log.info('poll', { publishers, durationMs: clock.now() - startedAt })
       }
     }
 
     return {
-      handle: createTickHandler(async (signal) => void (await run(signal))),
+      handle: createTickHandler(async (signal) => {
+        const { failure } = await run(signal)
+        if (failure !== undefined) throw failure
+      }),
       async run(_flags, { signal, terminal }) {
-        let done = 0
-        const polled = await run(signal, () => {
-          done += 1
-          if (terminal.interactive) terminal.err(`\r\u001b[2Kpolling ${done}/${registry.targets.length}`)
+        const { polled, failure } = await run(signal, (done, total) => {
+          if (terminal.interactive) terminal.err(`\r\u001b[2Kpolling ${done}/${total}`)
         })
         if (terminal.interactive) terminal.err('\r\u001b[2K')
         const failed = polled.filter(({ problems }) => problems.length > 0)
+        if (failure !== undefined) terminal.err(`failed: ${failure.message}\n`)
         for (const { node, problems } of failed) {
           for (const problem of problems) terminal.err(`failed: ${node}: ${problem}\n`)
         }
         terminal.out(`${polled.length - failed.length} of ${polled.length} publishers polled\n`)
-        return failed.length === 0 ? 0 : 1
+        return failed.length === 0 && failure === undefined ? 0 : 1
       },
       ping: () => store.ping(),
       async close() {
@@ -123,6 +135,8 @@ export const poll: FunctionDefinition = {
     }
   },
 }
+
+type Run = { readonly polled: readonly Polled[]; readonly failure: DiscoveryError | undefined }
 
 /** Runs `work` with a signal that is aborted by `signal`, or after `ms`. */
 async function withDeadline<T>(

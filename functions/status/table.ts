@@ -130,6 +130,7 @@ function numbersOf(view: NodeView, kind: string, metric: string): Cell {
 
 function publisherCell({ publisher }: NodeView): Cell {
   if (publisher === null) return NONE
+  if (publisher.goneSince !== undefined) return { text: 'gone', style: 'magenta' }
   return publisher.reachable ? { text: 'up', style: 'green' } : { text: 'down', style: 'red' }
 }
 

@@ -1,11 +1,12 @@
 import { openForwarder } from '#shared/broker/open.ts'
 import { ConfigurationError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
+import type { Kept } from '#shared/publishers/keeper.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openDriver } from '#shared/state/open.ts'
 import { overallOf } from '#shared/state/overall.ts'
 import { createStore } from '#shared/state/store.ts'
-import { type Mode, subscribeAll } from './handler.ts'
+import { type Mode, type Progress, subscribeAll, undiscovered } from './handler.ts'
 import { createHushable } from './hushable.ts'
 import { createProgress, printOutcome } from './print.ts'
 import { createSubscribeHandler } from './serve.ts'
@@ -16,6 +17,7 @@ export const subscribe: FunctionDefinition = {
   description: [
     'Creates at each publisher what is missing of our subscriptions, adopts what is there, replaces those with an old token, and removes those of ours that are not wanted. Subscriptions of others are never touched. It can be run as often as one likes.',
     'Ours are those whose endpoint lies under CALLBACK_URL/event. Publishers that are still starting are tried again until SUBSCRIBE_DEADLINE_SECONDS.',
+    'With PUBLISHERS=kubernetes://<namespace> it finds the publishers by their Services, as poll does.',
     'Served, it runs on POST / and answers 202, or 500 with what failed.',
     'Exit codes: 0 all done, 1 some publishers failed (named, with why), 2 configuration or usage.',
   ].join('\n'),
@@ -38,6 +40,7 @@ export const subscribe: FunctionDefinition = {
     'STATE_CA_FILE',
     'STATE_PASSWORD_FILE',
     'HISTORY_PER_NODE',
+    'STATE_RETENTION_SECONDS',
     'STALE_AFTER_SECONDS',
     'OVERALL_KINDS',
     'POLL_CONCURRENCY',
@@ -67,7 +70,7 @@ export const subscribe: FunctionDefinition = {
       random,
     })
     const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
-    const { registry, keeper, close } = openPublishers(config, callbackUrl, {
+    const { keeper, find, close } = await openPublishers(config, callbackUrl, {
       store: forwarder.store,
       clock,
       log,
@@ -78,7 +81,6 @@ export const subscribe: FunctionDefinition = {
     })
     const deps = {
       keeper,
-      targets: registry.targets,
       concurrency: config.pollConcurrency,
       deadlineMs: config.subscribeDeadlineMs,
       clock,
@@ -86,16 +88,24 @@ export const subscribe: FunctionDefinition = {
     }
     const quiet = { settled() {}, waiting() {} }
 
+    const run = async (mode: Mode, progress: Progress, signal: AbortSignal): Promise<Kept[]> => {
+      const found = await find({ signal, marks: mode === 'keep' })
+      // Those whose node is not known yet are asked for it anew at each try.
+      const targets = [...found.targets, ...found.unnamed.map(({ target }) => target)]
+      const results = await subscribeAll({ ...deps, targets }, mode, progress, signal)
+      return found.failure === undefined ? results : [...results, undiscovered(found.failure)]
+    }
+
     return {
-      handle: createSubscribeHandler((signal) => subscribeAll(deps, 'keep', quiet, signal)),
+      handle: createSubscribeHandler((signal) => run('keep', quiet, signal)),
       async run(flags, { signal, terminal }) {
         const mode = modeOf(flags.remove === true, flags['dry-run'] === true)
         // A line of progress and a report tell people more than log lines in between.
         if (terminal.interactive && !log.on('debug')) hush()
         const progress = createProgress(terminal, mode)
-        let results: Awaited<ReturnType<typeof subscribeAll>>
+        let results: Kept[]
         try {
-          results = await subscribeAll(deps, mode, progress, signal)
+          results = await run(mode, progress, signal)
         } finally {
           progress.end()
         }

@@ -28,6 +28,27 @@ export const PUBLISHER_KEYS = Object.keys(publisher.shape)
 /** Thrown for a PUBLISHERS text that is no list; its message ends the sentence "PUBLISHERS …". */
 export class UnreadableError extends Error {}
 
+/** Whether a text is what the configuration takes for the name of a node. */
+export function isNodeName(text: string): boolean {
+  return NODE_NAME.test(text)
+}
+
+/** Publishers that are not listed but found: by the Services of this namespace (publishers/discover.ts). */
+export type DiscoveryConfig = { readonly namespace: string }
+
+/**
+ * What `kubernetes://<namespace>` asks for; undefined for a text of another form.
+ * @throws UnreadableError where no namespace follows, which is a DNS label (RFC 1123).
+ */
+export function readDiscovery(text: string): DiscoveryConfig | undefined {
+  if (!text.startsWith('kubernetes:')) return undefined
+  const [, namespace] = /^kubernetes:\/\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)$/.exec(text) ?? []
+  if (namespace !== undefined) return { namespace }
+  throw new UnreadableError(
+    `must be kubernetes://<namespace>, that of the publishers' Services; found ${JSON.stringify(text.slice(0, 120))}`,
+  )
+}
+
 /**
  * What PUBLISHERS holds, not yet checked: JSON text, or the contents of the JSON or YAML file that it names.
  * @throws UnreadableError if there is no such file or it does not parse.

@@ -84,19 +84,20 @@ export const schema = z.object({
     group: 'State',
     type: 'path',
     description:
-      'For `configmap://`: the kubeconfig whose current context names the cluster. Without it a pod uses its service account, and any other process `~/.kube/config`.',
+      'For `configmap://` and `kubernetes://`: the kubeconfig whose current context names the cluster. Without it a pod uses its service account, and any other process `~/.kube/config`.',
     example: '/home/me/.kube/config',
   }),
   KUBERNETES_SERVICE_HOST: variable(z.optional(hostName), {
     group: 'State',
     type: 'address',
-    description: 'For `configmap://`: where the API server is. Kubernetes sets it in every pod.',
+    description:
+      'For `configmap://` and `kubernetes://`: where the API server is. Kubernetes sets it in every pod.',
     example: '10.96.0.1',
   }),
   KUBERNETES_SERVICE_PORT: variable(z._default(wholeNumber(1, 65535), 443), {
     group: 'State',
     type: 'port',
-    description: 'For `configmap://`: its port. Kubernetes sets it in every pod.',
+    description: 'For `configmap://` and `kubernetes://`: its port. Kubernetes sets it in every pod.',
     example: '443',
   }),
   STATE_CA_FILE: variable(z.optional(filePath), {
@@ -119,11 +120,18 @@ export const schema = z.object({
     description: 'How many log entries are kept of each node.',
     example: '100',
   }),
+  STATE_RETENTION_SECONDS: variable(z._default(seconds(1, 31_536_000), 604_800), {
+    group: 'State',
+    type: 'seconds',
+    description:
+      'With `PUBLISHERS=kubernetes://…`: how long a node whose Service is gone is kept, marked as gone, before it is removed from the state with its log. 604800 is a week.',
+    example: '86400',
+  }),
   PUBLISHERS: variable(z._default(publishers, []), {
     group: 'Publishers',
-    type: 'JSON or path',
+    type: 'JSON, path or kubernetes://<namespace>',
     description:
-      'The publishers: a JSON list, or the path of a JSON or YAML file that holds one. Each has `node` (the full name of the node, as the publisher writes it), `url` (of its API, without `/api/…`), and may have `dialect` (`auto`, `red-hat-v1`, `red-hat-v2`, `starlingx-v2`; default `auto`) `transport` (the transport address of a v1 sidecar, to cure a stuck one) and `metrics` (where its own figures are shown, for `doctor`; default port 9091 of the host of `url`, `/metrics`).',
+      'The publishers: a JSON list, or the path of a JSON or YAML file that holds one, or `kubernetes://<namespace>`, which finds those of Red Hat with version 2 by the Services of that namespace, at each run (docs/deploy.md). Each has `node` (the full name of the node, as the publisher writes it), `url` (of its API, without `/api/…`), and may have `dialect` (`auto`, `red-hat-v1`, `red-hat-v2`, `starlingx-v2`; default `auto`) `transport` (the transport address of a v1 sidecar, to cure a stuck one) and `metrics` (where its own figures are shown, for `doctor`; default port 9091 of the host of `url`, `/metrics`).',
     example: '[{"node":"node1.example.com","url":"http://10.0.0.11:9043"}]',
   }),
   RESOURCES: variable(z._default(someOf(RESOURCE_KINDS), [...RESOURCE_KINDS]), {

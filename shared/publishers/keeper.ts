@@ -15,7 +15,7 @@ import { flushSidecar } from './cure.ts'
 import type { Http } from './http.ts'
 import type { KeeperMetrics } from './metrics.ts'
 import type { Step } from './plan.ts'
-import { createRecord } from './record.ts'
+import { type Closing, createRecord, type Record, type RecordDeps } from './record.ts'
 import { placeOf, type Target } from './target.ts'
 
 /** How one run of the keeper at one publisher is bounded. */
@@ -25,6 +25,8 @@ export type KeepOptions = {
   readonly signal?: AbortSignal
   /** Only find out what would be done: nothing is created, removed or written. */
   readonly dryRun?: boolean
+  /** Leaves the end of the record to the caller where nothing else is to be written: see {@link Kept.closing}. */
+  readonly handOver?: boolean
 }
 
 /** What became of one publisher. */
@@ -47,6 +49,8 @@ export type Kept = {
   readonly again: boolean
   /** Why it failed, and what people should know; one line each, redacted. */
   readonly problems: readonly string[]
+  /** What the caller has to make of the document in a write of its own; only with `handOver`. */
+  readonly closing?: Closing | undefined
 }
 
 export type Keeper = {
@@ -62,20 +66,26 @@ export type Keeper = {
   remove(target: Target, options?: KeepOptions): Promise<Kept>
 }
 
-export type KeeperDeps = AttemptDeps & {
-  readonly http: Http
-  readonly metrics: KeeperMetrics
-  /** [0, 1), for jitter. */
-  readonly random: () => number
-}
+export type KeeperDeps = AttemptDeps &
+  RecordDeps & {
+    readonly http: Http
+    readonly metrics: KeeperMetrics
+    /** [0, 1), for jitter. */
+    readonly random: () => number
+  }
 
-/** `kinds`: what to subscribe to. `configured`: every node of the configuration, also those of other shards. */
+type FinishOptions = { readonly removed?: boolean; readonly handOver?: boolean }
+
+/**
+ * `kinds`: what to subscribe to. `configured`: every node of the configuration, also those of other shards; it may
+ * change from run to run.
+ */
 export function createKeeper(
   deps: KeeperDeps,
-  options: { kinds: readonly string[]; configured: readonly string[] },
+  options: { kinds: readonly string[]; configured: ReadonlySet<string> },
 ): Keeper {
   const { http, metrics, registry, log, random, clock } = deps
-  const configured = new Set(options.configured)
+  const { configured } = options
   const keepAttempt = createKeepAttempt(deps, { kinds: options.kinds, configured })
   const removeAttempt = createRemoveAttempt(deps, configured)
   /** By node: the problem last logged. */
@@ -83,13 +93,16 @@ export function createKeeper(
 
   const run = async (
     target: Target,
+    record: Record,
     { deadlineMs = 0, signal, dryRun = false }: KeepOptions,
     one: Attempt,
   ): Promise<Tried> => {
     const until = clock.now() + deadlineMs
     let known = registry.knows(target)
     for (let tries = 1; ; tries += 1) {
-      const tried = await one(target, { signal }, dryRun).catch((error: unknown) => failure(target, error))
+      const tried = await one(target, record, { signal }, dryRun).catch((error: unknown) =>
+        failure(target, error),
+      )
       if (known && !registry.knows(target)) {
         // It does not answer as it did before: once more at once, with the dialect found out anew.
         known = false
@@ -98,6 +111,7 @@ export function createKeeper(
       const waitMs = backoffMs(tries, random)
       if (!tried.again || signal?.aborted || clock.now() + waitMs > until) return tried
       log.debug('Publisher is not ready', { node: target.node, tries, waitMs, problems: tried.problems })
+      await record.flush()
       await pause(waitMs, signal)
     }
   }
@@ -124,10 +138,11 @@ export function createKeeper(
     }
   }
 
-  const finish = async (target: Target, tried: Tried, removed: boolean) => {
+  const finish = (target: Target, record: Record, tried: Tried, options: FinishOptions) => {
+    const { removed = false, handOver = false } = options
     const { shown } = placeOf(target.url)
     const wanted = new Set(tried.resources.map(({ kind }) => kind))
-    await createRecord(deps, target.node).finish(
+    return record.finish(
       {
         url: shown,
         dialect: tried.client?.dialect,
@@ -139,6 +154,7 @@ export function createKeeper(
         // What could not be looked at stays on record: so it is known as lost when it is found gone.
         keep: ({ kind }) => (removed ? tried.applied === undefined : wanted.size === 0 || wanted.has(kind)),
       },
+      { handOver },
     )
   }
 
@@ -165,12 +181,13 @@ export function createKeeper(
   }
 
   const keep = async (target: Target, keepOptions: KeepOptions = {}) => {
-    const { dryRun = false } = keepOptions
-    const tried = await run(target, keepOptions, keepAttempt)
+    const { dryRun = false, handOver = false } = keepOptions
+    const record = createRecord(deps, target.node)
+    const tried = await run(target, record, keepOptions, keepAttempt)
     tell(target, tried)
     if (dryRun) return report(target, tried, dryRun)
-    await finish(target, tried, false)
-    return count(report(target, tried, dryRun))
+    const closing = await finish(target, record, tried, { handOver })
+    return { ...count(report(target, tried, dryRun)), closing }
   }
 
   return {
@@ -178,7 +195,7 @@ export function createKeeper(
 
     async cure(target, keepOptions = {}) {
       // Posting ours again lifts the publisher's mark; only then is there anything to let go of.
-      const kept = await keep(target, keepOptions)
+      const kept = await keep(target, { ...keepOptions, handOver: false })
       if (kept.dialect !== 'red-hat-v1') return kept
       const { transport } = target
       const flush =
@@ -199,9 +216,10 @@ export function createKeeper(
 
     async remove(target, keepOptions = {}) {
       const { dryRun = false } = keepOptions
-      const tried = await run(target, keepOptions, removeAttempt)
+      const record = createRecord(deps, target.node)
+      const tried = await run(target, record, keepOptions, removeAttempt)
       if (dryRun) return report(target, tried, dryRun)
-      await finish(target, tried, true)
+      await finish(target, record, tried, { removed: true })
       return count(report(target, tried, dryRun))
     },
   }

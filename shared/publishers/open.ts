@@ -5,6 +5,7 @@ import type { Metrics } from '#shared/metrics.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
 import type { Store } from '#shared/state/store.ts'
 import type { Clock } from '#shared/time.ts'
+import type { FindOptions, Found } from './discover.ts'
 import { createHttp, type Http } from './http.ts'
 import { createKeeper, type Keeper } from './keeper.ts'
 import { createKeeperMetrics } from './metrics.ts'
@@ -12,9 +13,10 @@ import { createRegistry, type Registry } from './registry.ts'
 
 /** What speaks to the publishers of a configuration. */
 export type Publishers = {
-  /** Its `targets` are those of this process's shard. */
   readonly registry: Registry
   readonly keeper: Keeper
+  /** The publishers of this process's shard: those that are listed, or those that discovery finds now. */
+  find(options: FindOptions): Promise<Found>
   /** The way to them, for questions that no client has. */
   readonly http: Pick<Http, 'request'>
   readonly callback: Callback
@@ -32,8 +34,15 @@ export type PublishersDeps = {
   readonly overall: (state: NodeState) => string
 }
 
-/** `callbackUrl`: where publishers reach ingest; ours are told from others' by it. Once in a process. */
-export function openPublishers(config: Config, callbackUrl: string, deps: PublishersDeps): Publishers {
+/**
+ * `callbackUrl`: where publishers reach ingest; ours are told from others' by it. Once in a process.
+ * @throws ConfigurationError where publishers are to be discovered and there is no way to an API server.
+ */
+export async function openPublishers(
+  config: Config,
+  callbackUrl: string,
+  deps: PublishersDeps,
+): Promise<Publishers> {
   const { store, clock, log, metrics, random, newId, overall } = deps
   const { index, count } = config.shard
   const http = createHttp(
@@ -43,6 +52,7 @@ export function openPublishers(config: Config, callbackUrl: string, deps: Publis
   const targets = config.publishers.filter((_, place) => place % count === index)
   const registry = createRegistry({ http, log }, targets)
   const callback = createCallback({ url: callbackUrl, secrets: config.callbackSecrets })
+  const configured = new Set(config.publishers.map(({ node }) => node))
   const keeper = createKeeper(
     {
       http,
@@ -57,7 +67,29 @@ export function openPublishers(config: Config, callbackUrl: string, deps: Publis
       newIncarnation: newId,
       refreshMs: config.merge.staleAfterMs / 3,
     },
-    { kinds: config.resources, configured: config.publishers.map(({ node }) => node) },
+    { kinds: config.resources, configured },
   )
-  return { registry, keeper, http, callback, close: () => http.close() }
+  const opened = { registry, http, callback }
+  if (config.discovery === undefined) {
+    const found = { targets, unnamed: [], failure: undefined }
+    return { ...opened, keeper, find: () => Promise.resolve(found), close: () => http.close() }
+  }
+  // Loaded only when they are asked for, and with them the client of the API server.
+  const { openDiscovery } = await import('./discover.ts')
+  const { createNamingKeeper } = await import('./discover-keeper.ts')
+  const discovery = await openDiscovery(config.discovery.namespace, config, { http, store, clock, log })
+  return {
+    ...opened,
+    keeper: createNamingKeeper(keeper, discovery, (node) => configured.add(node)),
+    async find(options) {
+      const found = await discovery.find(options)
+      configured.clear()
+      for (const { node } of found.targets) configured.add(node)
+      return found
+    },
+    async close() {
+      await discovery.close()
+      await http.close()
+    },
+  }
 }

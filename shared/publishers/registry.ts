@@ -28,7 +28,8 @@ const CLIENTS: Readonly<Record<Dialect, (http: Http, place: Place, node: string)
 }
 
 export function createRegistry(deps: { http: Http; log: Log }, targets: readonly Target[]): Registry {
-  const clients = new Map<Target, Client>()
+  // Weak: with discovery targets come and go.
+  const clients = new WeakMap<Target, Client>()
   return {
     targets,
     async client(target, options) {

@@ -102,6 +102,8 @@ export const nodeState = z.object({
       checkedAt: z.string(),
       /** What is wrong with it, for people: a node name that does not match, why it cannot be reached. */
       problem: z.optional(z.string()),
+      /** Since when discovery finds it no more (our time); absent again once it is found. */
+      goneSince: z.optional(z.string()),
     }),
   ),
   subscriptions: z.array(subscription),

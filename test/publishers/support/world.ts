@@ -66,7 +66,7 @@ export function createWorld(options: {
       random: () => 0,
       refreshMs: 60_000,
     },
-    { kinds: options.kinds ?? ALL_KINDS, configured: options.targets.map(({ node }) => node) },
+    { kinds: options.kinds ?? ALL_KINDS, configured: new Set(options.targets.map(({ node }) => node)) },
   )
   return { http, registry, keeper, store, callback, metrics, lines }
 }

@@ -1,0 +1,70 @@
+import { isNodeName } from '#shared/config/publishers.ts'
+import { PublisherError } from '#shared/errors.ts'
+import type { CallOptions } from './client.ts'
+import { networkCodeOf } from './exchange.ts'
+import type { Http } from './http.ts'
+import { createRedHatV2 } from './red-hat-v2.ts'
+import { type Place, placeOf } from './target.ts'
+
+/** How a publisher is called by itself; `vacant`: its Service has nobody behind it. */
+export type Named =
+  | { readonly outcome: 'named'; readonly node: string }
+  | { readonly outcome: 'vacant' }
+  | { readonly outcome: 'unknown'; readonly error: PublisherError }
+
+/** Milliseconds. The answer is a short list from memory; what the store knows is the next best. */
+const DEADLINE_MS = 3_000
+
+/** The full name of the node whose publisher is at `url`, from the addresses that it lists (protocol.md §3.3). */
+export async function nameOf(http: Http, url: string, call: CallOptions = {}): Promise<Named> {
+  const place = placeOf(url)
+  const options = { deadlineMs: DEADLINE_MS, ...call }
+  try {
+    return { outcome: 'named', node: await askName(http, place, options) }
+  } catch (error) {
+    if (!(error instanceof PublisherError)) throw error
+    // A headless Service has no address while no pod of its node is ready, and the Operator makes one for each node of
+    // the cluster, whether PTP runs there or not.
+    const code = networkCodeOf(error.cause)
+    return code === 'ENOTFOUND' || code === 'ENODATA' ? { outcome: 'vacant' } : { outcome: 'unknown', error }
+  }
+}
+
+async function askName(http: Http, place: Place, options: CallOptions): Promise<string> {
+  try {
+    const offer = await createRedHatV2(http, place, '').offer([], options)
+    if (offer.outcome === 'not-ready') {
+      throw unnamed(place, 'publishes nothing yet, and so does not say which node it is', true)
+    }
+    if (offer.node === undefined || !isNodeName(offer.node)) {
+      throw unnamed(place, 'does not say which node it is', false)
+    }
+    return offer.node
+  } catch (error) {
+    if (
+      error instanceof PublisherError &&
+      error.status === 404 &&
+      (await isOldTransport(http, place, options))
+    ) {
+      throw unnamed(
+        place,
+        'is the transport port of a version 1 publisher, which serves no subscriptions: discovery is for version 2; list its sidecar in PUBLISHERS instead',
+        false,
+      )
+    }
+    throw error
+  }
+}
+
+/** Whether this is what a publisher of version 1 has on its port (protocol.md §1). */
+async function isOldTransport(http: Http, { origin, prefix }: Place, options: CallOptions): Promise<boolean> {
+  const answer = await http.request(origin, { method: 'GET', path: `${prefix}/health` }, options)
+  return answer.status === 200 && /^\s*\{\s*"ok"\s*:\s*true\s*\}\s*$/.test(answer.body)
+}
+
+function unnamed(place: Place, what: string, retryable: boolean): PublisherError {
+  return new PublisherError('status', `The publisher at ${place.shown} ${what}`, {
+    url: place.shown,
+    retryable,
+  })
+}

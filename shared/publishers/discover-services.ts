@@ -1,0 +1,138 @@
+import * as z from 'zod/mini'
+import { DiscoveryError, reasonOf, StoreError } from '#shared/errors.ts'
+import type { Answer, KubernetesClient } from '#shared/kubernetes/client.ts'
+import { parseStatus } from '#shared/kubernetes/status.ts'
+
+/** The Service of one node's publisher: its name, and where the API behind it is. */
+export type PublisherService = { readonly name: string; readonly url: string }
+
+/** How the PTP Operator calls the Service of a publisher; the first label of the node's name follows. */
+const PREFIX = 'ptp-event-publisher-service-'
+
+/** The port of publishers (protocol.md §1), for a Service that has several, or says none. */
+const PORT = 9043
+
+const SERVICES_A_CALL = 250
+/** How often a list begins anew when its continuation expired. */
+const RESTARTS = 3
+/** Milliseconds. A list is nobody's wait but ours. */
+const LIMITS = { attemptMs: 5_000, budgetMs: 10_000 }
+
+const serviceList = z.object({
+  metadata: z.object({ continue: z.optional(z.string()) }),
+  items: z.array(
+    z.object({
+      metadata: z.object({ name: z.string() }),
+      spec: z.optional(z.object({ ports: z.optional(z.array(z.object({ port: z.number() }))) })),
+    }),
+  ),
+})
+
+type Service = z.infer<typeof serviceList>['items'][number]
+
+export type ServicesOptions = {
+  readonly namespace: string
+  readonly scheme: 'http' | 'https'
+  /** As whom the API server is asked, for messages. */
+  readonly source: string
+  /** Services asked for in one call. */
+  readonly aCall?: number
+}
+
+/**
+ * The publishers' Services of a namespace, by name; at least one. A list is whole or not at all: who is missing on it
+ * is gone.
+ * @throws DiscoveryError where the API server cannot be asked, does not allow it, or has no such Service.
+ */
+export async function listServices(
+  client: Pick<KubernetesClient, 'request'>,
+  options: ServicesOptions,
+): Promise<PublisherService[]> {
+  const { namespace, scheme } = options
+  const services = await listAll(client, options)
+  const found = services.filter(({ metadata }) => metadata.name.startsWith(PREFIX))
+  if (found.length === 0) {
+    // A namespace that is not there has an empty list, too.
+    throw new DiscoveryError(
+      `Of the ${services.length} Services in namespace ${namespace} none is a ${PREFIX}…: is it the namespace of the PTP Operator, with enableEventPublisher: true?`,
+    )
+  }
+  return found
+    .map(({ metadata: { name }, spec }) => {
+      const ports = (spec?.ports ?? []).map(({ port }) => port)
+      const port = ports.includes(PORT) ? PORT : (ports[0] ?? PORT)
+      return { name, url: `${scheme}://${hostOf(name, namespace)}:${port}` }
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** The publisher Service of this namespace that a URL goes to; undefined if it goes elsewhere. */
+export function serviceOf(url: string, namespace: string): string | undefined {
+  const host = URL.canParse(url) ? new URL(url).hostname : ''
+  const [name = ''] = host.split('.', 1)
+  return name.startsWith(PREFIX) && host === hostOf(name, namespace) ? name : undefined
+}
+
+/** Whether a Service is named after this node, by the first label of its name (protocol.md §1). */
+export function isNamedAfter(service: string, node: string): boolean {
+  return service === `${PREFIX}${node.split('.', 1)[0]}`
+}
+
+const hostOf = (name: string, namespace: string) => `${name}.${namespace}.svc.cluster.local`
+
+async function listAll(client: Pick<KubernetesClient, 'request'>, options: ServicesOptions) {
+  for (let restarts = 0; restarts <= RESTARTS; restarts += 1) {
+    const services = await listOnce(client, options)
+    if (services !== undefined) return services
+  }
+  throw new DiscoveryError(
+    `The list of Services in namespace ${options.namespace} expired while it was being read`,
+  )
+}
+
+/** Undefined where the continuation of the list expired: its pages are of one moment, or it is none. */
+async function listOnce(
+  client: Pick<KubernetesClient, 'request'>,
+  { aCall = SERVICES_A_CALL, ...options }: ServicesOptions,
+): Promise<Service[] | undefined> {
+  const services: Service[] = []
+  let next: string | undefined
+  do {
+    const query = { limit: String(aCall), ...(next !== undefined && { continue: next }) }
+    const answer = await ask(client, options.namespace, query)
+    if (answer.status === 410) return undefined
+    if (answer.status === 403) throw forbidden(options, answer)
+    const page = serviceList.safeParse(answer.body)
+    if (!page.success) {
+      throw new DiscoveryError('The API server answered with something else than a list of Services', {
+        retryable: false,
+      })
+    }
+    services.push(...page.data.items)
+    next = page.data.metadata.continue || undefined
+  } while (next !== undefined)
+  return services
+}
+
+async function ask(
+  client: Pick<KubernetesClient, 'request'>,
+  namespace: string,
+  query: Readonly<Record<string, string>>,
+): Promise<Answer> {
+  const call = { verb: 'list', resource: 'services', namespace, query, expects: [403, 410] } as const
+  try {
+    return await client.request({ ...call, ...LIMITS })
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    throw new DiscoveryError(`Publishers cannot be discovered. ${reasonOf(error)}`, {
+      retryable: error.retryable,
+    })
+  }
+}
+
+function forbidden({ namespace, source }: ServicesOptions, { body }: Answer): DiscoveryError {
+  const message = parseStatus(body)?.message
+  return new DiscoveryError(
+    `Publishers cannot be discovered. Cannot list services in namespace ${namespace}: the API server does not allow it to ${source} (403): ${message ?? 'forbidden'}. The component discovery grants it (docs/deploy.md)`,
+  )
+}
