@@ -71,7 +71,7 @@ export function createPoller(deps: PollDeps): Poller {
   const pollOne = async (target: Target, signal: AbortSignal): Promise<Polled> => {
     const startedAt = clock.now()
     const { node } = target
-    const kept = await keeper.keep(target, { signal })
+    const kept = await keeper.keep(target, { signal, handOver: true })
     const answers =
       kept.resources.length === 0
         ? []
@@ -84,8 +84,10 @@ export function createPoller(deps: PollDeps): Poller {
     const problems = [...kept.problems, ...answers.filter((answer) => typeof answer === 'string')]
     const change = (current: Parameters<Parameters<typeof store.update>[1]>[0]) => {
       const before = current ?? emptyNodeState(node, newId())
-      const outcome = mergePulls(before, pulls, settings, { now: clock.now(), poll: { startedAt } })
-      return { ...outcome, result: { ...outcome.result, entries: outcome.entries ?? [] } }
+      const closed = kept.closing?.(before) ?? before
+      const outcome = mergePulls(closed, pulls, settings, { now: clock.now(), poll: { startedAt } })
+      const state = outcome.state ?? (closed === before ? undefined : closed)
+      return { ...outcome, state, result: { ...outcome.result, entries: outcome.entries ?? [] } }
     }
     const { entries, disagreements, clockStepped } = await store.update(node, change, { fresh: true })
     announce(node, entries)

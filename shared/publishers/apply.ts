@@ -1,5 +1,6 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
+import type { NodeState } from '#shared/state/node-state.ts'
 import type { CallOptions, Client, HeldSubscription, Resource } from './client.ts'
 import type { Situation, Step } from './plan.ts'
 import type { Record } from './record.ts'
@@ -35,7 +36,8 @@ export type ApplyDeps = {
 
 /**
  * Carries out a plan. Creates go one after another: each makes the publisher post to us before it answers. It ends
- * with `failure` if the publisher stops answering as it should; what was done until then is on record.
+ * with `failure` if the publisher stops answering as it should; what was done until then is on record with `record`'s
+ * next write.
  */
 export async function applyPlan(
   deps: ApplyDeps,
@@ -44,7 +46,9 @@ export async function applyPlan(
   call: CallOptions,
 ): Promise<Applied> {
   const { client, record, log } = deps
-  const known = new Map((await record.read())?.subscriptions.map((held) => [held.kind, held.id]))
+  const remembered = record.remembered()
+  let known = idsOn(remembered ?? (await record.read()))
+  let certain = remembered === undefined
   const applied: Applied = {
     created: [],
     adopted: [],
@@ -72,11 +76,17 @@ export async function applyPlan(
 
   /** True if it is the one on record. */
   const hold = async ({ kind, address }: Resource, id: string, endpoint: string): Promise<boolean> => {
-    const before = known.get(kind)
     applied.held.add(kind)
+    if (known.get(kind) === id) return true
+    if (!certain) {
+      // Another keeper may have put it on record since.
+      known = idsOn(await record.read())
+      certain = true
+    }
+    const before = known.get(kind)
     if (before === id) return true
     const gone = before !== undefined && !situation.held.some((held) => held.id === before)
-    await record.held({ kind, address, id, endpoint }, { restored: gone })
+    record.held({ kind, address, id, endpoint }, { restored: gone })
     if (gone) {
       applied.restored.push(kind)
       log.warn('The publisher had lost a subscription of ours; it was made anew', { node: client.node, kind })
@@ -94,7 +104,7 @@ export async function applyPlan(
           return
         }
         applied.refreshed.push(kind)
-        if (client.sendsInitial) await record.answered(kind)
+        if (client.sendsInitial) record.answered(kind)
         return
       case 'adopted':
         await hold(resource, asked.id, endpoint)
@@ -147,6 +157,11 @@ export async function applyPlan(
     applied.failure = error
   }
   return applied
+}
+
+/** The ids of the subscriptions on record, by kind. */
+function idsOn(state: NodeState | undefined): ReadonlyMap<string, string> {
+  return new Map(state?.subscriptions.map((held) => [held.kind, held.id]))
 }
 
 /** SyncE after the other creates: by then it is known whether the publisher takes any. */

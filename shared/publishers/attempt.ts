@@ -1,10 +1,11 @@
 import type { Callback } from '#shared/callback.ts'
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
+import type { Clock } from '#shared/time.ts'
 import { type Applied, applyPlan, blocked } from './apply.ts'
 import type { CallOptions, Client, Resource } from './client.ts'
 import { ownerOf, planOf, removalPlanOf, type Situation, type Step } from './plan.ts'
-import { createRecord, type RecordDeps } from './record.ts'
+import type { Record } from './record.ts'
 import type { Registry } from './registry.ts'
 import { nodesNamed } from './resources.ts'
 import { placeOf, type Target } from './target.ts'
@@ -38,12 +39,16 @@ export const NOTHING_TRIED = {
   mismatch: false,
 } as const satisfies Tried
 
-/** One try, from learning what the publisher offers to the end. Throws PublisherError and StoreError. */
-export type Attempt = (target: Target, call: CallOptions, dryRun: boolean) => Promise<Tried>
+/**
+ * One try, from learning what the publisher offers to the end. What it leaves to `record` is not written yet.
+ * Throws PublisherError and StoreError.
+ */
+export type Attempt = (target: Target, record: Record, call: CallOptions, dryRun: boolean) => Promise<Tried>
 
-export type AttemptDeps = RecordDeps & {
+export type AttemptDeps = {
   readonly registry: Registry
   readonly callback: Callback
+  readonly clock: Clock
   readonly log: Log
 }
 
@@ -59,7 +64,7 @@ export function createKeepAttempt(
   /** What a client was told that its publisher does not take, and until when that is believed. */
   const refused = new WeakMap<Client, { readonly kinds: readonly string[]; readonly until: number }>()
 
-  return async (target, call, dryRun) => {
+  return async (target, record, call, dryRun) => {
     const client = await registry.client(target, call)
     const tried: Tried = { ...NOTHING_TRIED, client }
     const known = refused.get(client)
@@ -85,7 +90,6 @@ export function createKeepAttempt(
     const looked = { ...tried, resources, plan, strangers: countStrangers(situation) }
     if (dryRun) return { ...looked, problems: blockedIn(plan) }
 
-    const record = createRecord(deps, target.node)
     const applied = await applyPlan({ client, record, log }, plan, situation, call)
     if (applied.failure !== undefined) {
       // What it offers is known: that it takes no subscription just now must not keep it from being pulled.
@@ -122,7 +126,7 @@ export function createKeepAttempt(
 /** Takes all of ours away from a publisher. */
 export function createRemoveAttempt(deps: AttemptDeps, configured: ReadonlySet<string>): Attempt {
   const { registry, callback, log } = deps
-  return async (target, call, dryRun) => {
+  return async (target, record, call, dryRun) => {
     const client = await registry.client(target, call)
     const situation: Situation = {
       node: target.node,
@@ -137,7 +141,6 @@ export function createRemoveAttempt(deps: AttemptDeps, configured: ReadonlySet<s
     const plan = removalPlanOf(situation)
     const looked = { ...NOTHING_TRIED, client, plan, strangers: countStrangers(situation) }
     if (dryRun) return looked
-    const record = createRecord(deps, target.node)
     const applied = await applyPlan({ client, record, log }, plan, situation, call)
     if (applied.failure !== undefined) throw applied.failure
     return { ...looked, applied }

@@ -1,6 +1,6 @@
 import type { NewEntry, NodeState, Subscription } from '#shared/state/node-state.ts'
 import { emptyNodeState } from '#shared/state/node-state.ts'
-import type { Change, Store } from '#shared/state/store.ts'
+import type { Store } from '#shared/state/store.ts'
 import { type Clock, isoTime, milliseconds } from '#shared/time.ts'
 
 /** A pending entry is of no effect after this; longer creates have been given up (design.md §3, rule 9). */
@@ -15,8 +15,14 @@ export type PublisherInfo = {
   readonly problem?: string | undefined
 }
 
-/** What the keeper writes into one node's document. Every method throws StoreError when the store is out of reach. */
+/**
+ * What the keeper writes into one node's document. What an answer brought waits for the next write, that before the
+ * next create or the one at the end: a write for each create, not two. Methods that write throw StoreError when the
+ * store is out of reach.
+ */
 export type Record = {
+  /** The document as this process last knew it; undefined if it does not. Asks nobody. */
+  remembered(): NodeState | undefined
   read(): Promise<NodeState | undefined>
   /**
    * Before a create: a push of this kind is an initial notification from now on. `queryTime`: its time is that of the
@@ -24,21 +30,35 @@ export type Record = {
    */
   pending(kind: string, queryTime: boolean): Promise<void>
   /** After an answer to that create that made nothing. */
-  answered(kind: string): Promise<void>
+  answered(kind: string): void
   /**
    * A subscription that was made or found; it answers a pending create too. `restored`: the document had one, and
    * the publisher did not any more.
    */
-  held(subscription: Omit<Subscription, 'confirmedAt'>, options: { restored: boolean }): Promise<void>
-  /** The end of a run: how the publisher is, and which of the kinds on record are still meant to be there. */
+  held(subscription: Omit<Subscription, 'confirmedAt'>, options: { restored: boolean }): void
+  /** Writes what waits, if anything does. */
+  flush(): Promise<void>
+  /**
+   * The end of a run: how the publisher is, and which of the kinds on record are still meant to be there. Gives what
+   * is to become of the document, where nothing but that waits to be written; undefined where all was written.
+   */
   finish(
     info: PublisherInfo,
-    options: { confirmed: ReadonlySet<string>; keep: (subscription: Subscription) => boolean },
-  ): Promise<void>
+    confirmed: Confirmed,
+    options?: { handOver?: boolean },
+  ): Promise<Closing | undefined>
 }
 
+export type Confirmed = {
+  readonly confirmed: ReadonlySet<string>
+  readonly keep: (subscription: Subscription) => boolean
+}
+
+/** What the end of a run makes of a document: the same one where there is nothing to write. Pure. */
+export type Closing = (state: NodeState) => NodeState
+
 export type RecordDeps = {
-  readonly store: Pick<Store, 'update' | 'read'>
+  readonly store: Pick<Store, 'update' | 'read' | 'remembered'>
   readonly clock: Clock
   /** The overall state of a document now, for the log (state/overall.ts). */
   readonly overall: (state: NodeState) => string
@@ -51,13 +71,25 @@ export type RecordDeps = {
 export function createRecord(deps: RecordDeps, node: string): Record {
   const { store, clock, overall, newIncarnation, refreshMs } = deps
 
-  const change = (next: (state: NodeState) => { state: NodeState; entries?: NewEntry[] } | undefined) => {
+  let notes: Note[] = []
+  const write = async (): Promise<void> => {
+    const taken = notes
+    notes = []
     const incarnation = newIncarnation()
-    const apply: Change<void> = (current) => {
-      const outcome = next(current ?? emptyNodeState(node, incarnation))
-      return outcome === undefined ? { result: undefined } : { ...outcome, result: undefined }
-    }
-    return store.update(node, apply)
+    await store.update(node, (current) => {
+      const before = current ?? emptyNodeState(node, incarnation)
+      let state = before
+      const entries: NewEntry[] = []
+      for (const note of taken) {
+        const noted = note(state)
+        state = noted.state
+        if (noted.entry !== undefined) entries.push(noted.entry)
+      }
+      return state === before ? { result: undefined } : { state, entries, result: undefined }
+    })
+  }
+  const flush = async () => {
+    if (notes.length > 0) await write()
   }
 
   /** By kind: when the create that is under way here was announced. */
@@ -66,27 +98,31 @@ export function createRecord(deps: RecordDeps, node: string): Record {
     state.pending.filter((entry) => entry.kind !== kind || entry.requestedAt !== announced.get(kind))
 
   return {
+    remembered: () => store.remembered(node),
     read: () => store.read(node),
+    flush,
 
-    async pending(kind, queryTime) {
+    pending(kind, queryTime) {
       const now = clock.now()
       const requestedAt = isoTime(now)
       announced.set(kind, requestedAt)
-      await change((state) => {
+      notes.push((state) => {
         const alive = state.pending.filter((entry) => now - milliseconds(entry.requestedAt) < PENDING_MS)
         return { state: { ...state, pending: [...alive, { kind, requestedAt, queryTime }] } }
       })
+      return write()
     },
 
-    answered: (kind) =>
-      change((state) => {
+    answered(kind) {
+      notes.push((state) => {
         const pending = withoutPending(state, kind)
-        return pending.length === state.pending.length ? undefined : { state: { ...state, pending } }
-      }),
+        return { state: pending.length === state.pending.length ? state : { ...state, pending } }
+      })
+    },
 
-    held: (subscription, { restored }) => {
+    held(subscription, { restored }) {
       const now = isoTime(clock.now())
-      return change((before) => {
+      notes.push((before) => {
         const previous = before.subscriptions.find(({ kind }) => kind === subscription.kind)
         const others = before.subscriptions.filter(({ kind }) => kind !== subscription.kind)
         const subscriptions = [...others, { ...subscription, confirmedAt: now }]
@@ -100,31 +136,47 @@ export function createRecord(deps: RecordDeps, node: string): Record {
           via: 'poll',
           overall: overall(state),
         }
-        return { state, entries: [entry] }
+        return { state, entry }
       })
     },
 
-    finish: (info, { confirmed, keep }) => {
-      const now = clock.now()
-      const checkedAt = isoTime(now)
-      return change((state) => {
-        const subscriptions = state.subscriptions
-          .filter(keep)
-          .map((held) => (confirmed.has(held.kind) ? { ...held, confirmedAt: checkedAt } : held))
-        const { url, reachable, problem } = info
-        const before = state.publisher
-        const dialect = info.dialect ?? before?.dialect ?? 'unknown'
-        const publisher = { url, dialect, reachable, checkedAt, ...(problem !== undefined && { problem }) }
-        const same =
-          before !== undefined &&
-          subscriptions.length === state.subscriptions.length &&
-          before.url === url &&
-          before.dialect === dialect &&
-          before.reachable === reachable &&
-          before.problem === problem &&
-          now - milliseconds(before.checkedAt) < refreshMs
-        return same ? undefined : { state: { ...state, publisher, subscriptions } }
-      })
+    async finish(info, confirmed, { handOver = false } = {}) {
+      const closing = closingOf(info, confirmed, clock.now(), refreshMs)
+      if (handOver && notes.length === 0) return closing
+      notes.push((state) => ({ state: closing(state) }))
+      await write()
+      return undefined
     },
+  }
+}
+
+/** What one answer makes of the document: the same one where it says nothing new. Pure. */
+type Note = (state: NodeState) => { readonly state: NodeState; readonly entry?: NewEntry }
+
+function closingOf(
+  info: PublisherInfo,
+  { confirmed, keep }: Confirmed,
+  now: number,
+  refreshMs: number,
+): Closing {
+  const checkedAt = isoTime(now)
+  return (state) => {
+    const subscriptions = state.subscriptions
+      .filter(keep)
+      .map((held) => (confirmed.has(held.kind) ? { ...held, confirmedAt: checkedAt } : held))
+    const { url, reachable, problem } = info
+    const before = state.publisher
+    const dialect = info.dialect ?? before?.dialect ?? 'unknown'
+    const same =
+      before !== undefined &&
+      subscriptions.length === state.subscriptions.length &&
+      before.url === url &&
+      before.dialect === dialect &&
+      before.reachable === reachable &&
+      before.problem === problem &&
+      now - milliseconds(before.checkedAt) < refreshMs
+    if (same) return state
+    const publisher = { url, dialect, reachable, checkedAt, ...(problem !== undefined && { problem }) }
+    return { ...state, publisher, subscriptions }
   }
 }

@@ -66,11 +66,11 @@ async function create(
   try {
     const created = await client.create({ address, endpoint }, call)
     // What is made is written with the end of its pending entry in one go.
-    if (created.outcome !== 'created') await record.answered(kind)
+    if (created.outcome !== 'created') record.answered(kind)
     return created
   } catch (error) {
     // Without an answer the publisher may still be creating: the entry stands until it dies of age.
-    if (error instanceof PublisherError && error.status !== undefined) await record.answered(kind)
+    if (error instanceof PublisherError && error.status !== undefined) record.answered(kind)
     throw error
   }
 }

@@ -37,6 +37,8 @@ export type Store = {
    */
   update<T>(node: string, change: Change<T>, options?: { fresh?: boolean }): Promise<T>
   read(node: string): Promise<NodeState | undefined>
+  /** The document as this process last knew it, which others may have changed since; undefined if it does not. */
+  remembered(node: string): NodeState | undefined
   /** Remembers what it gave, so that what has not changed by the next time need not be read and parsed again. */
   list(page: PageRange): Promise<Page>
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
@@ -74,6 +76,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   const documents = createDocumentCache<Known>(cachedDocuments)
   const listed = createDocumentCache<Versioned>(cachedDocuments)
   const lanes = new Map<string, Lane>()
+  let turn: Promise<void> | undefined
   let calls = 0
   let closing: Promise<void> | undefined
 
@@ -108,9 +111,22 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     })
   }
 
+  /**
+   * What is called in one turn of the event loop is written together: changes of one node as one write, and the writes
+   * of all nodes, and with them the replies to their callers, behind each other.
+   */
+  function endOfTurn(): Promise<void> {
+    turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        turn = undefined
+        resolve()
+      })
+    })
+    return turn
+  }
+
   async function drain(node: string, lane: Lane): Promise<void> {
-    // What is called in the same breath goes into the same write.
-    await undefined
+    await endOfTurn()
     while (lane.waiting.length > 0) {
       const [first] = lane.waiting
       if (first !== undefined && 'removal' in first) await removeFirst(node, lane, first)
@@ -247,6 +263,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
       checkOpen()
       return (await driver.read(node))?.state
     },
+    remembered: (node) => documents.get(node)?.state,
     async list(page) {
       checkOpen()
       const found = await driver.list(page, (node) => listed.get(node))

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { silentLog } from '#shared/log.ts'
-import { createRecord } from '#shared/publishers/record.ts'
+import { createRecord, type Record } from '#shared/publishers/record.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { createStore } from '#shared/state/store.ts'
 
@@ -8,6 +8,11 @@ const START = Date.parse('2026-11-23T12:00:00Z')
 const INFO = { url: 'http://n1', dialect: 'red-hat-v2', reachable: true }
 const ALL = { confirmed: new Set(['lock-state']), keep: () => true }
 const HELD = { kind: 'lock-state', address: '/a', id: 'first', endpoint: 'http://ingest/event/n1' }
+
+async function written(record: Record, note: (record: Record) => void): Promise<void> {
+  note(record)
+  await record.flush()
+}
 
 function createNode() {
   const time = { now: START }
@@ -40,19 +45,20 @@ test('an answer ends the pending entry of its own create alone', async () => {
   await one.pending('lock-state', true)
   time.now += 1
   await other.pending('lock-state', true)
-  await one.answered('lock-state')
+  one.answered('lock-state')
+  await one.flush()
   expect((await store.read('n1'))?.pending).toEqual([
     { kind: 'lock-state', queryTime: true, requestedAt: '2026-11-23T12:00:00.001Z' },
   ])
-  await other.held(HELD, { restored: false })
+  await written(other, (record) => record.held(HELD, { restored: false }))
   expect((await store.read('n1'))?.pending).toEqual([])
 })
 
 test('a restored subscription is logged between its last confirmation and now, with the overall state', async () => {
   const { time, store, make } = createNode()
-  await make().held(HELD, { restored: false })
+  await written(make(), (record) => record.held(HELD, { restored: false }))
   time.now += 90_000
-  await make().held({ ...HELD, id: 'second' }, { restored: true })
+  await written(make(), (record) => record.held({ ...HELD, id: 'second' }, { restored: true }))
   expect(await store.log('n1', { after: 0, limit: 9 })).toEqual([
     {
       seq: 1,
@@ -68,15 +74,15 @@ test('a restored subscription is logged between its last confirmation and now, w
 
 test('two that find the same loss log it once', async () => {
   const { store, make } = createNode()
-  await make().held(HELD, { restored: false })
-  await make().held({ ...HELD, id: 'second' }, { restored: true })
-  await make().held({ ...HELD, id: 'second' }, { restored: true })
+  await written(make(), (record) => record.held(HELD, { restored: false }))
+  await written(make(), (record) => record.held({ ...HELD, id: 'second' }, { restored: true }))
+  await written(make(), (record) => record.held({ ...HELD, id: 'second' }, { restored: true }))
   expect(await store.log('n1', { after: 0, limit: 9 })).toHaveLength(1)
 })
 
 test('a confirmation alone is written only when the stored one is old', async () => {
   const { time, store, make } = createNode()
-  await make().held(HELD, { restored: false })
+  await written(make(), (record) => record.held(HELD, { restored: false }))
   await make().finish(INFO, ALL)
   const first = await store.read('n1')
   time.now += 59_999
@@ -99,4 +105,34 @@ test('a change of the publisher is written at once, and one that cannot be asked
     problem: 'away',
     checkedAt: '2026-11-23T12:00:00.001Z',
   })
+})
+
+test('what an answer brought is written with what comes next, or at the end', async () => {
+  const { store, make } = createNode()
+  const record = make()
+  await record.pending('lock-state', true)
+  record.held(HELD, { restored: false })
+  expect((await store.read('n1'))?.subscriptions).toEqual([])
+  await record.pending('clock-class', true)
+  const next = await store.read('n1')
+  expect(next?.subscriptions.map(({ id }) => id)).toEqual(['first'])
+  expect(next?.pending.map(({ kind }) => kind)).toEqual(['clock-class'])
+  record.held({ ...HELD, kind: 'clock-class', id: 'second' }, { restored: false })
+  expect(await record.finish(INFO, ALL, { handOver: true })).toBeUndefined()
+  const last = await store.read('n1')
+  expect(last).toMatchObject({ pending: [], publisher: INFO })
+  expect(last?.subscriptions.map(({ id }) => id)).toEqual(['first', 'second'])
+})
+
+test('the end of a run that made nothing is handed over, and changes what is new alone', async () => {
+  const { time, store, make } = createNode()
+  await make().finish(INFO, ALL)
+  const known = await store.read('n1')
+  if (known === undefined) throw new Error('nothing was written')
+  time.now += 1
+  const same = await make().finish(INFO, ALL, { handOver: true })
+  expect(same?.(known)).toBe(known)
+  const away = await make().finish({ ...INFO, reachable: false, problem: 'away' }, ALL, { handOver: true })
+  expect(away?.(known).publisher).toMatchObject({ reachable: false, problem: 'away' })
+  expect(await store.read('n1')).toEqual(known)
 })

@@ -85,7 +85,13 @@ export async function replay(
           await record.pending(kind, true)
         },
       })
-      acts.push({ at: begin + exchange.ms + 0.5, run: () => record.answered(kind) })
+      acts.push({
+        at: begin + exchange.ms + 0.5,
+        run: async () => {
+          record.answered(kind)
+          await record.flush()
+        },
+      })
     }
     const address = pulledAddress(exchange)
     if (address !== undefined && kindOfAddress(address) !== undefined && exchange.response !== null) {
