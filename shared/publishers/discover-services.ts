@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { DiscoveryError, reasonOf, StoreError } from '#shared/errors.ts'
+import { DiscoveryError, StoreError } from '#shared/errors.ts'
 import type { Answer, KubernetesClient } from '#shared/kubernetes/client.ts'
 import { parseStatus } from '#shared/kubernetes/status.ts'
 
@@ -124,7 +124,7 @@ async function ask(
     return await client.request({ ...call, ...LIMITS })
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
-    throw new DiscoveryError(`Publishers cannot be discovered. ${reasonOf(error)}`, {
+    throw new DiscoveryError(`Publishers cannot be discovered. ${error.message}`, {
       retryable: error.retryable,
     })
   }

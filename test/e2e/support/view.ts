@@ -28,6 +28,7 @@ export const view = z.strictObject({
       reachable: z.boolean(),
       checkedAt: time,
       problem: z.optional(z.string()),
+      goneSince: z.optional(time),
     }),
   ),
   resources: z.array(
