@@ -14,6 +14,7 @@ describe('the components', () => {
     )
     const marks: Record<string, string> = {
       'broker-input': 'Trigger/ingest',
+      discovery: 'Role/ptp-watch-discovery',
       'ingest-deployment': 'Deployment/ingest',
       'network-policy': 'NetworkPolicy/nobody-unless-said',
       'poll-cronjob': 'CronJob/poll',

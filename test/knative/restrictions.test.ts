@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ofKind, workloads } from './support/render.ts'
+import { functionContainers, ofKind, workloads } from './support/render.ts'
 import { RENDERED } from './support/rendered.ts'
 
 describe.each(RENDERED)('$name', ({ name, manifests }) => {
@@ -29,8 +29,9 @@ describe.each(RENDERED)('$name', ({ name, manifests }) => {
   })
 
   it('gives rights to nothing but ConfigMaps of its own namespace, and tokens to those alone that need them', () => {
+    const [own] = ofKind(manifests, 'Namespace', 'v1')
     const roles = ofKind(manifests, 'Role', 'rbac.authorization.k8s.io/v1')
-    for (const { rules } of roles) {
+    for (const { rules } of roles.filter(({ metadata }) => metadata.namespace === own?.metadata.name)) {
       for (const { apiGroups, resources } of rules)
         expect({ apiGroups, resources }).toEqual({ apiGroups: [''], resources: ['configmaps'] })
     }
@@ -38,8 +39,34 @@ describe.each(RENDERED)('$name', ({ name, manifests }) => {
       (each) => each.automountServiceAccountToken,
     )
     const bindings = ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1')
-    const bound = bindings.flatMap(({ subjects }) => subjects.map((subject) => subject.name))
-    expect(withToken.map(({ metadata }) => metadata.name).sort()).toEqual(bound.sort())
+    const bound = new Set(bindings.flatMap(({ subjects }) => subjects.map((subject) => subject.name)))
+    expect(withToken.map(({ metadata }) => metadata.name).sort()).toEqual([...bound].sort())
+  })
+
+  it('lets what finds publishers list their Services, and deletes state only with them', () => {
+    const [own] = ofKind(manifests, 'Namespace', 'v1')
+    const roles = ofKind(manifests, 'Role', 'rbac.authorization.k8s.io/v1')
+    const settings = ofKind(manifests, 'ConfigMap', 'v1').find(
+      ({ metadata }) => metadata.name === 'ptp-watch-settings',
+    )
+    const [, publishers] = /^kubernetes:\/\/(.+)$/.exec(settings?.data.PUBLISHERS ?? '') ?? []
+    const elsewhere = roles.filter(({ metadata }) => metadata.namespace !== own?.metadata.name)
+    expect(elsewhere.map(({ metadata, rules }) => [metadata.namespace, rules])).toEqual(
+      publishers === undefined
+        ? []
+        : [[publishers, [{ apiGroups: [''], resources: ['services'], verbs: ['list'] }]]],
+    )
+    const bindings = ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1')
+    const bound = bindings
+      .filter(({ metadata }) => metadata.namespace !== own?.metadata.name)
+      .flatMap(({ subjects }) => subjects.map((subject) => `${subject.namespace}/${subject.name}`))
+    const finders = functionContainers(manifests).filter(({ container }) =>
+      ['poll', 'subscribe'].includes(container.args?.[0] ?? ''),
+    )
+    const accounts = finders.map(({ workload }) => `${own?.metadata.name}/${workload.pod.serviceAccountName}`)
+    expect(bound.sort()).toEqual(publishers === undefined ? [] : accounts.sort())
+    const deletes = roles.some(({ rules }) => rules.some(({ verbs }) => verbs.includes('delete')))
+    expect(deletes && publishers === undefined).toBe(false)
   })
 
   it('lets status read only', () => {

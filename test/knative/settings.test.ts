@@ -23,7 +23,7 @@ describe.each(RENDERED)('$name', ({ manifests }) => {
         required: definition.required,
         readFile: async (path) => contentsOf(manifests, container.volumeMounts ?? [], path),
       })
-      expect(config.publishers.length).toBeGreaterThan(0)
+      expect(config.publishers.length > 0).toBe(config.discovery === undefined)
       expect(config.callbackSecrets.length).toBe(definition.environment.includes('CALLBACK_SECRET') ? 1 : 0)
       expect(config.stateUrl).toMatch(/^(configmap|redis):/)
       for (const [variable, value] of Object.entries(env)) {

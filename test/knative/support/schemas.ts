@@ -229,7 +229,7 @@ export const manifest = z.union([
       z.strictObject({
         apiGroups: z.array(z.string()),
         resources: z.array(text),
-        verbs: z.array(z.enum(['get', 'list', 'create', 'patch'])),
+        verbs: z.array(z.enum(['get', 'list', 'create', 'patch', 'delete'])),
       }),
     ),
   }),

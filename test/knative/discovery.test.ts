@@ -1,0 +1,86 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { createRedHatV2, type Publisher } from '#local/publishers/index.ts'
+import { bundle } from '../../build.ts'
+import { serviceFor } from '../publishers/discover-world.ts'
+import { type KubernetesApi, startKubernetesApi } from '../support/kubernetes-api.ts'
+import { createImage, type Image } from './support/container.ts'
+import { ended, served } from './support/processes.ts'
+import { environmentOf, functionContainers, ofKind, renderOverlay } from './support/render.ts'
+import { SECRETS } from './support/secrets.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-discovery-'))
+beforeAll(async () => void (await bundle(join(folder, 'dist'))))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const manifests = renderOverlay('red-hat-v2-discovery')
+const DNS = '/test/cluster-dns.ts'
+
+/** A cluster in which our service accounts may do what the manifests allow them, and no more. */
+async function startCluster(image: Image): Promise<KubernetesApi> {
+  const api = await startKubernetesApi(mkdtempSync(join(folder, 'api-')))
+  onTestFinished(() => api.close())
+  const roles = ofKind(manifests, 'Role', 'rbac.authorization.k8s.io/v1')
+  const rules = roles.flatMap(({ metadata, rules }) =>
+    rules.map((rule) => ({ ...rule, namespace: metadata.namespace, role: metadata.name })),
+  )
+  api.allowed.clear()
+  api.discoverable.clear()
+  for (const { role, resources, verbs, namespace } of rules) {
+    if (role === 'ptp-watch-state') for (const verb of verbs) api.allowed.add(verb)
+    if (resources.includes('services') && verbs.includes('list')) api.discoverable.add(namespace)
+  }
+  for (const file of ['token', 'ca.crt', 'namespace']) {
+    const text = readFileSync(join(api.serviceAccount, file), 'utf8')
+    image.mount(`/var/run/secrets/kubernetes.io/serviceaccount/${file}`, text)
+  }
+  image.mount(DNS, readFileSync(new URL('../support/cluster-dns.ts', import.meta.url), 'utf8'))
+  return api
+}
+
+async function startPublisher(api: KubernetesApi, node: string): Promise<Publisher> {
+  const publisher = createRedHatV2({ node, release: 'main', warmUpMs: 0 })
+  await publisher.listen()
+  onTestFinished(() => publisher.close())
+  api.services.put('openshift-ptp', serviceFor(node), { publisher: Number(new URL(publisher.url).port) })
+  return publisher
+}
+
+it('red-hat-v2-discovery finds publishers and forgets them, with the rights of its manifests', async () => {
+  const image = createImage(join(folder, 'dist'))
+  onTestFinished(() => image.remove())
+  const api = await startCluster(image)
+  const stays = await startPublisher(api, 'node1.example.com')
+  const leaves = await startPublisher(api, 'node2.example.com')
+  const around: Record<string, string> = {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    K_SINK: '',
+    KUBERNETES_SERVICE_HOST: '127.0.0.1',
+    KUBERNETES_SERVICE_PORT: String(api.port),
+    NODE_OPTIONS: `--import=${DNS}`,
+    STATE_RETENTION_SECONDS: '1',
+  }
+  const start = (name: string, args: readonly string[] = []) => {
+    const found = functionContainers(manifests).find(({ container }) => container.args?.[0] === name)
+    if (found === undefined) throw new Error(`There is no ${name}`)
+    const env = { ...environmentOf(manifests, found.container, SECRETS), ...around }
+    return image.run([...(found.container.args?.slice(0, 1) ?? []), ...args], env)
+  }
+  around.CALLBACK_URL = await served(start('ingest'))
+  expect(await ended(start('subscribe'))).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('2 of 2 publishers done, 14 subscriptions held'),
+  })
+  api.services.remove('openshift-ptp', serviceFor(leaves.node))
+  let err = ''
+  while (!err.includes('removed from the state')) {
+    const polled = await ended(start('poll'))
+    expect(polled).toMatchObject({ code: 0, out: '1 of 1 publishers polled\n' })
+    err = polled.err
+  }
+  const { out } = await ended(start('status', ['--json']))
+  expect(JSON.parse(out).nodes.map(({ node }: { node: string }) => node)).toEqual([stays.node])
+})
