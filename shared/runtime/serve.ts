@@ -155,6 +155,8 @@ export async function serve(options: {
     keepAliveTimeout: limits.keepAliveTimeout,
     connectionsCheckingInterval: limits.checkingInterval,
   })
+  // Who has nothing more to say than one request may close its side at once: the reply goes out all the same.
+  Object.assign(server, { httpAllowHalfOpen: true })
   server.on('request', collect)
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     if (Number(request.headers['content-length']) > limits.bodyBytes) return refuse(request, response)

@@ -17,16 +17,10 @@ export type DocumentCache<T> = {
 }
 
 export function createDocumentCache<T>(limit: number): DocumentCache<T> {
-  // A Map keeps the order of insertion: its first key is the one that was used longest ago.
+  // A Map keeps the order of insertion: its first key is the one that was written or read from the store longest ago.
   const documents = new Map<string, T>()
   return {
-    get(node) {
-      const known = documents.get(node)
-      if (known === undefined) return undefined
-      documents.delete(node)
-      documents.set(node, known)
-      return known
-    },
+    get: (node) => documents.get(node),
     set(node, known) {
       documents.delete(node)
       documents.set(node, known)

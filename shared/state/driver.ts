@@ -7,6 +7,7 @@ export type Versioned = { readonly state: NodeState; readonly version: Version }
 
 /** One atomic change of one node. */
 export type Write = {
+  /** A driver may keep it: nobody modifies it any more. */
   readonly state: NodeState
   /** Appended to the node's log in the same atomic change; numbered without a gap up to `state.seq`. */
   readonly entries: readonly LogEntry[]

@@ -176,9 +176,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
 
   async function load(node: string): Promise<Known> {
     const asOf = calls
-    const { state, version } = documents.get(node) ?? {}
-    const before = state === undefined || version === undefined ? undefined : { state, version }
-    const found = await driver.read(node, before)
+    const found = await driver.read(node, versioned(documents.get(node)))
     const known = { state: found?.state, version: found?.version, asOf }
     if (found === undefined) documents.delete(node)
     else documents.set(node, known)
@@ -261,7 +259,12 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     },
     async read(node) {
       checkOpen()
-      return (await driver.read(node))?.state
+      const asOf = calls
+      const before = documents.get(node)
+      const found = await driver.read(node, versioned(before))
+      // Unless a write or another read has shown something newer meanwhile.
+      if (found !== undefined && documents.get(node) === before) documents.set(node, { ...found, asOf })
+      return found?.state
     },
     remembered: (node) => documents.get(node)?.state,
     async list(page) {
@@ -294,6 +297,10 @@ const backgroundTimers: Timers = {
     const timer = setTimeout(run, ms).unref()
     return () => clearTimeout(timer)
   },
+}
+
+function versioned({ state, version }: Partial<Known> = {}): Versioned | undefined {
+  return state === undefined || version === undefined ? undefined : { state, version }
 }
 
 /** Whether one of the calls came after the document had been read. */

@@ -107,6 +107,21 @@ describe('a reply', () => {
     expect(text.endsWith('\r\n\r\n')).toBe(true)
   })
 
+  test('goes out to a client that has closed its own side meanwhile', async () => {
+    const later = gate()
+    const { port } = await serving(async ({ path }) => {
+      if (path === '/first') await later.opened
+      return NO_CONTENT
+    })
+    using raw = await rawConnection(port)
+    raw.socket.end(post('/first', ''))
+    using other = await rawConnection(port)
+    other.send(post('/second', ''))
+    await other.until(/204/)
+    later.open()
+    expect(await raw.closed()).toMatch(/^HTTP\/1.1 204 /)
+  })
+
   test('counts its length in bytes', async () => {
     const { url } = await serving(() => ({ status: 200, body: 'Zürich ⏱' }))
     const { headers, body } = await request(url)

@@ -3,7 +3,7 @@ import { documentText, parseDocument, parseEntry } from '../documents.ts'
 import type { Driver, Version } from '../driver.ts'
 import type { LogEntry, NodeState } from '../node-state.ts'
 
-type Row = { version: Version; state: NodeState; log: readonly LogEntry[] }
+type Row = { version: Version; state: NodeState; log: LogEntry[] }
 
 /**
  * Keeps everything in the memory of this process, for tests and benches. What is read is spelled as JSON and parsed,
@@ -22,15 +22,14 @@ export function createMemoryDriver(): Driver {
     async write(node, { state, entries, expected, trimThrough }) {
       const row = rows.get(node)
       if (row?.version !== expected) throw new ConflictError(node)
-      const log = [...(row?.log ?? []), ...entries]
-      const next = {
-        version: String(++revision),
-        state,
-        log: trimThrough > 0 ? log.filter(({ seq }) => seq > trimThrough) : log,
-      }
+      const log = row?.log ?? []
+      log.push(...entries)
+      const kept = trimThrough > 0 ? log.findIndex(({ seq }) => seq > trimThrough) : 0
+      log.splice(0, kept < 0 ? log.length : kept)
+      const version = String(++revision)
       if (row === undefined) sorted = undefined
-      rows.set(node, next)
-      return next.version
+      rows.set(node, { version, state, log })
+      return version
     },
     async list({ limit, from }) {
       sorted ??= [...rows.keys()].sort(byBytes)

@@ -54,13 +54,17 @@ describe.each(['serve', 'framework'] as const)('hostile input, on %s', (kind) =>
 
   test.each<HostileCase>([...bodies, ...framing, ...targets])('$name', async (row) => {
     using connection = await rawConnection(Number(new URL(host.url).port))
-    if (row.waits) connection.socket.write(row.bytes)
-    else connection.socket.end(row.bytes)
+    const expected = (kind === 'framework' ? row.onFramework : undefined) ?? row.statuses
+    // The framework's own server gives no reply to whoever closes his side before it is there.
+    const taken = expected.filter((status) => status === 204).length
+    connection.socket.write(row.bytes)
+    if (kind === 'framework' && taken > 0) {
+      await connection.until(new RegExp(`(?:^HTTP/1\\.1 204 [^]*?){${taken}}`, 'm')).catch(() => '')
+    }
+    if (!row.waits) connection.socket.end()
     const replies = await connection.closed()
     const statuses = [...replies.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map(([, status]) => Number(status))
-    expect(statuses, replies.slice(0, 500)).toEqual(
-      (kind === 'framework' ? row.onFramework : undefined) ?? row.statuses,
-    )
+    expect(statuses, replies.slice(0, 500)).toEqual(expected)
     expect(replies).not.toMatch(/^set-cookie/im)
 
     const live = await request(`${host.url}/health/liveness`)
