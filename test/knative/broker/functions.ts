@@ -21,6 +21,8 @@ export type Pod = {
 export type Functions = {
   readonly image: Image
   start(name: string, env?: Env): Promise<Pod>
+  /** One that runs once. */
+  run(name: string, env?: Env): ReturnType<typeof ended>
   /** The environment that {@link Functions.start} gives. */
   environment(name: string, env?: Env): Record<string, string>
 }
@@ -44,6 +46,7 @@ export function createFunctions(manifests: readonly Manifest[], bundle: string, 
   return {
     image,
     environment,
+    run: (name, env) => ended(image.run(find(name).args ?? [], environment(name, env))),
     async start(name, env) {
       const child: ChildProcess = image.run(find(name).args ?? [], environment(name, env))
       const exit = once(child, 'exit')

@@ -13,6 +13,10 @@ export const RENDERED: readonly { name: string; manifests: readonly Manifest[] }
     manifests: renderWith('red-hat-v1-http', ['broker-input']),
   },
   {
+    name: 'dev polled by several pods at once, and scraped',
+    manifests: renderWith('dev', ['poll-sharded', 'network-policy', 'network-policy-metrics']),
+  },
+  {
     name: 'dev with TLS, tokens and a Redis that is there',
     manifests: renderWith('dev', ['sink-tls-oidc', 'publisher-auth', 'state-redis-url']),
   },

@@ -128,7 +128,12 @@ const podTemplate = z.strictObject({ metadata: templateMeta, spec: pod })
 const selector = z.strictObject({ matchLabels: labels })
 
 const job = z.strictObject({
-  backoffLimit: whole,
+  backoffLimit: z.optional(whole),
+  /** In the place of backoffLimit, for an Indexed Job whose pods do not depend on each other. */
+  backoffLimitPerIndex: z.optional(whole),
+  completionMode: z.optional(z.literal('Indexed')),
+  completions: z.optional(whole),
+  parallelism: z.optional(whole),
   activeDeadlineSeconds: z.optional(whole),
   ttlSecondsAfterFinished: z.optional(whole),
   template: podTemplate,
@@ -158,6 +163,8 @@ const peer = z.union([
   }),
   z.strictObject({ podSelector: selector }),
 ])
+
+const ports = z.optional(z.array(z.strictObject({ protocol: z.literal('TCP'), port: whole })))
 
 function object<const V extends string, const K extends string, S extends z.core.$ZodLooseShape>(
   apiVersion: V,
@@ -249,7 +256,7 @@ export const manifest = z.union([
         }),
       ]),
       policyTypes: z.tuple([z.literal('Ingress')]),
-      ingress: z.optional(z.array(z.strictObject({ from: z.array(peer) }))),
+      ingress: z.optional(z.array(z.strictObject({ from: z.array(peer), ports }))),
     }),
   }),
   object('serving.knative.dev/v1', 'Service', {
