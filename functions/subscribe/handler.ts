@@ -1,5 +1,5 @@
 import pLimit from 'p-limit'
-import { type DiscoveryError, PtpWatchError, reasonOf } from '#shared/errors.ts'
+import { PtpWatchError, reasonOf } from '#shared/errors.ts'
 import { backoffMs, pause } from '#shared/publishers/backoff.ts'
 import type { Keeper, Kept } from '#shared/publishers/keeper.ts'
 import { placeOf, type Target } from '#shared/publishers/target.ts'
@@ -82,27 +82,17 @@ async function tryOne(keeper: Keeper, target: Target, mode: Mode, signal?: Abort
   }
 }
 
-function failed({ node, url }: Target, error: PtpWatchError): Kept {
+function failed(target: Target, error: PtpWatchError): Kept {
   return {
-    ...NOTHING_KEPT,
-    node,
-    url: placeOf(url).shown,
+    node: target.node,
+    url: placeOf(target.url).shown,
+    dialect: undefined,
+    outcome: 'failed',
+    resources: [],
+    plan: [],
+    applied: undefined,
+    strangers: 0,
     again: error.retryable,
     problems: [reasonOf(error)],
   }
 }
-
-/** The publishers that could not be listed, as a result of the run: what was done is told along with it. */
-export function undiscovered({ message }: DiscoveryError): Kept {
-  return { ...NOTHING_KEPT, node: 'discovery', url: 'PUBLISHERS', problems: [message] }
-}
-
-const NOTHING_KEPT = {
-  dialect: undefined,
-  outcome: 'failed',
-  resources: [],
-  plan: [],
-  applied: undefined,
-  strangers: 0,
-  again: false,
-} as const

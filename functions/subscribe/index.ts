@@ -1,12 +1,11 @@
 import { openForwarder } from '#shared/broker/open.ts'
 import { ConfigurationError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
-import type { Kept } from '#shared/publishers/keeper.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openDriver } from '#shared/state/open.ts'
 import { overallOf } from '#shared/state/overall.ts'
 import { createStore } from '#shared/state/store.ts'
-import { type Mode, type Progress, subscribeAll, undiscovered } from './handler.ts'
+import { type Mode, type Progress, subscribeAll } from './handler.ts'
 import { createHushable } from './hushable.ts'
 import { createProgress, printOutcome } from './print.ts'
 import { createSubscribeHandler } from './serve.ts'
@@ -88,29 +87,31 @@ export const subscribe: FunctionDefinition = {
     }
     const quiet = { settled() {}, waiting() {} }
 
-    const run = async (mode: Mode, progress: Progress, signal: AbortSignal): Promise<Kept[]> => {
+    const run = async (mode: Mode, progress: Progress, signal: AbortSignal) => {
       const found = await find({ signal, marks: mode === 'keep' })
       // Those whose node is not known yet are asked for it anew at each try.
       const targets = [...found.targets, ...found.unnamed.map(({ target }) => target)]
-      const results = await subscribeAll({ ...deps, targets }, mode, progress, signal)
-      return found.failure === undefined ? results : [...results, undiscovered(found.failure)]
+      return {
+        results: await subscribeAll({ ...deps, targets }, mode, progress, signal),
+        failure: found.failure,
+      }
     }
 
     return {
-      handle: createSubscribeHandler((signal) => run('keep', quiet, signal)),
+      handle: createSubscribeHandler(async (signal) => {
+        const { results, failure } = await run('keep', quiet, signal)
+        if (failure !== undefined) throw failure
+        return results
+      }),
       async run(flags, { signal, terminal }) {
         const mode = modeOf(flags.remove === true, flags['dry-run'] === true)
         // A line of progress and a report tell people more than log lines in between.
         if (terminal.interactive && !log.on('debug')) hush()
         const progress = createProgress(terminal, mode)
-        let results: Kept[]
-        try {
-          results = await run(mode, progress, signal)
-        } finally {
-          progress.end()
-        }
+        const { results, failure } = await run(mode, progress, signal).finally(() => progress.end())
+        if (failure !== undefined) terminal.err(`failed: ${failure.message}\n`)
         printOutcome(terminal, results, mode)
-        return results.some(({ outcome }) => outcome === 'failed') ? 1 : 0
+        return failure === undefined && results.every(({ outcome }) => outcome !== 'failed') ? 0 : 1
       },
       ping: () => store.ping(),
       async close() {

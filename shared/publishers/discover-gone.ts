@@ -67,7 +67,7 @@ export async function markGone(
       const publisher = current?.publisher
       if (current === undefined || publisher?.url !== url) return { result: { isNew: false } }
       const isNew = publisher.goneSince === undefined
-      if (isNew && publisher.reachable && milliseconds(publisher.checkedAt) > listedAt) {
+      if (isNew && publisher.reachable && milliseconds(publisher.checkedAt) >= listedAt) {
         return { result: { isNew: false } }
       }
       const goneSince = publisher.goneSince ?? isoTime(now)

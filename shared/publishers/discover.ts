@@ -1,7 +1,6 @@
-import { hash } from 'node:crypto'
 import pLimit from 'p-limit'
 import type { Config } from '#shared/config.ts'
-import { DiscoveryError, PublisherError, reasonOf } from '#shared/errors.ts'
+import { DiscoveryError, PublisherError, reasonOf, StoreError } from '#shared/errors.ts'
 import { findAccess } from '#shared/kubernetes/access.ts'
 import { createKubernetesClient } from '#shared/kubernetes/client.ts'
 import type { Log } from '#shared/log.ts'
@@ -10,8 +9,9 @@ import type { Store } from '#shared/state/store.ts'
 import type { Clock } from '#shared/time.ts'
 import type { CallOptions } from './client.ts'
 import { type KnownNode, knownNodes, markGone } from './discover-gone.ts'
-import { type Named, nameOf } from './discover-name.ts'
-import { isNamedAfter, listServices, type PublisherService } from './discover-services.ts'
+import { nameOf } from './discover-name.ts'
+import { goneOf, isThere, resolve, shardOf } from './discover-resolve.ts'
+import { listServices, type PublisherService } from './discover-services.ts'
 import type { Http } from './http.ts'
 import type { Target } from './target.ts'
 
@@ -33,8 +33,7 @@ export type FindOptions = {
 export type Discovery = {
   /**
    * Lists the publishers' Services and asks each for the name of its node. Where one does not say it just now, the
-   * store's word for it is taken.
-   * @throws StoreError when the store is out of reach.
+   * store's word for it is taken. Neither the list nor the store being out of reach makes it throw.
    */
   find(options: FindOptions): Promise<Found>
   /**
@@ -119,10 +118,21 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
     }
   }
 
+  /** A store that does not list its nodes may well take what is polled; if not, that is said there. */
+  const knownOrNone = async (): Promise<readonly KnownNode[]> => {
+    try {
+      return await knownNodes(store, namespace)
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      log.warn('The nodes that are known cannot be listed: none is marked', { reason: reasonOf(error) })
+      return []
+    }
+  }
+
   return {
     async find({ signal, marks }) {
       const listedAt = clock.now()
-      const [listed, known] = await Promise.all([listOrFail(), knownNodes(store, namespace)])
+      const [listed, known] = await Promise.all([listOrFail(), knownOrNone()])
       const ours = known.filter(({ service }) => isMine(service))
       if (listed instanceof DiscoveryError) {
         told.problem(LIST, listed.message)
@@ -135,13 +145,21 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
         named: await nameOf(http, service.url, { signal }),
       }))
       const places = resolve(asked, ours)
+      const vacant = places.filter(({ node, reason }) => node === undefined && reason === undefined)
+      if (vacant.length > 0) {
+        log.debug('Nobody is behind these Services', { services: vacant.map(({ service }) => service.name) })
+      }
       told.only(services.map(({ name }) => name))
       for (const { service, node, reason } of places) {
         told.problem(service.name, node === undefined ? reason : undefined)
       }
       if (marks) {
         await limit.map(goneOf(ours, asked), (each) =>
-          markGone(deps, each, { settings, retentionMs, listedAt }),
+          markGone(deps, each, { settings, retentionMs, listedAt }).catch((error: unknown) => {
+            // One document that cannot be written keeps nobody from being polled; the next run tries again.
+            if (!(error instanceof StoreError)) throw error
+            log.warn('A node that is gone could not be marked', { node: each.node, reason: reasonOf(error) })
+          }),
         )
       }
       return {
@@ -161,75 +179,22 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
     async named(target, call) {
       if (!unnamed.has(target)) return target
       const named = await nameOf(http, target.url, call)
-      if (named.outcome === 'named') return { ...target, node: named.node }
       if (named.outcome === 'unknown') throw named.error
-      throw new PublisherError('unreachable', `Nobody is behind the Service ${target.node} any more`, {
-        url: target.url,
-      })
+      const { url } = target
+      if (named.outcome === 'vacant') {
+        throw new PublisherError('unreachable', `Nobody is behind the Service ${target.node} any more`, {
+          url,
+        })
+      }
+      const { node } = named
+      if ([...targets.values()].some((other) => other.node === node)) {
+        throw new PublisherError('status', `Behind ${target.node} is node ${node}, as behind another`, {
+          url,
+        })
+      }
+      return { ...target, node }
     },
   }
-}
-
-type Asked = { readonly service: PublisherService; readonly named: Named }
-
-type Resolved = {
-  readonly service: PublisherService
-  readonly node: string | undefined
-  /** Why the node is not known; absent too where nobody is behind the Service and never was. */
-  readonly reason: string | undefined
-}
-
-/** Which node is behind each Service, by its own word, or else by the store's. Pure. */
-export function resolve(asked: readonly Asked[], known: readonly KnownNode[]): Resolved[] {
-  const claims = Map.groupBy(
-    asked.filter(({ named }) => named.outcome === 'named'),
-    ({ named }) => (named.outcome === 'named' ? named.node : ''),
-  )
-  return asked.map(({ service, named }): Resolved => {
-    if (named.outcome !== 'named') {
-      const node = lastKnown(service, known)?.node
-      const taken = node !== undefined && claims.has(node)
-      const reason = named.outcome === 'unknown' ? reasonOf(named.error) : undefined
-      return { service, node: taken ? undefined : node, reason }
-    }
-    const { node } = named
-    const rivals = claims.get(node) ?? []
-    const [first] = rivals
-    const owner = rivals.find((rival) => isNamedAfter(rival.service.name, node)) ?? first
-    if (owner === undefined || owner.service === service) return { service, node, reason: undefined }
-    return {
-      service,
-      node: undefined,
-      reason: `behind ${service.name} is node ${node}, as behind ${owner.service.name}: remove one of the two Services`,
-    }
-  })
-}
-
-/** The node that was last behind a Service, as far as it is still there. */
-function lastKnown({ name }: PublisherService, known: readonly KnownNode[]): KnownNode | undefined {
-  const candidates = known.filter((each) => each.service === name && isThere(each))
-  return candidates.toSorted((a, b) => (a.checkedAt < b.checkedAt ? 1 : -1))[0]
-}
-
-const isThere = ({ goneSince }: KnownNode) => goneSince === undefined
-
-/**
- * The known nodes that are gone: nobody has their Service any more, or its publisher says that it is another node.
- * Where a publisher does not say who it is, only those are gone that were before. Pure.
- */
-export function goneOf(known: readonly KnownNode[], asked: readonly Asked[]): KnownNode[] {
-  const names = new Set(asked.map(({ named }) => (named.outcome === 'named' ? named.node : undefined)))
-  const outcomes = new Map(asked.map(({ service, named }) => [service.name, named.outcome]))
-  return known.filter(({ node, service, goneSince }) => {
-    if (names.has(node)) return false
-    const outcome = outcomes.get(service)
-    return outcome === undefined || outcome === 'named' || goneSince !== undefined
-  })
-}
-
-/** The part, from 0, that a Service belongs to: the same in every process, whoever else is listed. */
-export function shardOf(service: string, count: number): number {
-  return Number.parseInt(hash('sha256', service).slice(0, 8), 16) % count
 }
 
 /** What is told of the list as a whole is told under this name, which no Service has. */

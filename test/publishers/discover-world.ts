@@ -22,28 +22,28 @@ export type DiscoveryWorld = {
   readonly store: Store
   readonly lines: { level: string; message: string }[]
   /** Another process, with its own part of the fleet and no memory, over the same cluster and store. */
-  discovery(shard?: { index: number; count: number }): Omit<Discovery, 'close'>
+  discovery(shard?: { index: number; count: number }, store?: Store): Omit<Discovery, 'close'>
   /** Our time, in ms. */
   now: number
 }
 
 /** A cluster with an empty store, for one test. A node that is gone is kept for a minute. */
-export async function createDiscoveryWorld(store?: Store): Promise<DiscoveryWorld> {
+export async function createDiscoveryWorld(): Promise<DiscoveryWorld> {
   const api = await startApi({ tls: false })
   const client = await openClient({ kubeconfig: api.kubeconfig })
   const http = startHttp()
   const lines: { level: string; message: string }[] = []
   const log = logTo(lines)
-  const ownStore = store ?? createStore(createMemoryDriver(), { historyPerNode: 50, log })
+  const ownStore = createStore(createMemoryDriver(), { historyPerNode: 50, log })
   onTestFinished(() => ownStore.close())
   const world: DiscoveryWorld = {
     api,
     store: ownStore,
     lines,
     now: Date.parse('2026-11-23T12:00:00Z'),
-    discovery: (shard = { index: 0, count: 1 }) =>
+    discovery: (shard = { index: 0, count: 1 }, through = ownStore) =>
       createDiscovery(
-        { http, store: ownStore, clock: { now: () => world.now }, log },
+        { http, store: through, clock: { now: () => world.now }, log },
         {
           namespace: NAMESPACE,
           list: () =>

@@ -1,6 +1,9 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { createRedHatV1 } from '#local/publishers/index.ts'
-import { isoTime } from '#shared/time.ts'
+import { readConfig } from '#shared/config.ts'
+import { StoreError } from '#shared/errors.ts'
+import { openDiscovery } from '#shared/publishers/discover.ts'
+import { isoTime, systemClock } from '#shared/time.ts'
 import {
   createDiscoveryWorld,
   type DiscoveryWorld,
@@ -12,6 +15,7 @@ import {
   startBehindService,
 } from './discover-world.ts'
 import { using } from './support/consumer.ts'
+import { logTo, startHttp } from './support/world.ts'
 
 const KEEP = { marks: true }
 
@@ -159,6 +163,17 @@ describe('a publisher that does not say which node it is', () => {
       expect.stringContaining('remove one of the two Services'),
     ])
   })
+
+  test('and that one stays without a name, however often it is asked', async () => {
+    const world = await createDiscoveryWorld()
+    await startBehindService(world.api, 'b.example.com', { service: serviceFor('a') })
+    await startBehindService(world.api, 'b.example.com')
+    const discovery = world.discovery()
+    const { targets, unnamed } = await discovery.find(KEEP)
+    for (const target of targets) expect(await discovery.named(target)).toBe(target)
+    for (const { target } of unnamed) await expect(discovery.named(target)).rejects.toThrow('b.example.com')
+    expect(unnamed).toHaveLength(1)
+  })
 })
 
 describe('a node that disappears', () => {
@@ -240,9 +255,33 @@ describe('a node that disappears', () => {
     expect(await goneIn(world)).toMatchObject({ 'goes.example.com': undefined })
   })
 
+  test('is polled by nobody and marked later where its document cannot be written, and the others are found', async () => {
+    const world = await withGoneNode()
+    const { store } = world
+    const refuse = () => Promise.reject(new StoreError('The store refuses this one'))
+    const update: typeof store.update = (node, ...rest) =>
+      node.startsWith('goes') ? refuse() : store.update(node, ...rest)
+    const { targets } = await world.discovery(undefined, { ...store, update }).find(KEEP)
+    expect(targets.map(({ node }) => node)).toEqual(['stays.example.com'])
+    expect(world.lines).toMatchObject([{ level: 'warn', message: 'A node that is gone could not be marked' }])
+    await world.discovery().find(KEEP)
+    expect(await goneIn(world)).toMatchObject({ 'goes.example.com': isoTime(world.now) })
+  })
+
+  test('is not looked for while the store does not list its nodes, and the others are found', async () => {
+    const world = await withGoneNode()
+    const list = () => Promise.reject(new StoreError('A stored document cannot be used'))
+    const { targets, failure } = await world.discovery(undefined, { ...world.store, list }).find(KEEP)
+    expect({ nodes: targets.map(({ node }) => node), failure }).toEqual({
+      nodes: ['stays.example.com'],
+      failure: undefined,
+    })
+    expect(await goneIn(world)).toMatchObject({ 'goes.example.com': undefined })
+  })
+
   test('is left as it is if somebody has reached it since the list was asked for', async () => {
     const world = await withGoneNode()
-    await know(world, 'goes.example.com', { checkedAt: isoTime(world.now + 1) })
+    await know(world, 'goes.example.com', { checkedAt: isoTime(world.now) })
     await world.discovery().find(KEEP)
     expect(await goneIn(world)).toMatchObject({ 'goes.example.com': undefined })
   })
@@ -307,4 +346,25 @@ describe.each([
     })
     expect(await goneIn(world)).toEqual({ a: undefined, b: undefined, 'long-gone': since })
   })
+})
+
+test.each([
+  { env: {}, scheme: 'http:' },
+  { env: { PUBLISHER_CA_FILE: '/ca.crt' }, scheme: 'https:' },
+  { env: { PUBLISHER_CERT_FILE: '/tls.crt', PUBLISHER_KEY_FILE: '/tls.key' }, scheme: 'https:' },
+  { env: { PUBLISHER_TOKEN_FILE: '/token' }, scheme: 'http:' },
+])('with $env publishers are spoken to by $scheme', async ({ env, scheme }) => {
+  const world = await createDiscoveryWorld()
+  await startBehindService(world.api, 'a', { warmUpMs: 3_600_000 })
+  const config = await readConfig({ ...env, KUBECONFIG: world.api.kubeconfig })
+  const log = logTo(world.lines)
+  const discovery = await openDiscovery(NAMESPACE, config, {
+    http: startHttp(),
+    store: world.store,
+    clock: systemClock,
+    log,
+  })
+  onTestFinished(() => discovery.close())
+  const { unnamed } = await discovery.find(KEEP)
+  expect(unnamed.map(({ target }) => new URL(target.url).protocol)).toEqual([scheme])
 })
