@@ -1,6 +1,7 @@
 import { isNodeName } from '#shared/config/publishers.ts'
 import { PublisherError } from '#shared/errors.ts'
 import type { CallOptions } from './client.ts'
+import { isNamedAfter, type PublisherService } from './discover-services.ts'
 import { networkCodeOf } from './exchange.ts'
 import type { Http } from './http.ts'
 import { createRedHatV2 } from './red-hat-v2.ts'
@@ -15,12 +16,21 @@ export type Named =
 /** Milliseconds. The answer is a short list from memory; what the store knows is the next best. */
 const DEADLINE_MS = 3_000
 
-/** The full name of the node whose publisher is at `url`, from the addresses that it lists (protocol.md §3.3). */
-export async function nameOf(http: Http, url: string, call: CallOptions = {}): Promise<Named> {
+/**
+ * The full name of the node whose publisher is behind a Service, from the addresses that it lists (protocol.md §3.3).
+ * A name that the Service is not named after is not believed: nobody speaks for another node.
+ */
+export async function nameOf(
+  http: Http,
+  { name, url }: PublisherService,
+  call: CallOptions = {},
+): Promise<Named> {
   const place = placeOf(url)
   const options = { deadlineMs: DEADLINE_MS, ...call }
   try {
-    return { outcome: 'named', node: await askName(http, place, options) }
+    const node = await askName(http, place, options)
+    if (isNamedAfter(name, node)) return { outcome: 'named', node }
+    throw unnamed(place, `says that it is that of node ${node}, which its Service is not named after`, false)
   } catch (error) {
     if (!(error instanceof PublisherError)) throw error
     // A headless Service has no address while no pod of its node is ready, and the Operator makes one for each node of

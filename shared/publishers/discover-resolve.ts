@@ -16,28 +16,11 @@ export type Resolved = {
 
 /** Which node is behind each Service, by its own word, or else by the store's. Pure. */
 export function resolve(asked: readonly Asked[], known: readonly KnownNode[]): Resolved[] {
-  const claims = Map.groupBy(
-    asked.filter(({ named }) => named.outcome === 'named'),
-    ({ named }) => (named.outcome === 'named' ? named.node : ''),
-  )
-  return asked.map(({ service, named }): Resolved => {
-    if (named.outcome !== 'named') {
-      const node = lastKnown(service, known)?.node
-      const taken = node !== undefined && claims.has(node)
-      const reason = named.outcome === 'unknown' ? reasonOf(named.error) : undefined
-      return { service, node: taken ? undefined : node, reason }
-    }
-    const { node } = named
-    const rivals = claims.get(node) ?? []
-    const [first] = rivals
-    const owner = rivals.find((rival) => isNamedAfter(rival.service.name, node)) ?? first
-    if (owner === undefined || owner.service === service) return { service, node, reason: undefined }
-    return {
-      service,
-      node: undefined,
-      reason: `behind ${service.name} is node ${node}, as behind ${owner.service.name}: remove one of the two Services`,
-    }
-  })
+  return asked.map(({ service, named }) => ({
+    service,
+    node: named.outcome === 'named' ? named.node : lastKnown(service, known)?.node,
+    reason: named.outcome === 'unknown' ? reasonOf(named.error) : undefined,
+  }))
 }
 
 /** The node that was last behind a Service, as far as it is still there. */
@@ -46,19 +29,21 @@ function lastKnown({ name }: PublisherService, known: readonly KnownNode[]): Kno
   return candidates.toSorted((a, b) => (a.checkedAt < b.checkedAt ? 1 : -1))[0]
 }
 
-export const isThere = ({ goneSince }: KnownNode) => goneSince === undefined
+/** A node under a name that its Service does not have is one that was listed wrongly: it is nobody's. */
+export function isThere({ node, service, goneSince }: KnownNode): boolean {
+  return goneSince === undefined && isNamedAfter(service, node)
+}
 
 /**
  * The known nodes that are gone: nobody has their Service any more, or its publisher says that it is another node.
  * Where a publisher does not say who it is, only those are gone that were before. Pure.
  */
 export function goneOf(known: readonly KnownNode[], asked: readonly Asked[]): KnownNode[] {
-  const names = new Set(asked.map(({ named }) => (named.outcome === 'named' ? named.node : undefined)))
-  const outcomes = new Map(asked.map(({ service, named }) => [service.name, named.outcome]))
+  const byService = new Map(asked.map(({ service, named }) => [service.name, named]))
   return known.filter(({ node, service, goneSince }) => {
-    if (names.has(node)) return false
-    const outcome = outcomes.get(service)
-    return outcome === undefined || outcome === 'named' || goneSince !== undefined
+    const named = byService.get(service)
+    if (named?.outcome === 'named') return named.node !== node
+    return named === undefined || goneSince !== undefined
   })
 }
 

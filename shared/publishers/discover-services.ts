@@ -75,7 +75,7 @@ export function serviceOf(url: string, namespace: string): string | undefined {
 
 /** Whether a Service is named after this node, by the first label of its name (protocol.md §1). */
 export function isNamedAfter(service: string, node: string): boolean {
-  return service === `${PREFIX}${node.split('.', 1)[0]}`
+  return service === `${PREFIX}${node.split('.', 1)[0]?.toLowerCase()}`
 }
 
 const hostOf = (name: string, namespace: string) => `${name}.${namespace}.svc.cluster.local`

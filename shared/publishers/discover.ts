@@ -142,7 +142,7 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
       const services = listed.filter(({ name }) => isMine(name))
       const asked = await limit.map(services, async (service) => ({
         service,
-        named: await nameOf(http, service.url, { signal }),
+        named: await nameOf(http, service, { signal }),
       }))
       const places = resolve(asked, ours)
       const vacant = places.filter(({ node, reason }) => node === undefined && reason === undefined)
@@ -178,21 +178,11 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
 
     async named(target, call) {
       if (!unnamed.has(target)) return target
-      const named = await nameOf(http, target.url, call)
+      const { node: name, url } = target
+      const named = await nameOf(http, { name, url }, call)
+      if (named.outcome === 'named') return { ...target, node: named.node }
       if (named.outcome === 'unknown') throw named.error
-      const { url } = target
-      if (named.outcome === 'vacant') {
-        throw new PublisherError('unreachable', `Nobody is behind the Service ${target.node} any more`, {
-          url,
-        })
-      }
-      const { node } = named
-      if ([...targets.values()].some((other) => other.node === node)) {
-        throw new PublisherError('status', `Behind ${target.node} is node ${node}, as behind another`, {
-          url,
-        })
-      }
-      return { ...target, node }
+      throw new PublisherError('unreachable', `Nobody is behind the Service ${name} any more`, { url })
     },
   }
 }

@@ -48,6 +48,12 @@ test('a fleet in lock is a line a node, without columns that nobody has', () => 
   ])
 })
 
+test('a node that discovery finds no more is gone, not just down', () => {
+  const gone = { ...publisher, reachable: false, goneSince: isoTime(NOW) }
+  const [, line = ''] = table([lockedNode('a', NOW, { publisher: gone })])
+  expect(line.split(/ {2,}/)).toEqual(['a', 'LOCKED', '0s', '-', 'LOCKED', 'LOCKED', 'gone', '0'])
+})
+
 test('each kind shows its worst clock, and FOR the age of the state that decides', () => {
   const [, line = ''] = table([everything], { columns: 200, colour: false })
   expect(line.split(/ {2,}/)).toEqual([

@@ -8,32 +8,39 @@ const SERVICES = ['a', 'b', 'c', 'd'].map((name) => ({
   name: `ptp-event-publisher-service-${name}`,
   url: `http://${name}:9043`,
 }))
-const NODES = ['a.old', 'a.new', 'b.old', 'b.new', 'c', 'd']
 
 const service = fc.constantFrom(...SERVICES)
-const node = fc.constantFrom(...NODES)
+/** The two names that the node behind a Service may have had. */
+const nodeOf = (name: string) => fc.constantFrom('old', 'new').map((site) => `${name.at(-1)}.${site}`)
 
 /** What the Services on a list say of themselves. */
 const asked: fc.Arbitrary<Asked[]> = fc.uniqueArray(
-  fc.record({
-    service,
-    named: fc.oneof(
-      fc.record({ outcome: fc.constant('named' as const), node }),
-      fc.constant({ outcome: 'vacant' as const }),
-      fc.constant({ outcome: 'unknown' as const, error: new PublisherError('timeout', 'late', { url: '' }) }),
-    ),
-  }),
+  service.chain((one) =>
+    fc.record({
+      service: fc.constant(one),
+      named: fc.oneof(
+        fc.record({ outcome: fc.constant('named' as const), node: nodeOf(one.name) }),
+        fc.constant({ outcome: 'vacant' as const }),
+        fc.constant({
+          outcome: 'unknown' as const,
+          error: new PublisherError('timeout', 'late', { url: '' }),
+        }),
+      ),
+    }),
+  ),
   { selector: (each) => each.service.name },
 )
 
 const known: fc.Arbitrary<KnownNode[]> = fc.uniqueArray(
-  fc.record({
-    node,
-    service: service.map(({ name }) => name),
-    url: fc.constant(''),
-    checkedAt: fc.constantFrom('2026-11-23T12:00:00.000Z', '2026-11-23T12:00:01.000Z'),
-    goneSince: fc.constantFrom(undefined, '2026-11-23T11:00:00.000Z'),
-  }),
+  service.chain(({ name, url }) =>
+    fc.record({
+      node: nodeOf(name),
+      service: fc.constant(name),
+      url: fc.constant(url),
+      checkedAt: fc.constantFrom('2026-11-23T12:00:00.000Z', '2026-11-23T12:00:01.000Z'),
+      goneSince: fc.constantFrom(undefined, '2026-11-23T11:00:00.000Z'),
+    }),
+  ),
   { selector: (each) => each.node },
 )
 

@@ -153,26 +153,18 @@ describe('a publisher that does not say which node it is', () => {
     ])
   })
 
-  test('claims a node that another one is: the Service that is named after it has it', async () => {
+  test('is not believed where it claims to be a node that its Service is not named after', async () => {
     const world = await createDiscoveryWorld()
+    await know(world, 'b.example.com')
     await startBehindService(world.api, 'b.example.com', { service: serviceFor('a') })
-    await startBehindService(world.api, 'b.example.com')
-    const { targets, unnamed } = await world.discovery().find(KEEP)
-    expect(targets).toMatchObject([{ node: 'b.example.com', url: expect.stringContaining(serviceFor('b')) }])
-    expect(unnamed.map(({ reason }) => reason)).toEqual([
-      expect.stringContaining('remove one of the two Services'),
-    ])
-  })
-
-  test('and that one stays without a name, however often it is asked', async () => {
-    const world = await createDiscoveryWorld()
-    await startBehindService(world.api, 'b.example.com', { service: serviceFor('a') })
-    await startBehindService(world.api, 'b.example.com')
     const discovery = world.discovery()
     const { targets, unnamed } = await discovery.find(KEEP)
-    for (const target of targets) expect(await discovery.named(target)).toBe(target)
+    expect({ targets, reasons: unnamed.map(({ reason }) => reason) }).toEqual({
+      targets: [],
+      reasons: [expect.stringMatching(/node b\.example\.com, which its Service is not named after/)],
+    })
     for (const { target } of unnamed) await expect(discovery.named(target)).rejects.toThrow('b.example.com')
-    expect(unnamed).toHaveLength(1)
+    expect(await goneIn(world)).toEqual({ 'b.example.com': isoTime(world.now) })
   })
 })
 
@@ -239,6 +231,18 @@ describe('a node that disappears', () => {
     world.now += 3_600_000
     expect(await found(world)).toMatchObject({ nodes: ['goes.example.com', 'stays.example.com'] })
     expect(Object.keys(await goneIn(world))).toEqual(['goes.example.com', 'stays.example.com'])
+  })
+
+  test('because it never was, under a name that was listed wrongly, is marked, and is no name for anybody', async () => {
+    const world = await createDiscoveryWorld()
+    const publisher = await startBehindService(world.api, 'right.example.com', { warmUpMs: 3_600_000 })
+    const port = new URL(publisher.url).port
+    const url = `http://${serviceFor('right')}.${NAMESPACE}.svc.cluster.local:${port}`
+    await know(world, 'wrong.example.com', { url })
+    expect(await found(world)).toMatchObject({ nodes: [], unnamed: [expect.anything()] })
+    publisher.becomeReady()
+    expect(await found(world)).toMatchObject({ nodes: ['right.example.com'], unnamed: [] })
+    expect(await goneIn(world)).toEqual({ 'wrong.example.com': isoTime(world.now) })
   })
 
   test('because it was renamed is marked under its old name alone', async () => {
