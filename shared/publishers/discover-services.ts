@@ -15,8 +15,8 @@ const PORT = 9043
 const SERVICES_A_CALL = 250
 /** How often a list begins anew when its continuation expired. */
 const RESTARTS = 3
-/** Milliseconds. A list is nobody's wait but ours. */
-const LIMITS = { attemptMs: 5_000, budgetMs: 10_000 }
+/** Milliseconds in which a page has to come: a list is nobody's wait but ours. */
+const ATTEMPT_MS = 5_000
 
 const serviceList = z.object({
   metadata: z.object({ continue: z.optional(z.string()) }),
@@ -37,6 +37,8 @@ export type ServicesOptions = {
   readonly source: string
   /** Services asked for in one call. */
   readonly aCall?: number
+  /** Milliseconds in which a page has to come. */
+  readonly attemptMs?: number
 }
 
 /**
@@ -93,13 +95,14 @@ async function listAll(client: Pick<KubernetesClient, 'request'>, options: Servi
 /** Undefined where the continuation of the list expired: its pages are of one moment, or it is none. */
 async function listOnce(
   client: Pick<KubernetesClient, 'request'>,
-  { aCall = SERVICES_A_CALL, ...options }: ServicesOptions,
+  options: ServicesOptions,
 ): Promise<Service[] | undefined> {
+  const { aCall = SERVICES_A_CALL } = options
   const services: Service[] = []
   let next: string | undefined
   do {
     const query = { limit: String(aCall), ...(next !== undefined && { continue: next }) }
-    const answer = await ask(client, options.namespace, query)
+    const answer = await ask(client, options, query)
     if (answer.status === 410) return undefined
     if (answer.status === 403) throw forbidden(options, answer)
     const page = serviceList.safeParse(answer.body)
@@ -116,12 +119,13 @@ async function listOnce(
 
 async function ask(
   client: Pick<KubernetesClient, 'request'>,
-  namespace: string,
+  { namespace, attemptMs = ATTEMPT_MS }: ServicesOptions,
   query: Readonly<Record<string, string>>,
 ): Promise<Answer> {
   const call = { verb: 'list', resource: 'services', namespace, query, expects: [403, 410] } as const
   try {
-    return await client.request({ ...call, ...LIMITS })
+    // The rest is for what the server asks for more time (429).
+    return await client.request({ ...call, attemptMs, budgetMs: 2 * attemptMs })
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
     throw new DiscoveryError(`Publishers cannot be discovered. ${error.message}`, {

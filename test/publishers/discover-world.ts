@@ -25,6 +25,8 @@ export type DiscoveryWorld = {
   discovery(shard?: { index: number; count: number }, store?: Store): Omit<Discovery, 'close'>
   /** Our time, in ms. */
   now: number
+  /** How long the API server is waited for, in ms. */
+  patienceMs: number
 }
 
 /** A cluster with an empty store, for one test. A node that is gone is kept for a minute. */
@@ -41,13 +43,21 @@ export async function createDiscoveryWorld(): Promise<DiscoveryWorld> {
     store: ownStore,
     lines,
     now: Date.parse('2026-11-23T12:00:00Z'),
+    // On a busy machine an answer may take longer than anybody would wait for it in earnest.
+    patienceMs: 20_000,
     discovery: (shard = { index: 0, count: 1 }, through = ownStore) =>
       createDiscovery(
         { http, store: through, clock: { now: () => world.now }, log },
         {
           namespace: NAMESPACE,
           list: () =>
-            listServices(client, { namespace: NAMESPACE, scheme: 'http', source: 'the test', aCall: 2 }),
+            listServices(client, {
+              namespace: NAMESPACE,
+              scheme: 'http',
+              source: 'the test',
+              aCall: 2,
+              attemptMs: world.patienceMs,
+            }),
           shard,
           merge: defaultSettings,
           retentionMs: 60_000,

@@ -322,6 +322,19 @@ describe.each([
     message: /Cannot list services in namespace openshift-ptp: the API server at .* is out of reach/,
   },
   {
+    name: 'is silent',
+    begin(world: DiscoveryWorld) {
+      world.api.before(() => Promise.withResolvers<void>().promise)
+      world.patienceMs = 200
+    },
+    message: /did not answer in time/,
+  },
+  {
+    name: 'answers with something else',
+    begin: (world: DiscoveryWorld) => world.api.refuseNext(99, { code: 200, body: '<html>a portal</html>' }),
+    message: /something else than a list of Services/,
+  },
+  {
     name: 'fails',
     begin: (world: DiscoveryWorld) => world.api.refuseNext(99, { code: 500 }),
     message: /answered 500/,
