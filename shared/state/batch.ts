@@ -36,8 +36,9 @@ export function applyAll<S extends Step>(
     const next = outcome?.state ?? (outcome?.entries?.length ? current : undefined)
     if (outcome === undefined || next === undefined) {
       if (outcome?.certain !== true) uncertain.push(step)
-      if (outcome?.counters !== undefined && current !== undefined) {
-        loose = plus(loose ?? NONE, outcome.counters)
+      const counted = outcome?.counters
+      if (counted !== undefined && current !== undefined && Object.keys(counted).length > 0) {
+        loose = plus(loose ?? NONE, counted)
       }
       continue
     }

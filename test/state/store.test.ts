@@ -272,6 +272,16 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
   describe('counters without a document to write', () => {
     const duplicate = look({ certain: true, counters: { duplicate: 1 } })
 
+    test('where nothing was counted, nothing waits and nothing is written later', async () => {
+      const { store, gate, timers } = await setUp()
+      await store.update('a', note('one'))
+      await store.update('a', look({ counters: {} }))
+      await store.update('a', look())
+      expect(timers.waiting()).toBe(0)
+      await store.close()
+      expect(gate.writes).toHaveLength(1)
+    })
+
     test('go with the next write of the node', async () => {
       const { store, gate, timers } = await setUp()
       await store.update('a', note('one'))
