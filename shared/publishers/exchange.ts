@@ -52,10 +52,11 @@ export function exchange(dispatcher: Dispatcher, request: Exchange, clock: Clock
     let date: string | undefined
     let controller: Dispatcher.DispatchController | undefined
     let reason: PublisherError | undefined
+    let unheard: (() => void) | undefined
 
     const settled = () => {
       clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
+      unheard?.()
     }
     const giveUp = (error: PublisherError) => {
       reason = error
@@ -75,7 +76,7 @@ export function exchange(dispatcher: Dispatcher, request: Exchange, clock: Clock
     const onAbort = () => giveUpFor(signal?.reason)
     const timer = setTimeout(() => giveUpFor(new Error(`no complete answer in ${deadlineMs} ms`)), deadlineMs)
     if (signal?.aborted) return onAbort()
-    signal?.addEventListener('abort', onAbort, { once: true })
+    unheard = signal && onceAborted(signal, onAbort)
 
     const sentAt = isoTime(clock.now())
     const handler: Dispatcher.DispatchHandler = {
@@ -120,6 +121,29 @@ export function exchange(dispatcher: Dispatcher, request: Exchange, clock: Clock
       fail(error)
     }
   })
+}
+
+/** By signal: what is to run when it is aborted. */
+const heard = new WeakMap<AbortSignal, Set<() => void>>()
+
+/**
+ * Runs `run` when the signal is aborted, until it is told not to by what this returns. A signal has one listener of
+ * ours, whatever is under way: adding and removing one for each request is dear.
+ */
+function onceAborted(signal: AbortSignal, run: () => void): () => void {
+  let runs = heard.get(signal)
+  if (runs === undefined) {
+    const all = new Set<() => void>()
+    signal.addEventListener('abort', () => runAll(all), { once: true })
+    heard.set(signal, all)
+    runs = all
+  }
+  const added = runs.add(run)
+  return () => void added.delete(run)
+}
+
+function runAll(all: ReadonlySet<() => void>): void {
+  for (const run of all) run()
 }
 
 /** What undici or the network says, as one of ours; what has no code of a network is our own bug, and stays. */

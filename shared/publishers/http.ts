@@ -1,10 +1,10 @@
-import pLimit, { type LimitFunction } from 'p-limit'
 import { Agent } from 'undici'
 import { PublisherError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
 import { type CredentialFiles, type Credentials, createCredentials } from '#shared/credentials.ts'
 import { type Answer, type Exchange, exchange, type HttpMethod, networkCodeOf } from './exchange.ts'
+import { createTurns, type Turns } from './turns.ts'
 
 /** How one request may be bounded: by its own deadline (ms), and by a signal. */
 export type CallOptions = {
@@ -49,8 +49,8 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
     deps,
     options.credentialsIntervalMs === undefined ? {} : { intervalMs: options.credentialsIntervalMs },
   )
-  const all = pLimit(overall)
-  const origins = new Map<string, LimitFunction>()
+  const all = createTurns(overall)
+  const origins = new Map<string, Turns>()
   let agent: { generation: number; agent: Agent } | undefined
 
   const agentFor = (current: Credentials): Agent => {
@@ -86,14 +86,20 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
   }
 
   return {
-    request(origin, request, { signal, deadlineMs: own = deadlineMs } = {}) {
-      let perOrigin = origins.get(origin)
-      if (perOrigin === undefined) {
-        perOrigin = pLimit(perPublisher)
-        origins.set(origin, perOrigin)
+    async request(origin, request, { signal, deadlineMs: own = deadlineMs } = {}) {
+      let turns = origins.get(origin)
+      if (turns === undefined) {
+        turns = createTurns(perPublisher)
+        origins.set(origin, turns)
       }
-      const turn = perOrigin
-      return turn(() => all(() => ask({ ...request, origin, deadlineMs: own, signal })))
+      await turns.enter()
+      await all.enter()
+      try {
+        return await ask({ ...request, origin, deadlineMs: own, signal })
+      } finally {
+        all.leave()
+        turns.leave()
+      }
     },
     async close() {
       await agent?.agent.close()

@@ -126,7 +126,7 @@ export function createKeeper(
     const failed = tried.problems.length > 0
     return {
       node: target.node,
-      url: placeOf(target.url).shown,
+      url: shownUrl(target, tried),
       dialect: tried.client?.dialect,
       outcome: failed ? 'failed' : dryRun ? 'planned' : 'kept',
       resources: tried.resources,
@@ -140,11 +140,10 @@ export function createKeeper(
 
   const finish = (target: Target, record: Record, tried: Tried, options: FinishOptions) => {
     const { removed = false, handOver = false } = options
-    const { shown } = placeOf(target.url)
     const wanted = new Set(tried.resources.map(({ kind }) => kind))
     return record.finish(
       {
-        url: shown,
+        url: shownUrl(target, tried),
         dialect: tried.client?.dialect,
         reachable: tried.reachable,
         problem: tried.problems.length === 0 ? undefined : tried.problems.join('; '),
@@ -223,4 +222,9 @@ export function createKeeper(
       return count(report(target, tried, dryRun))
     },
   }
+}
+
+/** Where a publisher is, redacted. */
+function shownUrl(target: Target, { client }: Tried): string {
+  return client?.url ?? placeOf(target.url).shown
 }

@@ -34,16 +34,19 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
     async offer(kinds, options) {
       const answer = await get('/publishers', options)
       if (answer.status !== 200) throw unexpected('GET', answer)
-      const published = readList(answer).flatMap(({ address }): Resource[] => {
+      const published = readList(answer).flatMap(({ address }) => {
         const kind = kindOfAddress(address)
-        return kind === undefined ? [] : [{ kind, address }]
+        return kind === undefined ? [] : [{ kind, address, name: nodeOfAddress(address) }]
       })
       if (published.length === 0) return { outcome: 'not-ready', reason: 'it publishes nothing yet' }
       // One that names the configured node goes before one that does not: they are compared later.
-      const names = published.map(({ address }) => nodeOfAddress(address))
+      const names = published.map(({ name }) => name)
       const named = names.includes(node) ? node : names.find((name) => name !== undefined)
-      const own = published.filter(({ address }) => nodeOfAddress(address) === named)
-      const resources = kinds.flatMap((kind) => own.find((resource) => resource.kind === kind) ?? [])
+      const own = published.filter(({ name }) => name === named)
+      const resources = kinds.flatMap((kind): Resource[] => {
+        const found = own.find((resource) => resource.kind === kind)
+        return found === undefined ? [] : [{ kind, address: found.address }]
+      })
       const unpublished = kinds.filter((kind) => !resources.some((resource) => resource.kind === kind))
       return { outcome: 'offered', resources, unpublished, node: named }
     },

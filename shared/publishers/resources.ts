@@ -28,11 +28,16 @@ export function resourceOf(kind: string, api: 'v1' | 'v2'): string | undefined {
   return Object.hasOwn(RESOURCES, kind) ? RESOURCES[kind] : undefined
 }
 
+/** How addresses end, and the kind that each has. */
+const ENDINGS: readonly (readonly [string, string])[] = [
+  [`/${V1_CLOCK_CLASS}`, 'clock-class'],
+  ...Object.entries(RESOURCES).map(([kind, path]) => [`/${path}`, kind] as const),
+]
+
 /** The kind that an address belongs to, in whichever API's spelling; undefined if it is none of ours. */
 export function kindOfAddress(address: string): string | undefined {
   const path = address.replace(/\/+/g, '/').replace(/\/$/, '')
-  if (path.endsWith(`/${V1_CLOCK_CLASS}`)) return 'clock-class'
-  return ALL_KINDS.find((kind) => path.endsWith(`/${RESOURCES[kind]}`))
+  return ENDINGS.find(([ending]) => path.endsWith(ending))?.[1]
 }
 
 /** The node that an address names; undefined for one that names none (`/././…`, `/./*` …). */

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { PublisherError } from '#shared/errors.ts'
+import { createFits } from '#shared/fits.ts'
 import type { HeldSubscription } from './client.ts'
 import type { Answer } from './exchange.ts'
 import { redact } from './redact.ts'
@@ -10,28 +11,29 @@ const text = z.optional(z.nullable(z.string()))
  * A subscription (or publisher) as any release writes it: v2's names, v1's, and 4.18's lists that mix both
  * (protocol.md §2.2, §3.1).
  */
-const subscription = z.pipe(
-  z.object({
-    SubscriptionId: text,
-    id: text,
-    ResourceAddress: text,
-    resource: text,
-    EndpointUri: text,
-    endpointUri: text,
-    UriLocation: text,
-    uriLocation: text,
-  }),
-  z.transform(
-    (wire): HeldSubscription => ({
-      id: wire.SubscriptionId ?? wire.id ?? '',
-      address: wire.ResourceAddress ?? wire.resource ?? '',
-      endpoint: wire.EndpointUri ?? wire.endpointUri ?? '',
-      location: wire.UriLocation ?? wire.uriLocation ?? '',
-    }),
-  ),
-)
+const subscription = z.object({
+  SubscriptionId: text,
+  id: text,
+  ResourceAddress: text,
+  resource: text,
+  EndpointUri: text,
+  endpointUri: text,
+  UriLocation: text,
+  uriLocation: text,
+})
 
 const list = z.nullable(z.array(subscription))
+const fitsList = createFits(list)
+const fitsSubscription = createFits(subscription)
+
+function heldOf(wire: z.infer<typeof subscription>): HeldSubscription {
+  return {
+    id: wire.SubscriptionId ?? wire.id ?? '',
+    address: wire.ResourceAddress ?? wire.resource ?? '',
+    endpoint: wire.EndpointUri ?? wire.endpointUri ?? '',
+    location: wire.UriLocation ?? wire.uriLocation ?? '',
+  }
+}
 
 /** Characters; a page of HTML says no more in more. */
 const LONGEST_MESSAGE = 400
@@ -42,12 +44,12 @@ const inner = z.object({ message: z.string() })
 /** A list of subscriptions or publishers: an array, `null`, or nothing at all where there are none. */
 export function readList(answer: Answer): HeldSubscription[] {
   if (answer.body.trim() === '') return []
-  return read(list, answer) ?? []
+  return read(list, fitsList, answer)?.map(heldOf) ?? []
 }
 
 /** The object that a create or a GET by id answers with. */
 export function readSubscription(answer: Answer): HeldSubscription {
-  const held = read(subscription, answer)
+  const held = heldOf(read(subscription, fitsSubscription, answer))
   if (held.id === '') throw misread(answer, 'a subscription without an id')
   return held
 }
@@ -82,8 +84,10 @@ export function unexpected(method: string, answer: Answer): PublisherError {
   })
 }
 
-function read<S extends z.ZodMiniType>(schema: S, answer: Answer): z.output<S> {
-  const result = schema.safeParse(parse(answer.body))
+function read<T>(schema: z.ZodMiniType<T>, fits: (value: unknown) => value is T, answer: Answer): T {
+  const value = parse(answer.body)
+  if (fits(value)) return value
+  const result = schema.safeParse(value)
   if (!result.success) throw misread(answer, 'a body that is none of this API')
   return result.data
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { reasonOf, StoreError } from '#shared/errors.ts'
-import { createFits } from './fits.ts'
+import { createFits } from '#shared/fits.ts'
 import { type ClockState, type LogEntry, logEntry, type NodeState, nodeState } from './node-state.ts'
 
 /** Clocks are replaced and never modified, so that the text of one holds as long as the clock does. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import * as z from 'zod/mini'
-import { createFits } from '#shared/state/fits.ts'
+import { createFits } from '#shared/fits.ts'
 import { logEntry, nodeState } from '#shared/state/node-state.ts'
 
 const reading = { at: 'then', state: 'LOCKED', metrics: { offset: '3' }, receivedAt: 'now' }
