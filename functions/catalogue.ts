@@ -6,4 +6,5 @@ export const catalogue: Catalogue = {
   subscribe: async () => (await import('./subscribe/index.ts')).subscribe,
   poll: async () => (await import('./poll/index.ts')).poll,
   status: async () => (await import('./status/index.ts')).status,
+  doctor: async () => (await import('./doctor/index.ts')).doctor,
 }

@@ -34,6 +34,7 @@ const FORBIDDEN: readonly (readonly [file: string, imports: string])[] = [
   ['functions/ingest/handler.ts', '../poll/handler.ts'],
   ['functions/poll/index.ts', '#functions/subscribe/handler.ts'],
   ['functions/status/index.ts', '#local/fleet.ts'],
+  ['functions/doctor/index.ts', '#functions/subscribe/handler.ts'],
   ['functions/main.ts', '#local/fleet.ts'],
   ['local/publishers/redfish.ts', '#shared/events/normalise.ts'],
   ['local/fleet.ts', '#shared/publishers/client.ts'],

@@ -1,0 +1,220 @@
+import { PublisherError, reasonOf } from '#shared/errors.ts'
+import type { CallOptions, Created, Resource } from '#shared/publishers/client.ts'
+import { pause } from '#shared/publishers/backoff.ts'
+import { createRecord, type RecordDeps } from '#shared/publishers/record.ts'
+import { isSyncE } from '#shared/publishers/resources.ts'
+import { redact } from '#shared/publishers/redact.ts'
+import type { Callback } from '#shared/callback.ts'
+import type { NodeState } from '#shared/state/node-state.ts'
+import { adviceOn } from './advice.ts'
+import type { Report } from './finding.ts'
+import type { Pulled } from './pulls.ts'
+import { pullOne } from './pulls.ts'
+import type { Reached } from './reach.ts'
+import type { Held } from './subscriptions.ts'
+
+export type CallbackDeps = RecordDeps & {
+  readonly callback: Callback
+  readonly newId: () => string
+  /** Whether the callback answered us from here; undefined where it was not asked. */
+  readonly answersHere: boolean | undefined
+  /** Nobody else writes to this store: it cannot show what ingest received. */
+  readonly ownStore: boolean
+  /** How long the store may take to show a notification, in ms. Counters alone wait for some seconds in ingest. */
+  readonly arrivalMs?: number
+}
+
+/** How long what was made for the proof may take to be taken away, in ms; not even an end of the process shortens it. */
+const CLEANUP_MS = 5_000
+const LOOK_MS = 300
+
+/**
+ * Proves that the publisher reaches ingest, and ingest this store.
+ *
+ * v2 and StarlingX post an initial notification while they create a subscription, and equal ones are refused: so one
+ * more is made for a moment, whose endpoint has a query of its own. Those of the plan are not touched. Should it be
+ * left behind, it counts as ours and as too many: the next poll takes it away.
+ *
+ * v1 has one subscription for a resource and only tries the endpoint, with an empty body: so one of ours is posted
+ * again, which gives it back as it is (protocol.md §2.4). Nothing is ever removed there.
+ */
+export async function checkCallback(
+  report: Report,
+  reached: Reached,
+  held: Held,
+  pulls: readonly Pulled[],
+  deps: CallbackDeps,
+  call: CallOptions,
+): Promise<void> {
+  const resource = chosen(reached, held, pulls)
+  if (resource === undefined) {
+    report.skipped('callback', 'a subscription to prove it by', 'it offers none of the wanted resources')
+    return
+  }
+  const asked = `POST ${reached.place.shown}/…/subscriptions, ${resource.kind} to our endpoint`
+  try {
+    await (reached.client.sendsInitial
+      ? proveByInitial(report, asked, reached, resource, pulls, deps, call)
+      : proveByPostingAgain(report, asked, reached, held, resource, deps, call))
+  } catch (error) {
+    if (!(error instanceof PublisherError)) throw error
+    const delivery = error.status === 400
+    const { came, todo } = delivery
+      ? { came: `it could not deliver: ${reasonOf(error)}`, todo: onRefusal(deps) }
+      : adviceOn(error, reached.place)
+    report.failed('callback', asked, came, todo)
+  }
+}
+
+/** One whose state is known tells most; v1 posts again what is there. Every release takes the first kinds. */
+function chosen(
+  { client }: Reached,
+  { situation, kinds }: Held,
+  pulls: readonly Pulled[],
+): Resource | undefined {
+  const able = situation.wanted.filter(({ kind }) => !isSyncE(kind))
+  if (client.uniqueBy === 'resource') {
+    const there = situation.held.map(({ address }) => address)
+    return (
+      able.find(({ kind }) => kinds.has(kind)) ??
+      able.find(({ address }) => there.includes(address)) ??
+      able[0]
+    )
+  }
+  const told = pulls.flatMap(({ outcome, resource }) => (outcome === 'answered' ? [resource.kind] : []))
+  return able.find(({ kind }) => told.includes(kind)) ?? able[0]
+}
+
+async function proveByInitial(
+  report: Report,
+  asked: string,
+  { client }: Reached,
+  resource: Resource,
+  pulls: readonly Pulled[],
+  deps: CallbackDeps,
+  call: CallOptions,
+): Promise<void> {
+  const { kind, address } = resource
+  const endpoint = `${deps.callback.endpointFor(client.node)}?doctor=${deps.newId()}`
+  const record = createRecord(deps, client.node)
+  const before = await deps.store.read(client.node)
+  const startedAt = deps.clock.now()
+  await record.pending(kind, client.queryTime)
+  let created: Created | undefined
+  let pulled = pulls.find((one) => one.resource === resource)
+  try {
+    created = await client.create({ address, endpoint }, call)
+    // Where nobody else was subscribed, it answers now.
+    if (created.outcome === 'created' && pulled?.outcome !== 'answered') {
+      pulled = await pullOne(client, resource, call)
+    }
+  } finally {
+    await takeAway(client, created, endpoint)
+    record.answered(kind)
+    await record.flush()
+  }
+  switch (created.outcome) {
+    case 'created':
+    case 'foreign':
+      break
+    case 'exists': {
+      const todo =
+        'Nothing to do if events come: releases of before 2024-12 take one subscription for a resource, and ours is there'
+      report.skipped(
+        'callback',
+        asked,
+        `409: it takes no second subscription. ${created.reason}`.trim(),
+        todo,
+      )
+      return
+    }
+    case 'not-ready': {
+      const todo = 'It takes some seconds after a start; ask again. Its health does not show it'
+      report.failed('callback', asked, created.reason, todo)
+      return
+    }
+  }
+  const came = 'it posted the initial notification and got 204'
+  if (deps.ownStore) {
+    const todo = 'Set STATE_URL to the store of ingest: this one is in the memory of this process'
+    report.warning('callback', asked, `${came}; this store cannot show it`, todo)
+    return
+  }
+  const isTold = pulled?.outcome === 'answered' && (pulled.read?.observations.length ?? 0) > 0
+  if (!isTold) {
+    report.ok('callback', asked, `${came}; it had no state to tell that the store would show`)
+    return
+  }
+  if (await hasArrived(before, client.node, deps, call.signal)) {
+    const tookMs = deps.clock.now() - startedAt
+    report.ok('callback', asked, `${came}, and the store has it (${(tookMs / 1000).toFixed(1)} s)`)
+    return
+  }
+  const todo = `Who answers at ${redact(endpoint)}? If it is our ingest, it has another STATE_URL than this process, or its store is behind: look into its log`
+  report.failed('callback', asked, `${came}, but this store has no trace of it`, todo)
+}
+
+/** What was made for the proof, whatever became of the answer. */
+async function takeAway(
+  client: Reached['client'],
+  created: Created | undefined,
+  endpoint: string,
+): Promise<void> {
+  const call = { deadlineMs: CLEANUP_MS }
+  try {
+    if (created?.outcome === 'created') await client.remove(created.id, call)
+    // No answer does not mean that it was not made.
+    if (created !== undefined) return
+    for (const held of await client.list(call))
+      if (held.endpoint === endpoint) await client.remove(held.id, call)
+  } catch (error) {
+    // The next poll takes it away.
+    if (!(error instanceof PublisherError)) throw error
+  }
+}
+
+/** Until the document shows that something was received since `before`. */
+async function hasArrived(
+  before: NodeState | undefined,
+  node: string,
+  { store, arrivalMs = 10_000 }: CallbackDeps,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const over = AbortSignal.timeout(arrivalMs)
+  const ended = signal === undefined ? over : AbortSignal.any([signal, over])
+  for (;;) {
+    const now = await store.read(node)
+    if (now !== undefined && now.counters.received > (before?.counters.received ?? 0)) return true
+    if (ended.aborted) return false
+    await pause(LOOK_MS, ended)
+  }
+}
+
+async function proveByPostingAgain(
+  report: Report,
+  asked: string,
+  { client }: Reached,
+  { situation, kinds }: Held,
+  { kind, address }: Resource,
+  deps: CallbackDeps,
+  call: CallOptions,
+): Promise<void> {
+  const endpoint = deps.callback.endpointFor(client.node)
+  await client.create({ address, endpoint }, call)
+  const isNew = !situation.held.some((held) => held.address === address)
+  const made = isNew && !kinds.has(kind) ? `; the subscription, which was missing, is there now` : ''
+  report.ok(
+    'callback',
+    asked,
+    `the sidecar tried our endpoint and got 204${made}. It sends no state with it: \`events\` shows whether some came`,
+  )
+}
+
+function onRefusal({ answersHere, callback }: CallbackDeps): string {
+  const reach = 'CALLBACK_URL must lead to ingest from where the publisher runs'
+  if (answersHere === true) {
+    return `Ingest answers from here, so look at the way from the publisher's pod: network policies, DNS, a proxy in its environment, a slow start of ingest (it gives us 2 s). ${reach}`
+  }
+  const secret = callback.secured ? ', and has it the same CALLBACK_SECRET' : ''
+  return `Does ingest run${secret}? ${reach}`
+}

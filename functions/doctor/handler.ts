@@ -1,0 +1,30 @@
+import pLimit from 'p-limit'
+import type { Target } from '#shared/publishers/target.ts'
+import { type ExamineDeps, examine } from './examine.ts'
+import type { Finding } from './finding.ts'
+
+/** How long one publisher may take, in ms: it is asked some twenty questions, each with a deadline of its own. */
+const DEADLINE_MS = 60_000
+
+/**
+ * Examines publishers, so many at once, each by its own deadline. `onDone` is told of each when it is done. Gives
+ * their findings in the order of `targets`; of those that `signal` cut off, what was found until then.
+ */
+export async function examineAll(
+  deps: ExamineDeps,
+  targets: readonly Target[],
+  options: { concurrency: number; signal: AbortSignal; onDone: (findings: readonly Finding[]) => void },
+): Promise<Finding[][]> {
+  const { concurrency, signal, onDone } = options
+  return pLimit(concurrency).map(targets, async (target) => {
+    const over = new AbortController()
+    const timer = setTimeout(() => over.abort(new Error(`not done in ${DEADLINE_MS / 1_000} s`)), DEADLINE_MS)
+    try {
+      const findings = await examine(deps, target, { signal: AbortSignal.any([signal, over.signal]) })
+      onDone(findings)
+      return findings
+    } finally {
+      clearTimeout(timer)
+    }
+  })
+}

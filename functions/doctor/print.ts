@@ -1,0 +1,80 @@
+import { stripVTControlCharacters, styleText } from 'node:util'
+import type { Flags, Terminal } from '#shared/runtime/function.ts'
+import type { Finding, Result } from './finding.ts'
+
+const WORDS: Readonly<Record<Result, string>> = {
+  ok: 'ok',
+  warning: 'warning',
+  failed: 'FAILED',
+  skipped: '-',
+}
+
+const STYLES: Readonly<Partial<Record<Result, Parameters<typeof styleText>[0]>>> = {
+  ok: 'green',
+  warning: 'yellow',
+  failed: 'red',
+}
+
+/** What was found of one publisher, or of the whole: a heading, and a line for each finding. */
+function blockOf(findings: readonly Finding[], { colour }: Pick<Terminal, 'colour'>): string {
+  const [first] = findings
+  if (first === undefined) return ''
+  const lines = findings.map(({ check, result, asked, came, todo }) => {
+    const style = STYLES[result]
+    const word = WORDS[result].padEnd(7)
+    const shown = colour && style !== undefined ? styleText(style, word, { validateStream: false }) : word
+    const text = result === 'ok' ? inShort(check, asked, came) : `${asked}: ${came}`
+    return `  ${shown}  ${check.padEnd(14)}  ${plain(todo === '' ? text : `${text}. → ${todo}`)}\n`
+  })
+  return `${plain(first.node ?? 'ptp-watch')}\n${lines.join('')}`
+}
+
+/** Where all is well, how it was asked is of no interest; which of several answers it is, is. */
+function inShort(check: Finding['check'], asked: string, came: string): string {
+  return check === 'current-state' ? `${asked.split(',', 1)[0]}: ${came}` : came
+}
+
+/** How it stands with all of them, in a line, and another with the names of those that are not well. */
+function outcomeOf(all: readonly (readonly Finding[])[]): string {
+  const publishers = all.filter(([first]) => first?.node !== null)
+  const findings = all.flat()
+  const number = (result: Result) => findings.filter((finding) => finding.result === result).length
+  const ill = publishers.filter((each) => each.some(({ result }) => result === 'failed'))
+  const names = ill.map(([first]) => plain(first?.node ?? ''))
+  const head = `${publishers.length - ill.length} of ${publishers.length} publishers are well: ${number('failed')} failed, ${number('warning')} to look at, ${number('ok')} ok\n`
+  return names.length === 0 ? head : `${head}not well: ${names.join(', ')}\n`
+}
+
+/** Texts come from the network: what would move the cursor or begin a line is taken out. */
+function plain(text: string): string {
+  return stripVTControlCharacters(text)
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/\p{Cc}/gu, '?')
+}
+
+/** Shows findings as they come: as text with a line of progress on a terminal, or as one JSON list at the end. */
+export function createView(terminal: Terminal, total: number, { json, quiet }: Flags) {
+  let done = 0
+  const wanted = (findings: readonly Finding[]) =>
+    quiet === true ? findings.filter(({ result }) => result === 'failed' || result === 'warning') : findings
+  const clear = () => {
+    if (terminal.interactive) terminal.err('\r\u001b[2K')
+  }
+  const show = (findings: readonly Finding[]) => {
+    clear()
+    if (json !== true) terminal.out(blockOf(wanted(findings), terminal))
+    if (terminal.interactive && done < total) terminal.err(`asking publishers ${done}/${total}`)
+  }
+  return {
+    show,
+    /** The findings of one more publisher. */
+    showNext(findings: readonly Finding[]) {
+      done += 1
+      show(findings)
+    },
+    end(all: readonly (readonly Finding[])[]) {
+      clear()
+      terminal.out(json === true ? `${JSON.stringify(all.flatMap(wanted), null, 2)}\n` : outcomeOf(all))
+    },
+  }
+}

@@ -1,0 +1,194 @@
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { createServer } from 'node:http'
+import { createRedHatV1 } from '#local/publishers/index.ts'
+import { eventually, listening } from '../../e2e/support/system.ts'
+import { folder } from '../../publishers/support/folder.ts'
+import { listen } from '../../publishers/support/listen.ts'
+import { entriesOf, examine, startPublishers, startWatched } from './world.ts'
+
+test('with ingest gone no publisher can deliver: each is said not to, and nothing is left behind', async () => {
+  const publishers = await startPublishers()
+  const system = await startWatched(publishers)
+  const held = publishers.map((publisher) => publisher.subscriptions())
+  await system.stopIngest()
+  const { code, one } = await examine(system)
+  expect(code).toBe(1)
+  expect(one('callback-here')).toMatchObject({
+    result: 'warning',
+    came: expect.stringContaining('ECONNREFUSED'),
+  })
+  for (const publisher of publishers) {
+    const found = one('callback', publisher)
+    expect(found).toMatchObject({ result: 'failed', came: expect.stringMatching(/^it could not deliver: /) })
+    expect(found.todo).toMatch(/^Does ingest run, and has it the same CALLBACK_SECRET\?/)
+  }
+  expect(publishers.map((publisher) => publisher.subscriptions())).toEqual(held)
+
+  await system.startIngest()
+  expect((await examine(system)).code).toBe(0)
+})
+
+test('an ingest with another secret is told from one that is not there', async () => {
+  const [v2] = await startPublishers()
+  const system = await startWatched([v2])
+  const { code, one } = await examine(system, { CALLBACK_SECRET: 'another secret than that of ingest' })
+  expect(code).toBe(1)
+  expect(one('callback-here')).toMatchObject({
+    result: 'failed',
+    came: '403',
+    todo: expect.stringContaining('CALLBACK_SECRET'),
+  })
+  expect(one('callback', v2).result).toBe('failed')
+  expect(one('subscriptions', v2).came).toMatch(/under the present CALLBACK_URL and secret, missing: /)
+})
+
+test('a notification that does not come to this store is missed there', async () => {
+  const [v2, v1, starlingX] = await startPublishers()
+  const system = await startWatched([v2, v1, starlingX])
+  const STATE_URL = `sqlite:${join(await folder(), 'another.db')}`
+  const { code, one } = await examine(system, { STATE_URL }, ['--node', v2.node])
+  expect(code).toBe(1)
+  expect(one('callback', v2)).toMatchObject({
+    result: 'failed',
+    came: 'it posted the initial notification and got 204, but this store has no trace of it',
+    todo: expect.stringContaining('STATE_URL'),
+  })
+  expect(one('events', v2)).toMatchObject({ result: 'warning', came: 'the store knows nothing of this node' })
+  const memory = await examine(system, { STATE_URL: 'memory:' }, ['--node', v2.node])
+  expect(memory.code).toBe(0)
+  expect(memory.one('callback', v2)).toMatchObject({
+    result: 'warning',
+    todo: expect.stringContaining('STATE_URL'),
+  })
+})
+
+test('a store that cannot be opened is a finding, and publishers are looked at all the same', async () => {
+  const [v2] = await startPublishers()
+  const system = await startWatched([v2])
+  const { code, one } = await examine(system, { STATE_URL: 'sqlite:/dev/null/state.db' })
+  expect(code).toBe(1)
+  expect(one('store').result).toBe('failed')
+  expect(one('subscriptions', v2).result).toBe('ok')
+  expect(one('callback', v2).result).toBe('skipped')
+})
+
+test('a stuck sidecar is told by what it says and does not send, with its cure', async () => {
+  const [v1] = await listening(
+    createRedHatV1({ node: 'worker-1', release: '4.14', warmUpMs: 0, hopTimeoutMs: 50, metricsPort: 0 }),
+  )
+  v1.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 1 }, { kind: 'clock-class', clockClass: 6 })
+  const system = await startWatched([v1])
+  v1.setClock({ kind: 'clock-class', clockClass: 7 })
+  await eventually(async () => {
+    expect((await system.node(v1)).counters.received).toBe(1)
+  })
+  await v1.faults({ stuck: true })
+  v1.setClock({ kind: 'clock-class', clockClass: 248 })
+  await v1.idle()
+
+  const { code, one } = await examine(system)
+  expect(code).toBe(1)
+  expect(one('events', v1)).toMatchObject({
+    result: 'failed',
+    came: expect.stringMatching(/^clock-class ens5fx\/master is 248, in the store 7; the newest event came /),
+    todo: expect.stringMatching(/^The sidecar is stuck: .* Run `ptp-watch poll` twice, which cures it/),
+  })
+  expect(one('callback', v1).result).toBe('ok')
+  expect(one('figures', v1)).toMatchObject({
+    result: 'warning',
+    came: expect.stringContaining('its: delivered 1, over its transport 2'),
+  })
+
+  // As it is told to.
+  await system.tick()
+  await eventually(async () => {
+    await system.tick()
+    expect((await examine(system)).one('events', v1).result).toBe('ok')
+  })
+})
+
+test('a clock that is hours off is wrong, one that is seconds off is remarked on, in every dialect', async () => {
+  const publishers = await startPublishers()
+  const [v2, v1, starlingX] = publishers
+  const system = await startWatched(publishers)
+  await v2.faults({ clockOffsetMs: -7_200_000 })
+  await v1.faults({ clockOffsetMs: 10_000 })
+  await starlingX.faults({ clockOffsetMs: 10_800_000 })
+  const { code, one } = await examine(system)
+  expect(code).toBe(1)
+  expect(one('clock', v2)).toMatchObject({ result: 'failed', came: 'its clock is 2.0 h behind ours' })
+  expect(one('clock', v2).asked).toBe('time of CurrentState')
+  expect(one('clock', v1)).toMatchObject({ result: 'warning', came: 'its clock is 10.0 s ahead of ours' })
+  expect(one('clock', starlingX)).toMatchObject({
+    result: 'failed',
+    asked: 'Date of its answer',
+    came: 'its clock is 3.0 h ahead of ours',
+  })
+})
+
+test('figures are compared where they are shown, and are no fault where they are not', async () => {
+  const [v2, v1] = await startPublishers()
+  const system = await startWatched([v2, v1])
+  v2.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 40 })
+  await v2.idle()
+  await eventually(async () => expect((await system.node(v2)).counters.received).toBe(5))
+  const shown = await examine(system)
+  expect(shown.code).toBe(0)
+  const [, , ...others] = shown.one('figures', v2).came.split('; ')
+  expect(others).toEqual([])
+  expect(shown.one('figures', v2)).toMatchObject({ result: 'ok', asked: `GET ${v2.metrics}` })
+  expect(shown.one('figures', v2).came).toMatch(
+    /^its: delivered 1, subscriptions 7; ours: received 5, .*\. Ours has more: initial notifications/,
+  )
+
+  // Deliveries that fail are ours where nobody else is subscribed.
+  await system.stopIngest()
+  v2.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 4000 })
+  await v2.idle()
+  await system.startIngest()
+  await system.tick()
+  const failing = await examine(system)
+  expect(failing.one('figures', v2)).toMatchObject({
+    result: 'warning',
+    came: expect.stringContaining('delivered 1, failed 1'),
+  })
+
+  const hidden = await listen(createServer((_, response) => response.writeHead(404).end()))
+  const entries = entriesOf([v2, v1]).map((entry, index) => ({
+    ...entry,
+    metrics: index === 0 ? `${hidden}/metrics` : 'http://127.0.0.1:1/metrics',
+  }))
+  const absent = await examine(system, { PUBLISHERS: JSON.stringify(entries) })
+  expect(absent.code).toBe(0)
+  expect(absent.one('figures', v2)).toMatchObject({ result: 'skipped', came: '404' })
+  expect(absent.one('figures', v1)).toMatchObject({
+    result: 'skipped',
+    came: expect.stringContaining('ECONNREFUSED'),
+    todo: expect.stringMatching(/^For information only/),
+  })
+})
+
+test('a sink that nobody answers at is a failure', async () => {
+  const [v2] = await startPublishers()
+  const system = await startWatched([v2])
+  const missing = await listen(createServer((_, response) => response.writeHead(404).end()))
+  const away = await examine(system, { K_SINK: 'http://127.0.0.1:1/default' })
+  expect(away.code).toBe(1)
+  expect(away.one('sink')).toMatchObject({ result: 'failed', came: expect.stringContaining('ECONNREFUSED') })
+  const wrong = await examine(system, { K_SINK: `${missing}/default?key=secret` })
+  expect(wrong.code).toBe(0)
+  expect(wrong.one('sink')).toMatchObject({
+    result: 'warning',
+    asked: `OPTIONS ${missing}/default`,
+    came: '404',
+  })
+})
+
+test('a node that is not in PUBLISHERS is a mistake in the command line', async () => {
+  const [v2] = await startPublishers()
+  const system = await startWatched([v2])
+  const { code, err } = await examine(system, {}, ['--node', `${v2.node},worker-77`])
+  expect(code).toBe(2)
+  expect(err).toContain('PUBLISHERS has no node worker-77')
+})

@@ -1,0 +1,92 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { createRedHatV1, createRedHatV2, createStarlingX, type Publisher } from '#local/publishers/index.ts'
+import { clocksIn } from '../../e2e/support/publishers.ts'
+import { listening, SECRET } from '../../e2e/support/system.ts'
+import { startSink } from '../../support/sink.ts'
+import { examine, startPublishers, startWatched } from './world.ts'
+
+const heldBy = (publishers: readonly Publisher[]) =>
+  publishers.map((publisher) => [...publisher.subscriptions()].sort((a, b) => (a.id < b.id ? -1 : 1)))
+
+test('where all is well it says so of every dialect, exits with 0, and leaves everything as it was', async () => {
+  const sink = await startSink()
+  onTestFinished(() => sink.close())
+  const publishers = await startPublishers('LOCKED')
+  const [v2, v1, starlingX] = publishers
+  const system = await startWatched(publishers, { K_SINK: sink.url })
+  v2.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 40 })
+  await v2.idle()
+  const before = heldBy(publishers)
+
+  const { code, findings, one, of, err } = await examine(system)
+  expect(findings.filter(({ result }) => result === 'failed' || result === 'warning')).toEqual([])
+  expect(code).toBe(0)
+  expect(findings.every(({ result, todo }) => result !== 'ok' || todo === '')).toBe(true)
+  expect(heldBy(publishers)).toEqual(before)
+  for (const publisher of publishers) {
+    expect((await system.node(publisher)).subscriptions).toHaveLength(publisher.subscriptions().length)
+  }
+
+  expect(one('publishers').came).toBe('3 publishers')
+  expect(one('callback-here')).toMatchObject({ result: 'ok', came: '204' })
+  expect(one('sink').result).toBe('ok')
+  expect(one('addresses', v2).came).toBe(`7 resources of ${v2.node}`)
+  expect(one('subscriptions', v2).came).toBe('7 of 7 of ours are there')
+  for (const publisher of [v2, starlingX]) {
+    expect(one('callback', publisher).came).toMatch(/initial notification and got 204, and the store has it/)
+  }
+  expect(one('callback', v1).came).toMatch(/^the sidecar tried our endpoint and got 204\./)
+  const states = of('current-state', v2).filter(({ result }) => result === 'ok')
+  expect(states.map(({ came }) => came)).toContain('ens5fx/master HOLDOVER, offset 40')
+  expect(one('clock', v2).came).toMatch(/^its clock is ours/)
+  expect(one('events', v2).came).toMatch(/^the newest event came \d+ s ago/)
+  expect(one('state', v2).came).toMatch(/^overall HOLDOVER, 4 clocks, polled \d+ s ago$/)
+
+  // What it shows people.
+  const shown = await system.run(['doctor', '--node', `${v2.node},${v1.node}`], { LOG_LEVEL: 'warn' })
+  expect(shown.code).toBe(0)
+  expect(shown.out).toContain(`\n${v2.node}\n  ok       name            an address, nothing to resolve\n`)
+  expect(shown.out).toContain('  ok       current-state   lock-state: ens5fx/master HOLDOVER, offset 40\n')
+  expect(shown.out).not.toContain(starlingX.node)
+  expect(shown.out).toMatch(/\n2 of 2 publishers are well: 0 failed, 0 to look at, \d+ ok\n$/)
+  const quiet = await system.run(['doctor', '--quiet', '--node', v1.node], { LOG_LEVEL: 'warn' })
+  expect(quiet.out).toMatch(/^1 of 1 publishers are well: .*\n$/)
+
+  // An EndpointUri is a credential.
+  const token = new URL(v2.subscriptions()[0]?.endpoint ?? '').pathname.split('/').at(-1) ?? ''
+  expect(token).toHaveLength(32)
+  for (const said of [JSON.stringify(findings), err, shown.out, shown.err]) {
+    expect(said).not.toContain(token)
+    expect(said).not.toContain(SECRET)
+  }
+})
+
+test('it tells the generations of publishers apart by what they answer', async () => {
+  const usual = { warmUpMs: 0 }
+  const publishers = await listening(
+    createRedHatV2({ ...usual, node: 'main.example.com', release: 'main' }),
+    createRedHatV2({ ...usual, node: 'later.example.com', release: '4.18' }),
+    createRedHatV1({ ...usual, node: 'early.example.com', release: '4.14' }),
+    createRedHatV1({ ...usual, node: 'last.example.com', release: '4.18' }),
+    createStarlingX({ ...usual, node: 'controller-1', notificationFormat: 'legacy', utcOffsetMinutes: 120 }),
+  )
+  for (const publisher of publishers) publisher.setClock(...clocksIn('LOCKED'))
+  const system = await startWatched(publishers)
+  const { code, one } = await examine(system)
+  const spoken = publishers.map((publisher) => one('dialect', publisher).came.split(':')[0])
+  expect(spoken).toEqual([
+    'red-hat-v2, 4.20 or later',
+    'red-hat-v2, 4.17 to 4.19, which take no SyncE subscriptions',
+    'red-hat-v1, 4.10 to 4.15',
+    'red-hat-v1, 4.16 to 4.18',
+    'starlingx-v2, legacy notification format',
+  ])
+  const [, later, , , legacy] = publishers
+  expect(one('subscriptions', later)).toMatchObject({
+    result: 'ok',
+    came: '5 of 7 of ours are there (synce-lock-state synce-clock-quality: not taken by releases before 4.20)',
+  })
+  // Its events say that it is two hours later; the server's Date does not.
+  expect(one('clock', legacy)).toMatchObject({ result: 'ok', came: expect.stringContaining('2.0 h ahead') })
+  expect(code).toBe(0)
+})
