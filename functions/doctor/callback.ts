@@ -1,12 +1,13 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
-import type { CallOptions, Created, Resource } from '#shared/publishers/client.ts'
+import type { CallOptions, Resource } from '#shared/publishers/client.ts'
 import { pause } from '#shared/publishers/backoff.ts'
-import { createRecord, type RecordDeps } from '#shared/publishers/record.ts'
+import type { RecordDeps } from '#shared/publishers/record.ts'
 import { isSyncE } from '#shared/publishers/resources.ts'
 import { redact } from '#shared/publishers/redact.ts'
 import type { Callback } from '#shared/callback.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
 import { adviceOn } from './advice.ts'
+import { withExtra } from './extra.ts'
 import type { Report } from './finding.ts'
 import type { Pulled } from './pulls.ts'
 import { pullOne } from './pulls.ts'
@@ -24,9 +25,9 @@ export type CallbackDeps = RecordDeps & {
   readonly arrivalMs?: number
 }
 
-/** How long what was made for the proof may take to be taken away, in ms; not even an end of the process shortens it. */
-const CLEANUP_MS = 5_000
-const LOOK_MS = 300
+/** Between looks at the store, in ms: the first, and the longest. */
+const LOOK_MS = 150
+const LONGEST_LOOK_MS = 2_000
 
 /**
  * Proves that the publisher reaches ingest, and ingest this store.
@@ -94,25 +95,13 @@ async function proveByInitial(
   deps: CallbackDeps,
   call: CallOptions,
 ): Promise<void> {
-  const { kind, address } = resource
   const endpoint = `${deps.callback.endpointFor(client.node)}?doctor=${deps.newId()}`
-  const record = createRecord(deps, client.node)
   const before = await deps.store.read(client.node)
   const startedAt = deps.clock.now()
-  await record.pending(kind, client.queryTime)
-  let created: Created | undefined
-  let pulled = pulls.find((one) => one.resource === resource)
-  try {
-    created = await client.create({ address, endpoint }, call)
-    // Where nobody else was subscribed, it answers now.
-    if (created.outcome === 'created' && pulled?.outcome !== 'answered') {
-      pulled = await pullOne(client, resource, call)
-    }
-  } finally {
-    await takeAway(client, created, endpoint)
-    record.answered(kind)
-    await record.flush()
-  }
+  const known = pulls.find((one) => one.resource === resource)
+  // Where nobody else is subscribed, it answers now.
+  const pull = async () => (known?.outcome === 'answered' ? known : await pullOne(client, resource, call))
+  const { created, result: pulled } = await withExtra(deps, client, resource, endpoint, call, pull)
   switch (created.outcome) {
     case 'created':
     case 'foreign':
@@ -154,25 +143,6 @@ async function proveByInitial(
   report.failed('callback', asked, `${came}, but this store has no trace of it`, todo)
 }
 
-/** What was made for the proof, whatever became of the answer. */
-async function takeAway(
-  client: Reached['client'],
-  created: Created | undefined,
-  endpoint: string,
-): Promise<void> {
-  const call = { deadlineMs: CLEANUP_MS }
-  try {
-    if (created?.outcome === 'created') await client.remove(created.id, call)
-    // No answer does not mean that it was not made.
-    if (created !== undefined) return
-    for (const held of await client.list(call))
-      if (held.endpoint === endpoint) await client.remove(held.id, call)
-  } catch (error) {
-    // The next poll takes it away.
-    if (!(error instanceof PublisherError)) throw error
-  }
-}
-
 /** Until the document shows that something was received since `before`. */
 async function hasArrived(
   before: NodeState | undefined,
@@ -182,11 +152,11 @@ async function hasArrived(
 ): Promise<boolean> {
   const over = AbortSignal.timeout(arrivalMs)
   const ended = signal === undefined ? over : AbortSignal.any([signal, over])
-  for (;;) {
+  for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)) {
     const now = await store.read(node)
     if (now !== undefined && now.counters.received > (before?.counters.received ?? 0)) return true
     if (ended.aborted) return false
-    await pause(LOOK_MS, ended)
+    await pause(waitMs, ended)
   }
 }
 

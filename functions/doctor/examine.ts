@@ -18,6 +18,8 @@ export type ExamineDeps = EventDeps &
   CallbackDeps & {
     readonly registry: Registry
     readonly http: Pick<Http, 'request'>
+    /** The same to others than publishers, without the credentials for publishers. */
+    readonly others: Pick<Http, 'request'>
     readonly resolve: Lookup
     /** The wanted kinds. */
     readonly kinds: readonly string[]
@@ -42,7 +44,7 @@ export async function examine(deps: ExamineDeps, target: Target, call: CallOptio
 }
 
 async function ask(report: Report, deps: ExamineDeps, target: Target, call: CallOptions): Promise<void> {
-  const { storeUp, settings, kinds, http } = deps
+  const { storeUp, settings, kinds } = deps
   if (!(await checkName(report, target, deps.resolve))) return
   const reached = await checkHealth(report, target, deps, call)
   if (reached === undefined) return
@@ -76,5 +78,5 @@ async function ask(report: Report, deps: ExamineDeps, target: Target, call: Call
     await checkState(report, target.node, deps)
     await checkCallback(report, reached, held, pulls, deps, call)
   }
-  await checkFigures(report, reached, target, { state, strangers, http }, call)
+  await checkFigures(report, reached, target, { state, strangers, http: deps.others }, call)
 }

@@ -1,5 +1,6 @@
 import { ConfigurationError, StoreError } from '#shared/errors.ts'
 import type { Found } from '#shared/publishers/discover.ts'
+import { createHttp } from '#shared/publishers/http.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { UsageError } from '#shared/runtime/command-line.ts'
@@ -76,6 +77,8 @@ export const doctor: FunctionDefinition = {
       store,
       overall,
     })
+    // Whoever is no publisher is not shown what publishers are.
+    const others = createHttp({ clock, log }, { credentials: { ca: config.publisherFiles.ca } })
 
     const examineWhole = async (targets: readonly Target[], found: Found, signal: AbortSignal) => {
       const report = createReport(null)
@@ -83,7 +86,7 @@ export const doctor: FunctionDefinition = {
       checkPublishers(report, found, config.discovery?.namespace)
       const [storeUp, answersHere] = await Promise.all([
         checkStore(report, store, shownStore(stateUrl)),
-        first && checkCallbackHere(report, { callback, http, node: first.node }, { signal }),
+        first && checkCallbackHere(report, { callback, http: others, node: first.node }, { signal }),
         checkSink(report, config.sink, signal),
       ])
       checkToken(report, callback, config.callbackSecrets.length)
@@ -99,19 +102,8 @@ export const doctor: FunctionDefinition = {
         const { storeUp, answersHere, findings } = await examineWhole(targets, found, signal)
         view.show(findings)
         const deps = {
-          ...{
-            registry,
-            http,
-            callback,
-            store,
-            clock,
-            settings,
-            overall,
-            newId,
-            storeUp,
-            answersHere,
-            unnamed,
-          },
+          ...{ registry, http, others, callback, store, clock, settings, overall },
+          ...{ newId, storeUp, answersHere, unnamed },
           resolve: systemLookup,
           kinds: config.resources,
           configured: new Set([...config.publishers, ...targets].map(({ node }) => node)),
@@ -127,6 +119,7 @@ export const doctor: FunctionDefinition = {
       },
       async close() {
         await close()
+        await others.close()
         await store.close()
       },
     }

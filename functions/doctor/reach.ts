@@ -67,7 +67,8 @@ export async function checkHealth(
   } catch (error) {
     if (!(error instanceof PublisherError)) throw error
     const { came, todo } = adviceOn(error, place)
-    report.failed('health', asked, came, todo)
+    const other = target.dialect !== 'auto' && error.status === 404 ? '. Or leave `dialect` at auto' : ''
+    report.failed('health', asked, came, `${todo}${other}`)
     return undefined
   }
 }

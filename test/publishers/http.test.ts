@@ -226,3 +226,14 @@ test('a credential file that is not there is a configuration error that names it
     message: expect.stringContaining(file),
   })
 })
+
+test('an answer has the Date that it came with, or none', async () => {
+  const date = 'Mon, 23 Nov 2026 03:48:28 GMT'
+  const url = await serve(({ url: path }, response) => {
+    response.sendDate = false
+    response.writeHead(200, path === '/dated' ? { date } : {}).end()
+  })
+  const http = startHttp()
+  expect((await http.request(url, get('/dated'))).date).toBe(date)
+  expect((await http.request(url, get('/'))).date).toBeUndefined()
+})

@@ -11,7 +11,7 @@ const heldBy = (publishers: readonly Publisher[]) =>
 test('where all is well it says so of every dialect, exits with 0, and leaves everything as it was', async () => {
   const sink = await startSink()
   onTestFinished(() => sink.close())
-  const publishers = await startPublishers('LOCKED')
+  const publishers = await startPublishers({ state: 'LOCKED' })
   const [v2, v1, starlingX] = publishers
   const system = await startWatched(publishers, { K_SINK: sink.url })
   v2.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 40 })

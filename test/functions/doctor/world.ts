@@ -24,15 +24,15 @@ export type Examined = {
   one(check: string, publisher?: Pick<Publisher, 'node'>): Finding
 }
 
-const usual = { warmUpMs: 0, metricsPort: 0 }
-
 /**
  * One of each dialect. What a publisher says of clocks that are not in lock is always written at once; a mere
  * confirmation of LOCKED waits in ingest for some seconds.
  */
 export async function startPublishers(
-  state: 'LOCKED' | 'FREERUN' = 'FREERUN',
+  options: { state?: 'LOCKED' | 'FREERUN'; deliveryTimeoutMs?: number } = {},
 ): Promise<[v2: Publisher, v1: Publisher, starlingX: Publisher]> {
+  const { state = 'FREERUN', ...rest } = options
+  const usual = { warmUpMs: 0, metricsPort: 0, ...rest }
   const publishers = await listening(
     createRedHatV2({ ...usual, node: 'worker-0.site-a.example.com', release: 'main' }),
     createRedHatV1({ ...usual, node: 'worker-1.site-a.example.com', release: '4.14', hopTimeoutMs: 50 }),
