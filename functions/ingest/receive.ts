@@ -54,8 +54,10 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
     }
   }
 
-  const write = async (node: string, body: Part, known: boolean): Promise<void> => {
-    const { outcome, entries } = await store.update(node, change(node, body, known))
+  const write = (node: string, body: Part, known: boolean): Promise<void> =>
+    store.update(node, change(node, body, known)).then((received) => tell(node, body, received))
+
+  const tell = (node: string, body: Part, { outcome, entries }: Received): void => {
     if (outcome === 'stranger') strangers.add(node, 'unknown node')
     metrics.events.inc({ outcome: outcomeOf(outcome) })
     if (log.on('debug')) log.debug('event', { node, outcome, events: body.observations.length })

@@ -128,22 +128,24 @@ export function createWaiting(
   }
 
   return {
-    async deliver(node, write, { buffer }) {
-      const again = buffer ? write : undefined
+    deliver(node, write, { buffer }) {
       if (lines.has(node)) {
         if (buffer) wait(node, { write, hanging: undefined }, 'Events of this node wait already')
-        return false
+        return Promise.resolve(false)
       }
       const writing = write()
-      try {
-        if (await within(budget, writing)) return true
-        hang(node, writing, again)
-      } catch (error) {
-        if (!(error instanceof StoreError)) throw error
-        if (!error.retryable) log.error('An event could not be stored', { node, reason: reasonOf(error) })
-        else if (buffer) wait(node, { write, hanging: undefined }, reasonOf(error))
-      }
-      return false
+      return within(budget, writing).then(
+        (done) => {
+          if (!done) hang(node, writing, buffer ? write : undefined)
+          return done
+        },
+        (error: unknown) => {
+          if (!(error instanceof StoreError)) throw error
+          if (!error.retryable) log.error('An event could not be stored', { node, reason: reasonOf(error) })
+          else if (buffer) wait(node, { write, hanging: undefined }, reasonOf(error))
+          return false
+        },
+      )
     },
     count: () => count,
     async flush() {

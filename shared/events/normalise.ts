@@ -86,10 +86,10 @@ function readEvent(event: WireEvent, context: Context): Normalised {
     if (address !== undefined) values.push({ address: readAddress(address), value })
     else problems.push({ code: 'no-address', message: 'A value of the event has no resource address' })
   }
-  const names = [event.source, event.subject].map((text) =>
-    text === undefined ? undefined : readAddress(text).node,
-  )
-  const node = nodeOf([...values.map((value) => value.address.node), ...names], context)
+  const names = new Set(values.map((value) => value.address.node))
+  for (const text of [event.source, event.subject]) if (text !== undefined) names.add(readAddress(text).node)
+  names.delete(undefined)
+  const node = nodeOf(names, context)
   if (typeof node !== 'string') return node
 
   const placeholder = values.find((value) => value.address.placeholder !== undefined)?.address.placeholder
@@ -102,8 +102,7 @@ function readEvent(event: WireEvent, context: Context): Normalised {
   }
 }
 
-function nodeOf(names: readonly (string | undefined)[], context: Context): string | Normalised {
-  const found = new Set(names.filter((name) => name !== undefined))
+function nodeOf(found: ReadonlySet<string | undefined>, context: Context): string | Normalised {
   for (const name of found) {
     if (context.node !== undefined && name !== context.node) {
       return problem('other-node', `The event is of node ${quote(name)}, not of ${quote(context.node)}`)

@@ -81,8 +81,8 @@ export function remember(
   floor: string | undefined,
 ): Reading[] {
   const kept: Reading[] = []
-  const sorted = [...pushes, push].sort((a, b) => compareTimes(b.at, a.at))
-  for (const candidate of sorted) {
+  const older = pushes.findIndex((other) => compareTimes(other.at, push.at) < 0)
+  for (const candidate of pushes.toSpliced(older < 0 ? pushes.length : older, 0, push)) {
     if (kept.length > 0 && floor !== undefined && compareTimes(candidate.at, floor) <= 0) break
     if (kept.every((newer) => isWorse(kind, candidate, newer))) kept.push(candidate)
   }

@@ -1,5 +1,6 @@
 import type { Step } from './batch.ts'
 import type { Counters } from './node-state.ts'
+import type { Change, Outcome } from './store.ts'
 
 /** A change that waits for the write that will hold it. */
 export type Job = Step & {
@@ -10,6 +11,34 @@ export type Job = Step & {
   /** Tells the caller what came of the last time that the change was applied. */
   settle(): void
   reject(error: unknown): void
+}
+
+export function createJob<T>(change: Change<T>, { node, call, fresh, resolve, reject }: JobCall<T>): Job {
+  let outcome: Outcome<T> | undefined
+  let failure: unknown
+  return {
+    call,
+    fresh,
+    apply(current) {
+      try {
+        outcome = change(current)
+        if (outcome.state !== undefined || current !== undefined || !outcome.entries?.length) return outcome
+        throw new TypeError(`A change of node ${node} has log entries but no document`)
+      } catch (error) {
+        outcome = undefined
+        failure = error
+        return undefined
+      }
+    },
+    settle: () => (outcome === undefined ? reject(failure) : resolve(outcome.result)),
+    reject,
+  }
+}
+
+/** Who calls for a change, and what he waits for. */
+type JobCall<T> = Pick<Job, 'call' | 'fresh' | 'reject'> & {
+  readonly node: string
+  resolve(result: T): void
 }
 
 /** A removal that waits for its turn among the changes. */

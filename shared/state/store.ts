@@ -4,7 +4,7 @@ import type { Log } from '#shared/log.ts'
 import { applyAll } from './batch.ts'
 import { createDocumentCache, type Known } from './document-cache.ts'
 import type { Driver, Page, PageRange, Versioned } from './driver.ts'
-import { type Job, type Lane, type Removal, takeJobs } from './lane.ts'
+import { createJob, type Job, type Lane, type Removal, takeJobs } from './lane.ts'
 import type { Counters, LogEntry, NewEntry, NodeState } from './node-state.ts'
 import { trim } from './trim.ts'
 
@@ -92,22 +92,8 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
 
   function enqueueChange<T>(node: string, change: Change<T>, fresh: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
-      let settle = () => {}
-      const call = ++calls
-      const apply = (current: NodeState | undefined) => {
-        try {
-          const outcome = change(current)
-          if (outcome.state === undefined && current === undefined && outcome.entries?.length) {
-            throw new TypeError(`A change of node ${node} has log entries but no document`)
-          }
-          settle = () => resolve(outcome.result)
-          return outcome
-        } catch (error) {
-          settle = () => reject(error)
-          return undefined
-        }
-      }
-      enqueue(node, { call, fresh, apply, settle: () => settle(), reject })
+      checkName(node)
+      enqueue(node, createJob(change, { node, call: ++calls, fresh, resolve, reject }))
     })
   }
 
@@ -133,10 +119,17 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
       else await commit(node, lane, takeJobs(lane))
     }
     lane.running = undefined
-    if (lane.owed === undefined) {
-      lane.callOff?.()
-      lanes.delete(node)
-    } else lane.callOff ??= timers.after(counterPauseMs, () => void payOwed(node, lane))
+    if (lane.owed === undefined) lanes.delete(node)
+  }
+
+  /** Counters that are owed are paid after a pause, unless a write comes before. */
+  function tendOwed(node: string, lane: Lane): void {
+    if (lane.owed !== undefined) {
+      lane.callOff ??= timers.after(counterPauseMs, () => void payOwed(node, lane))
+    } else if (lane.callOff !== undefined) {
+      lane.callOff()
+      lane.callOff = undefined
+    }
   }
 
   async function commit(node: string, lane: Lane, jobs: Job[]): Promise<void> {
@@ -153,9 +146,11 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
       }
     } catch (error) {
       documents.delete(node)
+      tendOwed(node, lane)
       for (const job of jobs) job.reject(error)
       return
     }
+    tendOwed(node, lane)
     for (const job of jobs) job.settle()
   }
 
@@ -169,7 +164,23 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
       known = await load(node)
       batch = applyAll(known.state, jobs, lane.owed)
     }
-    if (batch.write !== undefined && !(await write(node, known, batch.write))) return false
+    if (batch.write !== undefined) {
+      const { state, entries } = batch.write
+      const { through, unsent } = trim(known.state, state, historyPerNode)
+      // The write succeeds only if the document is still the newest one, so it proves as much as a read does.
+      const asOf = calls
+      try {
+        const change = { state, entries, expected: known.version, trimThrough: through }
+        const version = await driver.write(node, change)
+        documents.set(node, { state, version, asOf })
+      } catch (error) {
+        documents.delete(node)
+        if (error instanceof ConflictError) return false
+        throw error
+      }
+      if (unsent > 0)
+        log.error('Log entries were dropped before the broker had them', { node, dropped: unsent })
+    }
     lane.owed = batch.owed
     return true
   }
@@ -183,37 +194,12 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     return known
   }
 
-  async function write(
-    node: string,
-    known: Known,
-    { state, entries }: { state: NodeState; entries: readonly LogEntry[] },
-  ): Promise<boolean> {
-    // The write succeeds only if the document is still the newest one, so it proves as much as a read does.
-    const asOf = calls
-    const { through, unsent } = trim(known.state, state, historyPerNode)
-    try {
-      const version = await driver.write(node, {
-        state,
-        entries,
-        expected: known.version,
-        trimThrough: through,
-      })
-      documents.set(node, { state, version, asOf })
-    } catch (error) {
-      documents.delete(node)
-      if (error instanceof ConflictError) return false
-      throw error
-    }
-    if (unsent > 0)
-      log.error('Log entries were dropped before the broker had them', { node, dropped: unsent })
-    return true
-  }
-
   async function removeFirst(node: string, lane: Lane, removal: Removal): Promise<void> {
     lane.waiting.shift()
     try {
       await driver.remove(node)
       lane.owed = undefined
+      tendOwed(node, lane)
       removal.resolve()
     } catch (error) {
       removal.reject(error)
@@ -248,15 +234,12 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   }
 
   function checkOpen(): void {
-    if (closing !== undefined) throw new StoreError('The store is closed', { retryable: false })
+    if (closing !== undefined) throw isClosed()
   }
 
   return {
-    async update(node, apply, { fresh = false } = {}) {
-      checkOpen()
-      checkName(node)
-      return enqueueChange(node, apply, fresh)
-    },
+    update: (node, change, { fresh = false } = {}) =>
+      closing === undefined ? enqueueChange(node, change, fresh) : Promise.reject(isClosed()),
     async read(node) {
       checkOpen()
       const asOf = calls
@@ -306,6 +289,10 @@ function versioned({ state, version }: Partial<Known> = {}): Versioned | undefin
 /** Whether one of the calls came after the document had been read. */
 function isOlder(known: Known, jobs: readonly Job[]): boolean {
   return jobs.some((job) => job.call > known.asOf)
+}
+
+function isClosed(): StoreError {
+  return new StoreError('The store is closed', { retryable: false })
 }
 
 function checkName(node: string): void {

@@ -4,8 +4,8 @@ import { connect, type Socket } from 'node:net'
 export type RawConnection = {
   readonly socket: Socket
   send(text: string): void
-  /** All that has come, as soon as it matches. Rejects when the connection closes before. */
-  until(pattern: RegExp): Promise<string>
+  /** All that has come, as soon as it passes. Rejects when the connection closes before. */
+  until(pattern: Pick<RegExp, 'test'>): Promise<string>
   /** All that has come, once the other side has closed. */
   closed(): Promise<string>
   [Symbol.dispose](): void

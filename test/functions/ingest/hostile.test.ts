@@ -59,7 +59,7 @@ describe.each(['serve', 'framework'] as const)('hostile input, on %s', (kind) =>
     const taken = expected.filter((status) => status === 204).length
     connection.socket.write(row.bytes)
     if (kind === 'framework' && taken > 0) {
-      await connection.until(new RegExp(`(?:^HTTP/1\\.1 204 [^]*?){${taken}}`, 'm')).catch(() => '')
+      await connection.until({ test: (text) => text.split('HTTP/1.1 204 ').length > taken })
     }
     if (!row.waits) connection.socket.end()
     const replies = await connection.closed()
