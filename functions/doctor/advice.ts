@@ -40,7 +40,12 @@ const UNTRUSTED: ReadonlySet<string> = new Set([
 
 /** What to do about a publisher that did not answer as it should. */
 export function adviceOn(error: PublisherError, place: Place): Advice {
-  return { came: reasonOf(error), todo: todoFor(error, place) }
+  return { came: answerIn(error), todo: todoFor(error, place) }
+}
+
+/** What came, without what was asked, with which the message begins. */
+export function answerIn(error: PublisherError): string {
+  return reasonOf(error).replace(/^(?:GET|POST|DELETE) \S+ /, '')
 }
 
 function todoFor(error: PublisherError, place: Place): string {

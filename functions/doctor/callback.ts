@@ -1,4 +1,4 @@
-import { PublisherError, reasonOf } from '#shared/errors.ts'
+import { PublisherError } from '#shared/errors.ts'
 import type { CallOptions, Resource } from '#shared/publishers/client.ts'
 import { pause } from '#shared/publishers/backoff.ts'
 import type { RecordDeps } from '#shared/publishers/record.ts'
@@ -6,7 +6,7 @@ import { isSyncE } from '#shared/publishers/resources.ts'
 import { redact } from '#shared/publishers/redact.ts'
 import type { Callback } from '#shared/callback.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
-import { adviceOn } from './advice.ts'
+import { adviceOn, answerIn } from './advice.ts'
 import { withExtra } from './extra.ts'
 import type { Report } from './finding.ts'
 import type { Pulled } from './pulls.ts'
@@ -61,7 +61,7 @@ export async function checkCallback(
     if (!(error instanceof PublisherError)) throw error
     const delivery = error.status === 400
     const { came, todo } = delivery
-      ? { came: `it could not deliver: ${reasonOf(error)}`, todo: onRefusal(deps) }
+      ? { came: `it could not deliver: ${answerIn(error)}`, todo: onRefusal(deps) }
       : adviceOn(error, reached.place)
     report.failed('callback', asked, came, todo)
   }
@@ -136,7 +136,8 @@ async function proveByInitial(
   }
   if (await hasArrived(before, client.node, deps, call.signal)) {
     const tookMs = deps.clock.now() - startedAt
-    report.ok('callback', asked, `${came}, and the store has it (${(tookMs / 1000).toFixed(1)} s)`)
+    const took = tookMs < 1_000 ? `${tookMs} ms` : `${(tookMs / 1_000).toFixed(1)} s`
+    report.ok('callback', asked, `${came}; ${took} later the store had it`)
     return
   }
   const todo = `Who answers at ${redact(endpoint)}? If it is our ingest, it has another STATE_URL than this process, or its store is behind: look into its log`

@@ -59,4 +59,5 @@ export function createReport(node: string | null): Report {
   }
 }
 
-const UNASKED = { asked: 'nothing', came: 'what failed above has to be put right first', todo: '' }
+/** What is said of a check that had nothing to go by. */
+export const UNASKED = { asked: 'nothing', came: 'what failed above has to be put right first', todo: '' }

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 import type { Flags, Terminal } from '#shared/runtime/function.ts'
-import type { Finding, Result } from './finding.ts'
+import { type Finding, type Result, UNASKED } from './finding.ts'
 
 const WORDS: Readonly<Record<Result, string>> = {
   ok: 'ok',
@@ -19,19 +19,32 @@ const STYLES: Readonly<Partial<Record<Result, Parameters<typeof styleText>[0]>>>
 function blockOf(findings: readonly Finding[], { colour }: Pick<Terminal, 'colour'>): string {
   const [first] = findings
   if (first === undefined) return ''
-  const lines = findings.map(({ check, result, asked, came, todo }) => {
-    const style = STYLES[result]
-    const word = WORDS[result].padEnd(7)
-    const shown = colour && style !== undefined ? styleText(style, word, { validateStream: false }) : word
-    const text = result === 'ok' ? inShort(check, asked, came) : `${asked}: ${came}`
-    return `  ${shown}  ${check.padEnd(14)}  ${plain(todo === '' ? text : `${text}. → ${todo}`)}\n`
-  })
+  const unasked = findings.filter((finding) => finding.came === UNASKED.came)
+  const lines = findings
+    .filter((finding) => !unasked.includes(finding))
+    .map(({ check, result, asked, came, todo }) => {
+      const text = `${inShort(check, result, asked)}${came}`
+      return line(result, check, todo === '' ? text : `${text}. → ${todo}`, colour)
+    })
+  if (unasked.length > 0) {
+    const names = unasked.map(({ check }) => check).join(' ')
+    lines.push(line('skipped', 'not asked', `${names}: ${UNASKED.came}`, colour))
+  }
   return `${plain(first.node ?? 'ptp-watch')}\n${lines.join('')}`
 }
 
-/** Where all is well, how it was asked is of no interest; which of several answers it is, is. */
-function inShort(check: Finding['check'], asked: string, came: string): string {
-  return check === 'current-state' ? `${asked.split(',', 1)[0]}: ${came}` : came
+function line(result: Result, head: string, text: string, colour: boolean): string {
+  const style = STYLES[result]
+  const word = WORDS[result].padEnd(7)
+  const shown = colour && style !== undefined ? styleText(style, word, { validateStream: false }) : word
+  return `  ${shown}  ${head.padEnd(14)}  ${plain(text)}\n`
+}
+
+/** Where nothing is wrong, how it was asked is of no interest; which of several answers it is, is. */
+function inShort(check: Finding['check'], result: Result, asked: string): string {
+  const isFine = result === 'ok' || result === 'skipped'
+  if (isFine && check === 'current-state') return `${asked.split(',', 1)[0]}: `
+  return result === 'ok' ? '' : `${asked}: `
 }
 
 /** How it stands with all of them, in a line, and another with the names of those that are not well. */

@@ -1,8 +1,9 @@
-import { PublisherError, reasonOf } from '#shared/errors.ts'
+import { PublisherError } from '#shared/errors.ts'
 import { type Normalised, normalise } from '#shared/events/normalise.ts'
 import type { CallOptions, Client, CurrentState, Resource } from '#shared/publishers/client.ts'
 import { nodesNamed } from '#shared/publishers/resources.ts'
 import type { Pull } from '#shared/state/merge-pull.ts'
+import { answerIn } from './advice.ts'
 
 /** What one question for a CurrentState brought. */
 export type Pulled = { readonly resource: Resource } & (
@@ -61,7 +62,7 @@ export function otherNodeIn(client: Client, pulls: readonly Pulled[]): string | 
 
 /** For people: what an answer says of the clocks, or why there is none. */
 export function saidBy(pulled: Pulled): string {
-  if (pulled.outcome === 'failed') return reasonOf(pulled.error)
+  if (pulled.outcome === 'failed') return answerIn(pulled.error)
   if (pulled.outcome === 'none') return pulled.answer.reason
   if (pulled.read === undefined) return `no JSON: ${pulled.answer.body.slice(0, 60)}`
   const { observations, placeholders, named, problems } = pulled.read

@@ -55,7 +55,7 @@ export async function checkHealth(
   call: CallOptions,
 ): Promise<Reached | undefined> {
   const place = placeOf(target.url)
-  let asked = `GET ${place.shown}${target.dialect === 'auto' ? '' : HEALTH[target.dialect]}`
+  let asked = `GET ${place.shown}${target.dialect === 'auto' ? '/…/health' : HEALTH[target.dialect]}`
   try {
     const client = await deps.registry.client(target, call)
     asked = `GET ${place.shown}${HEALTH[client.dialect]}`

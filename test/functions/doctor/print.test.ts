@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest'
+import { createReport, EACH, type Finding } from '#functions/doctor/finding.ts'
+import { createView } from '#functions/doctor/print.ts'
+
+function terminal({ interactive = false, colour = false } = {}) {
+  const said = { out: '', err: '' }
+  return {
+    said,
+    interactive,
+    colour,
+    columns: 100,
+    out(text: string) {
+      said.out += text
+    },
+    err(text: string) {
+      said.err += text
+    },
+  }
+}
+
+function found(
+  tell: (report: ReturnType<typeof createReport>) => void,
+  node: string | null = 'node1',
+): Finding[] {
+  const report = createReport(node)
+  tell(report)
+  return report.findings(EACH)
+}
+
+const refused = found((report) => {
+  report.ok('name', 'node1.invalid', '10.0.0.11')
+  report.failed('health', 'GET http://10.0.0.11', 'nothing', 'Look there')
+})
+
+test('a failure is a line of what was asked, what came and what to do; what could not be asked is one more', () => {
+  const one = terminal()
+  const view = createView(one, 1, {})
+  view.showNext(refused)
+  view.end([refused])
+  expect(one.said.out.split('\n')).toEqual([
+    'node1',
+    '  ok       name            10.0.0.11',
+    '  FAILED   health          GET http://10.0.0.11: nothing. → Look there',
+    '  -        not asked       dialect addresses subscriptions callback current-state clock events state figures: what failed above has to be put right first',
+    '0 of 1 publishers are well: 1 failed, 0 to look at, 1 ok',
+    'not well: node1',
+    '',
+  ])
+  expect(one.said.err).toBe('')
+})
+
+test('findings come in the order of the checks, whatever order they were made in', () => {
+  const findings = found((report) => {
+    report.ok('figures', 'x', 'x')
+    report.ok('name', 'x', 'x')
+  })
+  expect(findings.map(({ check }) => check)).toEqual(EACH)
+})
+
+test('on a terminal a line of progress goes before each block comes, and is gone at the end', () => {
+  const one = terminal({ interactive: true, colour: true })
+  const view = createView(one, 2, { quiet: true })
+  view.show([])
+  view.showNext(refused)
+  view.showNext(found(() => {}, 'node2'))
+  view.end([])
+  expect(one.said.err.split('\r\u001b[2K')).toEqual([
+    '',
+    'asking publishers 0/2',
+    'asking publishers 1/2',
+    '',
+    '',
+  ])
+  expect(one.said.out).toContain('\u001b[31mFAILED')
+  expect(one.said.out).not.toContain('node2')
+})
+
+test('what a publisher says can neither begin a line nor move the cursor', () => {
+  const one = terminal()
+  const hostile = found(
+    (report) => report.failed('health', 'GET', 'a\n  ok  b\u001b[2J\u0007', 'do'),
+    'no\nde',
+  )
+  createView(one, 1, {}).showNext(hostile)
+  const [head, line] = one.said.out.split('\n')
+  expect([head, line]).toEqual(['no de', '  FAILED   health          GET: a ok  b?. → do'])
+})
+
+test('--json is one list, with null for the node of the whole', () => {
+  const one = terminal({ interactive: true })
+  const view = createView(one, 1, { json: true, quiet: true })
+  const whole = found((report) => report.warning('state', 'a', 'b', 'c'), null)
+  view.show(whole)
+  view.showNext(refused)
+  view.end([whole, refused])
+  expect(JSON.parse(one.said.out)).toEqual([
+    { node: null, check: 'state', result: 'warning', asked: 'a', came: 'b', todo: 'c' },
+    {
+      node: 'node1',
+      check: 'health',
+      result: 'failed',
+      asked: 'GET http://10.0.0.11',
+      came: 'nothing',
+      todo: 'Look there',
+    },
+  ])
+})
