@@ -97,10 +97,11 @@ export function exchange(dispatcher: Dispatcher, request: Exchange, clock: Clock
       onResponseEnd() {
         settled()
         const receivedAt = isoTime(clock.now())
-        const text = Buffer.concat(chunks).toString('utf8')
+        const [first] = chunks
+        const whole = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)
         resolve({
           status,
-          body: text,
+          body: whole.toString('utf8'),
           sentAt,
           receivedAt,
           date,

@@ -1,4 +1,4 @@
-import { Agent } from 'undici'
+import { Pool } from 'undici'
 import { PublisherError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
@@ -50,24 +50,34 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
     options.credentialsIntervalMs === undefined ? {} : { intervalMs: options.credentialsIntervalMs },
   )
   const all = createTurns(overall)
-  const origins = new Map<string, Turns>()
-  let agent: { generation: number; agent: Agent } | undefined
+  const turnsAt = new Map<string, Turns>()
+  const pools = new Map<string, { readonly pool: Pool; readonly tlsGeneration: number }>()
 
-  const agentFor = (current: Credentials): Agent => {
-    if (agent?.generation === current.tlsGeneration) return agent.agent
-    const drained = agent?.agent
-    agent = { generation: current.tlsGeneration, agent: agentWith(current, perPublisher) }
-    drained
-      ?.close()
+  const turnsOf = (origin: string): Turns => {
+    const known = turnsAt.get(origin)
+    if (known !== undefined) return known
+    const turns = createTurns(perPublisher)
+    turnsAt.set(origin, turns)
+    return turns
+  }
+
+  const poolOf = (origin: string, current: Credentials): Pool => {
+    const known = pools.get(origin)
+    const { tlsGeneration } = current
+    if (known?.tlsGeneration === tlsGeneration) return known.pool
+    const pool = poolWith(origin, current, perPublisher)
+    pools.set(origin, { pool, tlsGeneration })
+    known?.pool
+      .close()
       .catch((error: unknown) => deps.log.debug('Closing connections failed', { error: String(error) }))
-    return agent.agent
+    return pool
   }
 
   const once = async (request: Omit<Exchange, 'headers'>, current: Credentials) => {
     const headers: Record<string, string> = { accept: 'application/json' }
     if (request.body !== undefined) headers['content-type'] = 'application/json'
     if (current.token !== undefined) headers.authorization = `Bearer ${current.token}`
-    const ask = () => exchange(agentFor(current), { ...request, headers }, deps.clock)
+    const ask = () => exchange(poolOf(request.origin, current), { ...request, headers }, deps.clock)
     try {
       return await ask()
     } catch (error) {
@@ -87,11 +97,7 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
 
   return {
     async request(origin, request, { signal, deadlineMs: own = deadlineMs } = {}) {
-      let turns = origins.get(origin)
-      if (turns === undefined) {
-        turns = createTurns(perPublisher)
-        origins.set(origin, turns)
-      }
+      const turns = turnsOf(origin)
       await turns.enter()
       await all.enter()
       try {
@@ -102,7 +108,7 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
       }
     },
     async close() {
-      await agent?.agent.close()
+      await Promise.all(Array.from(pools.values(), ({ pool }) => pool.close()))
     },
   }
 }
@@ -114,8 +120,9 @@ function diedWithoutAnswer(error: unknown): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET'
 }
 
-function agentWith({ ca, cert, key }: Credentials, connections: number): Agent {
-  return new Agent({
+/** It outlives its connections, which publishers end between two polls: an Agent makes it anew each time. */
+function poolWith(origin: string, { ca, cert, key }: Credentials, connections: number): Pool {
+  return new Pool(origin, {
     connections,
     pipelining: 1,
     // Publishers speak HTTP/1.1; a second protocol would only be a second way to fail.
