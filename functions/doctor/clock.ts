@@ -25,7 +25,7 @@ export function checkClock(report: Report, { client, health }: Reached, pulls: r
     report.skipped('clock', asked, 'none of its answers has a time')
     return
   }
-  const came = `its clock is ${shown(offset)}${zoneOf(client.queryTime, timed, dated)}`
+  const came = `${shown(offset)}${zoneOf(client.queryTime, timed, dated)}`
   const off = Math.max(0, Math.abs(offset.ms) - offset.withinMs)
   const todo =
     'If all publishers say the same, this machine is wrong: set its clock. Else the node is: its OS clock is not disciplined (phc2sys, chronyd). States stay right, since each publisher is ordered by its own clock, but times in the history are not'
@@ -56,8 +56,8 @@ function around(theirs: number, { sentAt, receivedAt }: Pick<CurrentState, 'sent
 
 function shown({ ms, withinMs }: Offset): string {
   if (Math.abs(ms) <= Math.max(withinMs, 1_000))
-    return `ours (within ${amount(Math.max(withinMs, Math.abs(ms)))})`
-  return `${amount(Math.abs(ms))} ${ms > 0 ? 'ahead of' : 'behind'} ours`
+    return `it agrees with ours (within ${amount(Math.max(withinMs, Math.abs(ms)))})`
+  return `it is ${amount(Math.abs(ms))} ${ms > 0 ? 'ahead of' : 'behind'} ours`
 }
 
 function amount(ms: number): string {

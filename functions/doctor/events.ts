@@ -94,7 +94,7 @@ function unstick({ transport }: Target): string {
     transport === undefined
       ? 'set `transport` of this publisher to its transport port (9085 or 9043) and run `ptp-watch poll`, which cures it, or restart the sidecar'
       : 'run `ptp-watch poll` twice, which cures it, or restart the sidecar'
-  return `The sidecar is stuck: it passes each event on only when the next one comes. ${cure[0]?.toUpperCase()}${cure.slice(1)}`
+  return `Most likely the sidecar is stuck, and passes each event on only when the next one comes. ${cure[0]?.toUpperCase()}${cure.slice(1)}`
 }
 
 function differencesOf(

@@ -84,7 +84,7 @@ function compare(
   const more = taken - received - quarantined
 
   if (isSidecar && carried > taken + failed) {
-    const todo = `${carried - taken - failed} came to the sidecar and were not passed on: it may hold one back (see \`events\`), or nobody subscribed to them`
+    const todo = `It did not pass on ${carried - taken - failed} of what came to it: it may hold one back (see \`events\`), or nobody subscribed to them`
     report.warning('figures', asked, came, todo)
   } else if (failed > 0 && strangers === 0) {
     const todo =
