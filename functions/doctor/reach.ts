@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns/promises'
+import dns from 'node:dns'
 import { isIP } from 'node:net'
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { CallOptions, Client } from '#shared/publishers/client.ts'
@@ -14,7 +14,11 @@ import type { Report } from './finding.ts'
 
 export type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>
 
-export const systemLookup: Lookup = (host) => lookup(host, { all: true })
+/** As sockets ask, so that what is found here is what they find. */
+export const systemLookup: Lookup = (host) =>
+  new Promise((resolve, reject) => {
+    dns.lookup(host, { all: true }, (error, addresses) => (error ? reject(error) : resolve(addresses)))
+  })
 
 /** Whether the name in the URL of a publisher resolves, which an address need not. */
 export async function checkName(report: Report, target: Target, resolve: Lookup): Promise<boolean> {
