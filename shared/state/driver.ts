@@ -13,6 +13,8 @@ export type Write = {
   readonly entries: readonly LogEntry[]
   /** The version that the change was computed from; undefined if the node had no document. */
   readonly expected: Version | undefined
+  /** The document of that version, if it is at hand: a clock that is still the same object need not be written again. */
+  readonly before?: NodeState | undefined
   /** Log entries with a number up to this one, new ones too, are dropped in the same change; 0 drops none. */
   readonly trimThrough: number
 }

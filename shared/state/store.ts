@@ -170,7 +170,8 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
       // The write succeeds only if the document is still the newest one, so it proves as much as a read does.
       const asOf = calls
       try {
-        const change = { state, entries, expected: known.version, trimThrough: through }
+        const { state: before, version: expected } = known
+        const change = { state, entries, expected, before, trimThrough: through }
         const version = await driver.write(node, change)
         documents.set(node, { state, version, asOf })
       } catch (error) {

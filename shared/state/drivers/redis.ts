@@ -5,14 +5,14 @@ import type { Log } from '#shared/log.ts'
 import { createRedisClient, type RedisSettings } from '#shared/redis/client.ts'
 import { TIMING, type Timing } from '#shared/redis/connection.ts'
 import { RedisError } from '#shared/redis/failure.ts'
-import { documentText, parseDocument, parseEntry } from '../documents.ts'
+import { parseEntry } from '../documents.ts'
 import type { Driver, Versioned, Write } from '../driver.ts'
+import { documentOf, fieldsOf } from './redis/fields.ts'
 import { indexKey, placeOf, TAGS } from './redis/layout.ts'
 import { REMOVE, type Script, WRITE } from './redis/scripts.ts'
 
 const versionReply = z.nullable(z.string())
-const documentReply = z.tuple([z.nullable(z.string()), z.nullable(z.string())])
-const namesReply = z.array(z.string())
+const textsReply = z.array(z.string())
 const streamReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.string()])]))
 
 /**
@@ -66,25 +66,23 @@ export async function createRedisDriver(
       const stands = checked(versionReply, await client.send(place.tag, ['HGET', place.state, 'version']))
       if (stands === known.version) return known
     }
-    const reply = await client.send(place.tag, ['HMGET', place.state, 'version', 'state'])
-    const [version, state] = checked(documentReply, reply)
-    if (version === null || state === null) return undefined
-    return { state: parseDocument(node, state), version }
+    return documentOf(node, checked(textsReply, await client.send(place.tag, ['HGETALL', place.state])))
   }
 
   /** Names of a tag from `from` on, in order of their bytes. */
   async function names(tag: string, from: string, count: number): Promise<string[]> {
     const range = ['ZRANGEBYLEX', indexKey(tag), `[${from}`, '+', 'LIMIT', '0', String(count)]
-    return checked(namesReply, await client.send(tag, range))
+    return checked(textsReply, await client.send(tag, range))
   }
 
   return {
     read,
-    async write(node, { state, entries, expected = '', trimThrough }: Write) {
+    async write(node, { state, entries, expected = '', before, trimThrough }: Write) {
       const version = randomUUID()
-      const lowest = trimThrough > 0 ? `${trimThrough + 1}-0` : ''
-      const lines = entries.flatMap((entry) => [`${entry.seq}-0`, JSON.stringify(entry)])
-      const values = [expected, version, documentText(state), node, lowest, ...lines]
+      const values = [expected, node, trimThrough > 0 ? `${trimThrough + 1}-0` : '']
+      values.push(String(state.clocks.length), String(entries.length))
+      for (const entry of entries) values.push(`${entry.seq}-0`, JSON.stringify(entry))
+      values.push(...fieldsOf(version, state, expected === '' ? undefined : before))
       if ((await run(node, WRITE, values)) !== 1) throw new ConflictError(node)
       return version
     },

@@ -11,9 +11,7 @@ async function all(): Promise<string> {
   const shares = await Promise.all(
     tags.map(async (tag) => {
       const nodes = await command('ZRANGE', `ptpwatch:{${tag}}:nodes`, '0', '-1')
-      return Promise.all(
-        nodes.map((node) => command('HMGET', `ptpwatch:{${tag}}:state:${node}`, 'version', 'state')),
-      )
+      return Promise.all(nodes.map((node) => command('HGETALL', `ptpwatch:{${tag}}:state:${node}`)))
     }),
   )
   return JSON.stringify(shares.flat())

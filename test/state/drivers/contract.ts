@@ -62,6 +62,26 @@ export function driverContract(
       expect(await driver.log('a', { after: 0, limit: 10 })).toEqual(entries(1, 3))
     })
 
+    test.each<[string, (clocks: NodeState['clocks']) => NodeState['clocks']]>([
+      ['is another', ([first, ...others]) => (first ? [{ ...first, state: 'FREERUN' }, ...others] : [])],
+      ['is new', (clocks) => [...clocks, ...clocks.map((clock) => ({ ...clock, instance: 'new' }))]],
+      ['is gone', ([, ...others]) => others],
+      ['is gone, and all others with it', () => []],
+    ])('reads back a document of which one clock %s, with the one before at hand', async (_, change) => {
+      const version = await create('a', 1)
+      const before = (await driver.read('a'))?.state
+      if (before === undefined) throw new Error('The document is not there')
+      const state = { ...before, clocks: change(before.clocks) }
+      const next = await driver.write('a', { state, entries: [], before, expected: version, trimThrough: 0 })
+      expect(await driver.read('a')).toEqual({
+        state: { ...document('a', 1), clocks: state.clocks },
+        version: next,
+      })
+      const last = { ...before, seq: 7 }
+      await driver.write('a', { state: last, entries: [], before: state, expected: next, trimThrough: 0 })
+      expect((await driver.read('a'))?.state).toEqual(document('a', 7))
+    })
+
     test('answers a ping', async () => {
       await expect(driver.ping()).resolves.toBeUndefined()
     })

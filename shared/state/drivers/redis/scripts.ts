@@ -4,8 +4,9 @@ import { hash } from 'node:crypto'
 export type Script = { readonly text: string; readonly sha1: string }
 
 /**
- * KEYS: state, log, index. ARGV: expected version or nothing, new version, document, node, the lowest id of the
- * log to keep or nothing, then id and entry of each new line. Answers 1, or 0 if the version is another.
+ * KEYS: state, log, index. ARGV: expected version or nothing, node, the lowest id of the log to keep or nothing, how
+ * many clocks the document has, how many new lines the log gets, id and entry of each; then fields of the document
+ * and their values. Answers 1, or 0 if the version is another.
  *
  * What Redis may refuse for want of memory comes first: it refuses the first write of a script or none.
  */
@@ -13,14 +14,18 @@ export const WRITE = script(`
 local found = redis.call('HGET', KEYS[1], 'version') or ''
 if found ~= ARGV[1] then return 0 end
 if ARGV[1] == '' then
-  redis.call('ZADD', KEYS[3], 0, ARGV[4])
+  redis.call('ZADD', KEYS[3], 0, ARGV[2])
   redis.call('DEL', KEYS[2])
 end
-for i = 6, #ARGV, 2 do
+local fields = 6 + 2 * ARGV[5]
+for i = 6, fields - 1, 2 do
   redis.call('XADD', KEYS[2], ARGV[i], 'entry', ARGV[i + 1])
 end
-redis.call('HSET', KEYS[1], 'version', ARGV[2], 'state', ARGV[3])
-if ARGV[5] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[5]) end
+redis.call('HSET', KEYS[1], unpack(ARGV, fields))
+for i = ARGV[4], redis.call('HLEN', KEYS[1]) - 3 do
+  redis.call('HDEL', KEYS[1], 'clock:' .. i)
+end
+if ARGV[3] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[3]) end
 return 1
 `)
 
