@@ -17,6 +17,9 @@ import { type Received, startSubscriber } from './broker/subscriber.ts'
 import { createPingSource } from './ping-source.ts'
 import { renderWith } from './support/render.ts'
 
+// Real processes, and this machine may have much else to do.
+vi.setConfig({ testTimeout: 60_000 })
+
 const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-sink-'))
 beforeAll(async () => void (await bundle(join(folder, 'dist'))))
 afterAll(() => rmSync(folder, { recursive: true }))

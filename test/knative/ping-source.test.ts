@@ -12,6 +12,9 @@ import { documentsIn } from './broker/readings.ts'
 import { createPingSource, type Tick } from './ping-source.ts'
 import { functionContainers, ofKind, renderWith } from './support/render.ts'
 
+// Real processes, and this machine may have much else to do.
+vi.setConfig({ testTimeout: 60_000 })
+
 const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-ping-'))
 beforeAll(async () => void (await bundle(join(folder, 'dist'))))
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -76,8 +76,8 @@ export function notShown(documents: readonly NodeState[], sent: readonly Reading
 }
 
 /** What the documents count, together. */
-export function counted(documents: readonly NodeState[]): { received: number; duplicate: number } {
-  const sum = (name: 'received' | 'duplicate') =>
+export function counted(documents: readonly NodeState[]): Record<'received' | 'duplicate' | 'late', number> {
+  const sum = (name: 'received' | 'duplicate' | 'late') =>
     documents.reduce((total, { counters }) => total + counters[name], 0)
-  return { received: sum('received'), duplicate: sum('duplicate') }
+  return { received: sum('received'), duplicate: sum('duplicate'), late: sum('late') }
 }
