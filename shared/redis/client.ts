@@ -91,17 +91,22 @@ export function createRedisClient(
     return cluster
   }
 
+  const sendOver = (target: Connection | Cluster, tag: string, command: readonly string[]) => {
+    if ('members' in target) return target.send(tag, command)
+    return target.send(command).catch((error: unknown) => {
+      // It was a master: another one is, by now.
+      if (error instanceof RedisError && error.reply === 'READONLY') target.close()
+      throw error
+    })
+  }
+
   return {
-    async send(tag, command) {
-      const target = await route()
-      if ('members' in target) return target.send(tag, command)
-      try {
-        return await target.send(command)
-      } catch (error) {
-        // It was a master: another one is, by now.
-        if (error instanceof RedisError && error.reply === 'READONLY') target.close()
-        throw error
+    send(tag, command) {
+      const target = cluster ?? link.current()
+      if (target !== undefined && ('members' in target || target.facts.mode !== 'cluster')) {
+        return sendOver(target, tag, command)
       }
+      return route().then((found) => sendOver(found, tag, command))
     },
     close() {
       link.close()

@@ -99,23 +99,29 @@ export async function connect(endpoint: Endpoint, access: Access, timing: Timing
     }
     if (unanswered === 0) heardAt = performance.now()
     unanswered += weight
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    const late = () => {
-      const silent = performance.now() - heardAt
-      const error = new RedisError(`Redis at ${where} did not answer within ${timing.answerMs} ms`)
-      reject(error)
-      if (silent >= timing.silenceMs) lose(error)
-    }
-    const callOff = inTime(timing.answerMs, late)
-    client
-      .sendCommand(command)
-      .then(resolve, (error: unknown) => reject(failure(error)))
-      .finally(() => {
+    return new Promise((resolve, reject) => {
+      const callOff = inTime(timing.answerMs, () => {
+        const silent = performance.now() - heardAt
+        const error = new RedisError(`Redis at ${where} did not answer within ${timing.answerMs} ms`)
+        reject(error)
+        if (silent >= timing.silenceMs) lose(error)
+      })
+      const heard = () => {
         callOff()
         unanswered -= weight
         heardAt = performance.now()
-      })
-    return promise
+      }
+      client.sendCommand(command).then(
+        (reply) => {
+          heard()
+          resolve(reply)
+        },
+        (error: unknown) => {
+          heard()
+          reject(failure(error))
+        },
+      )
+    })
   }
 
   client.on('error', (error: unknown) => lose(failure(error)))

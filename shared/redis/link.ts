@@ -4,6 +4,8 @@ import { RedisError } from './failure.ts'
 
 /** A connection that is opened when it is needed, and again after it broke. */
 export type Link = {
+  /** The open connection, if there is one. */
+  current(): Connection | undefined
   /**
    * The open connection. While there is none, whoever asks first tries to open one and the others wait for the
    * same attempt; after one that failed, everybody fails at once for a moment.
@@ -51,10 +53,14 @@ export function createLink(open: () => Promise<Connection>, random: () => number
     connection = undefined
   }
 
+  const current = () => (!closed && connection?.isOpen() ? connection : undefined)
+
   return {
+    current,
     async get() {
       if (closed) throw isClosed()
-      if (connection?.isOpen()) return connection
+      const open = current()
+      if (open !== undefined) return open
       if (attempt === undefined && failed !== undefined && performance.now() < failed.until)
         throw failed.error
       if (waiting >= WAITING_LIMIT) throw new RedisError('Too many wait for a connection to Redis')
