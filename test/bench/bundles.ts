@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'rolldown'
 import { bundle } from '../../build.ts'
+import { readRecipe } from '../knative/support/container.ts'
 import { ROOT } from './processes.ts'
 
 /** What is measured, bundled as it is shipped, and its yardsticks bundled alike. */
 export type Bundles = {
-  /** `ptp-watch`. */
-  readonly main: string
+  /** `ptp-watch` and, before it, the flags with which the image gives it to Node.js. */
+  readonly main: readonly string[]
   readonly bare: string
   readonly bareRedis: string
   readonly rawStatus: string
@@ -33,7 +34,7 @@ export async function createBundles(): Promise<Bundles> {
   })
   const yardstick = (name: string) => join(folder, 'yardsticks', name)
   return {
-    main: join(folder, 'ours', 'main.mjs'),
+    main: [...readRecipe().entryPoint.slice(1, -1), join(folder, 'ours', 'main.mjs')],
     bare: yardstick('bare.mjs'),
     bareRedis: yardstick('bare-redis.mjs'),
     rawStatus: yardstick('raw-status.mjs'),

@@ -15,7 +15,7 @@ async function stateUrl(world: World, store: Store): Promise<string> {
 
 /** `ingest` as it is shipped, with `nodes` configured. Transitions are counted, not logged. */
 export async function ingest(world: World, store: Store, nodes = NODES): Promise<Server> {
-  return world.server([world.bundles.main, 'ingest'], {
+  return world.server([...world.bundles.main, 'ingest'], {
     STATE_URL: await stateUrl(world, store),
     PUBLISHERS: await world.publishersOf(nodes),
     LOG_LEVEL: 'warn',

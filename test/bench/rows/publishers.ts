@@ -47,7 +47,7 @@ async function tick(url: string): Promise<void> {
 
 async function measurePoll(world: World, what: 'cpu' | 'wall'): Promise<Sides> {
   const { env, job } = await openFleet(world)
-  const ours = await world.server([world.bundles.main, 'poll', '--serve'], env)
+  const ours = await world.server([...world.bundles.main, 'poll', '--serve'], env)
   const asker = await world.worker('asker.ts')
   // The first makes the subscriptions, the second finds nothing changed; so do all that are measured.
   await tick(ours.url)
@@ -74,7 +74,7 @@ async function measureSubscribe(world: World): Promise<Sides> {
     return (performance.now() - begunAt) / 1000
   }
   return alternate(world.rounds, {
-    ours: fromNothing(() => runToEnd([world.bundles.main, 'subscribe'], env)),
+    ours: fromNothing(() => runToEnd([...world.bundles.main, 'subscribe'], env)),
     yardstick: fromNothing(() => runToEnd([file, JSON.stringify({ do: 'subscribe', ...job })], {})),
   })
 }

@@ -41,7 +41,7 @@ function start(name: string, bar: number, withRedis: boolean): Row {
       const env = { NODE_COMPILE_CACHE: bundles.compileCache, LOG_LEVEL: 'warn', STATE_URL, PUBLISHERS }
       const yardstick = withRedis ? bundles.bareRedis : bundles.bare
       return alternate(rounds * ROUNDS_EACH, {
-        ours: () => timeToAnswer([bundles.main, 'ingest'], env),
+        ours: () => timeToAnswer([...bundles.main, 'ingest'], env),
         yardstick: () => timeToAnswer([yardstick], env),
       })
     },

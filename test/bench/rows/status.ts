@@ -39,10 +39,10 @@ const status: Row = {
     const { url: STATE_URL } = await world.redis()
     const env = { STATE_URL, LOG_LEVEL: 'warn' }
     const PUBLISHERS = await world.publishersOf(NODES)
-    const ingest = await world.server([world.bundles.main, 'ingest'], { ...env, PUBLISHERS })
+    const ingest = await world.server([...world.bundles.main, 'ingest'], { ...env, PUBLISHERS })
     await world.load(ingest.url, { nodes: NODES, count: NODES * 8, what: 'each-kind' })
     await ingest.stop()
-    const ours = await world.server([world.bundles.main, 'status', '--serve'], env)
+    const ours = await world.server([...world.bundles.main, 'status', '--serve'], env)
     const raw = await world.server([world.bundles.rawStatus], env)
     for (let turn = 0; turn < 5; turn += 1) {
       await readAllPages(ours.url)
