@@ -8,6 +8,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { createRedHatV2 } from '#local/publishers/index.ts'
 import { catalogue } from '#functions/catalogue.ts'
 import { type BundledPackage, bundle } from '../../build.ts'
+import { notification } from '../functions/ingest/notifications.ts'
+import { startRedis } from '../support/redis.ts'
 import { createImage, type Image, readRecipe } from './support/container.ts'
 import { ended, served } from './support/processes.ts'
 
@@ -144,5 +146,27 @@ describe('in the container that the tests make', () => {
     const status = await served(image.run(['status', '--serve'], common))
     expect((await request(`${status}/api/nodes`)).statusCode).toBe(200)
     expect(await ended(image.run(['status'], common))).toMatchObject({ code: 0 })
+  })
+
+  it.each([
+    ['nobody', ''],
+    ['the default user', ':secret-1@'],
+    ['a user of its own', 'ptp:secret-2@'],
+  ])('logs in to Redis as %s, though it carries few of its commands', async (who, login) => {
+    const redis = await startRedis({ config: login === '' ? [] : ['requirepass secret-1'] })
+    onTestFinished(redis.close)
+    const admin = login === '' ? [] : ['--no-auth-warning', '-a', 'secret-1']
+    if (who === 'a user of its own') {
+      await redis.cli(['ACL', 'SETUSER', 'ptp', 'on', '>secret-2', '~ptpwatch:*', '+@all'], admin)
+    }
+    const env = { STATE_URL: `redis://${login}127.0.0.1:${redis.port}/1`, HOST: '127.0.0.1', PORT: '0' }
+    const ingest = await served(
+      image.run(['ingest'], { ...env, PUBLISHERS: '[{"node":"a","url":"http://x"}]' }),
+    )
+    const event = notification({ node: 'a', word: 'FREERUN', at: '2026-11-23T03:48:28.489302008Z' })
+    const posted = await request(`${ingest}/event/a`, { method: 'POST', body: JSON.stringify(event) })
+    expect(posted.statusCode).toBe(204)
+    const shown = await ended(image.run(['status', '--json'], env))
+    expect(shown).toMatchObject({ code: 0, out: expect.stringContaining('FREERUN') })
   })
 })
