@@ -12,9 +12,9 @@ import { type Limits, serve } from './serve.ts'
 
 /**
  * How much of what it holds the old generation may grow by before it is collected. Left alone it grows to a multiple:
- * for as many events a process held 40 MiB more (docs/performance.md).
+ * for as many events a process held 30 MiB more (docs/performance.md).
  */
-const HEAP_GROWTH_PERCENT = 60
+const HEAP_GROWTH_PERCENT = 80
 
 /** How long a function may take to write what waits and to let go. Milliseconds. */
 const CLOSE_TIMEOUT = 5_000
