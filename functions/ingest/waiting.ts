@@ -133,19 +133,30 @@ export function createWaiting(
         if (buffer) wait(node, { write, hanging: undefined }, 'Events of this node wait already')
         return Promise.resolve(false)
       }
-      const writing = write()
-      return within(budget, writing).then(
-        (done) => {
-          if (!done) hang(node, writing, buffer ? write : undefined)
-          return done
-        },
-        (error: unknown) => {
-          if (!(error instanceof StoreError)) throw error
-          if (!error.retryable) log.error('An event could not be stored', { node, reason: reasonOf(error) })
-          else if (buffer) wait(node, { write, hanging: undefined }, reasonOf(error))
-          return false
-        },
-      )
+      return new Promise((resolve, reject) => {
+        const writing = write()
+        let late = false
+        const timer = setTimeout(() => {
+          late = true
+          hang(node, writing, buffer ? write : undefined)
+          resolve(false)
+        }, budget)
+        writing.then(
+          () => {
+            clearTimeout(timer)
+            resolve(true)
+          },
+          (error: unknown) => {
+            clearTimeout(timer)
+            // Of what hangs, its waiter decides.
+            if (late) return
+            if (!(error instanceof StoreError)) return reject(error)
+            if (!error.retryable) log.error('An event could not be stored', { node, reason: reasonOf(error) })
+            else if (buffer) wait(node, { write, hanging: undefined }, reasonOf(error))
+            resolve(false)
+          },
+        )
+      })
     },
     count: () => count,
     async flush() {
@@ -157,23 +168,6 @@ export function createWaiting(
       clearInterval(timer)
     },
   }
-}
-
-/** Whether `work` is done within `ms`; it goes on nonetheless. */
-function within(ms: number, work: Promise<void>): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms, false)
-    work.then(
-      () => {
-        clearTimeout(timer)
-        resolve(true)
-      },
-      (error: unknown) => {
-        clearTimeout(timer)
-        reject(error)
-      },
-    )
-  })
 }
 
 function isOutage(error: unknown): boolean {

@@ -28,10 +28,11 @@ export function toFramework(
 ): FrameworkHandler {
   const never = new AbortController().signal
   let phase: Phase = 'starting'
+  let hosted: Hosted | undefined
   let opening: Promise<Hosted> | undefined
 
   const open = async (): Promise<Hosted> => {
-    const hosted = hostedBy(await openFunction(await load(), env), () => phase)
+    hosted = hostedBy(await openFunction(await load(), env), () => phase)
     phase = 'ready'
     return hosted
   }
@@ -51,15 +52,16 @@ export function toFramework(
     const url = originForm(request.originalUrl ?? request.url ?? '/')
     const mark = url.indexOf('?')
     const path = mark < 0 ? url : url.slice(0, mark)
-    const ready = opened()
+    // Under the framework each promise is watched (node:domain): one that is not made is a percent of a request.
+    const ready = hosted ?? opened()
     if (phase === 'starting' && path === '/health/readiness') {
       writeReply(response, errorReply(503, 'starting', 'The function is starting'))
       return
     }
     let log = silentLog
     try {
-      const { handle, ...hosted } = await ready
-      log = hosted.log
+      const { handle, log: own } = ready instanceof Promise ? await ready : ready
+      log = own
       const body = request.rawBody ?? (await unparsed(request, bodyBytes))
       if (body === undefined || body.length > bodyBytes) {
         writeReply(response, tooLarge(bodyBytes))
@@ -67,7 +69,8 @@ export function toFramework(
       }
       const query = mark < 0 ? '' : url.slice(mark + 1)
       const { method = '', headers } = request
-      writeReply(response, await handle({ method, path, query, headers, body, signal: never }))
+      const reply = handle({ method, path, query, headers, body, signal: never })
+      writeReply(response, reply instanceof Promise ? await reply : reply)
     } catch (error) {
       writeReply(response, replyOf(error, log))
     }

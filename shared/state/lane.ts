@@ -46,7 +46,11 @@ export type Removal = { readonly removal: true; resolve(): void; reject(error: u
 
 /** What one node's callers wait for, in order; there is one while anything waits, runs or is owed. */
 export type Lane = {
+  readonly node: string
   waiting: (Job | Removal)[]
+  /** Something runs, or begins at the end of the turn. */
+  busy: boolean
+  /** What ran last. */
   running: Promise<void> | undefined
   /** Counters that no write has carried yet. */
   owed: Counters | undefined

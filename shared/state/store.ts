@@ -76,18 +76,21 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   const documents = createDocumentCache<Known>(cachedDocuments)
   const listed = createDocumentCache<Versioned>(cachedDocuments)
   const lanes = new Map<string, Lane>()
-  let turn: Promise<void> | undefined
+  /** Those that begin at the end of this turn. */
+  let due: Lane[] = []
   let calls = 0
   let closing: Promise<void> | undefined
 
   function enqueue(node: string, work: Job | Removal): void {
     let lane = lanes.get(node)
     if (lane === undefined) {
-      lane = { waiting: [], running: undefined, owed: undefined, callOff: undefined }
+      lane = { node, waiting: [], busy: false, running: undefined, owed: undefined, callOff: undefined }
       lanes.set(node, lane)
     }
     lane.waiting.push(work)
-    lane.running ??= drain(node, lane)
+    if (lane.busy) return
+    lane.busy = true
+    if (due.push(lane) === 1) setImmediate(drainDue)
   }
 
   function enqueueChange<T>(node: string, change: Change<T>, fresh: boolean): Promise<T> {
@@ -101,40 +104,47 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
    * What is called in one turn of the event loop is written together: changes of one node as one write, and the writes
    * of all nodes, and with them the replies to their callers, behind each other.
    */
-  function endOfTurn(): Promise<void> {
-    turn ??= new Promise((resolve) => {
-      setImmediate(() => {
-        turn = undefined
-        resolve()
-      })
-    })
-    return turn
+  function drainDue(): void {
+    const begun = due
+    due = []
+    for (const lane of begun) lane.running = drain(lane)
   }
 
-  async function drain(node: string, lane: Lane): Promise<void> {
-    await endOfTurn()
+  async function drain(lane: Lane): Promise<void> {
     while (lane.waiting.length > 0) {
       const [first] = lane.waiting
-      if (first !== undefined && 'removal' in first) await removeFirst(node, lane, first)
-      else await commit(node, lane, takeJobs(lane))
+      if (first !== undefined && 'removal' in first) await removeFirst(lane, first)
+      else await commit(lane, takeJobs(lane))
     }
-    lane.running = undefined
-    if (lane.owed === undefined) lanes.delete(node)
+    lane.busy = false
+    if (lane.owed === undefined) lanes.delete(lane.node)
   }
 
   /** Counters that are owed are paid after a pause, unless a write comes before. */
-  function tendOwed(node: string, lane: Lane): void {
+  function tendOwed(lane: Lane): void {
     if (lane.owed !== undefined) {
-      lane.callOff ??= timers.after(counterPauseMs, () => void payOwed(node, lane))
+      lane.callOff ??= timers.after(counterPauseMs, () => void payOwed(lane))
     } else if (lane.callOff !== undefined) {
       lane.callOff()
       lane.callOff = undefined
     }
   }
 
-  async function commit(node: string, lane: Lane, jobs: Job[]): Promise<void> {
+  async function commit(lane: Lane, jobs: Job[]): Promise<void> {
+    const { node } = lane
     try {
-      for (let conflicts = 0; !(await attempt(node, lane, jobs)); ) {
+      for (let conflicts = 0; ; ) {
+        let known = documents.get(node)
+        if (known === undefined || isTooOld(known, jobs)) known = await load(node)
+        let batch = applyAll(known.state, jobs, lane.owed)
+        if (batch.write === undefined && isOlder(known, batch.uncertain)) {
+          known = await load(node)
+          batch = applyAll(known.state, jobs, lane.owed)
+        }
+        if (batch.write === undefined || (await write(node, known, batch.write))) {
+          lane.owed = batch.owed
+          break
+        }
         conflicts += 1
         if (conflicts >= conflictLimit) {
           throw new StoreError(
@@ -146,44 +156,37 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
       }
     } catch (error) {
       documents.delete(node)
-      tendOwed(node, lane)
+      tendOwed(lane)
       for (const job of jobs) job.reject(error)
       return
     }
-    tendOwed(node, lane)
+    tendOwed(lane)
     for (const job of jobs) job.settle()
   }
 
-  /** Whether the jobs are done; false where somebody else wrote the document first. */
-  async function attempt(node: string, lane: Lane, jobs: readonly Job[]): Promise<boolean> {
-    let known = documents.get(node)
-    const fresh = jobs.filter((job) => job.fresh)
-    if (known === undefined || isOlder(known, fresh)) known = await load(node)
-    let batch = applyAll(known.state, jobs, lane.owed)
-    if (batch.write === undefined && isOlder(known, batch.uncertain)) {
-      known = await load(node)
-      batch = applyAll(known.state, jobs, lane.owed)
-    }
-    if (batch.write !== undefined) {
-      const { state, entries } = batch.write
-      const { through, unsent } = trim(known.state, state, historyPerNode)
-      // The write succeeds only if the document is still the newest one, so it proves as much as a read does.
-      const asOf = calls
-      try {
-        const { state: before, version: expected } = known
-        const change = { state, entries, expected, before, trimThrough: through }
-        const version = await driver.write(node, change)
+  /** False where somebody else wrote the document first. */
+  function write(
+    node: string,
+    known: Known,
+    { state, entries }: { state: NodeState; entries: readonly LogEntry[] },
+  ): Promise<boolean> {
+    // The write succeeds only if the document is still the newest one, so it proves as much as a read does.
+    const asOf = calls
+    const { state: before, version: expected } = known
+    const { through, unsent } = trim(before, state, historyPerNode)
+    return driver.write(node, { state, entries, expected, before, trimThrough: through }).then(
+      (version) => {
         documents.set(node, { state, version, asOf })
-      } catch (error) {
+        if (unsent > 0)
+          log.error('Log entries were dropped before the broker had them', { node, dropped: unsent })
+        return true
+      },
+      (error: unknown) => {
         documents.delete(node)
         if (error instanceof ConflictError) return false
         throw error
-      }
-      if (unsent > 0)
-        log.error('Log entries were dropped before the broker had them', { node, dropped: unsent })
-    }
-    lane.owed = batch.owed
-    return true
+      },
+    )
   }
 
   async function load(node: string): Promise<Known> {
@@ -195,35 +198,40 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     return known
   }
 
-  async function removeFirst(node: string, lane: Lane, removal: Removal): Promise<void> {
+  async function removeFirst(lane: Lane, removal: Removal): Promise<void> {
     lane.waiting.shift()
     try {
-      await driver.remove(node)
+      await driver.remove(lane.node)
       lane.owed = undefined
-      tendOwed(node, lane)
+      tendOwed(lane)
       removal.resolve()
     } catch (error) {
       removal.reject(error)
     }
-    documents.delete(node)
+    documents.delete(lane.node)
   }
 
   /** Writes the counters that wait; they stay owed if the store is down. */
-  async function payOwed(node: string, lane: Lane): Promise<void> {
+  async function payOwed(lane: Lane): Promise<void> {
     lane.callOff?.()
     lane.callOff = undefined
     if (lane.owed === undefined) return
     try {
-      await enqueueChange(node, (current) => ({ state: current, result: undefined }), false)
+      await enqueueChange(lane.node, (current) => ({ state: current, result: undefined }), false)
     } catch (error) {
-      log.warn('Counters could not be written yet', { node, reason: reasonOf(error) })
+      log.warn('Counters could not be written yet', { node: lane.node, reason: reasonOf(error) })
     }
   }
 
+  async function allDrained(): Promise<void> {
+    drainDue()
+    await Promise.all([...lanes.values()].map((lane) => lane.running))
+  }
+
   async function finish(): Promise<void> {
-    await Promise.all([...lanes.values()].map((lane) => lane.running))
-    await Promise.all([...lanes].map(([node, lane]) => payOwed(node, lane)))
-    await Promise.all([...lanes.values()].map((lane) => lane.running))
+    await allDrained()
+    await Promise.all([...lanes.values()].map(payOwed))
+    await allDrained()
     for (const [node, { callOff, owed }] of lanes) {
       callOff?.()
       log.error('Counters were lost: the store could not be written before it was closed', {
@@ -285,6 +293,11 @@ const backgroundTimers: Timers = {
 
 function versioned({ state, version }: Partial<Known> = {}): Versioned | undefined {
   return state === undefined || version === undefined ? undefined : { state, version }
+}
+
+/** Whether one of the calls wants a document that was read after it. */
+function isTooOld(known: Known, jobs: readonly Job[]): boolean {
+  return jobs.some((job) => job.fresh && job.call > known.asOf)
 }
 
 /** Whether one of the calls came after the document had been read. */
