@@ -52,6 +52,8 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
   const all = createTurns(overall)
   const turnsAt = new Map<string, Turns>()
   const pools = new Map<string, { readonly pool: Pool; readonly tlsGeneration: number }>()
+  let underWay = 0
+  let onIdle = () => {}
 
   const turnsOf = (origin: string): Turns => {
     const known = turnsAt.get(origin)
@@ -100,15 +102,26 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
       const turns = turnsOf(origin)
       await turns.enter()
       await all.enter()
+      underWay += 1
       try {
         return await ask({ ...request, origin, deadlineMs: own, signal })
       } finally {
+        underWay -= 1
+        if (underWay === 0) onIdle()
         all.leave()
         turns.leave()
       }
     },
     async close() {
-      await Promise.all(Array.from(pools.values(), ({ pool }) => pool.close()))
+      const idle = new Promise<void>((resolve) => {
+        if (underWay === 0) resolve()
+        else onIdle = resolve
+      })
+      const opened = Array.from(pools.values(), ({ pool }) => pool)
+      const closed = Promise.all(opened.map((pool) => pool.close()))
+      // What was given up while its connection was being made would be waited for until that is given up too: 10 s.
+      await Promise.race([closed, idle])
+      await Promise.all(opened.map((pool) => pool.destroy()))
     },
   }
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createTcpServer } from 'node:net'
+import { createServer as createTcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { PublisherError } from '#shared/errors.ts'
@@ -101,6 +101,24 @@ test('a publisher that does not answer is given up at the deadline, and the next
   expect(error).toMatchObject({ code: 'timeout', retryable: true, url: `${origin}/silent` })
   expect((await http.request(origin, get('/other'), { deadlineMs: 5_000 })).body).toBe('here')
 })
+
+test('a connection that is still being made for a request that was given up holds up no close', async () => {
+  const sockets = new Set<Socket>()
+  const server = createTcpServer((socket) => void sockets.add(socket))
+  server.listen(0, '127.0.0.1')
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  await once(server, 'listening')
+  const address = server.address()
+  const port = typeof address === 'object' ? address?.port : undefined
+  const http = startHttp()
+  // Who is silent in a handshake keeps undici waiting as long as who does not answer a SYN: 10 s.
+  const error = await errorOf(http.request(`https://127.0.0.1:${port}`, get('/'), { deadlineMs: 50 }))
+  expect(error.code).toBe('timeout')
+  await http.close()
+}, 5_000)
 
 test('a body that never ends is given up at the deadline', async () => {
   const origin = await serve((_, response) => {
