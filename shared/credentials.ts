@@ -41,7 +41,8 @@ export function createCredentials(
   const paths = [files.ca, files.cert, files.key, files.token].filter((path) => path !== undefined)
   if (paths.length === 0) {
     const none: Credentials = { tlsGeneration: 0 }
-    return { current: async () => none }
+    const known = Promise.resolve(none)
+    return { current: () => known }
   }
   const intervalMs = options.intervalMs ?? 3_000
   let known: Credentials | undefined

@@ -86,7 +86,7 @@ export type Client = DialectFacts & {
   /** Which of these kinds it offers, with their exact addresses. */
   offer(kinds: readonly string[], options?: CallOptions): Promise<Offer>
   /** Every subscription it holds, strangers' too. */
-  list(options?: CallOptions): Promise<HeldSubscription[]>
+  list(options?: CallOptions): Promise<readonly HeldSubscription[]>
   create(subscription: { address: string; endpoint: string }, options?: CallOptions): Promise<Created>
   /** Undefined if there is none of this id. */
   get(id: string, options?: CallOptions): Promise<HeldSubscription | undefined>

@@ -20,7 +20,7 @@ export type Exchange = {
 
 export type Answer = {
   /** What was asked, redacted, for messages. */
-  readonly url: string
+  url(): string
   readonly status: number
   /** The exact text of the body. */
   readonly body: string
@@ -44,7 +44,7 @@ const BODY_LIMIT = 1024 * 1024
  */
 export function exchange(dispatcher: Dispatcher, request: Exchange, clock: Clock): Promise<Answer> {
   const { origin, path, method, headers, body = null, deadlineMs, signal } = request
-  const shown = () => redact(`${origin}${path}`)
+  const url = () => redact(`${origin}${path}`)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
@@ -65,13 +65,12 @@ export function exchange(dispatcher: Dispatcher, request: Exchange, clock: Clock
       controller?.abort(error)
     }
     const giveUpFor = (why: unknown) => {
-      const url = shown()
-      const message = `${method} ${url} was given up: ${redact(reasonOf(why))}`
-      giveUp(new PublisherError('timeout', message, { url, retryable: true }))
+      const message = `${method} ${url()} was given up: ${redact(reasonOf(why))}`
+      giveUp(new PublisherError('timeout', message, { url: url(), retryable: true }))
     }
     const fail = (error: unknown) => {
       settled()
-      reject(failureOf(error, `${method} ${shown()}`, shown()))
+      reject(failureOf(error, `${method} ${url()}`, url()))
     }
     const onAbort = () => giveUpFor(signal?.reason)
     const timer = setTimeout(() => giveUpFor(new Error(`no complete answer in ${deadlineMs} ms`)), deadlineMs)
@@ -91,24 +90,15 @@ export function exchange(dispatcher: Dispatcher, request: Exchange, clock: Clock
       onResponseData(_, chunk) {
         length += chunk.length
         if (length <= BODY_LIMIT) return void chunks.push(chunk)
-        const url = shown()
-        giveUp(new PublisherError('body', `${url} answered with more than ${BODY_LIMIT} bytes`, { url }))
+        const message = `${url()} answered with more than ${BODY_LIMIT} bytes`
+        giveUp(new PublisherError('body', message, { url: url() }))
       },
       onResponseEnd() {
         settled()
         const receivedAt = isoTime(clock.now())
         const [first] = chunks
         const whole = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)
-        resolve({
-          status,
-          body: whole.toString('utf8'),
-          sentAt,
-          receivedAt,
-          date,
-          get url() {
-            return shown()
-          },
-        })
+        resolve({ url, status, body: whole.toString('utf8'), sentAt, receivedAt, date })
       },
       onResponseError(_, error) {
         if (reason === undefined) fail(error)

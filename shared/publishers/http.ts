@@ -79,12 +79,12 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
     const headers: Record<string, string> = { accept: 'application/json' }
     if (request.body !== undefined) headers['content-type'] = 'application/json'
     if (current.token !== undefined) headers.authorization = `Bearer ${current.token}`
-    const ask = () => exchange(poolOf(request.origin, current), { ...request, headers }, deps.clock)
+    const asked = { ...request, headers }
     try {
-      return await ask()
+      return await exchange(poolOf(request.origin, current), asked, deps.clock)
     } catch (error) {
       if (request.method === 'POST' || !diedWithoutAnswer(error)) throw error
-      return await ask()
+      return await exchange(poolOf(request.origin, current), asked, deps.clock)
     }
   }
 
@@ -100,8 +100,11 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
   return {
     async request(origin, request, { signal, deadlineMs: own = deadlineMs } = {}) {
       const turns = turnsOf(origin)
-      await turns.enter()
-      await all.enter()
+      // Mostly there is room, and each promise that is waited for is one more for each of thousands of requests.
+      const turn = turns.enter()
+      if (turn !== undefined) await turn
+      const place = all.enter()
+      if (place !== undefined) await place
       underWay += 1
       try {
         return await ask({ ...request, origin, deadlineMs: own, signal })

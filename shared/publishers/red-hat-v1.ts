@@ -106,12 +106,13 @@ export function createRedHatV1(http: Http, place: Place, node: string): Client {
         deadlineMs: PULL_DEADLINE_MS,
         ...options,
       })
-      const { body, sentAt, receivedAt, url, status } = answer
+      const { body, sentAt, receivedAt, status } = answer
       if (status === 200) return { outcome: 'answered', body, sentAt, receivedAt }
       if (status !== 400) throw unexpected('GET', answer)
       const reason = messageOf(body)
       const cause = REASONS.find(([pattern]) => pattern.test(reason))?.[1] ?? 'unknown'
       if (cause === 'unreachable' || cause === 'timeout') {
+        const url = answer.url()
         const message = `The publisher behind the sidecar did not answer GET ${url}: ${reason}`
         throw new PublisherError(cause, message, { url, status, retryable: true })
       }

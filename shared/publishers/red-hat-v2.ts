@@ -2,7 +2,8 @@ import type { CallOptions, Client, DialectFacts, Resource } from './client.ts'
 import type { Http } from './http.ts'
 import { ALL_KINDS, kindOfAddress, nodeOfAddress } from './resources.ts'
 import { type Place, pathOf } from './target.ts'
-import { messageOf, readList, readSubscription, unexpected } from './wire.ts'
+import type { Answer } from './exchange.ts'
+import { messageOf, readList, readSubscription, rememberingText, unexpected } from './wire.ts'
 
 export const RED_HAT_V2_BASE = '/api/ocloudNotifications/v2'
 
@@ -15,11 +16,16 @@ export const RED_HAT_V2: DialectFacts = {
   kinds: ALL_KINDS,
 }
 
+type Published = Resource & { readonly name: string | undefined }
+
 /** The publisher on the node itself, 4.16 and later (protocol.md §3). */
 export function createRedHatV2(http: Http, place: Place, node: string): Client {
   const base = `${place.prefix}${RED_HAT_V2_BASE}`
   const get = (path: string, options?: CallOptions) =>
     http.request(place.origin, { method: 'GET', path: `${base}${path}` }, options)
+
+  const publishedIn = rememberingText(readPublished)
+  const heldIn = rememberingText(readList)
 
   return {
     ...RED_HAT_V2,
@@ -34,10 +40,7 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
     async offer(kinds, options) {
       const answer = await get('/publishers', options)
       if (answer.status !== 200) throw unexpected('GET', answer)
-      const published = readList(answer).flatMap(({ address }) => {
-        const kind = kindOfAddress(address)
-        return kind === undefined ? [] : [{ kind, address, name: nodeOfAddress(address) }]
-      })
+      const published = publishedIn(answer)
       if (published.length === 0) return { outcome: 'not-ready', reason: 'it publishes nothing yet' }
       // One that names the configured node goes before one that does not: they are compared later.
       const names = published.map(({ name }) => name)
@@ -54,7 +57,7 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
     async list(options) {
       const answer = await get('/subscriptions', options)
       if (answer.status !== 200) throw unexpected('GET', answer)
-      return readList(answer)
+      return heldIn(answer)
     },
 
     async create({ address, endpoint }, options) {
@@ -109,4 +112,12 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
 function reasonOf(status: number, body: string): string {
   const message = messageOf(body)
   return message === '' ? `it answered ${status}` : `it answered ${status}: ${message}`
+}
+
+/** The resources of kinds that we know, each with the node that its address names. */
+function readPublished(answer: Answer): readonly Published[] {
+  return readList(answer).flatMap(({ address }) => {
+    const kind = kindOfAddress(address)
+    return kind === undefined ? [] : [{ kind, address, name: nodeOfAddress(address) }]
+  })
 }

@@ -42,7 +42,7 @@ const v1Error = z.object({ error: z.string() })
 const inner = z.object({ message: z.string() })
 
 /** A list of subscriptions or publishers: an array, `null`, or nothing at all where there are none. */
-export function readList(answer: Answer): HeldSubscription[] {
+export function readList(answer: Answer): readonly HeldSubscription[] {
   if (answer.body.trim() === '') return []
   return read(list, fitsList, answer)?.map(heldOf) ?? []
 }
@@ -77,8 +77,8 @@ function oneLine(text: string): string {
 export function unexpected(method: string, answer: Answer): PublisherError {
   const message = messageOf(answer.body)
   const said = message === '' ? '' : `: ${message}`
-  return new PublisherError('status', `${method} ${answer.url} answered ${answer.status}${said}`, {
-    url: answer.url,
+  return new PublisherError('status', `${method} ${answer.url()} answered ${answer.status}${said}`, {
+    url: answer.url(),
     status: answer.status,
     retryable: answer.status >= 500 || answer.status === 429,
   })
@@ -94,8 +94,8 @@ function read<T>(schema: z.ZodMiniType<T>, fits: (value: unknown) => value is T,
 
 function misread(answer: Answer, what: string): PublisherError {
   const start = redact(answer.body.slice(0, 80))
-  return new PublisherError('body', `${answer.url} answered ${answer.status} with ${what}: ${start}`, {
-    url: answer.url,
+  return new PublisherError('body', `${answer.url()} answered ${answer.status} with ${what}: ${start}`, {
+    url: answer.url(),
     status: answer.status,
   })
 }
@@ -106,5 +106,17 @@ function parse(body: string): unknown {
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
+  }
+}
+
+/**
+ * Reads an answer anew only where its text is another than the last time: what a publisher offers and holds is mostly
+ * the same from poll to poll. What it gives is not to be modified.
+ */
+export function rememberingText<T>(read: (answer: Answer) => T): (answer: Answer) => T {
+  let last: { readonly body: string; readonly found: T } | undefined
+  return (answer) => {
+    if (last?.body !== answer.body) last = { body: answer.body, found: read(answer) }
+    return last.found
   }
 }
