@@ -50,8 +50,9 @@ export type GoneOptions = {
 
 /**
  * Marks a node that is gone, and has its silence told of as a poll would; removes it from the store once it has been
- * gone for long enough. A node that was reached after the list was asked for, or elsewhere, is left as it is. Its mark goes with the
- * next time it is found, when the keeper writes its publisher anew. Throws StoreError.
+ * gone, and nothing of it has come in, for long enough. A node that was reached after the list was asked for, or
+ * elsewhere, is left as it is. Its mark goes with the next time it is found, when the keeper writes its publisher anew.
+ * Throws StoreError.
  */
 export async function markGone(
   deps: GoneDeps,
@@ -61,14 +62,14 @@ export async function markGone(
   const { store, clock, log } = deps
   const { settings, retentionMs, listedAt } = options
   const now = clock.now()
-  const { goneSince, isNew } = await store.update(
+  const { goneSince, silentSince, isNew } = await store.update(
     node,
-    (current): Outcome<{ goneSince?: string; isNew: boolean }> => {
+    (current): Outcome<{ goneSince?: string; silentSince: number; isNew: boolean }> => {
       const publisher = current?.publisher
-      if (current === undefined || publisher?.url !== url) return { result: { isNew: false } }
+      if (current === undefined || publisher?.url !== url) return { result: THERE }
       const isNew = publisher.goneSince === undefined
       if (isNew && publisher.reachable && milliseconds(publisher.checkedAt) >= listedAt) {
-        return { result: { isNew: false } }
+        return { result: THERE }
       }
       const goneSince = publisher.goneSince ?? isoTime(now)
       const draft = createDraft(current, settings)
@@ -77,14 +78,19 @@ export async function markGone(
         draft.patch({ publisher: { ...publisher, reachable: false, problem, goneSince } })
       }
       const { state, entries } = draft.finish('poll', now, true)
-      return { state, entries, result: { goneSince, isNew } }
+      // Pushes may still come from one whose Service alone is gone, and what was acknowledged is kept.
+      const heard = current.clocks.map(({ receivedAt }) => milliseconds(receivedAt))
+      const silentSince = Math.max(milliseconds(goneSince), ...heard)
+      return { state, entries, result: { goneSince, silentSince, isNew } }
     },
     { fresh: true },
   )
   if (goneSince === undefined) return 'there'
   if (isNew) log.warn('A node is gone', { node, service })
-  if (now - milliseconds(goneSince) < retentionMs) return 'gone'
+  if (now - silentSince < retentionMs) return 'gone'
   await store.remove(node)
   log.warn('A node that was gone for long was removed from the state', { node, goneSince })
   return 'forgotten'
 }
+
+const THERE = { silentSince: 0, isNew: false } as const

@@ -20,7 +20,7 @@ export type Found = {
   readonly targets: readonly Target[]
   /** Publishers whose node is not known yet. The `node` of each target is the name of its Service. */
   readonly unnamed: readonly { readonly target: Target; readonly reason: string }[]
-  /** Why the list could not be had. `targets` are then those that the store knows. */
+  /** Why the list could not be had: `targets` are then those that the store knows. Or that nobody is behind it. */
   readonly failure: DiscoveryError | undefined
 }
 
@@ -138,7 +138,6 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
         told.problem(LIST, listed.message)
         return { targets: targetsOf(ours.filter(isThere)), unnamed: [], failure: listed }
       }
-      told.problem(LIST, undefined)
       const services = listed.filter(({ name }) => isMine(name))
       const asked = await limit.map(services, async (service) => ({
         service,
@@ -149,6 +148,12 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
       if (vacant.length > 0) {
         log.debug('Nobody is behind these Services', { services: vacant.map(({ service }) => service.name) })
       }
+      // Without the cluster's DNS all Services look like that, and nothing to do would look like all done.
+      const failure =
+        shard.count === 1 && vacant.length === services.length
+          ? nobodyBehind(services.length, namespace)
+          : undefined
+      told.problem(LIST, failure?.message)
       told.only(services.map(({ name }) => name))
       for (const { service, node, reason } of places) {
         told.problem(service.name, node === undefined ? reason : undefined)
@@ -172,7 +177,7 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
           unnamed.add(target)
           return [{ target, reason }]
         }),
-        failure: undefined,
+        failure,
       }
     },
 
@@ -185,6 +190,12 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
       throw new PublisherError('unreachable', `Nobody is behind the Service ${name} any more`, { url })
     },
   }
+}
+
+function nobodyBehind(count: number, namespace: string): DiscoveryError {
+  return new DiscoveryError(
+    `Nobody is behind any of the ${count} Services of publishers in namespace ${namespace}: either no publisher is up yet, or names under ${namespace}.svc.cluster.local are not known here, outside of the cluster`,
+  )
 }
 
 /** What is told of the list as a whole is told under this name, which no Service has. */

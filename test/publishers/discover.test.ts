@@ -128,6 +128,21 @@ describe('a publisher that does not say which node it is', () => {
     expect(await found(world)).toEqual({ nodes: ['vacant-2.example.com'], unnamed: [], failure: undefined })
   })
 
+  test('fails the run where nobody is behind any Service and no node is known: from outside of the cluster all look so', async () => {
+    const world = await createDiscoveryWorld()
+    for (const node of ['vacant-1', 'vacant-2']) {
+      world.api.services.put(NAMESPACE, serviceFor(node), { publisher: 9043 })
+    }
+    expect(await found(world)).toEqual({
+      nodes: [],
+      unnamed: [],
+      failure: expect.stringMatching(/^Nobody is behind any of the 2 Services .*\.svc\.cluster\.local/),
+    })
+    // A part of the fleet may well have none.
+    const parts = [0, 1].map((index) => world.discovery({ index, count: 2 }).find(KEEP))
+    for (const { failure } of await Promise.all(parts)) expect(failure).toBeUndefined()
+  })
+
   test('of version 1 is told apart, with what to do', async () => {
     const world = await createDiscoveryWorld()
     const old = using(createRedHatV1({ node: 'old', release: '4.14', warmUpMs: 0 }))
@@ -222,6 +237,23 @@ describe('a node that disappears', () => {
     world.now += 1
     await world.discovery().find(KEEP)
     expect(await goneIn(world)).toEqual({ 'stays.example.com': undefined })
+  })
+
+  test('is not forgotten while its pushes still come: they were acknowledged', async () => {
+    const world = await withGoneNode()
+    await world.discovery().find(KEEP)
+    world.now += 59_999
+    const receivedAt = isoTime(world.now)
+    await world.store.update('goes.example.com', (state) => ({
+      state: state && { ...state, clocks: state.clocks.map((clock) => ({ ...clock, receivedAt })) },
+      result: undefined,
+    }))
+    world.now += 59_999
+    await world.discovery().find(KEEP)
+    expect(Object.keys(await goneIn(world))).toEqual(['goes.example.com', 'stays.example.com'])
+    world.now += 1
+    await world.discovery().find(KEEP)
+    expect(Object.keys(await goneIn(world))).toEqual(['stays.example.com'])
   })
 
   test('is a target again once it is back, and not forgotten', async () => {
