@@ -16,8 +16,8 @@ export function createFits<T>(schema: z.ZodMiniType<T>): (value: unknown) => val
 
 function checkOf(schema: z.core.$ZodType): Check {
   if (schema instanceof z.ZodMiniObject) return checkOfObject(schema)
-  if (schema instanceof z.ZodMiniOptional) return checkOf(schema.def.innerType)
-  if (schema instanceof z.ZodMiniNullable) {
+  if (schema instanceof z.ZodMiniOptional && isBare(schema)) return checkOf(schema.def.innerType)
+  if (schema instanceof z.ZodMiniNullable && isBare(schema)) {
     const check = checkOf(schema.def.innerType)
     return (value) => value === null || check(value)
   }
@@ -26,7 +26,7 @@ function checkOf(schema: z.core.$ZodType): Check {
     return (value) => Array.isArray(value) && value.every(check)
   }
   if (schema instanceof z.ZodMiniRecord && isBare(schema)) return checkOfRecord(schema)
-  if (schema instanceof z.ZodMiniEnum) {
+  if (schema instanceof z.ZodMiniEnum && isBare(schema)) {
     const words: ReadonlySet<unknown> = new Set(Object.values(schema.def.entries))
     return (value) => words.has(value)
   }

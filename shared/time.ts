@@ -43,13 +43,18 @@ export function compareTimes(a: string, b: string): number {
   return first.seconds - second.seconds || first.nanos - second.nanos
 }
 
+/** `Z` after nine digits of a fraction: what is longer may have digits that do not count. */
+const NANOSECONDS_LENGTH = 30
+
 /**
- * Whether two times are in order as their texts are: in UTC, with as many digits and the same letters, and neither
- * in a leap second, which is the same moment as the second after it. So are nearly all times that are compared.
+ * Whether two times are in order as their texts are: in UTC, with as many digits and the same letters, none past the
+ * ninth, and neither in a leap second, which is the same moment as the second after it. So are nearly all times that
+ * are compared.
  */
 function areSpelledAlike(a: string, b: string): boolean {
   return (
     a.length === b.length &&
+    a.length <= NANOSECONDS_LENGTH &&
     a.endsWith('Z') &&
     b.endsWith('Z') &&
     a[10] === b[10] &&

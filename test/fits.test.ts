@@ -106,13 +106,18 @@ test('what a schema asks for beyond the shapes of documents never fits', () => {
     z.strictObject({ a: z.string() }),
     z.record(z.string().check(z.maxLength(3)), z.string()),
     z.union([z.string(), z.number()]),
+    z.nullable(z.array(z.string())).check(z.refine((list) => list?.[0] === 'b')),
+    z.optional(z.string()).check(z.refine((text) => text === 'b')),
+    z.enum(['a', 'b']).check(z.refine((word) => word === 'b')),
+    z.boolean().check(z.refine((yes) => !yes)),
     z.pipe(
       z.string(),
       z.transform((text) => text.length),
     ),
   ]) {
     const fits = createFits<unknown>(schema)
-    for (const value of ['a', 'a@example.org', 1, [], ['a'], { a: 'a' }]) expect(fits(value)).toBe(false)
+    for (const value of ['a', 'a@example.org', 1, true, [], ['a'], { a: 'a' }])
+      expect(fits(value)).toBe(false)
   }
 })
 

@@ -37,6 +37,12 @@ describe('the order of times', () => {
     expect(Math.sign(compareTimes(b, a))).toBe(order === 0 ? 0 : -order)
   })
 
+  test('takes no digit past the ninth into account, as nanoseconds does not', () => {
+    const times = ['2026-11-23T03:48:28.0000000001Z', '2026-11-23T03:48:28.0000000002Z'] as const
+    expect(nanoseconds(times[0])).toBe(nanoseconds(times[1]))
+    expect(compareTimes(...times)).toBe(0)
+  })
+
   test('is that of the nanoseconds, however the fraction is spelled', () => {
     const fraction = fc.integer({ min: 0, max: 999_999_999 })
     fc.assert(

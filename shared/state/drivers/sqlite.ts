@@ -39,7 +39,7 @@ const PASSING: ReadonlySet<number | undefined> = new Set([BUSY, LOCKED, 7, 10, 1
  * missing, for its owner alone: subscriptions name callback addresses, and those hold tokens.
  *
  * Write-ahead log with `synchronous = NORMAL`: what was acknowledged survives the death of any process. A crash
- * of the whole machine may cost the writes since the last checkpoint (1,000 pages, about 4 MB), never the file;
+ * of the whole machine may cost the writes since the last checkpoint (8,000 pages, about 32 MB), never the file;
  * the next poll finds again what was lost of the present, not of the history. `FULL` would cost a disk flush per
  * transaction, on the thread that serves requests.
  *
