@@ -75,30 +75,24 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
     return pool
   }
 
-  const once = async (request: Omit<Exchange, 'headers'>, current: Credentials) => {
-    const headers: Record<string, string> = { accept: 'application/json' }
-    if (request.body !== undefined) headers['content-type'] = 'application/json'
-    if (current.token !== undefined) headers.authorization = `Bearer ${current.token}`
-    const asked = { ...request, headers }
+  const once = async (request: Exchange, current: Credentials) => {
     try {
-      return await exchange(poolOf(request.origin, current), asked, deps.clock)
+      return await exchange(poolOf(request.origin, current), request, deps.clock)
     } catch (error) {
       if (request.method === 'POST' || !diedWithoutAnswer(error)) throw error
-      return await exchange(poolOf(request.origin, current), asked, deps.clock)
+      return await exchange(poolOf(request.origin, current), request, deps.clock)
     }
   }
 
-  const ask = async (request: Omit<Exchange, 'headers'>) => {
-    const current = await credentials.current()
-    const answer = await once(request, current)
-    if (answer.status !== 401) return answer
+  /** Undefined where the files hold what was shown before. */
+  const withFresh = async (request: Exchange, shown: Credentials): Promise<Answer | undefined> => {
     const fresh = await credentials.current({ fresh: true })
-    const changed = fresh.token !== current.token || fresh.tlsGeneration !== current.tlsGeneration
-    return changed ? await once(request, fresh) : answer
+    if (fresh.token === shown.token && fresh.tlsGeneration === shown.tlsGeneration) return undefined
+    return await once({ ...request, headers: headersOf(request.body, fresh) }, fresh)
   }
 
   return {
-    async request(origin, request, { signal, deadlineMs: own = deadlineMs } = {}) {
+    async request(origin, { path, method, body }, { signal, deadlineMs: own = deadlineMs } = {}) {
       const turns = turnsOf(origin)
       // Mostly there is room, and each promise that is waited for is one more for each of thousands of requests.
       const turn = turns.enter()
@@ -107,7 +101,11 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
       if (place !== undefined) await place
       underWay += 1
       try {
-        return await ask({ ...request, origin, deadlineMs: own, signal })
+        const current = await credentials.current()
+        const headers = headersOf(body, current)
+        const request = { origin, path, method, headers, body, deadlineMs: own, signal }
+        const answer = await once(request, current)
+        return answer.status === 401 ? ((await withFresh(request, current)) ?? answer) : answer
       } finally {
         underWay -= 1
         if (underWay === 0) onIdle()
@@ -128,6 +126,17 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
     },
   }
 }
+
+function headersOf(body: string | undefined, { token }: Credentials): Readonly<Record<string, string>> {
+  if (body === undefined && token === undefined) return ACCEPT
+  return {
+    ...ACCEPT,
+    ...(body !== undefined && { 'content-type': 'application/json' }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  }
+}
+
+const ACCEPT = { accept: 'application/json' }
 
 /** A kept-alive connection that the publisher closed just as it was used again. */
 function diedWithoutAnswer(error: unknown): boolean {
