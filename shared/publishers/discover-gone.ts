@@ -62,9 +62,9 @@ export async function markGone(
   const { store, clock, log } = deps
   const { settings, retentionMs, listedAt } = options
   const now = clock.now()
-  const { goneSince, silentSince, isNew } = await store.update(
+  const { goneSince, silentSince, unsent, isNew } = await store.update(
     node,
-    (current): Outcome<{ goneSince?: string; silentSince: number; isNew: boolean }> => {
+    (current): Outcome<Seen> => {
       const publisher = current?.publisher
       if (current === undefined || publisher?.url !== url) return { result: THERE }
       const isNew = publisher.goneSince === undefined
@@ -81,7 +81,9 @@ export async function markGone(
       // Pushes may still come from one whose Service alone is gone, and what was acknowledged is kept.
       const heard = current.clocks.map(({ receivedAt }) => milliseconds(receivedAt))
       const silentSince = Math.max(milliseconds(goneSince), ...heard)
-      return { state, entries, result: { goneSince, silentSince, isNew } }
+      const seq = current.seq + entries.length
+      const unsent = seq - (current.forwarded ?? seq)
+      return { state, entries, result: { goneSince, silentSince, unsent, isNew } }
     },
     { fresh: true },
   )
@@ -89,8 +91,19 @@ export async function markGone(
   if (isNew) log.warn('A node is gone', { node, service })
   if (now - silentSince < retentionMs) return 'gone'
   await store.remove(node)
+  if (unsent > 0) log.error('Log entries were dropped before the broker had them', { node, dropped: unsent })
   log.warn('A node that was gone for long was removed from the state', { node, goneSince })
   return 'forgotten'
 }
 
-const THERE = { silentSince: 0, isNew: false } as const
+type Seen = {
+  /** Undefined where it is not gone. */
+  readonly goneSince?: string
+  /** Since when nothing of it has come in, and it was gone (our time, ms). */
+  readonly silentSince: number
+  /** Log entries that the broker has not had. */
+  readonly unsent: number
+  readonly isNew: boolean
+}
+
+const THERE: Seen = { silentSince: 0, unsent: 0, isNew: false }

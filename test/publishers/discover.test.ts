@@ -256,6 +256,27 @@ describe('a node that disappears', () => {
     expect(Object.keys(await goneIn(world))).toEqual(['stays.example.com'])
   })
 
+  test('is not forgotten in silence with entries that the broker has not had', async () => {
+    const world = await withGoneNode()
+    await world.store.update('goes.example.com', (state) => ({
+      state: state && { ...state, forwarded: 0 },
+      entries: [{ type: 'stale', via: 'poll', overall: 'UNKNOWN' }],
+      result: undefined,
+    }))
+    await world.discovery().find(KEEP)
+    world.now += 60_000
+    await world.discovery().find(KEEP)
+    expect(Object.keys(await goneIn(world))).toEqual(['stays.example.com'])
+    expect(world.lines).toContainEqual(
+      expect.objectContaining({
+        level: 'error',
+        message: 'Log entries were dropped before the broker had them',
+        node: 'goes.example.com',
+        dropped: 1,
+      }),
+    )
+  })
+
   test('is a target again once it is back, and not forgotten', async () => {
     const world = await withGoneNode()
     await world.discovery().find(KEEP)
