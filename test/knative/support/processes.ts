@@ -15,7 +15,8 @@ export async function served(child: ChildProcess): Promise<string> {
     written += chunk
     const url = /"message":"listening".*?"url":"([^"]+)"/.exec(written)?.[1]
     if (url === undefined) continue
-    child.stderr?.resume()
+    // What it writes is read on: it would wait for that. `resume` alone does nothing while the iterator still listens.
+    child.stderr?.on('data', () => {})
     child.stdout?.resume()
     return url
   }
