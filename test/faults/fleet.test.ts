@@ -18,7 +18,8 @@ async function startFleet(env: Record<string, string> = {}) {
 }
 
 test('ingest and polls race on each node: the store ends with the truth, and calls nothing missed that came', async () => {
-  const { publishers, sink, system } = await startFleet()
+  // Longer than any push is under way on a machine that has much else to do.
+  const { publishers, sink, system } = await startFleet({ SETTLE_SECONDS: '3' })
   const life = startLife(publishers)
   for (let polls = 0; polls < 12; polls += 1) await system.tick()
   await life.more(20)
