@@ -1,7 +1,8 @@
 import type { CallOptions, Client, DialectFacts, Resource } from './client.ts'
 import type { Http } from './http.ts'
 import { ALL_KINDS, kindOfAddress, nodeOfAddress } from './resources.ts'
-import { type Place, pathOf } from './target.ts'
+import type { Place } from './target.ts'
+import { createV2Calls } from './v2-calls.ts'
 import type { Answer } from './exchange.ts'
 import { messageOf, readList, readSubscription, rememberingText, unexpected } from './wire.ts'
 
@@ -29,6 +30,7 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
 
   return {
     ...RED_HAT_V2,
+    ...createV2Calls(http, place, base),
     node,
     url: place.shown,
 
@@ -82,36 +84,7 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
           throw unexpected('POST', answer)
       }
     },
-
-    async get(id, options) {
-      const answer = await get(`/subscriptions/${encodeURIComponent(id)}`, options)
-      if (answer.status === 404) return undefined
-      if (answer.status !== 200) throw unexpected('GET', answer)
-      return readSubscription(answer)
-    },
-
-    async remove(id, options) {
-      const path = `${base}/subscriptions/${encodeURIComponent(id)}`
-      const answer = await http.request(place.origin, { method: 'DELETE', path }, options)
-      if (answer.status === 204 || answer.status === 200) return true
-      if (answer.status === 404) return false
-      throw unexpected('DELETE', answer)
-    },
-
-    async currentState(address, options) {
-      const answer = await get(`${pathOf(address)}/CurrentState`, options)
-      const { body, sentAt, receivedAt } = answer
-      if (answer.status === 200) return { outcome: 'answered', body, sentAt, receivedAt }
-      if (answer.status !== 404 && answer.status !== 400) throw unexpected('GET', answer)
-      // Not subscribed, no data and not ready all look the same here (protocol.md §3.4).
-      return { outcome: 'none', cause: 'unknown', reason: reasonOf(answer.status, body), sentAt, receivedAt }
-    },
   }
-}
-
-function reasonOf(status: number, body: string): string {
-  const message = messageOf(body)
-  return message === '' ? `it answered ${status}` : `it answered ${status}: ${message}`
 }
 
 /** The resources of kinds that we know, each with the node that its address names. */

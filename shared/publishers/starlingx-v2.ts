@@ -1,7 +1,8 @@
 import type { CallOptions, Client, DialectFacts, Resource } from './client.ts'
 import type { Http } from './http.ts'
 import { ALL_KINDS, resourceOf } from './resources.ts'
-import { type Place, pathOf } from './target.ts'
+import type { Place } from './target.ts'
+import { createV2Calls } from './v2-calls.ts'
 import { messageOf, readList, readSubscription, unexpected } from './wire.ts'
 
 export const STARLINGX_V2_BASE = '/ocloudNotifications/v2'
@@ -29,6 +30,7 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
 
   return {
     ...STARLINGX_V2,
+    ...createV2Calls(http, place, base),
     node,
     url: place.shown,
 
@@ -78,30 +80,6 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
         default:
           throw unexpected('POST', answer)
       }
-    },
-
-    async get(id, options) {
-      const answer = await get(`/subscriptions/${encodeURIComponent(id)}`, options)
-      if (answer.status === 404) return undefined
-      if (answer.status !== 200) throw unexpected('GET', answer)
-      return readSubscription(answer)
-    },
-
-    async remove(id, options) {
-      const path = `${base}/subscriptions/${encodeURIComponent(id)}`
-      const answer = await http.request(place.origin, { method: 'DELETE', path }, options)
-      if (answer.status === 204 || answer.status === 200) return true
-      if (answer.status === 404) return false
-      throw unexpected('DELETE', answer)
-    },
-
-    async currentState(address, options) {
-      const answer = await get(`${pathOf(address)}/CurrentState`, options)
-      const { body, sentAt, receivedAt } = answer
-      if (answer.status === 200) return { outcome: 'answered', body, sentAt, receivedAt }
-      if (answer.status !== 404 && answer.status !== 400) throw unexpected('GET', answer)
-      const reason = messageOf(body) || `it answered ${answer.status}`
-      return { outcome: 'none', cause: 'unknown', reason, sentAt, receivedAt }
     },
   }
 }
