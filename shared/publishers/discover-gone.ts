@@ -1,5 +1,6 @@
 import type { Log } from '#shared/log.ts'
 import { createDraft } from '#shared/state/draft.ts'
+import type { NodeState } from '#shared/state/node-state.ts'
 import type { MergeSettings } from '#shared/state/settings.ts'
 import type { Outcome, Store } from '#shared/state/store.ts'
 import { type Clock, isoTime, milliseconds } from '#shared/time.ts'
@@ -62,7 +63,7 @@ export async function markGone(
   const { store, clock, log } = deps
   const { settings, retentionMs, listedAt } = options
   const now = clock.now()
-  const { goneSince, silentSince, unsent, isNew } = await store.update(
+  const { goneSince, isNew } = await store.update(
     node,
     (current): Outcome<Seen> => {
       const publisher = current?.publisher
@@ -78,19 +79,18 @@ export async function markGone(
         draft.patch({ publisher: { ...publisher, reachable: false, problem, goneSince } })
       }
       const { state, entries } = draft.finish('poll', now, true)
-      // Pushes may still come from one whose Service alone is gone, and what was acknowledged is kept.
-      const heard = current.clocks.map(({ receivedAt }) => milliseconds(receivedAt))
-      const silentSince = Math.max(milliseconds(goneSince), ...heard)
-      const seq = current.seq + entries.length
-      const unsent = seq - (current.forwarded ?? seq)
-      return { state, entries, result: { goneSince, silentSince, unsent, isNew } }
+      return { state, entries, result: { goneSince, isNew } }
     },
     { fresh: true },
   )
   if (goneSince === undefined) return 'there'
   if (isNew) log.warn('A node is gone', { node, service })
-  if (now - silentSince < retentionMs) return 'gone'
-  await store.remove(node)
+  let unsent = 0
+  const removed = await store.remove(node, (current) => {
+    unsent = current.seq - (current.forwarded ?? current.seq)
+    return current.publisher?.goneSince === goneSince && now - silentSince(current, goneSince) >= retentionMs
+  })
+  if (!removed) return 'gone'
   if (unsent > 0) log.error('Log entries were dropped before the broker had them', { node, dropped: unsent })
   log.warn('A node that was gone for long was removed from the state', { node, goneSince })
   return 'forgotten'
@@ -99,11 +99,15 @@ export async function markGone(
 type Seen = {
   /** Undefined where it is not gone. */
   readonly goneSince?: string
-  /** Since when nothing of it has come in, and it was gone (our time, ms). */
-  readonly silentSince: number
-  /** Log entries that the broker has not had. */
-  readonly unsent: number
   readonly isNew: boolean
 }
 
-const THERE: Seen = { silentSince: 0, unsent: 0, isNew: false }
+const THERE: Seen = { isNew: false }
+
+/**
+ * Since when a node has been gone and nothing of it has come in (our time, ms): pushes may still come from one whose
+ * Service alone is gone, and what was acknowledged is kept.
+ */
+function silentSince({ clocks }: NodeState, goneSince: string): number {
+  return Math.max(milliseconds(goneSince), ...clocks.map(({ receivedAt }) => milliseconds(receivedAt)))
+}

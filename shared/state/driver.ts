@@ -31,8 +31,8 @@ export type Page = {
  * Where documents live. A driver is a function of its options that returns this; what drivers would repeat sits
  * in `store.ts`. Nodes come in order of the bytes of their names in UTF-8; names are well-formed Unicode.
  *
- * Every method throws `StoreError` when the store is out of reach; `write` throws `ConflictError` when the
- * version is not the expected one, and has then changed nothing.
+ * Every method throws `StoreError` when the store is out of reach; `write` and `remove` throw
+ * `ConflictError` when the version is not the expected one, and have then changed nothing.
  */
 export type Driver = {
   /** `known`, if it is given and its version still stands, may be the answer: a text need not be parsed again. */
@@ -45,8 +45,8 @@ export type Driver = {
   list(page: PageRange, known?: (node: string) => Versioned | undefined): Promise<Page>
   /** Entries with a number above `after`, oldest first. */
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
-  /** Removes the document and its log; nothing happens if there is none. */
-  remove(node: string): Promise<void>
+  /** Removes the document, of that version where one is expected, and its log; nothing happens if there is none. */
+  remove(node: string, expected?: Version): Promise<void>
   ping(): Promise<void>
   close(): Promise<void>
 }

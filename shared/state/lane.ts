@@ -1,6 +1,6 @@
 import type { Step } from './batch.ts'
 import type { Counters } from './node-state.ts'
-import type { Change, Outcome } from './store.ts'
+import type { Change, Decide, Outcome } from './store.ts'
 
 /** A change that waits for the write that will hold it. */
 export type Job = Step & {
@@ -42,7 +42,13 @@ type JobCall<T> = Pick<Job, 'call' | 'fresh' | 'reject'> & {
 }
 
 /** A removal that waits for its turn among the changes. */
-export type Removal = { readonly removal: true; resolve(): void; reject(error: unknown): void }
+export type Removal = {
+  /** Undefined where it is removed whatever it holds. */
+  readonly removal: Decide | undefined
+  /** Whether it was removed. */
+  resolve(removed: boolean): void
+  reject(error: unknown): void
+}
 
 /** What one node's callers wait for, in order; there is one while anything waits, runs or is owed. */
 export type Lane = {

@@ -27,6 +27,9 @@ export type Outcome<T> = {
 /** Pure: may be called again with a newer document. `current` must not be modified. */
 export type Change<T> = (current: NodeState | undefined) => Outcome<T>
 
+/** Whether a node with this document is to be removed. Pure, as a {@link Change} is. */
+export type Decide = (current: NodeState) => boolean
+
 /** The store that functions use: a driver behind group commit, conflict handling and trimming (design.md §4). */
 export type Store = {
   /**
@@ -42,7 +45,11 @@ export type Store = {
   /** Remembers what it gave, so that what has not changed by the next time need not be read and parsed again. */
   list(page: PageRange): Promise<Page>
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
-  remove(node: string): Promise<void>
+  /**
+   * Removes a node after the changes that were called before, and with it what it counted. Where `decide` is given, only
+   * if it says so of the document that is then there, and of none that somebody else has written since. Whether it did.
+   */
+  remove(node: string, decide?: Decide): Promise<boolean>
   ping(): Promise<void>
   /** Writes what was coalesced, then closes the driver. */
   close(): Promise<void>
@@ -199,16 +206,35 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   }
 
   async function removeFirst(lane: Lane, removal: Removal): Promise<void> {
+    const { node } = lane
     lane.waiting.shift()
     try {
-      await driver.remove(lane.node)
-      lane.owed = undefined
+      const removed = await removeIf(node, removal.removal)
+      if (removed) lane.owed = undefined
       tendOwed(lane)
-      removal.resolve()
+      removal.resolve(removed)
     } catch (error) {
       removal.reject(error)
     }
-    documents.delete(lane.node)
+    documents.delete(node)
+  }
+
+  async function removeIf(node: string, decide: Decide | undefined): Promise<boolean> {
+    if (decide === undefined) {
+      await driver.remove(node)
+      return true
+    }
+    for (let conflicts = 0; ; conflicts += 1) {
+      documents.delete(node)
+      const { state, version } = await load(node)
+      if (state === undefined || !decide(state)) return false
+      try {
+        await driver.remove(node, version)
+        return true
+      } catch (error) {
+        if (!(error instanceof ConflictError) || conflicts >= conflictLimit) throw error
+      }
+    }
   }
 
   /** Writes the counters that wait; they stay owed if the store is down. */
@@ -269,9 +295,9 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
       checkOpen()
       return driver.log(node, range)
     },
-    async remove(node) {
+    async remove(node, decide) {
       checkOpen()
-      return new Promise((resolve, reject) => enqueue(node, { removal: true, resolve, reject }))
+      return new Promise((resolve, reject) => enqueue(node, { removal: decide, resolve, reject }))
     },
     async ping() {
       checkOpen()

@@ -519,6 +519,24 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
       expect(await store.update('a', look({ certain: true }))).toBeUndefined()
     })
 
+    test('asks what is there then, and takes nothing that somebody else has written since', async () => {
+      const { store, other, gate, notes } = await setUp()
+      await store.update('a', note('one'))
+      const seen: number[] = []
+      gate.afterRead(async () => {
+        gate.afterRead(async () => {})
+        await other.update('a', note('two'))
+      })
+      const removed = await store.remove('a', ({ seq }) => {
+        seen.push(seq)
+        return seq < 2
+      })
+      expect({ removed, seen }).toEqual({ removed: false, seen: [1, 2] })
+      expect(await notes()).toEqual(['one', 'two'])
+      expect(await store.remove('a', () => true)).toBe(true)
+      expect(await store.read('a')).toBeUndefined()
+    })
+
     test('rejects its own caller alone where it fails', async () => {
       const { store, gate, notes } = await setUp()
       const broken = createStore(

@@ -195,13 +195,15 @@ export async function createConfigMapDriver(
       if (found === undefined) return []
       return linesAfter(node, found.data?.log ?? '', range).map((line) => parseEntry(node, line))
     },
-    async remove(node) {
+    async remove(node, expected) {
       const name = objectNameOf(node)
       for (let attempts = 0; attempts <= RESTARTS; attempts += 1) {
         const found = await get(node)
         if (found === undefined) return
         if (found.data?.state === undefined) throw strange(node, name)
-        const value = { preconditions: { uid: found.metadata.uid } }
+        const { uid, resourceVersion } = found.metadata
+        if (expected !== undefined && resourceVersion !== expected) throw new ConflictError(node)
+        const value = { preconditions: { uid, ...(expected === undefined ? {} : { resourceVersion }) } }
         const body = { type: 'application/json', value }
         const answer = await call({ verb: 'delete', name, body, expects: [404, 409] })
         if (answer.status !== 409) return logs.delete(node)

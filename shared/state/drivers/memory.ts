@@ -45,7 +45,10 @@ export function createMemoryDriver(): Driver {
       const entries = (rows.get(node)?.log ?? []).filter(({ seq }) => seq > after).slice(0, limit)
       return entries.map((entry) => parseEntry(node, JSON.stringify(entry)))
     },
-    async remove(node) {
+    async remove(node, expected) {
+      const row = rows.get(node)
+      if (expected !== undefined && row !== undefined && row.version !== expected)
+        throw new ConflictError(node)
       if (rows.delete(node)) sorted = undefined
     },
     async ping() {},

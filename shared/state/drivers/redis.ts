@@ -98,8 +98,8 @@ export async function createRedisDriver(
       const lines = checked(streamReply, await client.send(place.tag, range))
       return lines.map(([, [, text]]) => parseEntry(node, text))
     },
-    async remove(node) {
-      await run(node, REMOVE, [node])
+    async remove(node, expected = '') {
+      if ((await run(node, REMOVE, [node, expected])) !== 1) throw new ConflictError(node)
     },
     ping,
     async close() {

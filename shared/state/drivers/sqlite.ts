@@ -166,9 +166,11 @@ export async function createSqliteDriver(
       attempt('be read', () =>
         entries.all(node, after, limit).map((row) => parseEntry(node, String(row.entry))),
       ),
-    remove: (node) =>
+    remove: (node, expected) =>
       attempt('be written', () =>
         transaction(db, () => {
+          const row = expected === undefined ? undefined : readDocument.get(node)
+          if (row !== undefined && versionOf(row) !== expected) throw new ConflictError(node)
           dropAll.run(node)
           forget.run(node)
         }),

@@ -189,6 +189,18 @@ export function driverContract(
 
       test('does nothing to a node that is not there', async () => {
         await expect(driver.remove('a')).resolves.toBeUndefined()
+        await expect(driver.remove('a', 'any version')).resolves.toBeUndefined()
+      })
+
+      test('of a version that was overtaken is refused, and changes nothing', async () => {
+        const version = await create('a', 3)
+        const state = { ...document('a', 3), incarnation: 'another' }
+        const next = await driver.write('a', { state, entries: [], expected: version, trimThrough: 0 })
+        await expect(driver.remove('a', version)).rejects.toBeInstanceOf(ConflictError)
+        expect(await driver.read('a')).toEqual({ state, version: next })
+        expect(await logOf('a')).toEqual([1, 2, 3])
+        await driver.remove('a', next)
+        expect(await driver.read('a')).toBeUndefined()
       })
     })
 

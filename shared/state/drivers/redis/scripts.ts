@@ -29,8 +29,10 @@ if ARGV[3] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[3]) end
 return 1
 `)
 
-/** KEYS: state, log, index. ARGV: node. */
+/** KEYS: state, log, index. ARGV: node, expected version or nothing. Answers 1, or 0 if the version is another. */
 export const REMOVE = script(`
+local found = redis.call('HGET', KEYS[1], 'version')
+if found and ARGV[2] ~= '' and found ~= ARGV[2] then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('ZREM', KEYS[3], ARGV[1])
 return 1
