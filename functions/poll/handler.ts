@@ -75,11 +75,14 @@ export function createPoller(deps: PollDeps): Poller {
     const answers =
       kept.resources.length === 0
         ? []
-        : await registry
-            .client(target, { signal })
-            .then((client) =>
-              Promise.all(kept.resources.map((resource) => pull(client, resource, kept, signal))),
-            )
+        : await registry.client(target, { signal }).then(
+            (client) => Promise.all(kept.resources.map((resource) => pull(client, resource, kept, signal))),
+            // What the keeper found is still to be written.
+            (error: unknown) => {
+              if (!(error instanceof PublisherError)) throw error
+              return [reasonOf(error)]
+            },
+          )
     const pulls = answers.filter((answer) => typeof answer !== 'string')
     const problems = [...kept.problems, ...answers.filter((answer) => typeof answer === 'string')]
     const change = (current: Parameters<Parameters<typeof store.update>[1]>[0]) => {
