@@ -25,6 +25,9 @@ export type CallbackDeps = RecordDeps & {
   readonly arrivalMs?: number
 }
 
+/** What is left to do once nothing more is asked. */
+export type Later = () => Promise<void>
+
 /** Between looks at the store, in ms: the first, and the longest. */
 const LOOK_MS = 150
 const LONGEST_LOOK_MS = 2_000
@@ -38,6 +41,8 @@ const LONGEST_LOOK_MS = 2_000
  *
  * v1 has one subscription for a resource and only tries the endpoint, with an empty body: so one of ours is posted
  * again, which gives it back as it is (protocol.md §2.4). Nothing is ever removed there.
+ *
+ * Gives what is left to do: to wait for the store, during which nobody is asked anything.
  */
 export async function checkCallback(
   report: Report,
@@ -46,15 +51,15 @@ export async function checkCallback(
   pulls: readonly Pulled[],
   deps: CallbackDeps,
   call: CallOptions,
-): Promise<void> {
+): Promise<Later | undefined> {
   const resource = chosen(reached, held, pulls)
   if (resource === undefined) {
     report.skipped('callback', 'a subscription to prove it by', 'it offers none of the wanted resources')
-    return
+    return undefined
   }
   const asked = `POST ${reached.place.shown}/…/subscriptions, ${resource.kind} to our endpoint`
   try {
-    await (reached.client.sendsInitial
+    return await (reached.client.sendsInitial
       ? proveByInitial(report, asked, reached, resource, pulls, deps, call)
       : proveByPostingAgain(report, asked, reached, held, resource, deps, call))
   } catch (error) {
@@ -64,6 +69,7 @@ export async function checkCallback(
       ? { came: `it could not deliver: ${answerIn(error)}`, todo: onRefusal(deps) }
       : adviceOn(error, reached.place)
     report.failed('callback', asked, came, todo)
+    return undefined
   }
 }
 
@@ -94,7 +100,7 @@ async function proveByInitial(
   pulls: readonly Pulled[],
   deps: CallbackDeps,
   call: CallOptions,
-): Promise<void> {
+): Promise<Later | undefined> {
   const endpoint = `${deps.callback.endpointFor(client.node)}?doctor=${deps.newId()}`
   const before = await deps.store.read(client.node)
   const startedAt = deps.clock.now()
@@ -115,33 +121,35 @@ async function proveByInitial(
         `409: it takes no second subscription. ${created.reason}`.trim(),
         todo,
       )
-      return
+      return undefined
     }
     case 'not-ready': {
       const todo = 'It takes some seconds after a start; ask again. Its health does not show it'
       report.failed('callback', asked, created.reason, todo)
-      return
+      return undefined
     }
   }
   const came = 'it posted the initial notification and got 204'
   if (deps.ownStore) {
     const todo = 'Set STATE_URL to the store of ingest: this one is in the memory of this process'
     report.warning('callback', asked, `${came}; this store cannot show it`, todo)
-    return
+    return undefined
   }
   const isTold = pulled?.outcome === 'answered' && (pulled.read?.observations.length ?? 0) > 0
   if (!isTold) {
     report.ok('callback', asked, `${came}; it had no state to tell that the store would show`)
-    return
+    return undefined
   }
-  if (await hasArrived(before, client.node, deps, call.signal)) {
-    const tookMs = deps.clock.now() - startedAt
-    const took = tookMs < 1_000 ? `${tookMs} ms` : `${(tookMs / 1_000).toFixed(1)} s`
-    report.ok('callback', asked, `${came}; ${took} later the store had it`)
-    return
+  return async () => {
+    if (await hasArrived(before, client.node, deps, call.signal)) {
+      const tookMs = deps.clock.now() - startedAt
+      const took = tookMs < 1_000 ? `${tookMs} ms` : `${(tookMs / 1_000).toFixed(1)} s`
+      report.ok('callback', asked, `${came}; ${took} later the store had it`)
+      return
+    }
+    const todo = `Who answers at ${redact(endpoint)}? If it is our ingest, it has another STATE_URL than this process, or its store is behind: look into its log`
+    report.failed('callback', asked, `${came}, but this store has no trace of it`, todo)
   }
-  const todo = `Who answers at ${redact(endpoint)}? If it is our ingest, it has another STATE_URL than this process, or its store is behind: look into its log`
-  report.failed('callback', asked, `${came}, but this store has no trace of it`, todo)
 }
 
 /** Until the document shows that something was received since `before`. */
@@ -169,7 +177,7 @@ async function proveByPostingAgain(
   { kind, address }: Resource,
   deps: CallbackDeps,
   call: CallOptions,
-): Promise<void> {
+): Promise<undefined> {
   const endpoint = deps.callback.endpointFor(client.node)
   await client.create({ address, endpoint }, call)
   const isNew = !situation.held.some((held) => held.address === address)

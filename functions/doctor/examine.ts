@@ -3,7 +3,7 @@ import type { CallOptions } from '#shared/publishers/client.ts'
 import type { Http } from '#shared/publishers/http.ts'
 import type { Registry } from '#shared/publishers/registry.ts'
 import type { Target } from '#shared/publishers/target.ts'
-import { checkCallback, type CallbackDeps } from './callback.ts'
+import { checkCallback, type CallbackDeps, type Later } from './callback.ts'
 import { checkClock } from './clock.ts'
 import { checkNamed, checkStates } from './current-state.ts'
 import { checkEvents, checkState, type EventDeps } from './events.ts'
@@ -31,34 +31,53 @@ export type ExamineDeps = EventDeps &
     readonly storeUp: boolean
   }
 
-/** Everything about one publisher. What cannot be asked since something before it failed is skipped. */
-export async function examine(deps: ExamineDeps, target: Target, call: CallOptions): Promise<Finding[]> {
+/**
+ * Everything about one publisher. What cannot be asked since something before it failed is skipped. Gives how to wait
+ * for what is under way and then get the findings: while it waits, others may be asked.
+ */
+export async function examine(
+  deps: ExamineDeps,
+  target: Target,
+  call: CallOptions,
+): Promise<() => Promise<Finding[]>> {
   const report = createReport(target.node)
-  try {
-    await ask(report, deps, target, call)
-  } catch (error) {
-    if (!(error instanceof PtpWatchError) || error.code === 'configuration') throw error
-    report.failed('state', 'the store', reasonOf(error), 'Look after the store first')
+  const guarded = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof PtpWatchError) || error.code === 'configuration') throw error
+      report.failed('state', 'the store', reasonOf(error), 'Look after the store first')
+      return undefined
+    }
   }
-  return report.findings(EACH)
+  const later = await guarded(() => ask(report, deps, target, call))
+  return async () => {
+    if (later !== undefined) await guarded(later)
+    return report.findings(EACH)
+  }
 }
 
-async function ask(report: Report, deps: ExamineDeps, target: Target, call: CallOptions): Promise<void> {
+async function ask(
+  report: Report,
+  deps: ExamineDeps,
+  target: Target,
+  call: CallOptions,
+): Promise<Later | undefined> {
   const { storeUp, settings, kinds } = deps
-  if (!(await checkName(report, target, deps.resolve))) return
+  if (!(await checkName(report, target, deps.resolve))) return undefined
   const reached = await checkHealth(report, target, deps, call)
-  if (reached === undefined) return
+  if (reached === undefined) return undefined
   const unnamed = deps.unnamed.get(target)
   if (unnamed !== undefined) {
     const todo = 'It is named by what it publishes: PTP must run on its node, and may still be starting'
     report.failed('addresses', 'the name of its node', unnamed, todo)
-    return
+    return undefined
   }
   const offer = await checkAddresses(report, reached, target, kinds, call)
-  if (offer === undefined) return
+  if (offer === undefined) return undefined
   const state = storeUp ? await deps.store.read(target.node) : undefined
   const held = await checkSubscriptions(report, reached, offer, state, deps, call)
-  if (held === undefined) return
+  if (held === undefined) return undefined
   const pulls = await pullAll(reached.client, offer.resources, call)
   checkDialect(
     report,
@@ -68,15 +87,14 @@ async function ask(report: Report, deps: ExamineDeps, target: Target, call: Call
     pulls,
   )
   checkNamed(report, reached, pulls)
-  if (otherNodeIn(reached.client, pulls) !== undefined) return
+  if (otherNodeIn(reached.client, pulls) !== undefined) return undefined
   checkStates(report, reached, pulls, held, settings.overallKinds)
   checkClock(report, reached, pulls)
   const { strangers } = held
-  if (storeUp) {
-    // Before the proof, which itself lets the store hear of the node.
-    await checkEvents(report, reached, target, pulls, deps, call)
-    await checkState(report, target.node, deps)
-    await checkCallback(report, reached, held, pulls, deps, call)
-  }
   await checkFigures(report, reached, target, { state, strangers, http: deps.others }, call)
+  if (!storeUp) return undefined
+  // Before the proof, which itself lets the store hear of the node.
+  await checkEvents(report, reached, target, pulls, deps, call)
+  await checkState(report, target.node, deps)
+  return checkCallback(report, reached, held, pulls, deps, call)
 }

@@ -7,7 +7,7 @@ import type { Finding } from './finding.ts'
 const DEADLINE_MS = 60_000
 
 /**
- * Examines publishers, so many at once, each by its own deadline. `onDone` is told of each when it is done. Gives
+ * Examines publishers, so many asked at once, each by its own deadline. `onDone` is told of each when it is done. Gives
  * their findings in the order of `targets`; of those that `signal` cut off, what was found until then.
  */
 export async function examineAll(
@@ -16,15 +16,31 @@ export async function examineAll(
   options: { concurrency: number; signal: AbortSignal; onDone: (findings: readonly Finding[]) => void },
 ): Promise<Finding[][]> {
   const { concurrency, signal, onDone } = options
-  return pLimit(concurrency).map(targets, async (target) => {
-    const over = new AbortController()
-    const timer = setTimeout(() => over.abort(new Error(`not done in ${DEADLINE_MS / 1_000} s`)), DEADLINE_MS)
-    try {
-      const findings = await examine(deps, target, { signal: AbortSignal.any([signal, over.signal]) })
+  const asking = pLimit(concurrency)
+  const reading = pLimit(concurrency)
+  const store = { ...deps.store, read: (node: string) => reading(() => deps.store.read(node)) }
+  return Promise.all(
+    targets.map(async (target) => {
+      const finish = await asking(async () => {
+        const deadline = deadlineOf(signal)
+        try {
+          const finish = await examine({ ...deps, store }, target, { signal: deadline.signal })
+          return () => finish().finally(deadline.clear)
+        } catch (error) {
+          deadline.clear()
+          throw error
+        }
+      })
+      const findings = await finish()
       onDone(findings)
       return findings
-    } finally {
-      clearTimeout(timer)
-    }
-  })
+    }),
+  )
+}
+
+/** Aborted by `signal`, or when the time of one publisher is over. */
+function deadlineOf(signal: AbortSignal): { signal: AbortSignal; clear: () => void } {
+  const over = new AbortController()
+  const timer = setTimeout(() => over.abort(new Error(`not done in ${DEADLINE_MS / 1_000} s`)), DEADLINE_MS)
+  return { signal: AbortSignal.any([signal, over.signal]), clear: () => clearTimeout(timer) }
 }
