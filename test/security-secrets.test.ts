@@ -15,7 +15,7 @@ import { startSink } from './support/sink.ts'
 const MARK = 'Marked7Secret'
 const secretOf = (what: string) => `${MARK}-${what}-of-sufficient-length`
 
-const FUNCTIONS = ['ingest', 'subscribe', 'poll', 'status'] as const
+const FUNCTIONS = ['ingest', 'subscribe', 'poll', 'status', 'doctor'] as const
 
 async function textOf(url: string, method: 'GET' | 'POST' = 'GET', body = ''): Promise<string> {
   const reply = await request(url, { method, ...(method === 'POST' && { body }) })
@@ -70,6 +70,8 @@ test('a system at work, and one whose store, sink and publishers fail, says none
     ['poll'],
     ['status'],
     ['status', '--json'],
+    ['doctor'],
+    ['doctor', '--json'],
   ]) {
     const { out, err } = await system.run(args)
     said.push(out, err)
