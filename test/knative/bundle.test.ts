@@ -143,6 +143,14 @@ describe('in the container that the tests make', () => {
     const poll = await served(image.run(['poll', '--serve'], fleet))
     expect((await request(`${poll}/tick`, { method: 'POST' })).statusCode).toBe(202)
 
+    // Nothing is known of its clocks, which is to be told.
+    const examined = await ended(image.run(['doctor'], fleet))
+    expect(examined).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('initial notification and got 204'),
+    })
+    expect(examined.out).toContain('FAILED   current-state   lock-state, ')
+
     const status = await served(image.run(['status', '--serve'], common))
     expect((await request(`${status}/api/nodes`)).statusCode).toBe(200)
     expect(await ended(image.run(['status'], common))).toMatchObject({ code: 0 })
