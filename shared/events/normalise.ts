@@ -33,10 +33,10 @@ export type Normalised = {
 }
 
 /** The instance of kinds that exist once a node, whatever address they come under. */
-const SINGLE_INSTANCE: Readonly<Record<string, string>> = {
-  'sync-state': 'node',
-  'os-clock-sync-state': 'CLOCK_REALTIME',
-}
+const SINGLE_INSTANCE: ReadonlyMap<string, string> = new Map([
+  ['sync-state', 'node'],
+  ['os-clock-sync-state', 'CLOCK_REALTIME'],
+])
 
 /** Kinds that have a word of state: numbers alone are no reading of them (design.md §3). */
 const WORD_KINDS: ReadonlySet<string> = new Set([
@@ -82,19 +82,33 @@ function readEvent(event: WireEvent, context: Context): Normalised {
 
   const values: Value[] = []
   const problems: Problem[] = []
-  for (const { address, value } of event.values) {
-    if (address !== undefined) values.push({ address: readAddress(address), value })
-    else problems.push({ code: 'no-address', message: 'A value of the event has no resource address' })
+  let placeholder: Address['placeholder']
+  let node = context.node
+  let isOfSeveral = false
+  const look = (name: string | undefined) => {
+    node ??= name
+    if (name !== undefined && name !== node) isOfSeveral = true
   }
-  const names = new Set(values.map((value) => value.address.node))
-  for (const text of [event.source, event.subject]) if (text !== undefined) names.add(readAddress(text).node)
-  names.delete(undefined)
-  const node = nodeOf(names, context)
-  if (typeof node !== 'string') return node
+  for (const { address: text, value } of event.values) {
+    if (text === undefined) {
+      problems.push({ code: 'no-address', message: 'A value of the event has no resource address' })
+      continue
+    }
+    const address = readAddress(text)
+    look(address.node)
+    if (address.placeholder === undefined) values.push({ address, value })
+    else placeholder ??= address.placeholder
+  }
+  if (event.source !== undefined) look(readAddress(event.source).node)
+  if (event.subject !== undefined) look(readAddress(event.subject).node)
+  if (isOfSeveral) return otherNode(event, context)
+  if (node === undefined) return problem('no-node', 'Neither the path nor the event names a node')
+  if (node.length > LONGEST_NODE || !node.isWellFormed()) {
+    return problem('no-node', `The node's name is longer than ${LONGEST_NODE} characters, or no Unicode`)
+  }
 
-  const placeholder = values.find((value) => value.address.placeholder !== undefined)?.address.placeholder
-  const real = values.filter((value) => value.address.placeholder === undefined)
-  const readings = readValues(real, event, { kind, node, at, context })
+  const readings = readValues(values, event, { kind, node, at, context })
+  if (placeholder === undefined && problems.length === 0) return readings
   return {
     ...readings,
     placeholders: placeholder === undefined ? [] : [{ kind, means: placeholder }],
@@ -102,22 +116,15 @@ function readEvent(event: WireEvent, context: Context): Normalised {
   }
 }
 
-function nodeOf(found: ReadonlySet<string | undefined>, context: Context): string | Normalised {
-  for (const name of found) {
-    if (context.node !== undefined && name !== context.node) {
-      return problem('other-node', `The event is of node ${quote(name)}, not of ${quote(context.node)}`)
-    }
+function otherNode({ values, source, subject }: WireEvent, context: Context): Normalised {
+  const texts = [...values.map((value) => value.address), source, subject]
+  const names = new Set(texts.flatMap((text) => (text === undefined ? [] : (readAddress(text).node ?? []))))
+  if (context.node === undefined) {
+    const some = [...names].slice(0, 3).map(quote).join(', ')
+    return problem('other-node', `The event is of ${names.size} nodes: ${some}`)
   }
-  if (found.size > 1) {
-    const some = [...found].slice(0, 3).map(quote).join(', ')
-    return problem('other-node', `The event is of ${found.size} nodes: ${some}`)
-  }
-  const node = context.node ?? [...found][0]
-  if (node === undefined) return problem('no-node', 'Neither the path nor the event names a node')
-  if (node.length > LONGEST_NODE || !node.isWellFormed()) {
-    return problem('no-node', `The node's name is longer than ${LONGEST_NODE} characters, or no Unicode`)
-  }
-  return node
+  const other = [...names].find((name) => name !== context.node)
+  return problem('other-node', `The event is of node ${quote(other)}, not of ${quote(context.node)}`)
 }
 
 type Value = { readonly address: Address; readonly value: unknown }
@@ -136,7 +143,9 @@ function readValues(
   const { kind } = about
   const entries: Entry[] = []
   const problems: Problem[] = []
-  const open = new Map<string, Entry>()
+  let last: Entry | undefined
+  /** The newest entry of each clock, once there are several. */
+  let open: Map<string, Entry> | undefined
   for (const { address, value } of values) {
     const instance = instanceOf(kind, address, event.isLegacy)
     if (instance.length > LONGEST_INSTANCE) {
@@ -145,7 +154,11 @@ function readValues(
     }
     const meaning = meaningOf(kind, value)
     const metric = meaning.is === 'number' ? (address.metric ?? metricOf(kind)) : undefined
-    let entry = open.get(instance)
+    let entry = last
+    if (last !== undefined && last.instance !== instance) {
+      open ??= new Map(entries.map((each) => [each.instance, each]))
+      entry = open.get(instance)
+    }
     const repeats =
       entry !== undefined &&
       ((meaning.is === 'word' && entry.state !== undefined) ||
@@ -153,8 +166,9 @@ function readValues(
     if (entry === undefined || repeats) {
       entry = { instance, state: undefined, metrics: {} }
       entries.push(entry)
-      open.set(instance, entry)
+      open?.set(instance, entry)
     }
+    last = entry
     if (meaning.is === 'word') entry.state = meaning.word
     if (
       meaning.is === 'number' &&
@@ -164,24 +178,25 @@ function readValues(
       entry.metrics[metric] = meaning.text
     }
   }
-  return { ...sortEntries(entries, event, about), problems }
+  return sortEntries(entries, problems, event, about)
 }
 
 function sortEntries(
   entries: readonly Entry[],
+  problems: readonly Problem[],
   event: WireEvent,
   { kind, node, at, context }: { kind: string; node: string; at: string; context: Context },
 ): Normalised {
   const observations: Observation[] = []
   const named: Named[] = []
+  const isNumeric = NUMERIC_KINDS.has(kind)
   const told = new Set<string>()
   for (const { instance, state, metrics } of entries) {
-    const isReading = isReadingOf(kind, state, metrics)
-    if (!isReading) {
+    if (!isReadingOf(kind, state, metrics)) {
       named.push({ kind, instance })
       continue
     }
-    if (NUMERIC_KINDS.has(kind)) {
+    if (isNumeric) {
       // A pull of kinds of numbers repeats an entry letter by letter when two configs share one port.
       const spelled = JSON.stringify([instance, metrics.clockClass, metrics.ql, metrics.extQl])
       if (told.has(spelled)) continue
@@ -191,15 +206,15 @@ function sortEntries(
       node,
       kind,
       instance,
+      state: isNumeric ? undefined : state,
       metrics,
       at,
       receivedAt: context.receivedAt,
       via: context.via,
-      ...(state !== undefined && !NUMERIC_KINDS.has(kind) ? { state } : {}),
-      ...(event.id === undefined ? {} : { eventId: event.id }),
+      eventId: event.id,
     })
   }
-  return { observations, named, placeholders: [], problems: [] }
+  return { observations, named, placeholders: [], problems }
 }
 
 /** An offset that is the sentinel leaves no metric, but its word is there; a word where a number is due says nothing. */
@@ -209,8 +224,8 @@ function isReadingOf(
   metrics: Readonly<Record<string, string>>,
 ): boolean {
   if (WORD_KINDS.has(kind)) return state !== undefined
-  if (NUMERIC_KINDS.has(kind)) return Object.keys(metrics).length > 0
-  return state !== undefined || Object.keys(metrics).length > 0
+  if (state !== undefined && !NUMERIC_KINDS.has(kind)) return true
+  return Object.keys(metrics).length > 0
 }
 
 /**
@@ -218,8 +233,9 @@ function isReadingOf(
  * (starlingx.md): to be equal on both ways, a clock in a map is the node's, and several in one pull contest it.
  */
 function instanceOf(kind: string, address: Address, isLegacy: boolean): string {
-  if (Object.hasOwn(SINGLE_INSTANCE, kind)) return SINGLE_INSTANCE[kind] ?? 'node'
-  return isLegacy ? 'node' : (address.instance || 'node').toWellFormed()
+  const single = SINGLE_INSTANCE.get(kind)
+  if (single !== undefined) return single
+  return isLegacy ? 'node' : address.instance || 'node'
 }
 
 function metricOf(kind: string): string {

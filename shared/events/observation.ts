@@ -23,7 +23,7 @@ export type Observation = {
   /** Which clock: `ens5fx/master`, `CLOCK_REALTIME`, `synce1/ens7f0`, `node`. */
   readonly instance: string
   /** The word of state, upper case. Absent for a kind of numbers. */
-  readonly state?: string
+  readonly state?: string | undefined
   /** Numbers as received: `offset` (ns), `gpsFix`, `clockClass`, `ql`, `extQl`. */
   readonly metrics: Readonly<Record<string, string>>
   /** The publisher's time, RFC 3339, as received. Of a pull: when it was asked. */
@@ -31,5 +31,5 @@ export type Observation = {
   /** Our time, RFC 3339. */
   readonly receivedAt: string
   readonly via: Via
-  readonly eventId?: string
+  readonly eventId?: string | undefined
 }

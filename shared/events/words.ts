@@ -17,6 +17,11 @@ const SENTINEL = -9.99e15
 /** No word and no number of any publisher comes near; without a bound, one body could fill a node's document. */
 const LONGEST = 64
 
+/** The lock words as nearly all publishers spell them. */
+const LOCK_MEANINGS: ReadonlyMap<string, Meaning> = new Map(
+  ['LOCKED', 'HOLDOVER', 'FREERUN'].map((word) => [word, { is: 'word', word }]),
+)
+
 /** What a value is by itself, whatever `data_type` says of it (design.md §3). */
 export type Meaning =
   | { readonly is: 'word'; readonly word: string }
@@ -24,6 +29,8 @@ export type Meaning =
   | { readonly is: 'nothing' }
 
 export function meaningOf(kind: string, value: unknown): Meaning {
+  const plain = typeof value === 'string' && LOCK_KINDS.has(kind) ? LOCK_MEANINGS.get(value) : undefined
+  if (plain !== undefined) return plain
   if (typeof value === 'number' && Number.isFinite(value)) return { is: 'number', text: String(value) }
   if (typeof value !== 'string') return { is: 'nothing' }
   const text = value.trim()
