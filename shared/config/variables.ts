@@ -117,7 +117,8 @@ export const schema = z.object({
   HISTORY_PER_NODE: variable(z._default(wholeNumber(1, 1000), 50), {
     group: 'State',
     type: 'number',
-    description: 'How many log entries are kept of each node.',
+    description:
+      'How many log entries are kept of each node, at least: the oldest go some at a time, so that there may be an eighth more.',
     example: '100',
   }),
   STATE_RETENTION_SECONDS: variable(z._default(seconds(1, 31_536_000), 604_800), {
