@@ -65,12 +65,16 @@ function areSpelledAlike(a: string, b: string): boolean {
 
 /** RFC 3339 with milliseconds for a time of our own clock. */
 export function isoTime(ms: number): string {
-  if (ms !== written.ms) written = { ms, text: new Date(ms).toISOString() }
+  if (ms === written.ms) return written.text
+  const before = written
+  written = ms === writtenBefore.ms ? writtenBefore : { ms, text: new Date(ms).toISOString() }
+  writtenBefore = before
   return written.text
 }
 
-/** The time that was written last: most are asked for several times in a row. */
+/** The two times that were written last: most are asked for several times in a row, or in turn with another. */
 let written = { ms: 0, text: new Date(0).toISOString() }
+let writtenBefore = written
 
 /** Milliseconds since the epoch of a time written by {@link isoTime}. */
 export function milliseconds(text: string): number {

@@ -30,12 +30,18 @@ export function mergeBody(
   settings: MergeSettings,
   now: number,
 ): Outcome<Received> {
-  const pulls = initialOf(before, said)
-  const pushed = said.observations.filter(({ kind }) => pulls.every((pull) => pull.kind !== kind))
+  const pulls = before.pending.length === 0 ? [] : initialOf(before, said)
   if (pulls.length === 0) {
-    const push = mergePush(before, pushed, settings, now)
-    return { ...push, result: { outcome: push.result, entries: push.entries ?? [] } }
+    const {
+      state,
+      entries = [],
+      counters,
+      certain,
+      result,
+    } = mergePush(before, said.observations, settings, now)
+    return { state, entries, counters, certain, result: { outcome: result, entries } }
   }
+  const pushed = said.observations.filter(({ kind }) => pulls.every((pull) => pull.kind !== kind))
   const initial = mergePulls(before, pulls, settings, { now })
   const push = pushed.length === 0 ? undefined : mergePush(initial.state ?? before, pushed, settings, now)
   const entries = [...(initial.entries ?? []), ...(push?.entries ?? [])]
@@ -49,7 +55,6 @@ export function mergeBody(
 }
 
 function initialOf(before: NodeState, { observations, named, receivedAt }: Said): Pull[] {
-  if (before.pending.length === 0) return []
   return [...Map.groupBy(observations, ({ kind }) => kind)].flatMap(([kind, ofKind]): Pull[] => {
     const create = createOf(before, kind, receivedAt)
     if (create === undefined) return []

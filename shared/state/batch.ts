@@ -1,13 +1,8 @@
 import { type Counters, emptyNodeState, type LogEntry, type NodeState } from './node-state.ts'
 import type { Outcome } from './store.ts'
 
-/** One change in a batch. `apply` may be called again with a newer document; undefined where the change threw. */
-export type Step = {
-  apply(current: NodeState | undefined): Outcome<unknown> | undefined
-}
-
 /** What the changes of a batch come to, computed on one document. */
-export type Batch<S extends Step> = {
+export type Batch<S> = {
   /** The document to write with its new entries; undefined where no change asks for a write. */
   readonly write: { readonly state: NodeState; readonly entries: readonly LogEntry[] } | undefined
   /** Counter deltas that no write carries; undefined where there are none. */
@@ -17,22 +12,24 @@ export type Batch<S extends Step> = {
 }
 
 /**
- * Applies the steps in order, each to what the one before left, and numbers the entries. Pure but for the steps.
+ * Applies the steps in order, each to what the one before left, and numbers the entries. Pure but for `apply`, which gives undefined for a step that
+ * threw and may be called again with a newer document.
  * `owed` are deltas of earlier batches: they go into the write, or stay owed where there is none. Without a
  * document there is nothing to count in: such deltas are dropped.
  */
-export function applyAll<S extends Step>(
+export function applyAll<S>(
   known: NodeState | undefined,
   steps: readonly S[],
+  apply: (step: S, current: NodeState | undefined) => Outcome<unknown> | undefined,
   owed: Counters | undefined,
 ): Batch<S> {
   let current = known
   let loose = owed
   let changed = false
-  const entries: LogEntry[] = []
+  let entries: LogEntry[] = []
   const uncertain: S[] = []
   for (const step of steps) {
-    const outcome = step.apply(current)
+    const outcome = apply(step, current)
     const next = outcome?.state ?? (outcome?.entries?.length ? current : undefined)
     if (outcome === undefined || next === undefined) {
       if (outcome?.certain !== true) uncertain.push(step)
@@ -44,7 +41,11 @@ export function applyAll<S extends Step>(
     }
     changed = true
     let seq = current?.seq ?? 0
-    for (const entry of outcome.entries ?? []) entries.push({ ...entry, seq: ++seq })
+    if (outcome.entries !== undefined) {
+      const numbered = outcome.entries.map((entry) => ({ ...entry, seq: ++seq }))
+      if (entries.length === 0) entries = numbered
+      else entries.push(...numbered)
+    }
     const counted = current?.counters ?? NONE
     current = {
       ...next,

@@ -82,7 +82,9 @@ export function remember(
 ): Reading[] {
   const kept: Reading[] = []
   const older = pushes.findIndex((other) => compareTimes(other.at, push.at) < 0)
-  for (const candidate of pushes.toSpliced(older < 0 ? pushes.length : older, 0, push)) {
+  for (const candidate of older === 0
+    ? [push, ...pushes]
+    : pushes.toSpliced(older < 0 ? pushes.length : older, 0, push)) {
     if (kept.length > 0 && floor !== undefined && compareTimes(candidate.at, floor) <= 0) break
     if (kept.every((newer) => isWorse(kind, candidate, newer))) kept.push(candidate)
   }

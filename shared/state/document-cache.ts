@@ -9,7 +9,7 @@ export type Known = {
   readonly asOf: number
 }
 
-/** What is known of the nodes that were used last, at most `limit` of them. */
+/** What is known of nodes, at most `limit` of them: the one known for longest is forgotten first. */
 export type DocumentCache<T> = {
   get(node: string): T | undefined
   set(node: string, known: T): void
@@ -17,12 +17,11 @@ export type DocumentCache<T> = {
 }
 
 export function createDocumentCache<T>(limit: number): DocumentCache<T> {
-  // A Map keeps the order of insertion: its first key is the one that was written or read from the store longest ago.
+  // A Map keeps the order of insertion: its first key is the one that has been known for longest.
   const documents = new Map<string, T>()
   return {
     get: (node) => documents.get(node),
     set(node, known) {
-      documents.delete(node)
       documents.set(node, known)
       if (documents.size <= limit) return
       for (const oldest of documents.keys()) {

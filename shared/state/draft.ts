@@ -62,9 +62,9 @@ export function createDraft(before: NodeState, settings: MergeSettings): Draft {
     },
     finish(via, now, always = false) {
       if (!touched && entries.length === 0 && !always) return { state: undefined, entries: [], counters }
-      const next: NodeState = { ...state, clocks }
-      const announced = { overall: overallOf(next, now, settings), stale: isNodeStale(next, now, settings) }
-      const { overall, stale } = next.announced
+      const shown = { clocks, absent: state.absent }
+      const announced = { overall: overallOf(shown, now, settings), stale: isNodeStale(shown, now, settings) }
+      const { overall, stale } = state.announced
       // What time alone or a poll brings is dated by the latest it can have been: entries are told apart by it.
       const notAfter = () => isoTime(now)
       if (announced.stale !== stale) {
@@ -81,7 +81,7 @@ export function createDraft(before: NodeState, settings: MergeSettings): Draft {
       }
       if (!touched && entries.length === 0) return { state: undefined, entries: [], counters }
       const numbered = entries.map((entry) => ({ ...entry, overall: announced.overall }))
-      return { state: { ...next, announced }, entries: numbered, counters }
+      return { state: { ...state, clocks, announced }, entries: numbered, counters }
     },
   }
 }

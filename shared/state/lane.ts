@@ -1,50 +1,46 @@
-import type { Step } from './batch.ts'
-import type { Counters } from './node-state.ts'
+import type { Counters, NodeState } from './node-state.ts'
 import type { Change, Decide, Outcome } from './store.ts'
 
 /** A change that waits for the write that will hold it. */
-export type Job = Step & {
+export type Job = {
+  readonly node: string
+  readonly change: Change<unknown>
   /** The number of the call. */
   readonly call: number
   /** Whether the document it is shown must have been read after the call. */
   readonly fresh: boolean
-  /** Tells the caller what came of the last time that the change was applied. */
-  settle(): void
+  /** What came of the last time that the change was applied. */
+  outcome: Outcome<unknown> | undefined
+  /** What it threw instead. */
+  failure: unknown
+  resolve(result: unknown): void
   reject(error: unknown): void
 }
 
-export function createJob<T>(change: Change<T>, { node, call, fresh, resolve, reject }: JobCall<T>): Job {
-  let outcome: Outcome<T> | undefined
-  let failure: unknown
-  return {
-    call,
-    fresh,
-    apply(current) {
-      try {
-        outcome = change(current)
-        if (outcome.state !== undefined || current !== undefined || !outcome.entries?.length) return outcome
-        throw new TypeError(`A change of node ${node} has log entries but no document`)
-      } catch (error) {
-        outcome = undefined
-        failure = error
-        return undefined
-      }
-    },
-    settle: () => (outcome === undefined ? reject(failure) : resolve(outcome.result)),
-    reject,
+/** Applies a change, maybe not for the last time. Undefined where it threw. */
+export function applyJob(job: Job, current: NodeState | undefined): Outcome<unknown> | undefined {
+  try {
+    const outcome = job.change(current)
+    if (outcome.state === undefined && current === undefined && outcome.entries?.length)
+      throw new TypeError(`A change of node ${job.node} has log entries but no document`)
+    job.outcome = outcome
+  } catch (error) {
+    job.outcome = undefined
+    job.failure = error
   }
+  return job.outcome
 }
 
-/** Who calls for a change, and what he waits for. */
-type JobCall<T> = Pick<Job, 'call' | 'fresh' | 'reject'> & {
-  readonly node: string
-  resolve(result: T): void
+/** Tells the caller what came of the last time that the change was applied. */
+export function settleJob({ outcome, failure, resolve, reject }: Job): void {
+  if (outcome === undefined) reject(failure)
+  else resolve(outcome.result)
 }
 
 /** A removal that waits for its turn among the changes. */
 export type Removal = {
   /** Undefined where it is removed whatever it holds. */
-  readonly removal: Decide | undefined
+  readonly decide: Decide | undefined
   /** Whether it was removed. */
   resolve(removed: boolean): void
   reject(error: unknown): void
@@ -53,7 +49,8 @@ export type Removal = {
 /** What one node's callers wait for, in order; there is one while anything waits, runs or is owed. */
 export type Lane = {
   readonly node: string
-  waiting: (Job | Removal)[]
+  /** Changes that are written together, and removals between them. */
+  readonly waiting: (Job[] | Removal)[]
   /** Something runs, or begins at the end of the turn. */
   busy: boolean
   /** What ran last. */
@@ -64,13 +61,9 @@ export type Lane = {
   callOff: (() => void) | undefined
 }
 
-/** Takes the changes that wait, up to the first removal. */
-export function takeJobs(lane: Lane): Job[] {
-  const jobs: Job[] = []
-  for (const work of lane.waiting) {
-    if ('removal' in work) break
-    jobs.push(work)
-  }
-  lane.waiting.splice(0, jobs.length)
-  return jobs
+/** Queues a change with those before it, up to the last removal. */
+export function addJob({ waiting }: Lane, job: Job): void {
+  const last = waiting.at(-1)
+  if (Array.isArray(last)) last.push(job)
+  else waiting.push([job])
 }

@@ -44,7 +44,7 @@ function standingOf(observations: readonly Observation[]): readonly Observation[
 }
 
 function readingOf({ at, state, metrics, receivedAt }: Observation): Reading {
-  return { at, state: state ?? null, metrics: { ...metrics }, receivedAt }
+  return { at, state: state ?? null, metrics, receivedAt }
 }
 
 const FATES: readonly Fate[] = ['full', 'applied', 'delayed', 'late', 'duplicate']
@@ -104,18 +104,15 @@ function mergeSameTime(
 
 /** Rule 1: a push newer than every other applies, unless the last pull already knew it (rule 6). */
 function mergeNewest(draft: Draft, clock: ClockState, push: Reading, about: Observation): Fate {
-  const remembered = {
-    ...clock,
-    pushes: remember(clock.kind, clock.pushes, push, clock.pull?.at),
-    pushedAt: push.receivedAt,
-  }
+  const pushes = remember(clock.kind, clock.pushes, push, clock.pull?.at)
+  const remembered = () => ({ ...clock, pushes, pushedAt: push.receivedAt })
   if (isInPull(clock, push)) {
-    const dated = datedBy(draft, remembered, push, about)
-    draft.put(dated ?? remembered)
+    const dated = datedBy(draft, remembered(), push, about)
+    draft.put(dated ?? remembered())
     return dated === undefined ? 'late' : 'delayed'
   }
   if (isNextAfterPull(clock)) {
-    const dated = datedBy(draft, remembered, push, about)
+    const dated = datedBy(draft, remembered(), push, about)
     if (dated !== undefined) {
       apply(draft, dated, push, about)
       return 'delayed'
@@ -123,10 +120,10 @@ function mergeNewest(draft: Draft, clock: ClockState, push: Reading, about: Obse
   }
   if (takesWorst(clock) && !clock.retired && !isWorse(clock.kind, push, clock) && !sameValue(push, clock)) {
     // Only a pull betters such a clock.
-    draft.put(remembered)
+    draft.put(remembered())
     return 'applied'
   }
-  apply(draft, remembered, push, about)
+  apply(draft, clock, push, about, pushes)
   return 'applied'
 }
 
@@ -167,13 +164,17 @@ function isNewerOfSame(push: Reading, clock: ClockState): boolean {
   return sameValue(push, clock) && compareTimes(push.at, clock.observedAt) > 0
 }
 
-/** The push becomes the state; another value than before is a transition. */
-function apply(draft: Draft, clock: ClockState, push: Reading, about: Observation): void {
-  const { kind, instance, via } = about
-  const { unnamed: _, ...rest } = clock
+/** The push becomes the state; another value than before is a transition. `newest`: the pushes that it now leads. */
+function apply(
+  draft: Draft,
+  clock: ClockState,
+  push: Reading,
+  { kind, instance, via }: Observation,
+  newest?: Reading[],
+): void {
   const same = sameValue(clock, push) && !clock.retired
   draft.put({
-    ...rest,
+    ...clock,
     state: push.state,
     metrics: push.metrics,
     since: same ? clock.since : push.at,
@@ -182,6 +183,9 @@ function apply(draft: Draft, clock: ClockState, push: Reading, about: Observatio
     confirmedAt: push.receivedAt,
     via,
     retired: false,
+    pushes: newest ?? clock.pushes,
+    pushedAt: newest === undefined ? clock.pushedAt : push.receivedAt,
+    unnamed: undefined,
   })
   if (same) return
   const from = clock.retired ? {} : { from: shownValue(clock) }

@@ -8,13 +8,16 @@ export type Overall = 'FREERUN' | 'HOLDOVER' | 'UNKNOWN' | 'LOCKED'
 /** The kinds whose clocks decide whether a node may transmit. */
 export const OVERALL_KINDS: ReadonlySet<string> = new Set(['lock-state', 'os-clock-sync-state'])
 
+/** What of a document decides about the node as a whole. */
+export type Deciding = Pick<NodeState, 'clocks' | 'absent'>
+
 /** A clock that no push and no pull has confirmed for long enough. `now` in milliseconds. */
 export function isStale(clock: ClockState, now: number, settings: MergeSettings): boolean {
   return compareTimes(clock.confirmedAt, isoTime(now - settings.staleAfterMs)) <= 0
 }
 
 /** A node is stale while any of its clocks is, save one that is on its way out. */
-export function isNodeStale(state: NodeState, now: number, settings: MergeSettings): boolean {
+export function isNodeStale(state: Deciding, now: number, settings: MergeSettings): boolean {
   return state.clocks.some(
     (clock) => !clock.retired && isStale(clock, now, settings) && !isLeaving(clock, now, settings),
   )
@@ -40,7 +43,7 @@ function isLeaving(clock: ClockState, now: number, settings: MergeSettings): boo
  * stale clock counts as UNKNOWN, unless it was FREERUN or HOLDOVER, which stand; and LOCKED needs a LOCKED clock
  * of each kind asked for, save a kind that the node has been shown not to have. `now` in milliseconds.
  */
-export function overallOf(state: NodeState, now: number, settings: MergeSettings): Overall {
+export function overallOf(state: Deciding, now: number, settings: MergeSettings): Overall {
   const deciding = state.clocks.filter(
     (clock) => !clock.retired && OVERALL_KINDS.has(clock.kind) && !isLeaving(clock, now, settings),
   )
@@ -61,7 +64,7 @@ export function overallOf(state: NodeState, now: number, settings: MergeSettings
  * the clocks of another kind were confirmed (NTP-only and PTP-HA nodes have no lock-state). Time alone shows
  * nothing: it takes a pull at the end, and is forgotten like any reading that is confirmed no more.
  */
-export function isAbsent(state: NodeState, kind: string, now: number, settings: MergeSettings): boolean {
+export function isAbsent(state: Deciding, kind: string, now: number, settings: MergeSettings): boolean {
   const absence = state.absent[kind]
   if (absence === undefined) return false
   const confirmedAt = milliseconds(absence.confirmedAt)
@@ -72,7 +75,7 @@ export function isAbsent(state: NodeState, kind: string, now: number, settings: 
 
 /** Whether a clock of another of the deciding kinds is confirmed. */
 export function isOtherConfirmed(
-  state: NodeState,
+  state: Deciding,
   kind: string,
   now: number,
   settings: MergeSettings,
@@ -86,7 +89,7 @@ export function isOtherConfirmed(
   )
 }
 
-function clocksOf(state: NodeState, kind: string): ClockState[] {
+function clocksOf(state: Deciding, kind: string): ClockState[] {
   return state.clocks.filter((clock) => clock.kind === kind && !clock.retired)
 }
 

@@ -4,7 +4,7 @@ import type { Log } from '#shared/log.ts'
 import { applyAll } from './batch.ts'
 import { createDocumentCache, type Known } from './document-cache.ts'
 import type { Driver, Page, PageRange, Versioned } from './driver.ts'
-import { createJob, type Job, type Lane, type Removal, takeJobs } from './lane.ts'
+import { addJob, applyJob, type Job, type Lane, type Removal, settleJob } from './lane.ts'
 import type { Counters, LogEntry, NewEntry, NodeState } from './node-state.ts'
 import { trim } from './trim.ts'
 
@@ -15,12 +15,12 @@ export type Outcome<T> = {
   /** New lines of the log, in order; the store numbers them. They need a document: this one, or the current. */
   readonly entries?: readonly NewEntry[]
   /** Added to the stored counters: with `state` at once, alone at the next write or after a pause. */
-  readonly counters?: Partial<Counters>
+  readonly counters?: Partial<Counters> | undefined
   /**
    * An outcome without `state` that holds whatever others have written since (a duplicate of what is stored).
    * Without it the store shows the change a document read after the call before it believes "nothing to do".
    */
-  readonly certain?: boolean
+  readonly certain?: boolean | undefined
   readonly result: T
 }
 
@@ -68,7 +68,7 @@ export type StoreOptions = {
   readonly timers?: Timers
   /** How long counters without a document to go with wait for one, in milliseconds. */
   readonly counterPauseMs?: number
-  /** How many documents are remembered (some kilobytes each); the one used longest ago is forgotten first. */
+  /** How many documents are remembered (some kilobytes each); the one known for longest is forgotten first. */
   readonly cachedDocuments?: number
   /** How often in a row another writer may come first before a caller is told so. */
   readonly conflictLimit?: number
@@ -88,22 +88,25 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   let calls = 0
   let closing: Promise<void> | undefined
 
-  function enqueue(node: string, work: Job | Removal): void {
+  /** The lane of a node, which begins at the end of the turn unless it runs already. */
+  function laneOf(node: string): Lane {
     let lane = lanes.get(node)
     if (lane === undefined) {
       lane = { node, waiting: [], busy: false, running: undefined, owed: undefined, callOff: undefined }
       lanes.set(node, lane)
     }
-    lane.waiting.push(work)
-    if (lane.busy) return
+    if (lane.busy) return lane
     lane.busy = true
     if (due.push(lane) === 1) setImmediate(drainDue)
+    return lane
   }
 
   function enqueueChange<T>(node: string, change: Change<T>, fresh: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       checkName(node)
-      enqueue(node, createJob(change, { node, call: ++calls, fresh, resolve, reject }))
+      const call = ++calls
+      const job = { node, change, call, fresh, outcome: undefined, failure: undefined, resolve, reject }
+      addJob(laneOf(node), job)
     })
   }
 
@@ -118,10 +121,9 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   }
 
   async function drain(lane: Lane): Promise<void> {
-    while (lane.waiting.length > 0) {
-      const [first] = lane.waiting
-      if (first !== undefined && 'removal' in first) await removeFirst(lane, first)
-      else await commit(lane, takeJobs(lane))
+    for (let work = lane.waiting.shift(); work !== undefined; work = lane.waiting.shift()) {
+      if (Array.isArray(work)) await commit(lane, work)
+      else await removeNode(lane, work)
     }
     lane.busy = false
     if (lane.owed === undefined) lanes.delete(lane.node)
@@ -138,45 +140,44 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   }
 
   async function commit(lane: Lane, jobs: Job[]): Promise<void> {
-    const { node } = lane
     try {
-      for (let conflicts = 0; ; ) {
-        let known = documents.get(node)
-        if (known === undefined || isTooOld(known, jobs)) known = await load(node)
-        let batch = applyAll(known.state, jobs, lane.owed)
-        if (batch.write === undefined && isOlder(known, batch.uncertain)) {
-          known = await load(node)
-          batch = applyAll(known.state, jobs, lane.owed)
-        }
-        if (batch.write === undefined || (await write(node, known, batch.write))) {
-          lane.owed = batch.owed
-          break
-        }
-        conflicts += 1
-        if (conflicts >= conflictLimit) {
-          throw new StoreError(
-            `The document of node ${node} was changed by others ${conflicts} times while it was being written`,
-          )
-        }
-        if (conflicts > 1) await sleep(random() * Math.min(100, 2 ** conflicts))
-        jobs.push(...takeJobs(lane))
-      }
+      await attempt(lane, jobs, 0)
+      tendOwed(lane)
+      for (const job of jobs) settleJob(job)
     } catch (error) {
-      documents.delete(node)
+      documents.delete(lane.node)
       tendOwed(lane)
       for (const job of jobs) job.reject(error)
-      return
     }
-    tendOwed(lane)
-    for (const job of jobs) job.settle()
   }
 
-  /** False where somebody else wrote the document first. */
+  /** Applies the jobs to the document as it is known, if that is new enough, and writes what they make of it. */
+  function attempt(lane: Lane, jobs: Job[], conflicts: number): Promise<void> | undefined {
+    const known = documents.get(lane.node)
+    if (known === undefined || isTooOld(known, jobs)) return attemptFresh(lane, jobs, conflicts)
+    const batch = applyAll(known.state, jobs, applyJob, lane.owed)
+    if (batch.write !== undefined) return write(lane, jobs, known, batch.write, conflicts)
+    if (isOlder(known, batch.uncertain)) return attemptFresh(lane, jobs, conflicts)
+    lane.owed = batch.owed
+    return undefined
+  }
+
+  async function attemptFresh(lane: Lane, jobs: Job[], conflicts: number): Promise<void> {
+    const known = await load(lane.node)
+    const batch = applyAll(known.state, jobs, applyJob, lane.owed)
+    if (batch.write !== undefined) return write(lane, jobs, known, batch.write, conflicts)
+    lane.owed = batch.owed
+  }
+
+  /** Where somebody else wrote the document first, all is done anew. */
   function write(
-    node: string,
+    lane: Lane,
+    jobs: Job[],
     known: Known,
     { state, entries }: { state: NodeState; entries: readonly LogEntry[] },
-  ): Promise<boolean> {
+    conflicts: number,
+  ): Promise<void> {
+    const { node } = lane
     // The write succeeds only if the document is still the newest one, so it proves as much as a read does.
     const asOf = calls
     const { state: before, version: expected } = known
@@ -184,16 +185,31 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     return driver.write(node, { state, entries, expected, before, trimThrough: through }).then(
       (version) => {
         documents.set(node, { state, version, asOf })
+        lane.owed = undefined
         if (unsent > 0)
           log.error('Log entries were dropped before the broker had them', { node, dropped: unsent })
-        return true
       },
       (error: unknown) => {
         documents.delete(node)
-        if (error instanceof ConflictError) return false
-        throw error
+        if (!(error instanceof ConflictError)) throw error
+        return afterConflict(lane, jobs, conflicts + 1)
       },
     )
+  }
+
+  async function afterConflict(lane: Lane, jobs: Job[], conflicts: number): Promise<void> {
+    if (conflicts >= conflictLimit) {
+      throw new StoreError(
+        `The document of node ${lane.node} was changed by others ${conflicts} times while it was being written`,
+      )
+    }
+    if (conflicts > 1) await sleep(random() * Math.min(100, 2 ** conflicts))
+    const [next] = lane.waiting
+    if (Array.isArray(next)) {
+      lane.waiting.shift()
+      jobs.push(...next)
+    }
+    return attempt(lane, jobs, conflicts)
   }
 
   async function load(node: string): Promise<Known> {
@@ -205,11 +221,10 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     return known
   }
 
-  async function removeFirst(lane: Lane, removal: Removal): Promise<void> {
+  async function removeNode(lane: Lane, removal: Removal): Promise<void> {
     const { node } = lane
-    lane.waiting.shift()
     try {
-      const removed = await removeIf(node, removal.removal)
+      const removed = await removeIf(node, removal.decide)
       if (removed) lane.owed = undefined
       tendOwed(lane)
       removal.resolve(removed)
@@ -297,7 +312,9 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     },
     async remove(node, decide) {
       checkOpen()
-      return new Promise((resolve, reject) => enqueue(node, { removal: decide, resolve, reject }))
+      return new Promise((resolve, reject) => {
+        laneOf(node).waiting.push({ decide, resolve, reject })
+      })
     },
     async ping() {
       checkOpen()

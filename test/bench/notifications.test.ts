@@ -30,19 +30,9 @@ describe('the events of the benches', () => {
     let state: NodeState = emptyNodeState(node, 'x')
     for (const template of [...templates, ...templates]) {
       const observations = observationsOf(template)
-      const { write } = applyAll(
-        state,
-        [
-          {
-            apply: (current = state) => {
-              const outcome = mergePush(current, observations, defaultSettings, Date.now())
-              expect(outcome.result).toBe('applied')
-              return outcome
-            },
-          },
-        ],
-        undefined,
-      )
+      const outcome = mergePush(state, observations, defaultSettings, Date.now())
+      expect(outcome.result).toBe('applied')
+      const { write } = applyAll(state, [outcome], (step) => step, undefined)
       expect(write).toBeDefined()
       state = write?.state ?? state
     }

@@ -109,7 +109,7 @@ export function createNode(settings: MergeSettings = defaultSettings, document?:
   let told = 0
 
   const take = <T>(outcome: Outcome<T>): T => {
-    const { write, owed } = applyAll(state, [{ apply: () => outcome }], undefined)
+    const { write, owed } = applyAll(state, [outcome], (step) => step, undefined)
     if (write !== undefined) {
       state = deepFreeze(write.state)
       log.push(...write.entries)
