@@ -77,21 +77,43 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
     }
   }
 
+  /** Paths that were found to lead somewhere, their tokens to be good: both stay so while this process runs. */
+  const opened = new Map<string, Door>()
+
+  const enter = (door: Door, request: HttpRequest) =>
+    door.is === 'broker' ? cloudEvent(request) : event(door.node, request.body)
+
   return (request) => {
-    const segments = pathSegments(request.path)
+    const { path, method } = request
+    const known = opened.get(path)
+    if (known !== undefined && method === 'POST') return enter(known, request)
+    const segments = pathSegments(path)
     if (segments === undefined) return errorReply(400, 'path', 'The path is not properly encoded')
     const [name, ...rest] = segments
     const depth = name === 'event' ? 2 : name === 'cloudevents' ? 1 : -1
     if (rest.length > depth || rest.includes('')) return notFound()
-    if (request.method !== 'POST') return methodNotAllowed(['POST'])
-    if (name === 'cloudevents') {
-      if (callback.secured && !callback.verifyBroker(rest[0] ?? '')) return FORBIDDEN
-      return cloudEvent(request)
-    }
-    const [node, token = ''] = rest
-    if (callback.secured && (node === undefined || !callback.verify(node, token))) return FORBIDDEN
-    return event(node, request.body)
+    if (method !== 'POST') return methodNotAllowed(['POST'])
+    const door = name === 'cloudevents' ? brokerDoor(callback, rest) : eventDoor(callback, rest)
+    if (door === undefined) return FORBIDDEN
+    if (opened.size < MOST_OPENED && path.length <= LONGEST_OPENED) opened.set(path, door)
+    return enter(door, request)
   }
+}
+
+/** Where a path leads once its token was found to be good. */
+type Door = { readonly is: 'event'; readonly node: string | undefined } | { readonly is: 'broker' }
+
+/** Without bounds a sender that may name any node could fill the memory with paths. */
+const MOST_OPENED = 20_000
+const LONGEST_OPENED = 400
+
+function brokerDoor(callback: Callback, [token = '']: readonly string[]): Door | undefined {
+  return callback.secured && !callback.verifyBroker(token) ? undefined : { is: 'broker' }
+}
+
+function eventDoor(callback: Callback, [node, token = '']: readonly string[]): Door | undefined {
+  if (callback.secured && (node === undefined || !callback.verify(node, token))) return undefined
+  return { is: 'event', node }
 }
 
 const NOT_STORED = errorReply(503, 'store', 'The store did not take the event')

@@ -45,17 +45,22 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
   const { store, waiting, strangers, clock, log, metrics, newId, settings, configured } = deps
 
   /** What one body changes in the document of one node. */
-  const change = (node: string, body: Part, known: boolean) => {
-    return (current: NodeState | undefined): Outcome<Received> => {
-      if (current === undefined && !known) return { result: { outcome: 'stranger', entries: [] } }
-      const before = current ?? emptyNodeState(node, newId())
-      if (body.quarantine !== undefined) return quarantined(before, body.quarantine)
-      return mergeBody(before, body, settings, clock.now())
-    }
+  const change = (
+    node: string,
+    body: Part,
+    known: boolean,
+    current: NodeState | undefined,
+  ): Outcome<Received> => {
+    if (current === undefined && !known) return { result: { outcome: 'stranger', entries: [] } }
+    const before = current ?? emptyNodeState(node, newId())
+    if (body.quarantine !== undefined) return quarantined(before, body.quarantine)
+    return mergeBody(before, body, settings, clock.now())
   }
 
   const write = (node: string, body: Part, known: boolean): Promise<void> =>
-    store.update(node, change(node, body, known)).then((received) => tell(node, body, received))
+    store
+      .update(node, (current) => change(node, body, known, current))
+      .then((received) => tell(node, body, received))
 
   const tell = (node: string, body: Part, { outcome, entries }: Received): void => {
     if (outcome === 'stranger') strangers.add(node, 'unknown node')
@@ -74,27 +79,29 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
       // A path may hold a name of any length.
       log.warn('quarantined', { node: node?.slice(0, 80), reason, detail: message, via })
     }
-    if (node === undefined || !isNodeName(node)) {
+    const isConfigured = node !== undefined && configured.has(node)
+    if (node === undefined || !(isConfigured || isNodeName(node))) {
       if (node !== undefined && part.quarantine === undefined) metrics.quarantined.inc({ reason: 'no-node' })
       metrics.events.inc({ outcome: 'stranger' })
       strangers.add('', node === undefined ? 'no node' : 'no name of a node')
       return Promise.resolve(true)
     }
-    return waiting.deliver(node, () => write(node, part, trusted || configured.has(node)), { buffer })
+    return waiting.deliver(node, () => write(node, part, trusted || isConfigured), { buffer })
   }
 
   return {
     receive(json, reception) {
       const found = normalise(json, reception)
       const parts = partsOf(found, reception)
-      const [first, ...others] = parts.map((part) => receivePart(part, reception))
+      const [first] = parts
       if (first === undefined) {
         metrics.events.inc({ outcome: found.placeholders.length > 0 ? 'placeholder' : 'empty' })
         return Promise.resolve(true)
       }
       // Nearly every body speaks of one node.
-      if (others.length === 0) return first
-      return Promise.all([first, ...others]).then((stored) => stored.every(Boolean))
+      if (parts.length === 1) return receivePart(first, reception)
+      const stored = parts.map((part) => receivePart(part, reception))
+      return Promise.all(stored).then((each) => each.every(Boolean))
     },
 
     check(json, context) {
@@ -127,14 +134,13 @@ type NodePart = readonly [node: string | undefined, part: Part]
 function partsOf(found: Normalised, { body, node, receivedAt }: Reception): NodePart[] {
   const { named, observations } = found
   const [first] = observations
-  const byNode =
+  const parts: NodePart[] =
     observations.length === 1 && first !== undefined
-      ? [[first.node, observations] as const]
-      : [...Map.groupBy(observations, (reading) => reading.node)]
-  const parts: NodePart[] = byNode.map(([name, ofNode]) => [
-    name,
-    { observations: ofNode, named, receivedAt },
-  ])
+      ? [[first.node, { observations, named, receivedAt }]]
+      : Array.from(
+          Map.groupBy(observations, (reading) => reading.node),
+          ([name, ofNode]) => [name, { observations: ofNode, named, receivedAt }],
+        )
   const [problem] = found.problems
   if (problem !== undefined) {
     const { code: reason, message } = problem

@@ -80,16 +80,15 @@ export function remember(
   push: Reading,
   floor: string | undefined,
 ): Reading[] {
-  const kept: Reading[] = []
   const older = pushes.findIndex((other) => compareTimes(other.at, push.at) < 0)
-  for (const candidate of older === 0
-    ? [push, ...pushes]
-    : pushes.toSpliced(older < 0 ? pushes.length : older, 0, push)) {
+  const kept: Reading[] = []
+  for (const candidate of pushes.toSpliced(older < 0 ? pushes.length : older, 0, push)) {
     if (kept.length > 0 && floor !== undefined && compareTimes(candidate.at, floor) <= 0) break
     if (kept.every((newer) => isWorse(kind, candidate, newer))) kept.push(candidate)
   }
   if (kept.length > REMEMBERED) kept.splice(REMEMBERED - 1, kept.length - REMEMBERED)
-  return kept
+  // What is stored is copied without the room that the array has to grow in.
+  return kept.slice()
 }
 
 /**

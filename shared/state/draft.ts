@@ -33,8 +33,12 @@ export function createDraft(before: NodeState, settings: MergeSettings): Draft {
   let clocks = before.clocks
   let state = before
   let touched = false
-  const entries: Omit<NewEntry, 'overall'>[] = []
+  let entries: readonly Omit<NewEntry, 'overall'>[] = []
   const counters: Partial<Counters> = {}
+
+  const log = (entry: Omit<NewEntry, 'overall'>) => {
+    entries = entries.concat(entry)
+  }
 
   const find = (kind: string, instance: string) =>
     clocks.findIndex((clock) => clock.kind === kind && clock.instance === instance)
@@ -56,32 +60,27 @@ export function createDraft(before: NodeState, settings: MergeSettings): Draft {
       state = { ...state, ...change }
       touched = true
     },
-    log: (entry) => void entries.push(entry),
+    log,
     count(name) {
       counters[name] = (counters[name] ?? 0) + 1
     },
     finish(via, now, always = false) {
       if (!touched && entries.length === 0 && !always) return { state: undefined, entries: [], counters }
       const shown = { clocks, absent: state.absent }
-      const announced = { overall: overallOf(shown, now, settings), stale: isNodeStale(shown, now, settings) }
-      const { overall, stale } = state.announced
+      const overall = overallOf(shown, now, settings)
+      const stale = isNodeStale(shown, now, settings)
+      const before = state.announced
+      const isSame = overall === before.overall && stale === before.stale
       // What time alone or a poll brings is dated by the latest it can have been: entries are told apart by it.
       const notAfter = () => isoTime(now)
-      if (announced.stale !== stale) {
-        entries.push({ type: announced.stale ? 'stale' : 'recovered', via, notAfter: notAfter() })
-      }
-      if (announced.overall !== overall) {
-        entries.push({
-          type: 'overall',
-          from: overall,
-          to: announced.overall,
-          via,
-          ...(datedLike(entries, announced.overall) ?? { notAfter: notAfter() }),
-        })
+      if (stale !== before.stale) log({ type: stale ? 'stale' : 'recovered', via, notAfter: notAfter() })
+      if (overall !== before.overall) {
+        const dated = datedLike(entries, overall) ?? { notAfter: notAfter() }
+        log({ type: 'overall', from: before.overall, to: overall, via, ...dated })
       }
       if (!touched && entries.length === 0) return { state: undefined, entries: [], counters }
-      const numbered = entries.map((entry) => ({ ...entry, overall: announced.overall }))
-      return { state: { ...state, clocks, announced }, entries: numbered, counters }
+      const next = { ...state, clocks, announced: isSame ? before : { overall, stale } }
+      return { state: next, entries: entries.map((entry) => ({ ...entry, overall })), counters }
     },
   }
 }

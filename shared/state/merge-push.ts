@@ -26,7 +26,8 @@ export function mergePush(
   if (fate === 'duplicate') draft.count('duplicate')
   if (fate === 'late') draft.count('late')
   const via = observations[0]?.via ?? 'push'
-  return { ...draft.finish(via, now), certain: fate === 'duplicate', result: fate }
+  const { state, entries, counters } = draft.finish(via, now)
+  return { state, entries, counters, certain: fate === 'duplicate', result: fate }
 }
 
 /** Rule 2 within one body: what contradicts itself must not be told as better first and as worse next. */
