@@ -49,8 +49,8 @@ export type Serving = {
 export class ListenError extends PtpWatchError {}
 
 /**
- * Hosts a function on node:http. Every request costs as little as it can: limits are the server's own options, a
- * body in one piece is not copied, and headers are parsed only for a function that reads them.
+ * Hosts a function on node:http. Every request costs as little as it can: limits are the server's own options, and a
+ * body in one piece is not copied.
  *
  * Logs `listening` with the `url` once it does. Port 0 takes any free port.
  * @throws ListenError if the address is taken or not ours.
@@ -86,9 +86,9 @@ export async function serve(options: {
         method: request.method ?? '',
         path: mark < 0 ? url : url.slice(0, mark),
         query: mark < 0 ? '' : url.slice(mark + 1),
-        get headers() {
-          return request.headers
-        },
+        // Parsed by now: node:http looks for Host. An accessor would keep each request until a full collection, since
+        // V8 makes an object of its own shape, in the old generation, of every literal that has one.
+        headers: request.headers,
         body,
         signal: stopping.signal,
       })
