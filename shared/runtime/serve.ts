@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { PtpWatchError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './http.ts'
+import { createIncoming } from './incoming.ts'
 import { originForm, writeReply } from './node-http.ts'
 
 /** What a server lets its clients do. Times in milliseconds. */
@@ -120,36 +121,10 @@ export async function serve(options: {
     response.writeHead(413, { ...headers, 'content-length': Buffer.byteLength(body) })
     if (request.method === 'HEAD') response.flushHeaders()
     else response.write(body)
-    request.on('end', () => response.end())
-    request.resume()
-  }
-
-  const collect = (request: IncomingMessage, response: ServerResponse) => {
-    let first: Buffer | undefined
-    let more: Buffer[] | undefined
-    let size = 0
-    const onData = (chunk: Buffer) => {
-      size += chunk.length
-      if (size > limits.bodyBytes) {
-        request.off('data', onData)
-        request.off('end', onEnd)
-        first = more = undefined
-        refuse(request, response)
-      } else if (first === undefined) {
-        first = chunk
-      } else if (more === undefined) {
-        more = [first, chunk]
-      } else {
-        more.push(chunk)
-      }
-    }
-    const onEnd = () =>
-      answer(request, response, more === undefined ? (first ?? EMPTY) : Buffer.concat(more, size))
-    request.on('data', onData)
-    request.on('end', onEnd)
   }
 
   const server = createServer({
+    IncomingMessage: createIncoming({ limit: limits.bodyBytes, onWhole: answer, onTooLarge: refuse }),
     headersTimeout: limits.headersTimeout,
     requestTimeout: limits.requestTimeout,
     keepAliveTimeout: limits.keepAliveTimeout,
@@ -157,13 +132,13 @@ export async function serve(options: {
   })
   // Who has nothing more to say than one request may close its side at once: the reply goes out all the same.
   Object.assign(server, { httpAllowHalfOpen: true })
-  server.on('request', collect)
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    if (Number(request.headers['content-length']) > limits.bodyBytes) return refuse(request, response)
+  server.on('request', (request, response) => request.collect(response))
+  server.on('checkContinue', (request, response) => {
+    if (Number(request.headers['content-length']) > limits.bodyBytes) return request.refuse(response)
     response.writeContinue()
-    collect(request, response)
+    request.collect(response)
   })
-  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+  server.on('checkExpectation', (_request, response) => {
     send(response, errorReply(417, 'expectation', 'Only 100-continue can be expected'))
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
@@ -212,8 +187,6 @@ export async function serve(options: {
     },
   }
 }
-
-const EMPTY = new Uint8Array(0)
 
 /** Written by hand: a request that does not parse has no response object. */
 function rawReply(code: string | undefined): { status: number; text: string } {

@@ -48,6 +48,21 @@ describe('a request reaches the function', () => {
     expect(await raw.closed()).toContain(`4 ${digest('abcd')}`)
   })
 
+  test('alone, when another comes in the same piece and a body before it was not looked at', async () => {
+    const { port } = await serving(echo)
+    using raw = await rawConnection(port)
+    const odd = post('/', 'four', 'Expect: tea\r\n')
+    raw.send(odd + post('/', 'first') + post('/', '') + post('/', 'last', 'Connection: close\r\n'))
+    const text = await raw.closed()
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual([
+      'HTTP/1.1 417',
+      'HTTP/1.1 200',
+      'HTTP/1.1 200',
+      'HTTP/1.1 200',
+    ])
+    expect(text).toMatch(new RegExp(`5 ${digest('first')}.*0 ${digest('')}.*4 ${digest('last')}$`, 's'))
+  })
+
   test('after 100 Continue where the client waits for it', async () => {
     const { port } = await serving(echo)
     using raw = await rawConnection(port)
@@ -207,6 +222,13 @@ describe('a body above the limit', () => {
     using raw = await rawConnection(port)
     raw.send('POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n')
     expect(await raw.until(/larger than/)).toMatch(/^HTTP\/1.1 413 /)
+  })
+
+  test('is answered 413 once, and the last reply of its connection, whatever follows on it', async () => {
+    const { port } = await serving(echo, limits)
+    using raw = await rawConnection(port)
+    raw.send(post('/', 'x'.repeat(1_001)) + post('/', 'x'))
+    expect((await raw.closed()).match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 413'])
   })
 
   test('does not hold the server for longer than a request may take', async () => {
