@@ -48,18 +48,19 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
   const change = (
     node: string,
     body: Part,
-    known: boolean,
+    trusted: boolean,
     current: NodeState | undefined,
   ): Outcome<Received> => {
-    if (current === undefined && !known) return { result: { outcome: 'stranger', entries: [] } }
+    if (current === undefined && !trusted && !configured.has(node))
+      return { result: { outcome: 'stranger', entries: [] } }
     const before = current ?? emptyNodeState(node, newId())
     if (body.quarantine !== undefined) return quarantined(before, body.quarantine)
     return mergeBody(before, body, settings, clock.now())
   }
 
-  const write = (node: string, body: Part, known: boolean): Promise<void> =>
+  const write = (node: string, body: Part, trusted: boolean): Promise<void> =>
     store
-      .update(node, (current) => change(node, body, known, current))
+      .update(node, (current) => change(node, body, trusted, current))
       .then((received) => tell(node, body, received))
 
   const tell = (node: string, body: Part, { outcome, entries }: Received): void => {
@@ -79,14 +80,13 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
       // A path may hold a name of any length.
       log.warn('quarantined', { node: node?.slice(0, 80), reason, detail: message, via })
     }
-    const isConfigured = node !== undefined && configured.has(node)
-    if (node === undefined || !(isConfigured || isNodeName(node))) {
+    if (node === undefined || !isNodeName(node)) {
       if (node !== undefined && part.quarantine === undefined) metrics.quarantined.inc({ reason: 'no-node' })
       metrics.events.inc({ outcome: 'stranger' })
       strangers.add('', node === undefined ? 'no node' : 'no name of a node')
       return Promise.resolve(true)
     }
-    return waiting.deliver(node, () => write(node, part, trusted || isConfigured), { buffer })
+    return waiting.deliver(node, () => write(node, part, trusted), { buffer })
   }
 
   return {

@@ -89,12 +89,16 @@ function readEvent(event: WireEvent, context: Context): Normalised {
     node ??= name
     if (name !== undefined && name !== node) isOfSeveral = true
   }
+  let address: Address | undefined
+  let before: string | undefined
   for (const { address: text, value } of event.values) {
     if (text === undefined) {
       problems.push({ code: 'no-address', message: 'A value of the event has no resource address' })
       continue
     }
-    const address = readAddress(text)
+    // Word and number of a clock come under the same address.
+    if (address === undefined || text !== before) address = readAddress(text)
+    before = text
     look(address.node)
     if (address.placeholder === undefined) values.push({ address, value })
     else placeholder ??= address.placeholder

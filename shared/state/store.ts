@@ -122,8 +122,19 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
 
   async function drain(lane: Lane): Promise<void> {
     for (let work = lane.waiting.shift(); work !== undefined; work = lane.waiting.shift()) {
-      if (Array.isArray(work)) await commit(lane, work)
-      else await removeNode(lane, work)
+      if (!Array.isArray(work)) {
+        await removeNode(lane, work)
+        continue
+      }
+      try {
+        await attempt(lane, work, 0)
+        tendOwed(lane)
+        for (const job of work) settleJob(job)
+      } catch (error) {
+        documents.delete(lane.node)
+        tendOwed(lane)
+        for (const job of work) job.reject(error)
+      }
     }
     lane.busy = false
     if (lane.owed === undefined) lanes.delete(lane.node)
@@ -136,18 +147,6 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     } else if (lane.callOff !== undefined) {
       lane.callOff()
       lane.callOff = undefined
-    }
-  }
-
-  async function commit(lane: Lane, jobs: Job[]): Promise<void> {
-    try {
-      await attempt(lane, jobs, 0)
-      tendOwed(lane)
-      for (const job of jobs) settleJob(job)
-    } catch (error) {
-      documents.delete(lane.node)
-      tendOwed(lane)
-      for (const job of jobs) job.reject(error)
     }
   }
 
