@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import * as z from 'zod/mini'
 import { ConflictError, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
@@ -6,10 +5,11 @@ import { createRedisClient, type RedisSettings } from '#shared/redis/client.ts'
 import { TIMING, type Timing } from '#shared/redis/connection.ts'
 import { RedisError } from '#shared/redis/failure.ts'
 import { parseEntry } from '../documents.ts'
-import type { Driver, Versioned, Write } from '../driver.ts'
-import { documentOf, fieldsOf } from './redis/fields.ts'
+import type { Driver, Versioned } from '../driver.ts'
+import { documentOf, valuesOf } from './redis/fields.ts'
 import { indexKey, placeOf, TAGS } from './redis/layout.ts'
-import { REMOVE, type Script, WRITE } from './redis/scripts.ts'
+import { CREATE, REMOVE, type Script, UPDATE } from './redis/scripts.ts'
+import { createVersions } from './redis/versions.ts'
 
 const versionReply = z.nullable(z.string())
 const textsReply = z.array(z.string())
@@ -19,8 +19,8 @@ const streamReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.
  * Keeps each node in a hash (the document) and a stream (its log) of one Redis, a master that Sentinels name, or a
  * Redis Cluster; docs/redis.md shows the keys. Every change is one script, whole or not at all, whoever else writes.
  *
- * A version is random and made anew by each write, so that none comes again: not after a removal, nor after the
- * server lost its newest writes in a crash or a failover.
+ * No version comes again (see {@link createVersions}): not after a removal, nor after the server lost its newest writes
+ * in a crash or a failover.
  *
  * While Redis is out of reach calls fail at once or within {@link Timing}; nothing is queued. A write that was not
  * answered may have been done.
@@ -33,6 +33,7 @@ export async function createRedisDriver(
   deps: { log: Log; redis?: RedisSettings | undefined },
   timing: Timing = TIMING,
 ): Promise<Driver> {
+  const nextVersion = createVersions()
   const client = createRedisClient(url, { log: deps.log, settings: deps.redis }, timing)
   // Every share, since in a cluster each may lie on another server.
   const ping = async () => {
@@ -48,15 +49,16 @@ export async function createRedisDriver(
     deps.log.warn('The store cannot be used yet', { reason: error.message })
   }
 
-  async function run(node: string, { text, sha1 }: Script, values: readonly string[]): Promise<unknown> {
-    const { tag, state, log, index } = placeOf(node)
-    const rest = ['3', state, log, index, ...values]
-    try {
-      return await client.send(tag, ['EVALSHA', sha1, ...rest])
-    } catch (error) {
-      if (!(error instanceof RedisError) || error.reply !== 'NOSCRIPT') throw error
-      return client.send(tag, ['EVAL', text, ...rest])
+  /** A server that does not remember the script is given its text. */
+  function change<T>(node: string, tag: string, { text, sha1 }: Script, args: string[], done: T): Promise<T> {
+    const told = (reply: unknown) => {
+      if (reply !== 1) throw new ConflictError(node)
+      return done
     }
+    return client.send(tag, ['EVALSHA', sha1, ...args]).then(told, (error: unknown) => {
+      if (!(error instanceof RedisError) || error.reply !== 'NOSCRIPT') throw error
+      return client.send(tag, ['EVAL', text, ...args]).then(told)
+    })
   }
 
   /** A known document mostly still stands: its version is asked for alone, and the kilobytes of its text stay there. */
@@ -77,14 +79,13 @@ export async function createRedisDriver(
 
   return {
     read,
-    async write(node, { state, entries, expected = '', before, trimThrough }: Write) {
-      const version = randomUUID()
-      const values = [expected, node, trimThrough > 0 ? `${trimThrough + 1}-0` : '']
-      values.push(String(state.clocks.length), String(entries.length))
-      for (const entry of entries) values.push(`${entry.seq}-0`, JSON.stringify(entry))
-      values.push(...fieldsOf(version, state, expected === '' ? undefined : before))
-      if ((await run(node, WRITE, values)) !== 1) throw new ConflictError(node)
-      return version
+    write(node, write) {
+      const { tag, state, log, index } = placeOf(node)
+      const version = nextVersion()
+      const values = valuesOf(version, write)
+      return write.expected === undefined
+        ? change(node, tag, CREATE, ['3', state, log, index, node, ...values], version)
+        : change(node, tag, UPDATE, ['2', state, log, write.expected, ...values], version)
     },
     async list({ limit, from = '' }, known = () => undefined) {
       const shares = await Promise.all(TAGS.map((tag) => names(tag, from, limit + 1)))
@@ -98,8 +99,9 @@ export async function createRedisDriver(
       const lines = checked(streamReply, await client.send(place.tag, range))
       return lines.map(([, [, text]]) => parseEntry(node, text))
     },
-    async remove(node, expected = '') {
-      if ((await run(node, REMOVE, [node, expected])) !== 1) throw new ConflictError(node)
+    remove(node, expected = '') {
+      const { tag, state, log, index } = placeOf(node)
+      return change(node, tag, REMOVE, ['3', state, log, index, node, expected], undefined)
     },
     ping,
     async close() {

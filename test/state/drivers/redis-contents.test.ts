@@ -12,9 +12,9 @@ describe('what lies in Redis', () => {
     const version = await create(driver, 'node1.example.com')
     const keys = (await server.cli(['KEYS', '*'])).split('\n').sort()
     expect(keys).toEqual([
-      'ptpwatch:{0}:log:node1.example.com',
-      'ptpwatch:{0}:nodes',
-      'ptpwatch:{0}:state:node1.example.com',
+      'ptpwatch:{e}:log:node1.example.com',
+      'ptpwatch:{e}:nodes',
+      'ptpwatch:{e}:state:node1.example.com',
     ])
     expect(await server.cli(['HGET', keys[2] ?? '', 'version'])).toBe(version)
     const { clocks, ...rest } = document('node1.example.com', 2)

@@ -121,8 +121,8 @@ test('a Redis whose memory is full refuses writes as a whole, still reads, and g
   const driver = await open(server.url)
   const version = await create(driver, 'a')
   await server.cli(['CONFIG', 'SET', 'maxmemory', '1'])
-  for (const call of [append(driver, 'a', 3, version), create(driver, 'b')]) {
-    const error = await refusal(call)
+  for (const refused of [refusal(append(driver, 'a', 3, version)), refusal(create(driver, 'b'))]) {
+    const error = await refused
     expect(error.message).toMatch(/has no memory left \(maxmemory\)/)
     expect(error.retryable).toBe(true)
   }

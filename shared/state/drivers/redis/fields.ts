@@ -1,21 +1,28 @@
 import { parseDocument } from '../../documents.ts'
-import type { Versioned } from '../../driver.ts'
-import type { NodeState } from '../../node-state.ts'
+import type { Versioned, Write } from '../../driver.ts'
 
 /**
- * A document as the fields of its hash: `version`, `clock:0`, `clock:1` …, and `state`, which is all the rest. An event
- * changes one clock of several: the others are neither spelled nor sent again.
+ * What a write takes to the server, as PUT has it. A document is fields of its hash: `version`, `clock:0`, `clock:1` …,
+ * and `state`, which is all the rest. An event changes one clock of several: the others are neither spelled nor sent
+ * again.
  */
-export function fieldsOf(
+export function valuesOf(
   version: string,
-  { clocks, ...rest }: NodeState,
-  before: NodeState | undefined,
+  { state, entries, expected, before, trimThrough }: Write,
 ): string[] {
-  const fields = ['version', version, 'state', JSON.stringify(rest)]
+  const { clocks, ...rest } = state
+  const known = expected === undefined ? undefined : before?.clocks
+  const values = [
+    trimThrough > 0 ? `${trimThrough + 1}-0` : '',
+    known !== undefined && known.length <= clocks.length ? '' : String(clocks.length),
+    String(entries.length),
+  ]
+  for (const entry of entries) values.push(`${entry.seq}-0`, JSON.stringify(entry))
+  values.push('version', version, 'state', JSON.stringify(rest))
   for (const [index, clock] of clocks.entries()) {
-    if (clock !== before?.clocks[index]) fields.push(`clock:${index}`, JSON.stringify(clock))
+    if (clock !== known?.[index]) values.push(`clock:${index}`, JSON.stringify(clock))
   }
-  return fields
+  return values
 }
 
 /**

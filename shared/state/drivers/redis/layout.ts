@@ -1,5 +1,3 @@
-import { hash } from 'node:crypto'
-
 /**
  * The keys of all nodes are spread over sixteen hash tags, so that each share has an index of its nodes in the same
  * slot of a cluster as the nodes themselves: one script changes document, log and index, whole or not at all.
@@ -16,9 +14,14 @@ export type Place = {
   readonly index: string
 }
 
-/** The tag of a node is the first hexadecimal digit of the SHA-256 of its name. */
+/**
+ * The tag of a node is the last hexadecimal digit of the sum of its name's UTF-16 codes. Names that are numbered, as
+ * those of nodes are, come evenly that way.
+ */
 export function placeOf(node: string): Place {
-  const tag = hash('sha256', node).slice(0, 1)
+  let sum = 0
+  for (let index = 0; index < node.length; index += 1) sum += node.charCodeAt(index)
+  const tag = (sum % TAGS.length).toString(TAGS.length)
   return {
     tag,
     state: `ptpwatch:{${tag}}:state:${node}`,

@@ -4,30 +4,38 @@ import { hash } from 'node:crypto'
 export type Script = { readonly text: string; readonly sha1: string }
 
 /**
- * KEYS: state, log, index. ARGV: expected version or nothing, node, the lowest id of the log to keep or nothing, how
- * many clocks the document has, how many new lines the log gets, id and entry of each; then fields of the document
- * and their values. Answers 1, or 0 if the version is another.
+ * ARGV from the second on, as `valuesOf` makes them: the lowest id of the log to keep or nothing, how many clocks the
+ * document has or nothing where it has no fewer than before, how many new lines the log gets, id and entry of each; then
+ * fields of the document and their values.
  *
  * What Redis may refuse for want of memory comes first: it refuses the first write of a script or none.
  */
-export const WRITE = script(`
-local found = redis.call('HGET', KEYS[1], 'version') or ''
-if found ~= ARGV[1] then return 0 end
-if ARGV[1] == '' then
-  redis.call('ZADD', KEYS[3], 0, ARGV[2])
-  redis.call('DEL', KEYS[2])
-end
-local fields = 6 + 2 * ARGV[5]
-for i = 6, fields - 1, 2 do
+const PUT = `
+local fields = 5 + 2 * ARGV[4]
+for i = 5, fields - 1, 2 do
   redis.call('XADD', KEYS[2], ARGV[i], 'entry', ARGV[i + 1])
 end
 redis.call('HSET', KEYS[1], unpack(ARGV, fields))
-for i = ARGV[4], redis.call('HLEN', KEYS[1]) - 3 do
-  redis.call('HDEL', KEYS[1], 'clock:' .. i)
+if ARGV[3] ~= '' then
+  for i = ARGV[3], redis.call('HLEN', KEYS[1]) - 3 do
+    redis.call('HDEL', KEYS[1], 'clock:' .. i)
+  end
 end
-if ARGV[3] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[3]) end
+if ARGV[2] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[2]) end
 return 1
-`)
+`
+
+/** KEYS: state, log, index. ARGV: node, and those of PUT. Answers 1, or 0 if there is a document. */
+export const CREATE = script(`
+if redis.call('HGET', KEYS[1], 'version') then return 0 end
+redis.call('ZADD', KEYS[3], 0, ARGV[1])
+redis.call('DEL', KEYS[2])
+${PUT}`)
+
+/** KEYS: state, log. ARGV: expected version, and those of PUT. Answers 1, or 0 if the version is another. */
+export const UPDATE = script(`
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
+${PUT}`)
 
 /** KEYS: state, log, index. ARGV: node, expected version or nothing. Answers 1, or 0 if the version is another. */
 export const REMOVE = script(`
