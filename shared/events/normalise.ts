@@ -194,13 +194,13 @@ function sortEntries(
   const observations: Observation[] = []
   const named: Named[] = []
   const isNumeric = NUMERIC_KINDS.has(kind)
-  const told = new Set<string>()
+  const told = isNumeric ? new Set<string>() : undefined
   for (const { instance, state, metrics } of entries) {
     if (!isReadingOf(kind, state, metrics)) {
       named.push({ kind, instance })
       continue
     }
-    if (isNumeric) {
+    if (told !== undefined) {
       // A pull of kinds of numbers repeats an entry letter by letter when two configs share one port.
       const spelled = JSON.stringify([instance, metrics.clockClass, metrics.ql, metrics.extQl])
       if (told.has(spelled)) continue

@@ -1,5 +1,5 @@
 import type { Log } from '#shared/log.ts'
-import { createDraft } from '#shared/state/draft.ts'
+import { createDraft, finishDraft, patchNode } from '#shared/state/draft.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
 import type { MergeSettings } from '#shared/state/settings.ts'
 import type { Outcome, Store } from '#shared/state/store.ts'
@@ -76,9 +76,9 @@ export async function markGone(
       const draft = createDraft(current, settings)
       if (isNew) {
         const problem = `discovery finds it no more behind the Service ${service}`
-        draft.patch({ publisher: { ...publisher, reachable: false, problem, goneSince } })
+        patchNode(draft, { publisher: { ...publisher, reachable: false, problem, goneSince } })
       }
-      const { state, entries } = draft.finish('poll', now, true)
+      const { state, entries } = finishDraft(draft, 'poll', now, true)
       return { state, entries, result: { goneSince, isNew } }
     },
     { fresh: true },

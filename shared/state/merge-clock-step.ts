@@ -1,5 +1,5 @@
 import { compareTimes, milliseconds } from '../time.ts'
-import type { Draft } from './draft.ts'
+import { count, type Draft, putClock } from './draft.ts'
 import type { Pull } from './merge-pull.ts'
 import type { MergeSettings } from './settings.ts'
 
@@ -17,12 +17,12 @@ export function detectClockStep(draft: Draft, pull: Pull, settings: MergeSetting
     stored?.at !== undefined &&
     milliseconds(stored.receivedAt) + settings.settleMs <= sent &&
     compareTimes(stored.at, at) > 0
-  const ahead = draft.clocks().filter((clock) => isAhead(clock.pushes[0]) || isAhead(clock.pull))
+  const ahead = draft.clocks.filter((clock) => isAhead(clock.pushes[0]) || isAhead(clock.pull))
   if (ahead.length === 0) return false
   for (const clock of ahead) {
     const { pull: _, ...rest } = clock
-    draft.put({ ...rest, pushes: [] })
+    putClock(draft, { ...rest, pushes: [] })
   }
-  draft.count('clockSteps')
+  count(draft, 'clockSteps')
   return true
 }

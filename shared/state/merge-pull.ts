@@ -1,7 +1,7 @@
 import { NUMERIC_KINDS, type Observation } from '../events/observation.ts'
 import { compareTimes, milliseconds, nanoseconds } from '../time.ts'
 import { compareWorse, isMissable, isWorse, sameValue, shownValue, takesWorst, worstOf } from './clock.ts'
-import { createDraft, type Draft } from './draft.ts'
+import { addEntry, clockOf, count, createDraft, type Draft, finishDraft, putClock } from './draft.ts'
 import { detectClockStep } from './merge-clock-step.ts'
 import { type Disagreement, disagreement } from './merge-disagreement.ts'
 import { noteAbsence, retireUnnamed } from './merge-unnamed.ts'
@@ -53,7 +53,7 @@ export function mergePulls(
   for (const pull of pulls) {
     if (detectClockStep(draft, pull, settings)) clockStepped = true
     for (const [instance, readings] of byInstance(pull.observations)) {
-      const pushed = disagreement(draft.clock(pull.kind, instance), readings, pull, settings)
+      const pushed = disagreement(clockOf(draft, pull.kind, instance), readings, pull, settings)
       if (pushed !== undefined) disagreements.push(pushed)
       mergeClock(draft, instance, readings, pull, settings, agreed)
     }
@@ -64,9 +64,9 @@ export function mergePulls(
   }
   confirm(draft, agreed, settings, now)
   if (poll !== undefined)
-    for (const clock of draft.clocks()) settleUndated(draft, clock, poll.startedAt, settings)
-  else draft.count('received')
-  const outcome = draft.finish(poll === undefined ? 'initial' : 'poll', now, poll !== undefined)
+    for (const clock of draft.clocks) settleUndated(draft, clock, poll.startedAt, settings)
+  else count(draft, 'received')
+  const outcome = finishDraft(draft, poll === undefined ? 'initial' : 'poll', now, poll !== undefined)
   return { ...outcome, result: { disagreements, clockStepped } }
 }
 
@@ -105,9 +105,9 @@ function mergeClock(
   const { kind } = pull
   const base = worst(kind, readings)
   const contested = readings.length > 1
-  const before = draft.clock(kind, instance)
+  const before = clockOf(draft, kind, instance)
   if (before === undefined) {
-    if (draft.put(fresh(kind, instance, base, pull, contested)))
+    if (putClock(draft, fresh(kind, instance, base, pull, contested)))
       logChange(draft, pull, instance, undefined, base)
     return
   }
@@ -205,7 +205,7 @@ function change(
   const told =
     same || dating !== undefined || clock.retired || (takesWorst(clock) && isPushedSincePull(clock))
   const undated = told ? undefined : undatedOf(clock, shown, base, pull)
-  draft.put({
+  putClock(draft, {
     ...next,
     state: shown.state,
     metrics: shown.metrics,
@@ -265,14 +265,22 @@ function logChange(
   const { kind, via } = pull
   const to = shownValue(shown)
   if (dating !== undefined && from !== undefined) {
-    draft.log({ type: 'changed', kind, instance, from: shownValue(from), to, at: dating.at, via: 'push' })
+    addEntry(draft, {
+      type: 'changed',
+      kind,
+      instance,
+      from: shownValue(from),
+      to,
+      at: dating.at,
+      via: 'push',
+    })
     return
   }
   const bounds =
     from === undefined
       ? { notAfter: pull.queryTime ? shown.at : pull.receivedAt }
       : boundsOf(from, shown, pull)
-  draft.log({
+  addEntry(draft, {
     type: 'changed',
     kind,
     instance,
@@ -319,11 +327,11 @@ function appliedPull(base: Reading, pull: Pull): NonNullable<ClockState['pull']>
 function settleUndated(draft: Draft, clock: ClockState, now: number, settings: MergeSettings): ClockState {
   const { undated, ...rest } = clock
   if (undated === undefined || now - milliseconds(undated.sentAt) < settings.settleMs) return clock
-  draft.put(rest)
+  putClock(draft, rest)
   if (isMissable(clock.kind)) {
     const { from, to, notBefore, notAfter } = undated
     const bounds = { ...(notBefore === undefined ? {} : { notBefore }), notAfter }
-    draft.log({
+    addEntry(draft, {
       type: 'missed',
       kind: clock.kind,
       instance: clock.instance,
@@ -332,7 +340,7 @@ function settleUndated(draft: Draft, clock: ClockState, now: number, settings: M
       ...bounds,
       via: 'poll',
     })
-    draft.count('missed')
+    count(draft, 'missed')
   }
   return rest
 }
@@ -347,9 +355,9 @@ function confirm(draft: Draft, agreed: readonly Agreement[], settings: MergeSett
   )
   if (!due) return
   for (const { clock, shown, base, pull } of agreed) {
-    const current = draft.clock(clock.kind, clock.instance)
+    const current = clockOf(draft, clock.kind, clock.instance)
     if (current === undefined) continue
-    draft.put({
+    putClock(draft, {
       ...current,
       metrics: shown.metrics,
       observedAt: shown.at,

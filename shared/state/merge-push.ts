@@ -1,7 +1,7 @@
 import type { Observation } from '../events/observation.ts'
 import { compareTimes, nanoseconds } from '../time.ts'
 import { isWorse, remember, sameContent, sameValue, shownValue, standing, takesWorst } from './clock.ts'
-import { createDraft, type Draft } from './draft.ts'
+import { addEntry, clockOf, count, createDraft, type Draft, finishDraft, putClock } from './draft.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
 import type { MergeSettings } from './settings.ts'
 import type { Outcome } from './store.ts'
@@ -22,11 +22,11 @@ export function mergePush(
   const draft = createDraft(before, settings)
   const fates = standingOf(observations).map((observation) => mergeOne(draft, observation, settings))
   const fate = FATES.find((candidate) => fates.includes(candidate)) ?? 'duplicate'
-  draft.count('received')
-  if (fate === 'duplicate') draft.count('duplicate')
-  if (fate === 'late') draft.count('late')
+  count(draft, 'received')
+  if (fate === 'duplicate') count(draft, 'duplicate')
+  if (fate === 'late') count(draft, 'late')
   const via = observations[0]?.via ?? 'push'
-  const { state, entries, counters } = draft.finish(via, now)
+  const { state, entries, counters } = finishDraft(draft, via, now)
   return { state, entries, counters, certain: fate === 'duplicate', result: fate }
 }
 
@@ -53,7 +53,7 @@ const FATES: readonly Fate[] = ['full', 'applied', 'delayed', 'late', 'duplicate
 function mergeOne(draft: Draft, observation: Observation, settings: MergeSettings): Fate {
   const { kind, instance } = observation
   const push = readingOf(observation)
-  const clock = draft.clock(kind, instance)
+  const clock = clockOf(draft, kind, instance)
   if (clock === undefined) return begin(draft, observation, push)
   const newest = clock.pushes[0]
   const order = newest === undefined ? 1 : compareTimes(push.at, newest.at)
@@ -67,7 +67,7 @@ function begin(draft: Draft, observation: Observation, push: Reading): Fate {
   // A pushed sync-state proves nothing good: it may only worsen what a pull said (rule 8).
   const doubted = takesWorst({ kind, contested: false }) && isWorse(kind, UNKNOWN, push)
   const shown = doubted ? UNKNOWN : push
-  const done = draft.put({
+  const done = putClock(draft, {
     kind,
     instance,
     state: shown.state,
@@ -83,7 +83,7 @@ function begin(draft: Draft, observation: Observation, push: Reading): Fate {
     pushedAt: push.receivedAt,
   })
   if (!done) return 'full'
-  if (!doubted) draft.log({ type: 'changed', kind, instance, to: shownValue(push), at: push.at, via })
+  if (!doubted) addEntry(draft, { type: 'changed', kind, instance, to: shownValue(push), at: push.at, via })
   return 'applied'
 }
 
@@ -109,7 +109,7 @@ function mergeNewest(draft: Draft, clock: ClockState, push: Reading, about: Obse
   const remembered = () => ({ ...clock, pushes, pushedAt: push.receivedAt })
   if (isInPull(clock, push)) {
     const dated = datedBy(draft, remembered(), push, about)
-    draft.put(dated ?? remembered())
+    putClock(draft, dated ?? remembered())
     return dated === undefined ? 'late' : 'delayed'
   }
   if (isNextAfterPull(clock)) {
@@ -121,7 +121,7 @@ function mergeNewest(draft: Draft, clock: ClockState, push: Reading, about: Obse
   }
   if (takesWorst(clock) && !clock.retired && !isWorse(clock.kind, push, clock) && !sameValue(push, clock)) {
     // Only a pull betters such a clock.
-    draft.put(remembered())
+    putClock(draft, remembered())
     return 'applied'
   }
   apply(draft, clock, push, about, pushes)
@@ -148,7 +148,7 @@ function mergeLate(
   if (isInPull(clock, push)) {
     const dated = datedBy(draft, clock, push, about)
     if (dated === undefined) return 'late'
-    draft.put(dated)
+    putClock(draft, dated)
     return 'delayed'
   }
   const pushes = remember(clock.kind, clock.pushes, push, clock.pull?.at)
@@ -157,7 +157,7 @@ function mergeLate(
     apply(draft, remembered, push, about)
     return 'applied'
   }
-  if (pushes.some((other) => other === push)) draft.put(remembered)
+  if (pushes.some((other) => other === push)) putClock(draft, remembered)
   return 'late'
 }
 
@@ -174,7 +174,7 @@ function apply(
   newest?: Reading[],
 ): void {
   const same = sameValue(clock, push) && !clock.retired
-  draft.put({
+  putClock(draft, {
     ...clock,
     state: push.state,
     metrics: push.metrics,
@@ -190,7 +190,7 @@ function apply(
   })
   if (same) return
   const from = clock.retired ? {} : { from: shownValue(clock) }
-  draft.log({ type: 'changed', kind, instance, ...from, to: shownValue(push), at: push.at, via })
+  addEntry(draft, { type: 'changed', kind, instance, ...from, to: shownValue(push), at: push.at, via })
 }
 
 /** Whether the last pull, asked after the push was stamped, already holds it (rule 6). */
@@ -216,6 +216,6 @@ function datedBy(draft: Draft, clock: ClockState, push: Reading, about: Observat
   if (earliest !== undefined && compareTimes(push.at, earliest) <= 0) return undefined
   const current = shownValue(clock) === undated.to && clock.since === null
   const { kind, instance, via } = about
-  draft.log({ type: 'delayed', kind, instance, from: undated.from, to: undated.to, at: push.at, via })
+  addEntry(draft, { type: 'delayed', kind, instance, from: undated.from, to: undated.to, at: push.at, via })
   return { ...rest, ...(current ? { since: push.at } : {}) }
 }

@@ -1,6 +1,6 @@
 import { milliseconds } from '../time.ts'
 import { shownValue } from './clock.ts'
-import type { Draft } from './draft.ts'
+import { addEntry, type Draft, patchNode, putClock } from './draft.ts'
 import type { Pull } from './merge-pull.ts'
 import type { Span } from './node-state.ts'
 import { isAbsent, isOtherConfirmed, OVERALL_KINDS } from './overall.ts'
@@ -13,20 +13,20 @@ import type { MergeSettings } from './settings.ts'
 export function retireUnnamed(draft: Draft, pull: Pull, settings: MergeSettings): void {
   const names = new Set([...pull.observations, ...pull.named].map((clock) => clock.instance))
   if (names.size === 0) return
-  for (const clock of draft.clocks()) {
+  for (const clock of draft.clocks) {
     if (clock.kind !== pull.kind || clock.retired) continue
     if (names.has(clock.instance)) {
       const { unnamed, ...rest } = clock
-      if (unnamed !== undefined) draft.put(rest)
+      if (unnamed !== undefined) putClock(draft, rest)
       continue
     }
     const unnamed = extended(clock.unnamed, pull.sentAt, settings)
     const retired = lengthOf(unnamed.since, pull.sentAt) >= settings.staleAfterMs
-    if (unnamed !== clock.unnamed || retired) draft.put({ ...clock, unnamed, retired })
+    if (unnamed !== clock.unnamed || retired) putClock(draft, { ...clock, unnamed, retired })
     if (!retired) continue
     const { kind, instance } = clock
     const from = shownValue(clock)
-    draft.log({ type: 'retired', kind, instance, from, notAfter: pull.receivedAt, via: pull.via })
+    addEntry(draft, { type: 'retired', kind, instance, from, notAfter: pull.receivedAt, via: pull.via })
   }
 }
 
@@ -37,18 +37,18 @@ export function noteAbsence(draft: Draft, pull: Pull, settings: MergeSettings): 
   const { [kind]: absence, ...others } = draft.state.absent
   const named = pull.observations.length > 0 || pull.named.length > 0
   const sent = milliseconds(pull.sentAt)
-  const state = { ...draft.state, clocks: [...draft.clocks()] }
+  const state = { clocks: draft.clocks, absent: draft.state.absent }
   if (named || (pull.none && !isOtherConfirmed(state, kind, sent, settings))) {
-    if (absence !== undefined) draft.patch({ absent: others })
+    if (absence !== undefined) patchNode(draft, { absent: others })
     return
   }
   if (!pull.none) return
   const next = extended(absence, pull.sentAt, settings)
   const proves = lengthOf(next.since, pull.sentAt) >= settings.staleAfterMs
   if (proves && !isAbsent(state, kind, sent, settings)) {
-    draft.patch({ absent: { ...others, [kind]: { ...next, confirmedAt: pull.sentAt } } })
+    patchNode(draft, { absent: { ...others, [kind]: { ...next, confirmedAt: pull.sentAt } } })
   } else if (next !== absence) {
-    draft.patch({ absent: { ...others, [kind]: next } })
+    patchNode(draft, { absent: { ...others, [kind]: next } })
   }
 }
 

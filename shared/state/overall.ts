@@ -44,19 +44,24 @@ function isLeaving(clock: ClockState, now: number, settings: MergeSettings): boo
  * of each kind asked for, save a kind that the node has been shown not to have. `now` in milliseconds.
  */
 export function overallOf(state: Deciding, now: number, settings: MergeSettings): Overall {
-  const deciding = state.clocks.filter(
-    (clock) => !clock.retired && OVERALL_KINDS.has(clock.kind) && !isLeaving(clock, now, settings),
-  )
   let worst: Overall = 'LOCKED'
-  for (const clock of deciding) {
+  for (const clock of state.clocks) {
+    if (!isDeciding(clock, now, settings)) continue
     const word = effective(clock, now, settings)
     if (rankOf('lock-state', word) < rankOf('lock-state', worst)) worst = word
   }
   if (worst !== 'LOCKED') return worst
-  const kinds = settings.overallKinds
-  const present = kinds.filter((kind) => deciding.some((clock) => clock.kind === kind))
-  const proven = kinds.every((kind) => present.includes(kind) || isAbsent(state, kind, now, settings))
-  return proven && present.length > 0 ? 'LOCKED' : 'UNKNOWN'
+  let isAnyPresent = false
+  for (const kind of settings.overallKinds) {
+    const isPresent = state.clocks.some((clock) => clock.kind === kind && isDeciding(clock, now, settings))
+    if (!isPresent && !isAbsent(state, kind, now, settings)) return 'UNKNOWN'
+    isAnyPresent ||= isPresent
+  }
+  return isAnyPresent ? 'LOCKED' : 'UNKNOWN'
+}
+
+function isDeciding(clock: ClockState, now: number, settings: MergeSettings): boolean {
+  return !clock.retired && OVERALL_KINDS.has(clock.kind) && !isLeaving(clock, now, settings)
 }
 
 /**
