@@ -6,12 +6,12 @@ import type { FunctionDefinition } from './function.ts'
 import { type Phase, withHealth } from './health.ts'
 import { type Opened, openFunction } from './host.ts'
 import { errorReply, type HttpFunction, replyOf, tooLarge } from './http.ts'
-import { originForm, writeReply } from './node-http.ts'
+import { answer, targetOf, writeReply } from './node-http.ts'
 import { DEFAULT_LIMITS } from './serve.ts'
 
 /** What the Functions Framework hands to a function of its `http` signature, as far as we read it. */
 export type FrameworkRequest = IncomingMessage & { rawBody?: Buffer; originalUrl?: string }
-export type FrameworkHandler = (request: FrameworkRequest, response: ServerResponse) => Promise<void>
+export type FrameworkHandler = (request: FrameworkRequest, response: ServerResponse) => void
 
 /** `err` is told why a function cannot be opened: it has no log yet. */
 export type FrameworkOptions = { bodyBytes?: number; err?: (text: string) => void }
@@ -48,35 +48,52 @@ export function toFramework(
     return attempt
   }
 
-  return async (request, response) => {
-    const url = originForm(request.originalUrl ?? request.url ?? '/')
-    const mark = url.indexOf('?')
-    const path = mark < 0 ? url : url.slice(0, mark)
-    // Under the framework each promise is watched (node:domain): one that is not made is a percent of a request.
-    const ready = hosted ?? opened()
+  const serve = (
+    { handle, log }: Hosted,
+    request: FrameworkRequest,
+    response: ServerResponse,
+    body: Body,
+  ) => {
+    if (body === undefined || body.length > bodyBytes) {
+      writeReply(response, tooLarge(bodyBytes))
+      return
+    }
+    const { path, query } = targetOf(request.originalUrl ?? request.url)
+    const { method = '', headers } = request
+    answer(
+      handle,
+      { method, path, query, headers, body, signal: never },
+      (reply) => writeReply(response, reply),
+      (error) => writeReply(response, replyOf(error, log)),
+    )
+  }
+
+  /** For the first requests, and those whose body is still to be read. */
+  const serveLater = async (request: FrameworkRequest, response: ServerResponse) => {
+    const ready = opened()
+    const { path } = targetOf(request.originalUrl ?? request.url)
     if (phase === 'starting' && path === '/health/readiness') {
       writeReply(response, errorReply(503, 'starting', 'The function is starting'))
       return
     }
     let log = silentLog
     try {
-      const { handle, log: own } = ready instanceof Promise ? await ready : ready
-      log = own
-      const body = request.rawBody ?? (await unparsed(request, bodyBytes))
-      if (body === undefined || body.length > bodyBytes) {
-        writeReply(response, tooLarge(bodyBytes))
-        return
-      }
-      const query = mark < 0 ? '' : url.slice(mark + 1)
-      const { method = '', headers } = request
-      const reply = handle({ method, path, query, headers, body, signal: never })
-      writeReply(response, reply instanceof Promise ? await reply : reply)
+      const found = await ready
+      log = found.log
+      serve(found, request, response, request.rawBody ?? (await unparsed(request, bodyBytes)))
     } catch (error) {
       writeReply(response, replyOf(error, log))
     }
   }
+
+  return (request, response) => {
+    if (hosted === undefined || request.rawBody === undefined) void serveLater(request, response)
+    // Under the framework each promise is watched (node:domain): one that is not made is a percent of a request.
+    else serve(hosted, request, response, request.rawBody)
+  }
 }
 
+type Body = Uint8Array | undefined
 type Hosted = { readonly handle: HttpFunction; readonly log: Log }
 
 function hostedBy({ open, host }: Opened, phase: () => Phase): Hosted {

@@ -5,7 +5,7 @@ import { PtpWatchError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './http.ts'
 import { createIncoming } from './incoming.ts'
-import { originForm, writeReply } from './node-http.ts'
+import { answer, targetOf, writeReply } from './node-http.ts'
 
 /** What a server lets its clients do. Times in milliseconds. */
 export type Limits = {
@@ -77,39 +77,16 @@ export async function serve(options: {
     onReply(reply.status)
   }
 
-  const fail = (response: ServerResponse, error: unknown) => send(response, replyOf(error, log))
-
-  const answer = (request: IncomingMessage, response: ServerResponse, body: Uint8Array) => {
-    const url = originForm(request.url ?? '/')
-    const mark = url.indexOf('?')
-    try {
-      const reply = handle({
-        method: request.method ?? '',
-        path: mark < 0 ? url : url.slice(0, mark),
-        query: mark < 0 ? '' : url.slice(mark + 1),
-        // Parsed by now: node:http looks for Host. An accessor would keep each request until a full collection, since
-        // V8 makes an object of its own shape, in the old generation, of every literal that has one.
-        headers: request.headers,
-        body,
-        signal: stopping.signal,
-      })
-      if (reply instanceof Promise) {
-        reply.then(
-          (settled) => {
-            try {
-              send(response, settled)
-            } catch (error) {
-              fail(response, error)
-            }
-          },
-          (error: unknown) => fail(response, error),
-        )
-      } else {
-        send(response, reply)
-      }
-    } catch (error) {
-      fail(response, error)
-    }
+  const onWhole = (request: IncomingMessage, response: ServerResponse, body: Uint8Array) => {
+    const { path, query } = targetOf(request.url)
+    answer(
+      handle,
+      // Headers are parsed by now: node:http looks for Host. An accessor would keep each request until a full
+      // collection, since V8 makes a shape of its own, in the old generation, for every object literal that has one.
+      { method: request.method ?? '', path, query, headers: request.headers, body, signal: stopping.signal },
+      (reply) => send(response, reply),
+      (error) => send(response, replyOf(error, log)),
+    )
   }
 
   /** Replies at once, and closes when the client has sent the rest: a close before that would destroy the reply. */
@@ -124,7 +101,7 @@ export async function serve(options: {
   }
 
   const server = createServer({
-    IncomingMessage: createIncoming({ limit: limits.bodyBytes, onWhole: answer, onTooLarge: refuse }),
+    IncomingMessage: createIncoming({ limit: limits.bodyBytes, onWhole, onTooLarge: refuse }),
     headersTimeout: limits.headersTimeout,
     requestTimeout: limits.requestTimeout,
     keepAliveTimeout: limits.keepAliveTimeout,
