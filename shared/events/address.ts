@@ -18,51 +18,53 @@ const METRICS: Readonly<Record<string, string>> = {
   clock_class: 'clockClass',
 }
 
-/** How many addresses are remembered, and up to which length: a fleet sends the same ones again and again. */
-const MOST_REMEMBERED = 20_000
-const LONGEST_REMEMBERED = 200
-
-const remembered = new Map<string, Address>()
-
 /**
  * Reads a resource address of any dialect: `/cluster/node/<node>/ens5fx/master`, `/./<node>/ptp-inst1/sync/…`,
  * `/././sync/…`, `synce1/ens7f0/ExtQL` without a prefix, all of them also with doubled slashes.
- *
- * What was read is remembered: events name the same addresses over and over, and reading two of them anew was a third
- * of what an event took to normalise.
  */
 export function readAddress(text: string): Address {
-  const known = remembered.get(text)
-  if (known !== undefined) return known
-  const address = read(text)
-  if (text.length > LONGEST_REMEMBERED) return address
-  if (remembered.size >= MOST_REMEMBERED) remembered.clear()
-  remembered.set(text, address)
-  return address
+  const path = text.includes('//') ? text.replace(/\/{2,}/g, '/') : text
+  const start = path.startsWith('/') ? 1 : 0
+  const prefix = PREFIXES.find((each) => path.startsWith(each, start))
+  if (prefix === undefined) return addressOf('', PREFIXES.includes(`${path.slice(start)}/`) ? '' : path)
+  const begin = start + prefix.length
+  const end = path.indexOf('/', begin)
+  return end < 0 ? addressOf(path.slice(begin), '') : addressOf(path.slice(begin, end), path.slice(end))
 }
 
-function read(text: string): Address {
-  const segments = text.split('/').filter((segment) => segment !== '')
-  const { node, rest } = splitNode(segments)
-  const last = rest.at(-1)
+/** What stands before the node. */
+const PREFIXES: readonly string[] = ['cluster/node/', './']
+
+function addressOf(name: string, path: string): Address {
+  const node = name === '' || name === '.' || name === '*' ? undefined : name
+  const { instance, metric, placeholder } = readResource(path)
+  return { node, instance, metric, placeholder }
+}
+
+type Resource = Omit<Address, 'node'>
+
+/** What was read: all nodes of a fleet have the same few. */
+const read = new Map<string, Resource>()
+const MOST_READ = 1_000
+const LONGEST_READ = 200
+
+function readResource(path: string): Resource {
+  const known = read.get(path)
+  if (known !== undefined) return known
+  const resource = parseResource(path.split('/').filter((segment) => segment !== ''))
+  if (read.size < MOST_READ && path.length <= LONGEST_READ) read.set(path, resource)
+  return resource
+}
+
+function parseResource(segments: readonly string[]): Resource {
+  const last = segments.at(-1)
   if (last === 'ptp-not-set' || last === 'event-not-found') {
-    return { node, instance: '', metric: undefined, placeholder: last }
+    return { instance: '', metric: undefined, placeholder: last }
   }
-  const sync = rest.indexOf('sync')
-  const clock = sync === -1 ? rest : rest.slice(0, sync)
+  const sync = segments.indexOf('sync')
+  const clock = sync === -1 ? segments : segments.slice(0, sync)
   const name = clock.at(-1)?.toLowerCase() ?? ''
   const metric = Object.hasOwn(METRICS, name) ? METRICS[name] : undefined
   const parent = metric === undefined ? clock : clock.slice(0, -1)
-  return { node, instance: parent.join('/').toWellFormed(), metric, placeholder: undefined }
-}
-
-function splitNode(segments: readonly string[]): { node: string | undefined; rest: readonly string[] } {
-  if (segments[0] === 'cluster' && segments[1] === 'node')
-    return { node: named(segments[2]), rest: segments.slice(3) }
-  if (segments[0] === '.') return { node: named(segments[1]), rest: segments.slice(2) }
-  return { node: undefined, rest: segments }
-}
-
-function named(segment: string | undefined): string | undefined {
-  return segment === '.' || segment === '*' ? undefined : segment
+  return { instance: parent.join('/').toWellFormed(), metric, placeholder: undefined }
 }
