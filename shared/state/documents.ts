@@ -24,6 +24,8 @@ function clockText(clock: ClockState): string {
 
 const fitsDocument = createFits(nodeState)
 const fitsEntry = createFits(logEntry)
+const logEntries = z.array(logEntry)
+const fitsEntries = createFits(logEntries)
 
 /**
  * The document that a driver kept as JSON.
@@ -39,6 +41,14 @@ export function parseDocument(node: string, text: string): NodeState {
  */
 export function parseEntry(node: string, text: string): LogEntry {
   return parse(logEntry, fitsEntry, text, () => `A stored log entry of node ${node}`)
+}
+
+/**
+ * The log entries of a JSON list that a driver kept.
+ * @throws StoreError, not retryable, if the text is no list of such entries.
+ */
+export function parseEntries(node: string, text: string): LogEntry[] {
+  return parse(logEntries, fitsEntries, text, () => `What is stored of the log of node ${node}`)
 }
 
 function parse<T>(

@@ -1,45 +1,26 @@
-import { mkdirSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ConflictError, PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
-import { documentText, parseDocument, parseEntry } from '../documents.ts'
-import type { Driver, Version, Write } from '../driver.ts'
+import { ConflictError, PtpWatchError, StoreError } from '#shared/errors.ts'
+import { parseEntries } from '../documents.ts'
+import type { Driver, Version, Versioned, Write } from '../driver.ts'
+import { createTransaction, failure, isBusy, openFile } from './sqlite/file.ts'
+import { changedParts, FIRST_CLOCK, headOf, joinParts } from './sqlite/parts.ts'
 
-const SCHEMA_VERSION = 1
+/** A node's entries leave the tail of its log, for rows of their own, when their number passes a multiple of this. */
+const TAIL = 8
 
-/**
- * `generation` is never used twice (AUTOINCREMENT), so that the version `generation.revision` of a document that
- * was removed never fits the one that came after it.
- */
-const SCHEMA = `
-  CREATE TABLE document (
-    generation INTEGER PRIMARY KEY AUTOINCREMENT,
-    node TEXT NOT NULL UNIQUE,
-    revision INTEGER NOT NULL,
-    state TEXT NOT NULL
-  ) STRICT;
-  CREATE TABLE log (
-    generation INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    entry TEXT NOT NULL,
-    PRIMARY KEY (generation, seq)
-  ) STRICT, WITHOUT ROWID;
-  PRAGMA user_version = ${SCHEMA_VERSION};
-`
-
-/** SQLite's primary result codes that this driver tells apart (sqlite.org/rescode.html). */
-const BUSY = 5
-const LOCKED = 6
-/** What may pass: BUSY, LOCKED, NOMEM, IOERR, FULL, PROTOCOL. */
-const PASSING: ReadonlySet<number | undefined> = new Set([BUSY, LOCKED, 7, 10, 13, 15])
+const DOCUMENT = `
+  SELECT name, generation, revision, head.text AS head,
+    (SELECT text FROM part WHERE id = head.id + 1) AS rest,
+    (SELECT group_concat(text, ',' ORDER BY id) FROM part WHERE id BETWEEN head.id + 2 AND head.id + 65535) AS clocks
+  FROM node CROSS JOIN part AS head ON head.id = generation << 16`
 
 /**
  * Keeps the fleet in one SQLite file that several processes of one machine share. The folder is made if it is
  * missing, for its owner alone: subscriptions name callback addresses, and those hold tokens.
  *
  * Write-ahead log with `synchronous = NORMAL`: what was acknowledged survives the death of any process. A crash
- * of the whole machine may cost the writes since the last checkpoint (8,000 pages, about 32 MB), never the file;
+ * of the whole machine may cost the writes since the last checkpoint (16,000 pages, about 32 MB), never the file;
  * the next poll finds again what was lost of the present, not of the history. `FULL` would cost a disk flush per
  * transaction, on the thread that serves requests.
  *
@@ -63,50 +44,65 @@ export async function createSqliteDriver(
       }
     }
   }
-  const db = await attempt('be opened', () => connect(path))
-  const readDocument = db.prepare('SELECT generation, revision, state FROM document WHERE node = ?')
-  const create = db.prepare(
-    'INSERT INTO document (node, revision, state) VALUES (?, 1, ?) ON CONFLICT (node) DO NOTHING',
+  const db = await attempt('be opened', () => openFile(path))
+  const changing = createTransaction(db, 'IMMEDIATE')
+  const reading = createTransaction(db, 'DEFERRED')
+  const readDocument = db.prepare(`${DOCUMENT} WHERE name = ?`)
+  const readPage = db.prepare(`${DOCUMENT} WHERE name >= ? ORDER BY name LIMIT ?`)
+  const readHead = db.prepare(
+    `SELECT generation, revision, dropped, tail FROM node CROSS JOIN part ON id = generation << 16 WHERE name = ?`,
   )
-  const replace = db.prepare(
-    'UPDATE document SET revision = revision + 1, state = ? WHERE generation = ? AND revision = ? AND node = ?',
+  const readLog = db.prepare(
+    'SELECT entries FROM log WHERE id > (?1 << 32) | ?2 AND id < (?1 + 1) << 32 ORDER BY id LIMIT ?3',
   )
-  const append = db.prepare('INSERT INTO log (generation, seq, entry) VALUES (?, ?, ?)')
-  const drop = db.prepare('DELETE FROM log WHERE generation = ? AND seq <= ?')
-  const page = db.prepare(
-    'SELECT node, generation, revision, state FROM document WHERE node >= ? ORDER BY node LIMIT ?',
+  const create = db.prepare('INSERT INTO node (name) VALUES (?) ON CONFLICT (name) DO NOTHING')
+  const createHead = db.prepare(
+    `INSERT INTO part (id, text, revision, dropped, tail) VALUES (? << 16, '', 0, 0, '')`,
   )
-  const entries = db.prepare(
-    `SELECT entry FROM log WHERE generation = (SELECT generation FROM document WHERE node = ?) AND seq > ?
-     ORDER BY seq LIMIT ?`,
+  const replaceHead = db.prepare(
+    `UPDATE part SET revision = revision + 1, text = ?1, tail = tail || ?2, dropped = max(dropped, ?3)
+     WHERE id = ?4 << 16 AND revision = ?5 AND ?6 = (SELECT name FROM node WHERE generation = ?4)`,
   )
-  const dropAll = db.prepare(
-    'DELETE FROM log WHERE generation = (SELECT generation FROM document WHERE node = ?)',
+  const replacePart = db.prepare('INSERT OR REPLACE INTO part (id, text) VALUES (?1 << 16 | ?2, ?3)')
+  const dropParts = db.prepare('DELETE FROM part WHERE id >= (?1 << 16) | ?2 AND id < (?1 + 1) << 16')
+  const settleTail = db.prepare(
+    'INSERT INTO log (id, entries) SELECT (?1 << 32) | ?2, tail FROM part WHERE id = ?1 << 16',
   )
-  const forget = db.prepare('DELETE FROM document WHERE node = ?')
+  const clearTail = db.prepare(`UPDATE part SET tail = '' WHERE id = ? << 16`)
+  const dropLog = db.prepare('DELETE FROM log WHERE id > ?1 << 32 AND id <= (?1 << 32) | ?2')
+  const forget = db.prepare('DELETE FROM node WHERE generation = ?')
 
-  function apply(node: string, { state, entries, expected, trimThrough }: Write): Version {
-    const text = documentText(state)
-    let generation: number
-    let revision = 1
-    if (expected === undefined) {
-      const created = create.run(node, text)
-      if (created.changes === 0) throw new ConflictError(node)
-      generation = Number(created.lastInsertRowid)
-    } else {
-      const [known = 0, before = 0] = expected.split('.').map(Number)
-      if (replace.run(text, known, before, node).changes === 0) throw new ConflictError(node)
-      generation = known
-      revision = before + 1
+  function apply(node: string, write: Write): Version {
+    const { state, entries, expected, trimThrough } = write
+    const [generation, revision] = expected === undefined ? createdNode(node) : numbersOf(expected)
+    const before = expected === undefined ? undefined : write.before
+    const added = entries.map((entry) => `${JSON.stringify(entry)},`).join('')
+    const through = Math.min(trimThrough, state.seq)
+    const replaced = replaceHead.run(headOf(state), added, through, generation, revision, node)
+    if (replaced.changes === 0) throw new ConflictError(node)
+    for (const { place, text } of changedParts(state, before)) replacePart.run(generation, place, text)
+    if (before === undefined || before.clocks.length > state.clocks.length) {
+      dropParts.run(generation, FIRST_CLOCK + state.clocks.length)
     }
-    for (const entry of entries) append.run(generation, entry.seq, JSON.stringify(entry))
-    if (trimThrough > 0) drop.run(generation, trimThrough)
-    return `${generation}.${revision}`
+    if (state.seq % TAIL < entries.length) {
+      settleTail.run(generation, state.seq)
+      clearTail.run(generation)
+    }
+    if (through > 0) dropLog.run(generation, through)
+    return `${generation}.${revision + 1}`
+  }
+
+  function createdNode(node: string): [generation: number, revision: number] {
+    const { changes, lastInsertRowid } = create.run(node)
+    if (changes === 0) throw new ConflictError(node)
+    const generation = Number(lastInsertRowid)
+    createHead.run(generation)
+    return [generation, 0]
   }
 
   /** The version of each, or why it has changed nothing. */
   const applyTogether = (writes: readonly Waiting[]) =>
-    attempt('be written', () => transaction(db, () => writes.map((each) => attemptOne(each))))
+    attempt('be written', () => changing(() => writes.map((each) => attemptOne(each))))
 
   function attemptOne({ node, write }: Waiting): Version | ConflictError {
     try {
@@ -145,7 +141,7 @@ export async function createSqliteDriver(
     read: (node) =>
       attempt('be read', () => {
         const row = readDocument.get(node)
-        return row && { state: parseDocument(node, String(row.state)), version: versionOf(row) }
+        return row && documentOf(row)
       }),
     // What comes in one turn of the event loop is one transaction: the log on disk is then written once for all.
     write: (node, write) =>
@@ -154,28 +150,35 @@ export async function createSqliteDriver(
       }),
     list: ({ limit, from = '' }) =>
       attempt('be read', () => {
-        const rows = page.all(from, limit + 1)
-        const nodes = rows.slice(0, limit).map((row) => ({
-          state: parseDocument(String(row.node), String(row.state)),
-          version: versionOf(row),
-        }))
+        const rows = readPage.all(from, limit + 1)
         const next = rows[limit]
-        return { nodes, next: next && String(next.node) }
+        return { nodes: rows.slice(0, limit).map(documentOf), next: next && String(next.name) }
       }),
     log: (node, { after, limit }) =>
       attempt('be read', () =>
-        entries.all(node, after, limit).map((row) => parseEntry(node, String(row.entry))),
+        reading(() => {
+          const head = readHead.get(node)
+          if (head === undefined) return []
+          const above = Math.max(after, Number(head.dropped))
+          // Each holds one that is above, or more: no more of them are needed than entries.
+          const texts = readLog.all(Number(head.generation), above, limit).map((row) => String(row.entries))
+          const all = parseEntries(node, `[${texts.concat(String(head.tail)).join('').slice(0, -1)}]`)
+          return all.filter(({ seq }) => seq > above).slice(0, limit)
+        }),
       ),
     remove: (node, expected) =>
       attempt('be written', () =>
-        transaction(db, () => {
-          const row = expected === undefined ? undefined : readDocument.get(node)
-          if (row !== undefined && versionOf(row) !== expected) throw new ConflictError(node)
-          dropAll.run(node)
-          forget.run(node)
+        changing(() => {
+          const head = readHead.get(node)
+          if (head === undefined) return
+          if (expected !== undefined && versionOf(head) !== expected) throw new ConflictError(node)
+          const generation = Number(head.generation)
+          dropLog.run(generation, 0xffffffff)
+          dropParts.run(generation, 0)
+          forget.run(generation)
         }),
       ),
-    ping: () => attempt('be read', () => void readDocument.get('')),
+    ping: () => attempt('be read', () => void readHead.get('')),
     async close() {
       await commitWaiting()
       if (db.isOpen) db.close()
@@ -191,66 +194,18 @@ type Waiting = {
   reject(error: unknown): void
 }
 
-function connect(path: string): DatabaseSync {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const db = new DatabaseSync(path, { timeout: 0 })
-  try {
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
-    // What is written often goes from the write-ahead log into the file once in 32 MB instead of once in 4, out of a
-    // cache that holds it: without this an event took a third more of the processor (docs/performance.md).
-    db.exec('PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -32000')
-    transaction(db, () => {
-      const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
-      if (version > SCHEMA_VERSION) {
-        throw new StoreError(
-          `The SQLite store ${path} has schema ${version}, made by a newer version; this one knows ${SCHEMA_VERSION}`,
-          { retryable: false },
-        )
-      }
-      if (version === SCHEMA_VERSION) return
-      if (db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined) {
-        throw new StoreError(`The SQLite file ${path} holds something else than a store`, {
-          retryable: false,
-        })
-      }
-      db.exec(SCHEMA)
-    })
-    return db
-  } catch (error) {
-    db.close()
-    throw error
-  }
+function documentOf(row: Row): Versioned {
+  const state = joinParts(String(row.name), String(row.head), String(row.rest), String(row.clocks ?? ''))
+  return { state, version: versionOf(row) }
 }
 
-function transaction<T>(db: DatabaseSync, run: () => T): T {
-  db.exec('BEGIN IMMEDIATE')
-  try {
-    const result = run()
-    db.exec('COMMIT')
-    return result
-  } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK')
-    throw error
-  }
-}
+type Row = Record<string, unknown>
 
-function versionOf(row: Record<string, unknown>): Version {
+function versionOf(row: Row): Version {
   return `${row.generation}.${row.revision}`
 }
 
-function codeOf(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')
-    return undefined
-  // Extended codes hold the primary one in their low byte.
-  return error.errcode & 0xff
-}
-
-function isBusy(error: unknown): boolean {
-  const code = codeOf(error)
-  return code === BUSY || code === LOCKED
-}
-
-function failure(path: string, what: string, error: unknown): StoreError {
-  const retryable = PASSING.has(codeOf(error))
-  return new StoreError(`The SQLite store ${path} cannot ${what}: ${reasonOf(error)}`, { retryable })
+function numbersOf(version: Version): [generation: number, revision: number] {
+  const [generation = 0, revision = 0] = version.split('.').map(Number)
+  return [generation, revision]
 }

@@ -2,11 +2,12 @@ import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import fc from 'fast-check'
 import { StoreError } from '#shared/errors.ts'
 import { createSqliteDriver } from '#shared/state/drivers/sqlite.ts'
 import { driverContract } from './contract.ts'
 import { processContract } from './processes.ts'
-import { document, entries } from './samples.ts'
+import { document, entries, numbers, range } from './samples.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 const makeSubject = async () => {
@@ -144,8 +145,7 @@ describe('a file of the sqlite driver', () => {
     await driver.write('a', write)
     await driver.write('b', { ...write, state: document('b', 2) })
     const other = new DatabaseSync(file)
-    other.exec(`UPDATE document SET state = '{"node":"a"}' WHERE node = 'a'`)
-    other.exec(`UPDATE log SET entry = '{' WHERE seq = 2`)
+    other.exec(`UPDATE part SET text = '{"seq":2}', tail = tail || '{' WHERE id = 1 << 16`)
     other.close()
     const error = await refusal(driver.read('a'))
     expect(error.message).toContain('node a')
@@ -161,9 +161,49 @@ describe('a file of the sqlite driver', () => {
     await driver.remove('a')
     const other = new DatabaseSync(file)
     expect(
-      other.prepare('SELECT (SELECT count(*) FROM document) + (SELECT count(*) FROM log) AS rows').get(),
+      other
+        .prepare(
+          'SELECT (SELECT count(*) FROM node) + (SELECT count(*) FROM part) + (SELECT count(*) FROM log) AS rows',
+        )
+        .get(),
     ).toEqual(expect.objectContaining({ rows: 0 }))
     other.close()
+    await driver.close()
+  })
+
+  test('gives of the log what is there, however it came in, and whatever was dropped of it', async () => {
+    const driver = await createSqliteDriver(file)
+    const anyWrite = fc.record({
+      added: fc.oneof(fc.constant(1), fc.integer({ min: 0, max: 40 })),
+      drop: fc.boolean(),
+      kept: fc.integer({ min: 0, max: 30 }),
+    })
+    const anyRange = fc.record({
+      back: fc.integer({ min: -2, max: 60 }),
+      limit: fc.integer({ min: 1, max: 50 }),
+    })
+    const anyWrites = fc.array(fc.tuple(anyWrite, anyRange), { minLength: 1, maxLength: 40 })
+    await fc.assert(
+      fc.asyncProperty(anyWrites, async (writes) => {
+        let expected: string | undefined
+        let seq = 0
+        let dropped = 0
+        for (const [{ added, drop, kept }, { back, limit }] of writes) {
+          const from = seq + 1
+          seq += added
+          const trimThrough = drop ? Math.max(0, seq - kept) : 0
+          dropped = Math.max(dropped, trimThrough)
+          const next = { state: document('a', seq), entries: entries(from, seq), expected, trimThrough }
+          expected = await driver.write('a', next)
+          const after = seq - back
+          const there = range(Math.max(after, dropped) + 1, seq).slice(0, limit)
+          expect(numbers(await driver.log('a', { after, limit }))).toEqual(there)
+        }
+        await driver.remove('a')
+        expect(await driver.log('a', { after: 0, limit: 9 })).toEqual([])
+      }),
+      { numRuns: 40 },
+    )
     await driver.close()
   })
 
