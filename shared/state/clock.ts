@@ -81,14 +81,18 @@ export function remember(
   floor: string | undefined,
 ): Reading[] {
   const older = pushes.findIndex((other) => compareTimes(other.at, push.at) < 0)
-  const kept: Reading[] = []
-  for (const candidate of pushes.toSpliced(older < 0 ? pushes.length : older, 0, push)) {
-    if (kept.length > 0 && floor !== undefined && compareTimes(candidate.at, floor) <= 0) break
-    if (kept.every((newer) => isWorse(kind, candidate, newer))) kept.push(candidate)
-  }
+  const newer = older < 0 ? pushes.length : older
+  const isKept = pushes.every((other, index) => index >= newer || isWorse(kind, push, other))
+  const worse = pushes.findIndex((other, index) => index >= newer && isWorse(kind, other, push))
+  const kept = isKept
+    ? pushes.toSpliced(newer, (worse < 0 ? pushes.length : worse) - newer, push)
+    : pushes.slice()
+  const known = kept.findIndex(
+    (other, index) => index > 0 && floor !== undefined && compareTimes(other.at, floor) <= 0,
+  )
+  if (known > 0) kept.length = known
   if (kept.length > REMEMBERED) kept.splice(REMEMBERED - 1, kept.length - REMEMBERED)
-  // What is stored is copied without the room that the array has to grow in.
-  return kept.slice()
+  return kept
 }
 
 /**

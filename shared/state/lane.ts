@@ -61,9 +61,15 @@ export type Lane = {
   callOff: (() => void) | undefined
 }
 
-/** Queues a change with those before it, up to the last removal. */
-export function addJob({ waiting }: Lane, job: Job): void {
+export function createLane(node: string, first: Job | Removal): Lane {
+  const waiting = ['decide' in first ? first : [first]]
+  return { node, waiting, busy: false, running: undefined, owed: undefined, callOff: undefined }
+}
+
+/** Queues a removal, or a change with those before it up to the last removal. */
+export function addWork({ waiting }: Lane, work: Job | Removal): void {
   const last = waiting.at(-1)
-  if (Array.isArray(last)) last.push(job)
-  else waiting.push([job])
+  if ('decide' in work) waiting.push(work)
+  else if (Array.isArray(last)) last.push(work)
+  else waiting.push([work])
 }

@@ -4,7 +4,7 @@ import type { Log } from '#shared/log.ts'
 import { applyAll } from './batch.ts'
 import { createDocumentCache, type Known } from './document-cache.ts'
 import type { Driver, Page, PageRange, Versioned } from './driver.ts'
-import { addJob, applyJob, type Job, type Lane, type Removal, settleJob } from './lane.ts'
+import { addWork, applyJob, createLane, type Job, type Lane, type Removal, settleJob } from './lane.ts'
 import type { Counters, LogEntry, NewEntry, NodeState } from './node-state.ts'
 import { trim } from './trim.ts'
 
@@ -88,25 +88,25 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   let calls = 0
   let closing: Promise<void> | undefined
 
-  /** The lane of a node, which begins at the end of the turn unless it runs already. */
-  function laneOf(node: string): Lane {
+  /** A lane begins at the end of the turn unless it runs already. */
+  function enqueue(node: string, work: Job | Removal): void {
     let lane = lanes.get(node)
-    if (lane === undefined) {
-      lane = { node, waiting: [], busy: false, running: undefined, owed: undefined, callOff: undefined }
+    if (lane !== undefined) {
+      addWork(lane, work)
+    } else {
+      lane = createLane(node, work)
       lanes.set(node, lane)
     }
-    if (lane.busy) return lane
+    if (lane.busy) return
     lane.busy = true
     if (due.push(lane) === 1) setImmediate(drainDue)
-    return lane
   }
 
   function enqueueChange<T>(node: string, change: Change<T>, fresh: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       checkName(node)
       const call = ++calls
-      const job = { node, change, call, fresh, outcome: undefined, failure: undefined, resolve, reject }
-      addJob(laneOf(node), job)
+      enqueue(node, { node, change, call, fresh, outcome: undefined, failure: undefined, resolve, reject })
     })
   }
 
@@ -311,9 +311,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     },
     async remove(node, decide) {
       checkOpen()
-      return new Promise((resolve, reject) => {
-        laneOf(node).waiting.push({ decide, resolve, reject })
-      })
+      return new Promise((resolve, reject) => enqueue(node, { decide, resolve, reject }))
     },
     async ping() {
       checkOpen()
