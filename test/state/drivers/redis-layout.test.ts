@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest'
+import { placeOf, TAGS } from '#shared/state/drivers/redis/layout.ts'
+import { createVersions } from '#shared/state/drivers/redis/versions.ts'
+import { range } from './samples.ts'
+
+test.each(['node1.example.com', '', 'nöde', '节点-7', '🛰️', 'a}{b', '__proto__', 'x'.repeat(5000)])(
+  'the node %j has one of the sixteen tags, and its keys end in its name',
+  (node) => {
+    const { tag, state, log, index } = placeOf(node)
+    expect(TAGS).toContain(tag)
+    expect(state).toBe(`ptpwatch:{${tag}}:state:${node}`)
+    expect(log).toBe(`ptpwatch:{${tag}}:log:${node}`)
+    expect(index).toBe(`ptpwatch:{${tag}}:nodes`)
+  },
+)
+
+test.each(['node#.example.com', '10.0.0.#'])(
+  'names like %s, with numbers, are spread over all tags',
+  (pattern) => {
+    const shares = Map.groupBy(range(1, 200), (number) => placeOf(pattern.replace('#', String(number))).tag)
+    expect([...shares.keys()].sort()).toEqual(TAGS)
+    for (const share of shares.values()) expect(share.length).toBeLessThan(200 / 8)
+  },
+)
+
+test('no version is made twice, be it by another driver', () => {
+  const makers = [createVersions(), createVersions()]
+  const versions = makers.flatMap((next) => range(1, 1000).map(next))
+  expect(new Set(versions).size).toBe(2000)
+})
