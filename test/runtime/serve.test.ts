@@ -293,6 +293,15 @@ describe('what is no HTTP request is refused in JSON and closed', () => {
   })
 })
 
+test('what came before something that is no HTTP request, in the same piece, has its reply first', async () => {
+  const { port } = await serving(echo)
+  using raw = await rawConnection(port)
+  raw.send(`${post('/', 'good')}noise\r\n\r\n`)
+  const text = await raw.closed()
+  expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400'])
+  expect(text).toContain(`4 ${digest('good')}`)
+})
+
 describe('a client that dawdles is cut off', () => {
   const limits = { headersTimeout: 100, requestTimeout: 100, checkingInterval: 20 }
   test.each([
