@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ConflictError, PtpWatchError, StoreError } from '#shared/errors.ts'
 import { parseEntries } from '../documents.ts'
 import type { Driver, Version, Versioned, Write } from '../driver.ts'
+import type { LogEntry } from '../node-state.ts'
 import { createTransaction, failure, isBusy, openFile } from './sqlite/file.ts'
 import { changedParts, FIRST_CLOCK, headOf, joinParts } from './sqlite/parts.ts'
 
 /** A node's entries leave the tail of its log, for rows of their own, when their number passes a multiple of this. */
-const TAIL = 8
+const TAIL = 16
 
 const DOCUMENT = `
   SELECT name, generation, revision, head.text AS head,
@@ -53,15 +54,15 @@ export async function createSqliteDriver(
     `SELECT generation, revision, dropped, tail FROM node CROSS JOIN part ON id = generation << 16 WHERE name = ?`,
   )
   const readLog = db.prepare(
-    'SELECT entries FROM log WHERE id > (?1 << 32) | ?2 AND id < (?1 + 1) << 32 ORDER BY id LIMIT ?3',
+    'SELECT entries FROM log WHERE id > (?1 << 32) | ?2 AND id < (?1 + 1) << 32 ORDER BY id',
   )
   const create = db.prepare('INSERT INTO node (name) VALUES (?) ON CONFLICT (name) DO NOTHING')
   const createHead = db.prepare(
-    `INSERT INTO part (id, text, revision, dropped, tail) VALUES (? << 16, '', 0, 0, '')`,
+    `INSERT INTO part (id, text, node, revision, dropped, tail) VALUES (?1 << 16, '', ?2, 0, 0, '')`,
   )
   const replaceHead = db.prepare(
     `UPDATE part SET revision = revision + 1, text = ?1, tail = tail || ?2, dropped = max(dropped, ?3)
-     WHERE id = ?4 << 16 AND revision = ?5 AND ?6 = (SELECT name FROM node WHERE generation = ?4)`,
+     WHERE id = ?4 << 16 AND revision = ?5 AND node = ?6`,
   )
   const replacePart = db.prepare('INSERT OR REPLACE INTO part (id, text) VALUES (?1 << 16 | ?2, ?3)')
   const dropParts = db.prepare('DELETE FROM part WHERE id >= (?1 << 16) | ?2 AND id < (?1 + 1) << 16')
@@ -96,7 +97,7 @@ export async function createSqliteDriver(
     const { changes, lastInsertRowid } = create.run(node)
     if (changes === 0) throw new ConflictError(node)
     const generation = Number(lastInsertRowid)
-    createHead.run(generation)
+    createHead.run(generation, node)
     return [generation, 0]
   }
 
@@ -160,10 +161,12 @@ export async function createSqliteDriver(
           const head = readHead.get(node)
           if (head === undefined) return []
           const above = Math.max(after, Number(head.dropped))
-          // Each holds one that is above, or more: no more of them are needed than entries.
-          const texts = readLog.all(Number(head.generation), above, limit).map((row) => String(row.entries))
-          const all = parseEntries(node, `[${texts.concat(String(head.tail)).join('').slice(0, -1)}]`)
-          return all.filter(({ seq }) => seq > above).slice(0, limit)
+          const found: LogEntry[] = []
+          for (const { entries } of readLog.iterate(Number(head.generation), above)) {
+            found.push(...entriesOf(node, entries, above))
+            if (found.length >= limit) return found.slice(0, limit)
+          }
+          return found.concat(entriesOf(node, head.tail, above)).slice(0, limit)
         }),
       ),
     remove: (node, expected) =>
@@ -197,6 +200,11 @@ type Waiting = {
 function documentOf(row: Row): Versioned {
   const state = joinParts(String(row.name), String(row.head), String(row.rest), String(row.clocks ?? ''))
   return { state, version: versionOf(row) }
+}
+
+/** Those with a number above `above` of a text with a comma behind each. */
+function entriesOf(node: string, text: unknown, above: number): LogEntry[] {
+  return parseEntries(node, `[${String(text).slice(0, -1)}]`).filter(({ seq }) => seq > above)
 }
 
 type Row = Record<string, unknown>

@@ -11,8 +11,9 @@ const SCHEMA_VERSION = 2
  *
  * `part` holds the document of each generation in pieces, `generation << 16 | place`: place 0, the head, is what nearly
  * every event changes, with the newest of the log as `tail` and the number up to which the log is `dropped`; place 1 is
- * the rest; from 2 on there is a clock in each. That they lie side by side in one table makes a write a quarter cheaper
- * than heads in a table of their own: two pieces that change share a page.
+ * the rest; from 2 on there is a clock in each. The head names the node again, so that a write
+ * finds all in one row. That they lie side by side in one table makes a write a quarter cheaper than heads in a table
+ * of their own: two pieces that change share a page.
  *
  * `log` holds entries that have left the tail, several together, at `generation << 32 | seq` of the last. Entries,
  * there and in the tail, are JSON texts with a comma behind each.
@@ -22,6 +23,7 @@ const SCHEMA = `
   CREATE TABLE part (
     id INTEGER PRIMARY KEY,
     text TEXT NOT NULL,
+    node TEXT,
     revision INTEGER,
     dropped INTEGER,
     tail TEXT
