@@ -1,7 +1,7 @@
 import type { Via } from '../events/observation.ts'
 import { isoTime } from '../time.ts'
 import type { ClockState, Counters, NewEntry, NodeState } from './node-state.ts'
-import { isNodeStale, OVERALL_KINDS, overallOf } from './overall.ts'
+import { conditionOf, OVERALL_KINDS } from './overall.ts'
 import type { MergeSettings } from './settings.ts'
 
 /** Without this bound a hostile body could grow a node's document by a clock an event. */
@@ -66,8 +66,7 @@ export function finishDraft(draft: Draft, via: Via, now: number, always = false)
   const { settings, state, clocks, counters, isTouched } = draft
   if (!isTouched && draft.entries.length === 0 && !always) return { state: undefined, entries: [], counters }
   const shown = { clocks, absent: state.absent }
-  const overall = overallOf(shown, now, settings)
-  const stale = isNodeStale(shown, now, settings)
+  const { overall, stale } = conditionOf(shown, now, settings)
   const before = state.announced
   // What time alone or a poll brings is dated by the latest it can have been: entries are told apart by it.
   const notAfter = () => isoTime(now)

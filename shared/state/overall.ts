@@ -1,5 +1,5 @@
 import { rankOf } from '../events/words.ts'
-import { compareTimes, isoTime, milliseconds } from '../time.ts'
+import { isoTime, milliseconds } from '../time.ts'
 import type { ClockState, NodeState } from './node-state.ts'
 import type { MergeSettings } from './settings.ts'
 
@@ -13,18 +13,12 @@ export type Deciding = Pick<NodeState, 'clocks' | 'absent'>
 
 /** A clock that no push and no pull has confirmed for long enough. `now` in milliseconds. */
 export function isStale(clock: ClockState, now: number, settings: MergeSettings): boolean {
-  return compareTimes(clock.confirmedAt, isoTime(now - settings.staleAfterMs)) <= 0
-}
-
-/** A node is stale while any of its clocks is, save one that is on its way out. */
-export function isNodeStale(state: Deciding, now: number, settings: MergeSettings): boolean {
-  return state.clocks.some(
-    (clock) => !clock.retired && isStale(clock, now, settings) && !isLeaving(clock, now, settings),
-  )
+  // Times of our own clock are all written alike, so that their texts are in their order.
+  return clock.confirmedAt <= isoTime(now - settings.staleAfterMs)
 }
 
 /**
- * A clock that pulls of its kind do not name any more, and that is stale before it is retired (rule 10): it may well
+ * A stale clock that pulls of its kind do not name any more, before it is retired (rule 10): it may well
  * be gone, so it neither proves nor disproves LOCKED. FREERUN and HOLDOVER stand until it is retired. Pulls that go
  * on retire it in time; if they stopped, it is silent like any other.
  */
@@ -33,35 +27,51 @@ function isLeaving(clock: ClockState, now: number, settings: MergeSettings): boo
     clock.unnamed !== undefined &&
     now - milliseconds(clock.unnamed.confirmedAt) < settings.staleAfterMs &&
     clock.state !== 'FREERUN' &&
-    clock.state !== 'HOLDOVER' &&
-    isStale(clock, now, settings)
+    clock.state !== 'HOLDOVER'
   )
 }
 
-/**
- * The one word for a node (design.md §3): the worst of its lock-state and OS clocks. Silence is never LOCKED: a
- * stale clock counts as UNKNOWN, unless it was FREERUN or HOLDOVER, which stand; and LOCKED needs a LOCKED clock
- * of each kind asked for, save a kind that the node has been shown not to have. `now` in milliseconds.
- */
-export function overallOf(state: Deciding, now: number, settings: MergeSettings): Overall {
-  let worst: Overall = 'LOCKED'
-  for (const clock of state.clocks) {
-    if (!isDeciding(clock, now, settings)) continue
-    const word = effective(clock, now, settings)
-    if (rankOf('lock-state', word) < rankOf('lock-state', worst)) worst = word
-  }
-  if (worst !== 'LOCKED') return worst
-  let isAnyPresent = false
-  for (const kind of settings.overallKinds) {
-    const isPresent = state.clocks.some((clock) => clock.kind === kind && isDeciding(clock, now, settings))
-    if (!isPresent && !isAbsent(state, kind, now, settings)) return 'UNKNOWN'
-    isAnyPresent ||= isPresent
-  }
-  return isAnyPresent ? 'LOCKED' : 'UNKNOWN'
+/** What is said of a node as a whole. */
+export type Condition = {
+  /**
+   * The one word for a node (design.md §3): the worst of its lock-state and OS clocks. Silence is never LOCKED: a
+   * stale clock counts as UNKNOWN, unless it was FREERUN or HOLDOVER, which stand; and LOCKED needs a LOCKED clock
+   * of each kind asked for, save a kind that the node has been shown not to have.
+   */
+  readonly overall: Overall
+  /** A node is stale while any of its clocks is, save one that is on its way out. */
+  readonly stale: boolean
 }
 
-function isDeciding(clock: ClockState, now: number, settings: MergeSettings): boolean {
-  return !clock.retired && OVERALL_KINDS.has(clock.kind) && !isLeaving(clock, now, settings)
+/** `now` in milliseconds. Both in one go: each event asks for both, and clocks lie apart in memory. */
+export function conditionOf(state: Deciding, now: number, settings: MergeSettings): Condition {
+  let overall: Overall = 'LOCKED'
+  let stale = false
+  const decided = new Set<string>()
+  for (const clock of state.clocks) {
+    if (clock.retired) continue
+    const isSilent = isStale(clock, now, settings)
+    if (isSilent && isLeaving(clock, now, settings)) continue
+    stale ||= isSilent
+    if (!OVERALL_KINDS.has(clock.kind)) continue
+    decided.add(clock.kind)
+    const word = effective(clock, isSilent)
+    if (rankOf('lock-state', word) < rankOf('lock-state', overall)) overall = word
+  }
+  if (overall === 'LOCKED') {
+    const kinds = settings.overallKinds
+    const isProven = kinds.every((kind) => decided.has(kind) || isAbsent(state, kind, now, settings))
+    if (!isProven || !kinds.some((kind) => decided.has(kind))) overall = 'UNKNOWN'
+  }
+  return { overall, stale }
+}
+
+export function overallOf(state: Deciding, now: number, settings: MergeSettings): Overall {
+  return conditionOf(state, now, settings).overall
+}
+
+export function isNodeStale(state: Deciding, now: number, settings: MergeSettings): boolean {
+  return conditionOf(state, now, settings).stale
 }
 
 /**
@@ -98,7 +108,7 @@ function clocksOf(state: Deciding, kind: string): ClockState[] {
   return state.clocks.filter((clock) => clock.kind === kind && !clock.retired)
 }
 
-function effective(clock: ClockState, now: number, settings: MergeSettings): Overall {
-  if (clock.state === 'FREERUN' || clock.state === 'HOLDOVER') return clock.state
-  return clock.state === 'LOCKED' && !isStale(clock, now, settings) ? 'LOCKED' : 'UNKNOWN'
+function effective({ state }: ClockState, isSilent: boolean): Overall {
+  if (state === 'FREERUN' || state === 'HOLDOVER') return state
+  return state === 'LOCKED' && !isSilent ? 'LOCKED' : 'UNKNOWN'
 }
