@@ -24,8 +24,10 @@ export function createMemoryDriver(): Driver {
       if (row?.version !== expected) throw new ConflictError(node)
       const log = row?.log ?? []
       log.push(...entries)
-      const kept = trimThrough > 0 ? log.findIndex(({ seq }) => seq > trimThrough) : 0
-      log.splice(0, kept < 0 ? log.length : kept)
+      if (trimThrough > 0) {
+        const kept = log.findIndex(({ seq }) => seq > trimThrough)
+        log.splice(0, kept < 0 ? log.length : kept)
+      }
       const version = String(++revision)
       if (row === undefined) sorted = undefined
       rows.set(node, { version, state, log })
