@@ -1,4 +1,5 @@
-import { IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import * as http from './light-http.ts'
 
 /** What becomes of the bodies of a server's requests. */
 export type Bodies = {
@@ -15,7 +16,7 @@ export type Bodies = {
  * a third: 14 % of the processor time of a request that is only parsed and answered. That is why there is a class here.
  */
 export function createIncoming({ limit, onWhole, onTooLarge }: Bodies) {
-  return class extends IncomingMessage {
+  return class extends http.IncomingMessage {
     private response: ServerResponse | undefined
     private first: Buffer | undefined
     private more: Buffer[] | undefined

@@ -1,10 +1,11 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { PtpWatchError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './http.ts'
 import { createIncoming } from './incoming.ts'
+import { createServer } from './light-http.ts'
 import { answer, targetOf, writeReply } from './node-http.ts'
 
 /** What a server lets its clients do. Times in milliseconds. */
