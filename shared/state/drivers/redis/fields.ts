@@ -10,7 +10,7 @@ export function valuesOf(
   version: string,
   { state, entries, expected, before, trimThrough }: Write,
 ): string[] {
-  const { clocks, ...rest } = state
+  const { clocks } = state
   const known = expected === undefined ? undefined : before?.clocks
   const values = [
     trimThrough > 0 ? `${trimThrough + 1}-0` : '',
@@ -18,7 +18,7 @@ export function valuesOf(
     String(entries.length),
   ]
   for (const entry of entries) values.push(`${entry.seq}-0`, JSON.stringify(entry))
-  values.push('version', version, 'state', JSON.stringify(rest))
+  values.push('version', version, 'state', JSON.stringify({ ...state, clocks: undefined }))
   for (const [index, clock] of clocks.entries()) {
     if (clock !== known?.[index]) values.push(`clock:${index}`, JSON.stringify(clock))
   }
