@@ -84,9 +84,10 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
     door.is === 'broker' ? cloudEvent(request) : event(door.node, request.body)
 
   return (request) => {
-    const { path, method } = request
-    const known = opened.get(path)
+    const { method } = request
+    const known = opened.get(request.path)
     if (known !== undefined && method === 'POST') return enter(known, request)
+    const path = copyOf(request.path)
     const segments = pathSegments(path)
     if (segments === undefined) return errorReply(400, 'path', 'The path is not properly encoded')
     const [name, ...rest] = segments
@@ -95,7 +96,7 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
     if (method !== 'POST') return methodNotAllowed(['POST'])
     const door = name === 'cloudevents' ? brokerDoor(callback, rest) : eventDoor(callback, rest)
     if (door === undefined) return FORBIDDEN
-    if (opened.size < MOST_OPENED && path.length <= LONGEST_OPENED) opened.set(path, door)
+    if (isWorthKeeping(path) && opened.size < MOST_OPENED) opened.set(path, door)
     return enter(door, request)
   }
 }
@@ -106,6 +107,16 @@ type Door = { readonly is: 'event'; readonly node: string | undefined } | { read
 /** Without bounds a sender that may name any node could fill the memory with paths. */
 const MOST_OPENED = 20_000
 const LONGEST_OPENED = 400
+
+/** A name can be percent-encoded in any number of ways, and publishers have no need to. */
+function isWorthKeeping(path: string): boolean {
+  return path.length <= LONGEST_OPENED && !path.includes('%')
+}
+
+/** V8 keeps the whole of a text, here with a query of any length, for the sake of a part of it. */
+function copyOf(text: string): string {
+  return Buffer.from(text, 'utf16le').toString('utf16le')
+}
 
 function brokerDoor(callback: Callback, [token = '']: readonly string[]): Door | undefined {
   return callback.secured && !callback.verifyBroker(token) ? undefined : { is: 'broker' }

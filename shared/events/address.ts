@@ -26,18 +26,20 @@ export function readAddress(text: string): Address {
   const path = text.includes('//') ? text.replace(/\/{2,}/g, '/') : text
   const start = path.startsWith('/') ? 1 : 0
   const prefix = PREFIXES.find((each) => path.startsWith(each, start))
-  if (prefix === undefined) return addressOf('', PREFIXES.includes(`${path.slice(start)}/`) ? '' : path)
+  if (prefix === undefined)
+    return addressOf('', PREFIXES.includes(`${path.slice(start)}/`) ? '' : path, text.length)
   const begin = start + prefix.length
   const end = path.indexOf('/', begin)
-  return end < 0 ? addressOf(path.slice(begin), '') : addressOf(path.slice(begin, end), path.slice(end))
+  const [name, rest] = end < 0 ? [path.slice(begin), ''] : [path.slice(begin, end), path.slice(end)]
+  return addressOf(name, rest, text.length)
 }
 
 /** What stands before the node. */
 const PREFIXES: readonly string[] = ['cluster/node/', './']
 
-function addressOf(name: string, path: string): Address {
+function addressOf(name: string, path: string, wholeLength: number): Address {
   const node = name === '' || name === '.' || name === '*' ? undefined : name
-  const { instance, metric, placeholder } = readResource(path)
+  const { instance, metric, placeholder } = readResource(path, wholeLength)
   return { node, instance, metric, placeholder }
 }
 
@@ -46,13 +48,14 @@ type Resource = Omit<Address, 'node'>
 /** What was read: all nodes of a fleet have the same few. */
 const read = new Map<string, Resource>()
 const MOST_READ = 1_000
-const LONGEST_READ = 200
+/** V8 keeps the whole of a text for the sake of a part of it: what is remembered must come from a short one. */
+const LONGEST_WHOLE = 500
 
-function readResource(path: string): Resource {
+function readResource(path: string, wholeLength: number): Resource {
   const known = read.get(path)
   if (known !== undefined) return known
   const resource = parseResource(path.split('/').filter((segment) => segment !== ''))
-  if (read.size < MOST_READ && path.length <= LONGEST_READ) read.set(path, resource)
+  if (read.size < MOST_READ && wholeLength <= LONGEST_WHOLE) read.set(path, resource)
   return resource
 }
 

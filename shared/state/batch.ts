@@ -12,8 +12,8 @@ export type Batch<S> = {
 }
 
 /**
- * Applies the steps in order, each to what the one before left, and numbers the entries. Pure but for `apply`, which gives undefined for a step that
- * threw and may be called again with a newer document.
+ * Applies the steps in order, each to what the one before left, and numbers the entries. Pure but for `apply`, which
+ * gives undefined for a step that threw and may be called again with a newer document.
  * `owed` are deltas of earlier batches: they go into the write, or stay owed where there is none. Without a
  * document there is nothing to count in: such deltas are dropped.
  */

@@ -80,13 +80,16 @@ describe('a file of the sqlite driver', () => {
     other.close()
   })
 
-  test('is refused if a newer version has made it', async () => {
+  test.each([
+    [7, 'newer'],
+    [1, 'older'],
+  ])('with schema %i is refused, since a version that is %s has made it', async (schema, age) => {
     await (await createSqliteDriver(file)).close()
-    const newer = new DatabaseSync(file)
-    newer.exec('PRAGMA user_version = 7')
-    newer.close()
+    const other = new DatabaseSync(file)
+    other.exec(`PRAGMA user_version = ${schema}`)
+    other.close()
     const error = await refusal(createSqliteDriver(file))
-    expect(error.message).toMatch(/schema 7.*newer/)
+    expect(error.message).toMatch(new RegExp(`schema ${schema}.*${age}`))
     expect(error.message).toContain(file)
     expect(error.retryable).toBe(false)
   })

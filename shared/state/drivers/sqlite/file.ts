@@ -65,13 +65,14 @@ export function openFile(path: string): DatabaseSync {
       'IMMEDIATE',
     )(() => {
       const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
-      if (version > SCHEMA_VERSION) {
+      if (version === SCHEMA_VERSION) return
+      if (version !== 0) {
+        const age = version > SCHEMA_VERSION ? 'a newer' : 'an older'
         throw new StoreError(
-          `The SQLite store ${path} has schema ${version}, made by a newer version; this one knows ${SCHEMA_VERSION}`,
+          `The SQLite store ${path} has schema ${version}, made by ${age} version; this one knows ${SCHEMA_VERSION}`,
           { retryable: false },
         )
       }
-      if (version === SCHEMA_VERSION) return
       if (db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined) {
         throw new StoreError(`The SQLite file ${path} holds something else than a store`, {
           retryable: false,
