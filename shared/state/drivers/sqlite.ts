@@ -26,7 +26,7 @@ const DOCUMENT = `
  * transaction, on the thread that serves requests.
  *
  * Calls wait for other processes up to `busyTimeoutMs`, without holding the thread.
- * @throws StoreError if the file cannot be opened, is no store of ours or belongs to a newer version.
+ * @throws StoreError if the file cannot be opened, is no store of ours or belongs to another version.
  */
 export async function createSqliteDriver(
   file: string,
