@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer, connect as open } from 'node:net'
+import { connect as open } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type * as z from 'zod/mini'
+import { freePort } from '../support/free-port.ts'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -100,16 +101,6 @@ export async function runToEnd(args: readonly string[], env: Env): Promise<void>
   })
   const [code] = await once(child, 'close')
   if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code} and had written:\n${said}`)
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (typeof address !== 'object' || address === null) throw new Error('No port is free')
-  return address.port
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { TIMING, type Timing } from '#shared/redis/connection.ts'
 import { temporaryFolder } from '../state/drivers/temporary-folder.ts'
+import { freePort } from './free-port.ts'
 
 const run = promisify(execFile)
 const MISSING = 'These tests need redis-server and redis-cli in PATH: apt-get install redis-server'
@@ -130,15 +130,4 @@ async function ready(child: ChildProcess): Promise<void> {
       if (/Ready to accept connections|Sentinel ID is/.test(text)) resolve()
     })
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }

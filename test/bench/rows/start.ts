@@ -1,6 +1,7 @@
 import { request } from 'undici'
 import { changingNotifications, nodeName } from '../notifications.ts'
-import { accepting, type Env, freePort, launch, serverOf } from '../processes.ts'
+import { freePort } from '../../support/free-port.ts'
+import { accepting, type Env, launch, serverOf } from '../processes.ts'
 import { alternate } from '../rounds.ts'
 import type { Row } from '../row.ts'
 import type { World } from '../world.ts'

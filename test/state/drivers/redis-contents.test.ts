@@ -17,10 +17,12 @@ describe('what lies in Redis', () => {
       'ptpwatch:{e}:state:node1.example.com',
     ])
     expect(await server.cli(['HGET', keys[2] ?? '', 'version'])).toBe(version)
-    const { clocks, ...rest } = document('node1.example.com', 2)
-    expect(JSON.parse(await server.cli(['HGET', keys[2] ?? '', 'state']))).toEqual(rest)
-    expect(JSON.parse(await server.cli(['HGET', keys[2] ?? '', 'clock:0']))).toEqual(clocks[0])
-    expect(await server.cli(['HLEN', keys[2] ?? ''])).toBe(String(2 + clocks.length))
+    const { clocks, seq, forwarded, counters, announced, ...rest } = document('node1.example.com', 2)
+    const field = async (name: string) => JSON.parse(await server.cli(['HGET', keys[2] ?? '', name]))
+    expect(await field('head')).toEqual({ seq, forwarded, counters, announced })
+    expect(await field('rest')).toEqual(rest)
+    expect(await field('clock:0')).toEqual(clocks[0])
+    expect(await server.cli(['HLEN', keys[2] ?? ''])).toBe(String(3 + clocks.length))
     expect(await server.cli(['XRANGE', keys[0] ?? '', '2', '2'])).toMatch(/^2-0\nentry\n\{"seq":2,/)
     expect(await server.cli(['ZRANGE', keys[1] ?? '', '0', '-1'])).toBe('node1.example.com')
     await driver.remove('node1.example.com')
@@ -50,10 +52,15 @@ describe('what lies in Redis', () => {
     await create(driver, 'a')
     await create(driver, 'b')
     const key = (await server.cli(['KEYS', '*state:a'])).trim()
-    await server.cli(['HSET', key, 'state', '{"node":"a"}'])
-    const error = await refusal(driver.read('a'))
-    expect(error.message).toContain('node a')
-    expect(error.retryable).toBe(false)
+    for (const damage of [
+      ['HSET', key, 'rest', '{"node":"a"}'],
+      ['HDEL', key, 'head'],
+    ]) {
+      await server.cli(damage)
+      const error = await refusal(driver.read('a'))
+      expect(error.message).toContain('node a')
+      expect(error.retryable).toBe(false)
+    }
     await server.cli(['DEL', key])
     await server.cli(['SET', key, 'something else'])
     const other = await refusal(driver.read('a'))

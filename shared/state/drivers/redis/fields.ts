@@ -1,28 +1,30 @@
-import { parseDocument } from '../../documents.ts'
 import type { Versioned, Write } from '../../driver.ts'
+import { changedParts, FIRST_CLOCK, headOf, joinParts, REST } from '../parts.ts'
 
 /**
- * What a write takes to the server, as PUT has it. A document is fields of its hash: `version`, `clock:0`, `clock:1` …,
- * and `state`, which is all the rest. An event changes one clock of several: the others are neither spelled nor sent
- * again.
+ * What a write takes to the server, as PUT has it. A document is fields of its hash: `version`, `head`, `rest`, and
+ * `clock:0`, `clock:1` …. An event changes the head and one clock of several: nothing else is spelled and sent again.
  */
 export function valuesOf(
   version: string,
   { state, entries, expected, before, trimThrough }: Write,
 ): string[] {
+  const known = expected === undefined ? undefined : before
   const { clocks } = state
-  const known = expected === undefined ? undefined : before?.clocks
   const values = [
+    version,
+    headOf(state),
     trimThrough > 0 ? `${trimThrough + 1}-0` : '',
-    known !== undefined && known.length <= clocks.length ? '' : String(clocks.length),
+    known !== undefined && known.clocks.length <= clocks.length ? '' : String(clocks.length),
     String(entries.length),
   ]
   for (const entry of entries) values.push(`${entry.seq}-0`, JSON.stringify(entry))
-  values.push('version', version, 'state', JSON.stringify({ ...state, clocks: undefined }))
-  for (const [index, clock] of clocks.entries()) {
-    if (clock !== known?.[index]) values.push(`clock:${index}`, JSON.stringify(clock))
-  }
+  for (const { place, text } of changedParts(state, known)) values.push(fieldOf(place), text)
   return values
+}
+
+function fieldOf(place: number): string {
+  return place === REST ? 'rest' : `clock:${place - FIRST_CLOCK}`
 }
 
 /**
@@ -31,14 +33,15 @@ export function valuesOf(
  */
 export function documentOf(node: string, reply: readonly string[]): Versioned | undefined {
   let version: string | undefined
-  let rest: string | undefined
+  let head = ''
+  let rest = ''
   const clocks: string[] = []
   for (let index = 0; index < reply.length; index += 2) {
     const [field = '', value = ''] = reply.slice(index, index + 2)
     if (field === 'version') version = value
-    else if (field === 'state') rest = value
+    else if (field === 'head') head = value
+    else if (field === 'rest') rest = value
     else clocks[Number(field.slice('clock:'.length))] = value
   }
-  if (version === undefined || rest === undefined) return undefined
-  return { state: parseDocument(node, `${rest.slice(0, -1)},"clocks":[${clocks.join(',')}]}`), version }
+  return version === undefined ? undefined : { state: joinParts(node, head, rest, clocks.join(',')), version }
 }

@@ -4,24 +4,24 @@ import { hash } from 'node:crypto'
 export type Script = { readonly text: string; readonly sha1: string }
 
 /**
- * ARGV from the second on, as `valuesOf` makes them: the lowest id of the log to keep or nothing, how many clocks the
- * document has or nothing where it has no fewer than before, how many new lines the log gets, id and entry of each; then
- * fields of the document and their values.
+ * ARGV from the second on, as `valuesOf` makes them: version, head, the lowest id of the log to keep or nothing, how many
+ * clocks the document has or nothing where it has no fewer than before, how many new lines the log gets, id and entry of
+ * each; then other fields of the document and their values.
  *
  * What Redis may refuse for want of memory comes first: it refuses the first write of a script or none.
  */
 const PUT = `
-local fields = 5 + 2 * ARGV[4]
-for i = 5, fields - 1, 2 do
+local fields = 7 + 2 * ARGV[6]
+for i = 7, fields - 1, 2 do
   redis.call('XADD', KEYS[2], ARGV[i], 'entry', ARGV[i + 1])
 end
-redis.call('HSET', KEYS[1], unpack(ARGV, fields))
-if ARGV[3] ~= '' then
-  for i = ARGV[3], redis.call('HLEN', KEYS[1]) - 3 do
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'head', ARGV[3], unpack(ARGV, fields))
+if ARGV[5] ~= '' then
+  for i = ARGV[5], redis.call('HLEN', KEYS[1]) - 4 do
     redis.call('HDEL', KEYS[1], 'clock:' .. i)
   end
 end
-if ARGV[2] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[2]) end
+if ARGV[4] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[4]) end
 return 1
 `
 
