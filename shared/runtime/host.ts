@@ -11,10 +11,14 @@ import { createReplyCount } from './replies.ts'
 import { type Limits, serve } from './serve.ts'
 
 /**
- * How much of what it holds the old generation may grow by before it is collected. Left alone it grows to a multiple:
- * for as many events a process held 30 MiB more (docs/performance.md).
+ * How V8 collects garbage while a function is served. The old generation may grow by so many percent before it is
+ * collected: left alone it grows to a multiple, and a process held 30 MiB more for as many events. The young one, which
+ * is small in the image, is collected by one thread: to divide so little among several took a tenth more processor time
+ * an event (docs/performance.md).
  */
-const HEAP_GROWTH_PERCENT = 80
+const WHILE_SERVED = ['--heap-growing-percent=80', '--no-parallel-scavenge']
+/** V8's own way. */
+const AT_OTHER_TIMES = ['--heap-growing-percent=0', '--parallel-scavenge']
 
 /** How long a function may take to write what waits and to let go. Milliseconds. */
 const CLOSE_TIMEOUT = 5_000
@@ -66,10 +70,10 @@ export async function serveUntil(
       limits,
       onReply: createReplyCount(host.metrics),
     })
-    setHeapGrowth(HEAP_GROWTH_PERCENT)
+    setFlags(WHILE_SERVED)
     await aborted(signal)
-    // Back to V8's own rule: what it has compiled is kept under the flags of the end, and used under those of the start.
-    setHeapGrowth(0)
+    // What V8 has compiled is kept under the flags of the end, and used under those of the start.
+    setFlags(AT_OTHER_TIMES)
     phase = 'draining'
     host.log.info('draining', { reason: reasonOf(signal.reason) })
     finished = await serving.drain()
@@ -94,9 +98,9 @@ export async function closed(open: OpenFunction, host: Host, timeout = CLOSE_TIM
   }
 }
 
-/** 0 leaves it to V8. A flag that a later V8 does not know changes nothing. */
-function setHeapGrowth(percent: number): void {
-  setFlagsFromString(`--heap-growing-percent=${percent}`)
+/** Of a flag that it does not know V8 complains on standard error, and changes nothing. */
+function setFlags(flags: readonly string[]): void {
+  for (const flag of flags) setFlagsFromString(flag)
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
