@@ -11,14 +11,17 @@ import { createReplyCount } from './replies.ts'
 import { type Limits, serve } from './serve.ts'
 
 /**
- * How V8 collects garbage while a function is served. The old generation may grow by so many percent before it is
- * collected: left alone it grows to a multiple, and a process held 30 MiB more for as many events. The young one, which
- * is small in the image, is collected by one thread: to divide so little among several took a tenth more processor time
- * an event (docs/performance.md).
+ * What V8 is told while a function is served; each with its measure in docs/performance.md.
+ *
+ * - The old generation may grow by so many percent before it is collected. Left alone it grows to a multiple: 30 MiB
+ *   more for as many events. Smaller, it is collected more often, and requests that come meanwhile take 20 ms.
+ * - One thread collects the young one, which is small in the image: to divide so little among several took a tenth more
+ *   processor time an event.
+ * - No compiler between the quick one and the good one: what it leaves behind is a tenth of the process.
  */
-const WHILE_SERVED = ['--heap-growing-percent=80', '--no-parallel-scavenge']
+const WHILE_SERVED = ['--heap-growing-percent=170', '--no-parallel-scavenge', '--no-maglev']
 /** V8's own way. */
-const AT_OTHER_TIMES = ['--heap-growing-percent=0', '--parallel-scavenge']
+const AT_OTHER_TIMES = ['--heap-growing-percent=0', '--parallel-scavenge', '--maglev']
 
 /** How long a function may take to write what waits and to let go. Milliseconds. */
 const CLOSE_TIMEOUT = 5_000
