@@ -29,6 +29,28 @@ describe('what lies in Redis', () => {
     expect(await server.cli(['DBSIZE'])).toBe('0')
   })
 
+  test('is sent anew only as far as it has changed', async () => {
+    const server = await start()
+    const driver = await open(server.url)
+    const before = document('a', 2)
+    const version = await create(driver, 'a')
+    const key = (await server.cli(['KEYS', '*state:a'])).trim()
+    // What is not sent stays as somebody else has left it.
+    for (const field of ['head', 'rest', 'clock:0', 'clock:1'])
+      await server.cli(['HSET', key, field, 'theirs'])
+    const [first, second] = before.clocks
+    if (first === undefined || second === undefined) throw new Error('no clocks')
+    const state = { ...before, seq: 3, clocks: [first, { ...second, retired: false }] }
+    const next = await driver.write('a', { state, entries: [], expected: version, before, trimThrough: 0 })
+    const fields = async () => (await server.cli(['HGETALL', key])).split('\n')
+    expect((await fields()).filter((line) => line === 'theirs')).toHaveLength(2)
+    expect(await server.cli(['HMGET', key, 'rest', 'clock:0'])).toBe('theirs\ntheirs')
+    const subscribed = { ...state, subscriptions: [] }
+    await driver.write('a', { state: subscribed, entries: [], expected: next, before: state, trimThrough: 0 })
+    expect(await server.cli(['HGET', key, 'rest'])).toContain('"subscriptions":[]')
+    expect(await server.cli(['HGET', key, 'clock:0'])).toBe('theirs')
+  })
+
   test('is in the database that the URL names', async () => {
     const server = await start()
     await create(await open(`${server.url}/3`), 'a')
