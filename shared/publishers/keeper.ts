@@ -74,7 +74,7 @@ export type KeeperDeps = AttemptDeps &
     readonly random: () => number
   }
 
-type FinishOptions = { readonly removed?: boolean; readonly handOver?: boolean }
+type FinishOptions = Pick<KeepOptions, 'handOver' | 'signal'> & { readonly removed?: boolean }
 
 /**
  * `kinds`: what to subscribe to. `configured`: every node of the configuration, also those of other shards; it may
@@ -138,8 +138,12 @@ export function createKeeper(
     }
   }
 
-  const finish = (target: Target, record: Record, tried: Tried, options: FinishOptions) => {
-    const { removed = false, handOver = false } = options
+  const finish = async (target: Target, record: Record, tried: Tried, options: FinishOptions) => {
+    const { removed = false, handOver = false, signal } = options
+    if (wasCut(tried, signal)) {
+      await record.flush()
+      return undefined
+    }
     const wanted = new Set(tried.resources.map(({ kind }) => kind))
     return record.finish(
       {
@@ -180,12 +184,12 @@ export function createKeeper(
   }
 
   const keep = async (target: Target, keepOptions: KeepOptions = {}) => {
-    const { dryRun = false, handOver = false } = keepOptions
+    const { dryRun = false, signal } = keepOptions
     const record = createRecord(deps, target.node)
     const tried = await run(target, record, keepOptions, keepAttempt)
-    tell(target, tried)
+    if (!wasCut(tried, signal)) tell(target, tried)
     if (dryRun) return report(target, tried, dryRun)
-    const closing = await finish(target, record, tried, { handOver })
+    const closing = await finish(target, record, tried, keepOptions)
     return { ...count(report(target, tried, dryRun)), closing }
   }
 
@@ -218,10 +222,15 @@ export function createKeeper(
       const record = createRecord(deps, target.node)
       const tried = await run(target, record, keepOptions, removeAttempt)
       if (dryRun) return report(target, tried, dryRun)
-      await finish(target, record, tried, { removed: true })
+      await finish(target, record, tried, { ...keepOptions, removed: true, handOver: false })
       return count(report(target, tried, dryRun))
     },
   }
+}
+
+/** Whether it was given up by us, not by the publisher: of that, what was known before stands. */
+function wasCut({ reachable }: Tried, signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true && !reachable
 }
 
 /** Where a publisher is, redacted. */

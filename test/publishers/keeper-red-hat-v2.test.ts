@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { expect, test, vi } from 'vitest'
 import { createRedHatV1, createRedHatV2 } from '#local/publishers/index.ts'
@@ -235,6 +236,24 @@ test('a publisher that is away is reported as unreachable, and what it held stay
     problem: expect.stringContaining('ECONNREFUSED'),
   })
   expect(state?.subscriptions).toHaveLength(1)
+})
+
+test('a run that is ended before the publisher has answered says nothing of the publisher', async () => {
+  const { target, world } = await started({ kinds: ['lock-state'] })
+  await world.keeper.keep(target)
+  const before = await world.store.read(NODE)
+  const held = createServer()
+  const arrived = once(held, 'request')
+  const silent = { ...target, url: await listen(held), dialect: 'red-hat-v2' } as const
+  const end = new AbortController()
+
+  const keeping = world.keeper.keep(silent, { signal: end.signal })
+  await arrived
+  end.abort()
+
+  expect(await keeping).toMatchObject({ outcome: 'failed', closing: undefined })
+  expect(await world.store.read(NODE)).toEqual(before)
+  expect(world.lines.filter(({ message }) => message.startsWith('Subscriptions are'))).toEqual([])
 })
 
 test('a problem is logged when it comes and when it goes, not at every run', async () => {
