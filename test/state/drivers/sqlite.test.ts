@@ -105,11 +105,14 @@ describe('a file of the sqlite driver', () => {
   })
 
   // Nobody makes files in /proc, not even the superuser, whom the modes of a folder do not stop.
-  test('is refused by its name if its folder takes no files', async () => {
-    const error = await refusal(createSqliteDriver('/proc/state.db'))
-    expect(error.message).toContain('/proc/state.db')
-    expect(error.retryable).toBe(false)
-  })
+  test.each(['/proc/state.db', '/proc/no/such/state.db'])(
+    'is refused by its name if its folder takes no files, or cannot be made: %s',
+    async (path) => {
+      const error = await refusal(createSqliteDriver(path))
+      expect(error.message).toContain(path)
+      expect(error.retryable).toBe(false)
+    },
+  )
 
   test('that another process keeps locked is a failure that may pass, and reads go on meanwhile', async () => {
     const driver = await createSqliteDriver(file, { busyTimeoutMs: 20 })

@@ -56,7 +56,7 @@ export type Transaction = <T>(run: () => T) => T
 
 /** The file at `path`, with our tables in it. Throws what SQLite throws, or a StoreError if it is no store of ours. */
 export function openFile(path: string): DatabaseSync {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makeFolder(dirname(path))
   const db = new DatabaseSync(path, { timeout: 0 })
   try {
     db.exec(SETTINGS)
@@ -84,6 +84,19 @@ export function openFile(path: string): DatabaseSync {
   } catch (error) {
     db.close()
     throw error
+  }
+}
+
+/** Node's own `recursive` goes on for ever where a parent that is there takes no folder, as in /proc. */
+function makeFolder(path: string, hasParent = false): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'EEXIST') return
+    if (code !== 'ENOENT' || hasParent) throw error
+    makeFolder(dirname(path))
+    makeFolder(path, true)
   }
 }
 
