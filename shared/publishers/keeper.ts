@@ -49,7 +49,7 @@ export type Kept = {
   readonly again: boolean
   /** Why it failed, and what people should know; one line each, redacted. */
   readonly problems: readonly string[]
-  /** What the caller has to make of the document in a write of its own; only with `handOver`. */
+  /** What the caller has to make of the document in a write of its own, if anything; only with `handOver`. */
   readonly closing?: Closing | undefined
 }
 
@@ -74,7 +74,10 @@ export type KeeperDeps = AttemptDeps &
     readonly random: () => number
   }
 
-type FinishOptions = Pick<KeepOptions, 'handOver' | 'signal'> & { readonly removed?: boolean }
+type FinishOptions = { readonly removed?: boolean; readonly handOver?: boolean }
+
+/** Publishers answer from memory: whoever had so long could have answered. Milliseconds. */
+const ENOUGH_MS = 1_000
 
 /**
  * `kinds`: what to subscribe to. `configured`: every node of the configuration, also those of other shards; it may
@@ -138,12 +141,15 @@ export function createKeeper(
     }
   }
 
-  const finish = async (target: Target, record: Record, tried: Tried, options: FinishOptions) => {
-    const { removed = false, handOver = false, signal } = options
-    if (wasCut(tried, signal)) {
-      await record.flush()
-      return undefined
-    }
+  /**
+   * Whether we gave it up before it could have answered: then what was known of it stands. One that had its time and
+   * said nothing is silent, also where it is the end of a short run that it was silent to.
+   */
+  const wasCut = ({ reachable }: Tried, signal: AbortSignal | undefined, startedAt: number) =>
+    signal?.aborted === true && !reachable && clock.now() - startedAt < ENOUGH_MS
+
+  const finish = (target: Target, record: Record, tried: Tried, options: FinishOptions) => {
+    const { removed = false, handOver = false } = options
     const wanted = new Set(tried.resources.map(({ kind }) => kind))
     return record.finish(
       {
@@ -184,13 +190,17 @@ export function createKeeper(
   }
 
   const keep = async (target: Target, keepOptions: KeepOptions = {}) => {
-    const { dryRun = false, signal } = keepOptions
+    const { dryRun = false, handOver = false, signal } = keepOptions
+    const startedAt = clock.now()
     const record = createRecord(deps, target.node)
     const tried = await run(target, record, keepOptions, keepAttempt)
-    if (!wasCut(tried, signal)) tell(target, tried)
+    const cut = wasCut(tried, signal, startedAt)
+    if (!cut) tell(target, tried)
     if (dryRun) return report(target, tried, dryRun)
-    const closing = await finish(target, record, tried, keepOptions)
-    return { ...count(report(target, tried, dryRun)), closing }
+    const kept = count(report(target, tried, dryRun))
+    if (!cut) return { ...kept, closing: await finish(target, record, tried, { handOver }) }
+    await record.flush()
+    return kept
   }
 
   return {
@@ -218,19 +228,16 @@ export function createKeeper(
     },
 
     async remove(target, keepOptions = {}) {
-      const { dryRun = false } = keepOptions
+      const { dryRun = false, signal } = keepOptions
+      const startedAt = clock.now()
       const record = createRecord(deps, target.node)
       const tried = await run(target, record, keepOptions, removeAttempt)
       if (dryRun) return report(target, tried, dryRun)
-      await finish(target, record, tried, { ...keepOptions, removed: true, handOver: false })
+      if (wasCut(tried, signal, startedAt)) await record.flush()
+      else await finish(target, record, tried, { removed: true })
       return count(report(target, tried, dryRun))
     },
   }
-}
-
-/** Whether it was given up by us, not by the publisher: of that, what was known before stands. */
-function wasCut({ reachable }: Tried, signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true && !reachable
 }
 
 /** Where a publisher is, redacted. */

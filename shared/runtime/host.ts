@@ -20,7 +20,7 @@ import { type Limits, serve } from './serve.ts'
  * - No compiler between the quick one and the good one: what it leaves behind is a tenth of the process.
  */
 const WHILE_SERVED = ['--heap-growing-percent=170', '--no-parallel-scavenge', '--no-maglev']
-/** V8's own way. */
+/** V8's default. */
 const AT_OTHER_TIMES = ['--heap-growing-percent=0', '--parallel-scavenge', '--maglev']
 
 /** How long a function may take to write what waits and to let go. Milliseconds. */

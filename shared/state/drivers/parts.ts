@@ -11,7 +11,7 @@ export const FIRST_CLOCK = 2
 const APART: ReadonlySet<string> = new Set(['seq', 'forwarded', 'counters', 'announced', 'clocks'])
 const SELDOM = Object.values(z.keyof(nodeState).def.entries).filter((field) => !APART.has(field))
 
-/** What nearly every event changes. */
+/** What nearly every event changes, and what is as small: the log's end and what was made of it, and the counters. */
 export function headOf({ seq, forwarded, counters, announced }: NodeState): string {
   return JSON.stringify({ seq, forwarded, counters, announced })
 }

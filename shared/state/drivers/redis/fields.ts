@@ -1,3 +1,4 @@
+import { StoreError } from '#shared/errors.ts'
 import type { Versioned, Write } from '../../driver.ts'
 import { changedParts, FIRST_CLOCK, headOf, joinParts, REST } from '../parts.ts'
 
@@ -24,8 +25,10 @@ export function valuesOf(
 }
 
 function fieldOf(place: number): string {
-  return place === REST ? 'rest' : `clock:${place - FIRST_CLOCK}`
+  return place === REST ? 'rest' : `${CLOCK}${place - FIRST_CLOCK}`
 }
+
+const CLOCK = 'clock:'
 
 /**
  * The document of a hash, whose fields come in any order; undefined if there is none.
@@ -33,15 +36,22 @@ function fieldOf(place: number): string {
  */
 export function documentOf(node: string, reply: readonly string[]): Versioned | undefined {
   let version: string | undefined
-  let head = ''
-  let rest = ''
+  let head: string | undefined
+  let rest: string | undefined
   const clocks: string[] = []
   for (let index = 0; index < reply.length; index += 2) {
     const [field = '', value = ''] = reply.slice(index, index + 2)
     if (field === 'version') version = value
     else if (field === 'head') head = value
     else if (field === 'rest') rest = value
-    else clocks[Number(field.slice('clock:'.length))] = value
+    else if (field.startsWith(CLOCK)) clocks[Number(field.slice(CLOCK.length))] = value
   }
-  return version === undefined ? undefined : { state: joinParts(node, head, rest, clocks.join(',')), version }
+  if (version === undefined) return undefined
+  if (head === undefined || rest === undefined) {
+    throw new StoreError(
+      `The stored document of node ${node} lacks its head or its rest: it is damaged, or was written by another version (docs/redis.md)`,
+      { retryable: false },
+    )
+  }
+  return { state: joinParts(node, head, rest, clocks.join(',')), version }
 }

@@ -29,7 +29,7 @@ return 1
 export const CREATE = script(`
 if redis.call('HGET', KEYS[1], 'version') then return 0 end
 redis.call('ZADD', KEYS[3], 0, ARGV[1])
-redis.call('DEL', KEYS[2])
+redis.call('DEL', KEYS[1], KEYS[2])
 ${PUT}`)
 
 /** KEYS: state, log. ARGV: expected version, and those of PUT. Answers 1, or 0 if the version is another. */
