@@ -4,8 +4,8 @@ import { ConflictError, PtpWatchError, StoreError } from '#shared/errors.ts'
 import { parseEntries } from '../documents.ts'
 import type { Driver, Version, Versioned, Write } from '../driver.ts'
 import type { LogEntry } from '../node-state.ts'
-import { createTransaction, failure, isBusy, openFile } from './sqlite/file.ts'
 import { changedParts, FIRST_CLOCK, headOf, joinParts } from './parts.ts'
+import { createTransaction, failure, isBusy, openFile } from './sqlite/file.ts'
 
 /** A node's entries leave the tail of its log, for rows of their own, when their number passes a multiple of this. */
 const TAIL = 16
