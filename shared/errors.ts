@@ -29,7 +29,7 @@ export class ConfigurationError extends PtpWatchError {
 /** A body that is no event of any known shape: `code` and `message` say why. Never retryable. */
 export class MalformedEventError extends PtpWatchError {}
 
-/** Somebody else wrote the node's document since it was read. Only `update` in state/update.ts catches it. */
+/** Somebody else wrote the node's document since it was read. Drivers throw it, `state/store.ts` begins anew. */
 export class ConflictError extends PtpWatchError {
   constructor(node: string) {
     super('conflict', `The document of node ${node} was changed by somebody else since it was read`, {

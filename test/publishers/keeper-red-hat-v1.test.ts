@@ -1,8 +1,6 @@
 import { createServer } from 'node:http'
-import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { createRedHatV1 } from '#local/publishers/index.ts'
-import type { Clock } from '#shared/time.ts'
 import { startConsumer, using } from './support/consumer.ts'
 import { listen } from './support/listen.ts'
 import { createWorld } from './support/world.ts'
@@ -12,8 +10,6 @@ const LOCK = `/cluster/node/${NODE}/sync/ptp-status/lock-state`
 const CLASS = `/cluster/node/${NODE}/sync/ptp-status/ptp-clock-class-change`
 const NEW = 'the new secret of the callback'
 const OLD = 'the old secret of the callback'
-/** However slow the machine is, no time passes by it. */
-const STILL: Clock = { now: () => Date.UTC(2026, 10, 23) }
 
 async function started(
   options: {
@@ -21,7 +17,6 @@ async function started(
     node?: string
     secrets?: string[]
     kinds?: string[]
-    clock?: Clock
     transport?: (own: string | undefined) => string | undefined
     hopTimeoutMs?: number
   } = {},
@@ -178,23 +173,6 @@ test('a publisher that is away behind its sidecar is reported as unreachable', a
   const kept = await world.keeper.keep(target)
   expect(kept).toMatchObject({ outcome: 'failed', again: true })
   expect((await world.store.read(NODE))?.publisher).toMatchObject({ reachable: false })
-})
-
-test('what was made before a run was ended is on record', async () => {
-  const { publisher, target, world } = await started({ kinds: ['lock-state'], clock: STILL })
-  await publisher.faults({ currentState: { all: 'hang' } })
-  const end = new AbortController()
-  const keeping = world.keeper.keep(target, { signal: end.signal })
-  await vi.waitFor(() => expect(publisher.subscriptions()).toHaveLength(1))
-  // The pull that shows the publisher's own name is under way, or about to be.
-  await pause(100)
-  end.abort()
-
-  expect(await keeping).toMatchObject({ outcome: 'failed' })
-
-  const state = await world.store.read(NODE)
-  expect(state?.subscriptions.map(({ id }) => id)).toEqual(publisher.subscriptions().map(({ id }) => id))
-  expect(state?.publisher).toBeUndefined()
 })
 
 test('a stuck sidecar lets go of the event that it holds, once cured', async () => {

@@ -1,9 +1,7 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { expect, test, vi } from 'vitest'
 import { createRedHatV1, createRedHatV2 } from '#local/publishers/index.ts'
 import { createCallback } from '#shared/callback.ts'
-import type { Clock } from '#shared/time.ts'
 import { startConsumer, using } from './support/consumer.ts'
 import { listen } from './support/listen.ts'
 import { createWorld } from './support/world.ts'
@@ -12,8 +10,6 @@ const NODE = 'worker-0.site-a.example.com'
 const LOCK = `/cluster/node/${NODE}/sync/ptp-status/lock-state`
 const NEW = 'the new secret of the callback'
 const OLD = 'the old secret of the callback'
-/** However slow the machine is, no time passes by it. */
-const STILL: Clock = { now: () => Date.UTC(2026, 10, 23) }
 
 async function started(
   options: {
@@ -22,7 +18,6 @@ async function started(
     node?: string
     secrets?: string[]
     kinds?: string[]
-    clock?: Clock
   } = {},
 ) {
   const { warmUpMs = 0, release = 'main', node = NODE, ...rest } = options
@@ -240,45 +235,6 @@ test('a publisher that is away is reported as unreachable, and what it held stay
     problem: expect.stringContaining('ECONNREFUSED'),
   })
   expect(state?.subscriptions).toHaveLength(1)
-})
-
-/** A publisher that takes requests and never answers, in place of `target`'s. */
-async function silentIn<T extends { readonly url: string }>(target: T) {
-  const server = createServer()
-  const arrived = once(server, 'request')
-  return { silent: { ...target, url: await listen(server), dialect: 'red-hat-v2' } as const, arrived }
-}
-
-test.each(['keep', 'remove'] as const)(
-  '%s: a run that is ended before the publisher can have answered says nothing of the publisher',
-  async (run) => {
-    const { target, world } = await started({ kinds: ['lock-state'], clock: STILL })
-    await world.keeper.keep(target)
-    const before = await world.store.read(NODE)
-    const { silent, arrived } = await silentIn(target)
-    const end = new AbortController()
-
-    const running = world.keeper[run](silent, { signal: end.signal, handOver: true })
-    await arrived
-    end.abort()
-    const kept = await running
-
-    expect(kept).toMatchObject({ outcome: 'failed' })
-    expect(kept.closing).toBeUndefined()
-    expect(await world.store.read(NODE)).toEqual(before)
-    expect(world.lines.filter(({ message }) => message.startsWith('Subscriptions are'))).toEqual([])
-  },
-)
-
-test('one that had its time is silent, though it was a short run that ended', async () => {
-  const { target, world } = await started({ kinds: ['lock-state'] })
-  await world.keeper.keep(target)
-  const { silent } = await silentIn(target)
-
-  const kept = await world.keeper.keep(silent, { signal: AbortSignal.timeout(1_200) })
-
-  expect(kept).toMatchObject({ outcome: 'failed' })
-  expect((await world.store.read(NODE))?.publisher).toMatchObject({ reachable: false })
 })
 
 test('a problem is logged when it comes and when it goes, not at every run', async () => {
