@@ -1,4 +1,5 @@
 import { fleetTable } from '#functions/status/table.ts'
+import { defaultSettings } from '#shared/state/settings.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import type { LogLine } from './processes.ts'
 
@@ -38,7 +39,11 @@ export function createScreen(
     draw(views, now) {
       // A terminal that does not know its size says 0.
       const columns = stream.columns || 100
-      const table = fleetTable(views, now, { columns, colour })
+      const table = fleetTable(
+        views,
+        { now, staleAfterMs: defaultSettings.staleAfterMs },
+        { columns, colour },
+      )
       const lines = [
         ...head,
         '',

@@ -150,6 +150,9 @@ function sentenceOf(issue: z.core.$ZodIssue, given: Given): string {
   if (issue.code === 'unrecognized_keys') {
     return `${place} must have no keys but ${PUBLISHER_KEYS.join(', ')}; found ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}`
   }
+  if (issue.code === 'invalid_key') {
+    return `${place} must not be: a label's key has lower-case letters, digits and dashes, at most 63; found ${JSON.stringify(path.at(-1))}`
+  }
   const expected = issue.code === 'invalid_type' ? expectedOfPublisher(path) : issue.message
   return `${place} must be ${expected}; ${shown(value, about)}`
 }

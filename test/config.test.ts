@@ -185,7 +185,7 @@ describe('values that are refused, with what is allowed and what was found', () 
     [{ PUBLISHERS: '{"node":"x"}' }, 'PUBLISHERS must be a list of publishers; found {"node":"x"}'],
     [
       { PUBLISHERS: '[1]' },
-      'PUBLISHERS[0] must be an object of node, url, dialect, transport, metrics; found 1',
+      'PUBLISHERS[0] must be an object of node, url, dialect, transport, metrics, labels; found 1',
     ],
     [
       { PUBLISHERS: entry({ node: '../x' }) },
@@ -204,8 +204,25 @@ describe('values that are refused, with what is allowed and what was found', () 
       'PUBLISHERS[0].dialect must be one of auto, red-hat-v1, red-hat-v2, starlingx-v2; found "v2"',
     ],
     [
+      { PUBLISHERS: entry({ labels: { Site: 'a' } }) },
+      'PUBLISHERS[0].labels.Site must not be: a label\'s key has lower-case letters, digits and dashes, at most 63; found "Site"',
+    ],
+    [
+      { PUBLISHERS: entry({ labels: { site: 'x'.repeat(64) } }) },
+      `PUBLISHERS[0].labels.site must be a text of 1 to 63 characters; found "${'x'.repeat(64)}"`,
+    ],
+    [
+      { PUBLISHERS: entry({ labels: { site: 7 } }) },
+      'PUBLISHERS[0].labels.site must be a text of 1 to 63 characters; found 7',
+    ],
+    [
+      { PUBLISHERS: entry({ labels: { site: ' ' } }) },
+      'PUBLISHERS[0].labels.site must be a text of 1 to 63 characters; found " "',
+    ],
+    [{ PUBLISHERS: entry({ labels: 'a' }) }, 'PUBLISHERS[0].labels must be an object of texts; found "a"'],
+    [
       { PUBLISHERS: entry({ URL: 'x' }) },
-      'PUBLISHERS[0] must have no keys but node, url, dialect, transport, metrics; found "URL"',
+      'PUBLISHERS[0] must have no keys but node, url, dialect, transport, metrics, labels; found "URL"',
     ],
     [
       { PUBLISHERS: JSON.stringify([NODE1, NODE1]) },

@@ -1,24 +1,51 @@
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
-import { openDriver } from '#shared/state/open.ts'
+import { openDriver, shownStateUrl } from '#shared/state/open.ts'
 import { createStore } from '#shared/state/store.ts'
 import { createStatusHandler } from './handler.ts'
 import { printStatus } from './print.ts'
 
 export const status: FunctionDefinition = {
   name: 'status',
-  summary: 'shows what the store knows of every node',
+  summary: 'shows the state of every node in the store',
   description: [
-    'Prints one line for each node: its overall state and for how long, the worst state of each kind of clock, whether its publisher answers, and how many transitions only a poll has shown. With --json it prints all that is known, with each node’s log.',
+    'Prints one line for each node, the worst first: its overall state and for how long (≥40s: only a poll has shown it), the worst state of each kind of clock (LOCKED?: stale), whether its publisher answers, and how many transitions only a poll has shown. With --json it prints everything, with the log of each node.',
     'Served, it answers GET /api/nodes?limit=<1..500>&continue=<token> (without logs) and GET /api/nodes/<node>.',
-    'Exit codes: 0 printed, 1 the store could not be read, 2 configuration or usage.',
+    'Exit codes: 0 printed, 1 the store could not be read, 2 configuration or usage; with --exit-code 3 unless the nodes selected by --name and --label are all LOCKED and there is at least one.',
   ].join('\n'),
-  flags: { json: { type: 'boolean', description: 'Prints JSON, with the log of each node.' } },
+  flags: {
+    overall: {
+      type: 'string',
+      value: 'states',
+      description: 'Only nodes in these states: FREERUN,HOLDOVER,UNKNOWN,LOCKED.',
+    },
+    label: {
+      type: 'string',
+      value: 'key=value',
+      description: 'Only nodes with this label; several, separated by commas, must all match.',
+    },
+    name: { type: 'string', value: 'part', description: 'Only nodes with this in their name.' },
+    sort: {
+      type: 'string',
+      value: 'order',
+      description: 'severity (worst first, the default), name, or since (latest change first).',
+    },
+    wide: { type: 'boolean', description: 'All columns, however wide; so it is when piped.' },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'format',
+      description: 'table (the default), json, csv or name.',
+    },
+    json: { type: 'boolean', description: 'The same as --output json.' },
+    'exit-code': { type: 'boolean', description: 'Ends with 3 unless every selected node is LOCKED.' },
+  },
   examples: [
     { command: 'ptp-watch status', does: 'the fleet as a table' },
     {
-      command: `ptp-watch status --json | jq '.nodes[] | select(.overall != "LOCKED") | .node'`,
-      does: 'the nodes that are not in lock',
+      command: 'ptp-watch status --overall FREERUN,HOLDOVER --label site=a -o name',
+      does: 'the nodes of a site that lost lock',
     },
+    { command: `ptp-watch status --json | jq '.nodes[].publisher.url'`, does: 'where the publishers are' },
     { command: 'PORT=8081 ptp-watch status --serve', does: 'the same over HTTP' },
   ],
   environment: [
@@ -34,7 +61,9 @@ export const status: FunctionDefinition = {
   modes: { serve: true, run: true },
   async open(config, { clock, log, random }) {
     const { historyPerNode, merge } = config
-    const store = createStore(await openDriver(config.stateUrl, { log, ...config.stateOptions }), {
+    // To look at a store must not make one: an empty fleet would be shown where the file is another one.
+    const driver = await openDriver(config.stateUrl, { log, ...config.stateOptions, create: false })
+    const store = createStore(driver, {
       historyPerNode,
       log,
       random,
@@ -43,7 +72,7 @@ export const status: FunctionDefinition = {
     return {
       handle: createStatusHandler(deps),
       run: (flags, { signal, terminal }) =>
-        printStatus(deps, { json: flags.json === true, signal, terminal }),
+        printStatus({ ...deps, shownStore: shownStateUrl(config.stateUrl) }, flags, { signal, terminal }),
       ping: () => store.ping(),
       close: () => store.close(),
     }

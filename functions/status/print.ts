@@ -1,18 +1,96 @@
-import type { Terminal } from '#shared/runtime/function.ts'
-import { viewOf } from '#shared/state/view.ts'
+import { UsageError } from '#shared/runtime/command-line.ts'
+import type { Flags, Terminal } from '#shared/runtime/function.ts'
+import { type NodeView, viewOf } from '#shared/state/view.ts'
+import { milliseconds } from '#shared/time.ts'
+import { fleetCsv } from './csv.ts'
 import { allNodes, type Deps, withLog } from './nodes.ts'
-import { fleetTable } from './table.ts'
+import { isNamed, isShown, oneOf, readSelection, sorted } from './select.ts'
+import { duration, fleetTable, plain } from './table.ts'
 
-/** `ptp-watch status [--json]`: prints the fleet once. */
+const OUTPUTS = ['table', 'json', 'csv', 'name'] as const
+/** With --exit-code: not every node that was asked for is known to be in lock. */
+const NOT_LOCKED = 3
+
+/** `ptp-watch status`: prints the fleet once. `store` names the store to people, without credentials. */
 export async function printStatus(
-  deps: Deps,
-  { json, signal, terminal }: { json: boolean; signal: AbortSignal; terminal: Terminal },
+  deps: Deps & { readonly shownStore: string },
+  flags: Flags,
+  { signal, terminal }: { signal: AbortSignal; terminal: Terminal },
 ): Promise<number> {
-  const views = []
+  const output = outputOf(flags)
+  const selection = readSelection(flags)
+  const all: NodeView[] = []
+  const found: NodeView[] = []
   for await (const state of allNodes(deps.store, signal)) {
-    views.push(json ? await withLog(deps, state) : viewOf(state, deps.clock.now(), deps.settings))
+    const view = viewOf(state, deps.clock.now(), deps.settings)
+    all.push(view)
+    if (!isNamed(view, selection)) continue
+    found.push(output === 'json' && isShown(view, selection) ? await withLog(deps, state) : view)
   }
-  if (json) terminal.out(`${JSON.stringify({ nodes: views, continue: null }, null, 2)}\n`)
-  else terminal.out(`${fleetTable(views, deps.clock.now(), terminal).join('\n')}\n`)
-  return 0
+  const shown = sorted(
+    found.filter((view) => isShown(view, selection)),
+    selection.sort,
+  )
+  switch (output) {
+    case 'json':
+      terminal.out(`${JSON.stringify({ nodes: shown, continue: null }, null, 2)}\n`)
+      break
+    case 'csv':
+      terminal.out(fleetCsv(shown))
+      break
+    case 'name':
+      terminal.out(shown.map(({ node }) => `${plain(node)}\n`).join(''))
+      break
+    case 'table': {
+      const now = { now: deps.clock.now(), staleAfterMs: deps.settings.staleAfterMs }
+      const columns =
+        flags.wide === true || !terminal.interactive ? Number.POSITIVE_INFINITY : terminal.columns
+      const table = fleetTable(shown, now, { ...terminal, columns })
+      const summary = summaryOf(all, found, shown, now.now)
+      terminal.out(
+        `${[`Store ${deps.shownStore}. ${summary}`, ...(table.length > 0 ? ['', ...table] : [])].join('\n')}\n`,
+      )
+    }
+  }
+  const isLocked = found.length > 0 && found.every(({ overall }) => overall === 'LOCKED')
+  return flags['exit-code'] === true && !isLocked ? NOT_LOCKED : 0
+}
+
+function outputOf(flags: Flags): (typeof OUTPUTS)[number] {
+  const named = flags.output === undefined ? undefined : oneOf(OUTPUTS, String(flags.output), '--output')
+  if (flags.json === true && (named ?? 'json') !== 'json')
+    throw new UsageError(`--json and --output ${named} exclude each other`)
+  const output = flags.json === true ? 'json' : (named ?? 'table')
+  if (flags.wide === true && output !== 'table')
+    throw new UsageError(`--wide is for the table; --output ${output} always has all columns`)
+  return output
+}
+
+/** `8 nodes: 1 FREERUN, 7 LOCKED. Last poll 12s ago.` */
+export function summaryOf(
+  all: readonly NodeView[],
+  found: readonly NodeView[],
+  shown: readonly NodeView[],
+  now: number,
+): string {
+  if (all.length === 0) return 'It holds no nodes yet: run ptp-watch subscribe and ptp-watch poll first.'
+  if (found.length === 0) return `None of its ${counted(all.length)} matches the filters.`
+  const words = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'].flatMap((word) => {
+    const count = found.filter(({ overall }) => overall === word).length
+    return count === 0 ? [] : [`${count} ${word}`]
+  })
+  const part = found.length < all.length ? ` of ${all.length}` : ''
+  const hidden = shown.length < found.length ? ` Showing ${shown.length}.` : ''
+  return `${found.length}${part} ${found.length === 1 && part === '' ? 'node' : 'nodes'}: ${words.join(', ')}. ${lastPoll(all, now)}${hidden}`
+}
+
+function counted(nodes: number): string {
+  return nodes === 1 ? '1 node' : `${nodes} nodes`
+}
+
+function lastPoll(all: readonly NodeView[], now: number): string {
+  const checked = all.flatMap(({ publisher }) =>
+    publisher === null ? [] : milliseconds(publisher.checkedAt),
+  )
+  return checked.length === 0 ? 'Never polled.' : `Last poll ${duration(now - Math.max(...checked))} ago.`
 }

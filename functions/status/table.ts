@@ -1,7 +1,8 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 import { rankOf } from '#shared/events/words.ts'
 import type { NodeView } from '#shared/state/view.ts'
-import { nanoseconds } from '#shared/time.ts'
+import { milliseconds } from '#shared/time.ts'
+import { beganOf } from './select.ts'
 
 type Style = Parameters<typeof styleText>[0]
 type Cell = { readonly text: string; readonly style?: Style }
@@ -10,8 +11,11 @@ type Column = {
   /** Columns are left out from the highest number on where the terminal is too narrow. */
   readonly keep: number
   readonly widest: number
-  readonly cell: (view: NodeView, now: number) => Cell
+  readonly cell: (view: NodeView, now: Now) => Cell
 }
+
+/** What the age of what is shown is judged by, in milliseconds. */
+export type Now = { readonly now: number; readonly staleAfterMs: number }
 
 const STYLES: Readonly<Record<string, Style>> = {
   LOCKED: 'green',
@@ -24,22 +28,23 @@ const STYLES: Readonly<Record<string, Style>> = {
 const COLUMNS: readonly Column[] = [
   { head: 'NODE', keep: 0, widest: 40, cell: ({ node }) => ({ text: plain(node) }) },
   { head: 'OVERALL', keep: 0, widest: 8, cell: ({ overall }) => worded(overall) },
-  { head: 'FOR', keep: 1, widest: 5, cell: (view, now) => ({ text: ageOf(view, now) }) },
+  { head: 'FOR', keep: 1, widest: 5, cell: (view, { now }) => ({ text: ageOf(view, now) }) },
   {
     head: 'STALE',
     keep: 1,
     widest: 5,
     cell: ({ stale }) => (stale ? { text: 'stale', style: 'red' } : NONE),
   },
-  { head: 'LOCK', keep: 2, widest: 8, cell: (view) => worstOf(view, 'lock-state') },
-  { head: 'OS CLOCK', keep: 2, widest: 8, cell: (view) => worstOf(view, 'os-clock-sync-state') },
+  { head: 'LOCK', keep: 2, widest: 9, cell: (view) => worstOf(view, 'lock-state') },
+  { head: 'OS CLOCK', keep: 2, widest: 9, cell: (view) => worstOf(view, 'os-clock-sync-state') },
   { head: 'CLASS', keep: 4, widest: 5, cell: (view) => numbersOf(view, 'clock-class', 'clockClass') },
   { head: 'GNSS', keep: 5, widest: 14, cell: (view) => worstOf(view, 'gnss-sync-status') },
-  { head: 'SYNC', keep: 8, widest: 8, cell: (view) => worstOf(view, 'sync-state') },
-  { head: 'SYNCE', keep: 6, widest: 8, cell: (view) => worstOf(view, 'synce-lock-state') },
+  { head: 'SYNC', keep: 8, widest: 9, cell: (view) => worstOf(view, 'sync-state') },
+  { head: 'SYNCE', keep: 6, widest: 9, cell: (view) => worstOf(view, 'synce-lock-state') },
   { head: 'QL', keep: 7, widest: 5, cell: (view) => numbersOf(view, 'synce-clock-quality', 'ql') },
-  { head: 'PUBLISHER', keep: 3, widest: 9, cell: publisherCell },
+  { head: 'PUBLISHER', keep: 3, widest: 11, cell: publisherCell },
   { head: 'MISSED', keep: 3, widest: 6, cell: ({ counters }) => missedCell(counters.missed) },
+  { head: 'LABELS', keep: 9, widest: 40, cell: labelsCell },
 ]
 
 const NONE: Cell = { text: '-' }
@@ -49,16 +54,16 @@ const NODE_WIDTH = 28
 const NODE_LEAST = 8
 
 /**
- * The fleet as lines of a table, a node a line, no wider than `columns`: what no node has is left out, and where
- * that is not enough, what is missed least. `now` in milliseconds.
+ * The fleet as lines of a table, a node a line. Where `columns` bounds its width, what no node has is left out, and
+ * where that is not enough, what is missed least; without bounds every column is there.
  */
 export function fleetTable(
   views: readonly NodeView[],
-  now: number,
+  now: Now,
   { columns, colour }: { columns: number; colour: boolean },
 ): string[] {
-  if (views.length === 0) return ['No node is known yet.']
-  const filled = filledColumns(views, now, columns)
+  if (views.length === 0) return []
+  const filled = Number.isFinite(columns) ? fittingColumns(views, now, columns) : allColumns(views, now)
   const line = (cells: readonly (Cell & { width: number })[]) =>
     cells
       .map(({ text, style, width }) => {
@@ -73,12 +78,22 @@ export function fleetTable(
   ]
 }
 
-/** The columns that are shown, with their cells and widths. */
-function filledColumns(views: readonly NodeView[], now: number, columns: number) {
-  const filled = COLUMNS.map((column) => {
+/** The columns with their cells, as wide as these are. */
+function allColumns(views: readonly NodeView[], now: Now) {
+  return COLUMNS.map((column) => {
     const cells = views.map((view) => column.cell(view, now))
-    return { ...column, cells, width: widthOf(column, cells) }
-  }).filter(({ keep, cells }) => keep < 2 || cells.some(({ text }) => text !== NONE.text))
+    const width = Math.max(column.head.length, ...cells.map(({ text }) => [...text].length))
+    return { ...column, cells, width }
+  })
+}
+
+function fittingColumns(views: readonly NodeView[], now: Now, columns: number) {
+  const filled = allColumns(views, now)
+    .filter(({ keep, cells }) => keep < 2 || cells.some(({ text }) => text !== NONE.text))
+    .map((column) => ({
+      ...column,
+      width: Math.min(column.width, Math.max(column.widest, column.head.length)),
+    }))
   const [nodes] = filled
   if (nodes === undefined) return []
   const longest = nodes.width
@@ -94,10 +109,6 @@ function filledColumns(views: readonly NodeView[], now: number, columns: number)
   return filled
 }
 
-function widthOf({ head, widest }: Column, cells: readonly Cell[]): number {
-  return Math.max(head.length, ...cells.map(({ text }) => Math.min(widest, [...text].length)))
-}
-
 function shaped(text: string, width: number): string {
   const characters = [...text]
   if (characters.length <= width) return text + ' '.repeat(width - characters.length)
@@ -105,7 +116,7 @@ function shaped(text: string, width: number): string {
 }
 
 /** Names and words come from the network: what would move the cursor is taken out. */
-function plain(text: string): string {
+export function plain(text: string): string {
   return stripVTControlCharacters(text).replace(/\p{Cc}/gu, '?')
 }
 
@@ -113,10 +124,15 @@ function worded(word: string): Cell {
   return { text: plain(word), style: STYLES[word] ?? 'yellow' }
 }
 
+/** A good word that is stale says nothing any more, and is marked so. */
 function worstOf(view: NodeView, kind: string): Cell {
-  const words = view.resources.flatMap((clock) => (clock.kind === kind ? (clock.state ?? []) : []))
-  const [worst] = words.sort((a, b) => rankOf(kind, a) - rankOf(kind, b))
-  return worst === undefined ? NONE : worded(worst)
+  const rank = ({ state, stale }: { state: string | null; stale: boolean }) =>
+    Math.min(rankOf(kind, state ?? ''), stale ? rankOf(kind, 'UNKNOWN') : Number.POSITIVE_INFINITY)
+  const [worst] = view.resources
+    .filter((clock) => clock.kind === kind && clock.state !== null)
+    .sort((a, b) => rank(a) - rank(b))
+  if (worst?.state == null) return NONE
+  return worst.stale ? { text: `${plain(worst.state)}?`, style: 'magenta' } : worded(worst.state)
 }
 
 /** The highest: a higher clock class and a higher quality level are the worse ones. */
@@ -128,25 +144,30 @@ function numbersOf(view: NodeView, kind: string, metric: string): Cell {
   return worst === undefined ? NONE : { text: plain(worst) }
 }
 
-function publisherCell({ publisher }: NodeView): Cell {
+function publisherCell({ publisher }: NodeView, { now, staleAfterMs }: Now): Cell {
   if (publisher === null) return NONE
   if (publisher.goneSince !== undefined) return { text: 'gone', style: 'magenta' }
-  return publisher.reachable ? { text: 'up', style: 'green' } : { text: 'down', style: 'red' }
+  if (!publisher.reachable) return { text: 'down', style: 'red' }
+  const age = now - milliseconds(publisher.checkedAt)
+  return age < staleAfterMs
+    ? { text: 'up', style: 'green' }
+    : { text: `up ${duration(age)} ago`, style: 'magenta' }
+}
+
+function labelsCell({ labels }: NodeView): Cell {
+  const each = Object.entries(labels).map(([key, value]) => `${key}=${value}`)
+  return each.length === 0 ? NONE : { text: plain(each.join(',')) }
 }
 
 function missedCell(missed: number): Cell {
   return missed === 0 ? { text: '0' } : { text: String(missed), style: 'yellow' }
 }
 
-/** How long the clock that decides has been in its state, by the push that said so. */
+/** How long a node has been in its state; `≥40s` where only a poll has shown it. */
 function ageOf(view: NodeView, now: number): string {
-  const since = view.resources
-    .filter(({ kind, state }) => DECIDING.has(kind) && state === view.overall)
-    .flatMap(({ since }) => (since === null ? [] : Number(nanoseconds(since) / 1_000_000n)))
-  return since.length === 0 ? NONE.text : duration(now - Math.max(...since))
+  const began = beganOf(view)
+  return began === undefined ? NONE.text : `${began.orBefore ? '≥' : ''}${duration(now - began.at)}`
 }
-
-const DECIDING: ReadonlySet<string> = new Set(['lock-state', 'os-clock-sync-state'])
 
 /** `42s`, `17m`, `5h`, `12d`; a publisher's clock may be ahead of ours, which counts as now. */
 export function duration(ms: number): string {

@@ -2,10 +2,16 @@ import * as z from 'zod/mini'
 import { reasonOf } from '#shared/errors.ts'
 import { HTTP_URL, httpUrl } from './values.ts'
 
+const LABEL = 'a text of 1 to 63 characters'
+
 export const DIALECTS = ['auto', 'red-hat-v1', 'red-hat-v2', 'starlingx-v2'] as const
 
 /** Node names are Kubernetes names (RFC 1123) save that case is kept: publishers write what the host is called. */
 const NODE_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
+
+/** A DNS label (RFC 1123): it becomes the name of a metric's label and of a CloudEvent's attribute. */
+const LABEL_KEY = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/
+const LABEL_VALUE = /^(?=\S)[^\p{Cc}]{1,63}(?<=\S)$/u
 
 const publisher = z.strictObject({
   /** The full name of the node, as its publisher writes it in addresses. */
@@ -17,6 +23,10 @@ const publisher = z.strictObject({
   transport: z.optional(httpUrl),
   /** Where `cne_…` figures are shown, whole: `http://10.0.0.11:9091/metrics`. */
   metrics: z.optional(httpUrl),
+  /** What people group and filter nodes by: `site`, `region`, any other. */
+  labels: z.optional(
+    z.record(z.string().check(z.regex(LABEL_KEY)), z.string().check(z.regex(LABEL_VALUE, LABEL))),
+  ),
 })
 
 export const publishers = z.array(publisher)
@@ -99,8 +109,9 @@ export function duplicates(list: unknown): string[] {
 
 /** What an entry should have been, for an issue that carries no words of ours. */
 export function expectedOfPublisher(path: readonly PropertyKey[]): string {
-  const key = path[1]
+  const [, key, ...rest] = path
   if (path.length === 0) return 'a list of publishers'
   if (path.length === 1) return `an object of ${PUBLISHER_KEYS.join(', ')}`
+  if (key === 'labels') return rest.length === 0 ? 'an object of texts' : LABEL
   return key === 'node' ? 'the name of a node' : HTTP_URL
 }

@@ -132,7 +132,7 @@ export const schema = z.object({
     group: 'Publishers',
     type: 'JSON, path or kubernetes://<namespace>',
     description:
-      'The publishers: a JSON list, or the path of a JSON or YAML file that holds one, or `kubernetes://<namespace>`, which finds those of Red Hat with version 2 by the Services of that namespace, at each run (docs/deploy.md). Each has `node` (the full name of the node, as the publisher writes it), `url` (of its API, without `/api/…`), and may have `dialect` (`auto`, `red-hat-v1`, `red-hat-v2`, `starlingx-v2`; default `auto`), `transport` (the transport address of a v1 sidecar, to cure a stuck one) and `metrics` (where its own figures are shown, for `doctor`; default port 9091 of the host of `url`, `/metrics`).',
+      'The publishers: a JSON list, or the path of a JSON or YAML file that holds one, or `kubernetes://<namespace>`, which finds those of Red Hat with version 2 by the Services of that namespace, at each run (docs/deploy.md). Each has `node` (the full name of the node, as the publisher writes it), `url` (of its API, without `/api/…`), and may have `dialect` (`auto`, `red-hat-v1`, `red-hat-v2`, `starlingx-v2`; default `auto`), `transport` (the transport address of a v1 sidecar, to cure a stuck one), `metrics` (where its own figures are shown, for `doctor`; default port 9091 of the host of `url`, `/metrics`) and `labels` (`{"site":"a"}`: what `status --label` selects by).',
     example: '[{"node":"node1.example.com","url":"http://10.0.0.11:9043"}]',
   }),
   RESOURCES: variable(z._default(someOf(RESOURCE_KINDS), [...RESOURCE_KINDS]), {

@@ -157,6 +157,7 @@ export function createKeeper(
         dialect: tried.client?.dialect,
         reachable: tried.reachable,
         problem: tried.problems.length === 0 ? undefined : tried.problems.join('; '),
+        labels: target.labels,
       },
       {
         confirmed: tried.applied?.held ?? new Set(),

@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { NewEntry, NodeState, Subscription } from '#shared/state/node-state.ts'
 import { emptyNodeState } from '#shared/state/node-state.ts'
 import type { Store } from '#shared/state/store.ts'
+import type { Target } from './target.ts'
 import { type Clock, isoTime, milliseconds } from '#shared/time.ts'
 
 /** A pending entry is of no effect after this; longer creates have been given up (design.md §3, rule 9). */
@@ -13,6 +15,7 @@ export type PublisherInfo = {
   readonly dialect: string | undefined
   readonly reachable: boolean
   readonly problem?: string | undefined
+  readonly labels?: Target['labels']
 }
 
 /**
@@ -164,7 +167,7 @@ function closingOf(
     const subscriptions = state.subscriptions
       .filter(keep)
       .map((held) => (confirmed.has(held.kind) ? { ...held, confirmedAt: checkedAt } : held))
-    const { url, reachable, problem } = info
+    const { url, reachable, problem, labels = {} } = info
     const before = state.publisher
     const dialect = info.dialect ?? before?.dialect ?? 'unknown'
     const same =
@@ -174,9 +177,10 @@ function closingOf(
       before.dialect === dialect &&
       before.reachable === reachable &&
       before.problem === problem &&
+      isDeepStrictEqual(state.labels ?? {}, labels) &&
       now - milliseconds(before.checkedAt) < refreshMs
     if (same) return state
     const publisher = { url, dialect, reachable, checkedAt, ...(problem !== undefined && { problem }) }
-    return { ...state, publisher, subscriptions }
+    return { ...state, labels, publisher, subscriptions }
   }
 }

@@ -12,6 +12,8 @@ export type Target = {
   readonly transport?: string | undefined
   /** Where its proxy or sidecar shows its own figures, for a comparison with ours. */
   readonly metrics?: string | undefined
+  /** What people group and filter nodes by. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
 }
 
 /** Where requests go: `prefix` is the path of a proxy in between, without a trailing slash, mostly empty. */

@@ -44,7 +44,7 @@ export function readRequest(
   return { kind: 'function', name, args: argv, named: 'target' }
 }
 
-const HELP: FlagDefinition = { type: 'boolean', description: 'Shows this and exits.' }
+const HELP: FlagDefinition = { type: 'boolean', short: 'h', description: 'Shows this and exits.' }
 const SERVE: FlagDefinition = {
   type: 'boolean',
   description: 'Serves over HTTP, as FUNCTION_TARGET does, rather than running once.',
@@ -62,9 +62,9 @@ export function flagsOf(definition: FunctionDefinition): Readonly<Record<string,
  */
 export function readFlags(definition: FunctionDefinition, args: readonly string[]): Flags {
   const options = Object.fromEntries(
-    Object.entries(flagsOf(definition)).map(([name, { type }]) => [
+    Object.entries(flagsOf(definition)).map(([name, { type, short }]) => [
       name,
-      name === 'help' ? { type, short: 'h' } : { type },
+      short === undefined ? { type } : { type, short },
     ]),
   )
   try {

@@ -8,6 +8,8 @@ import type { HttpFunction } from './http.ts'
 export type FlagDefinition = {
   readonly type: 'boolean' | 'string'
   readonly description: string
+  /** One letter: `o` gives `-o`. */
+  readonly short?: string
   /** What stands for the value of a string flag in the help: `name` gives `--node <name>`. */
   readonly value?: string
 }

@@ -38,7 +38,7 @@ export function overallHelp(definitions: readonly FunctionDefinition[]): string 
 /** `ptp-watch <function> --help`. */
 export function functionHelp(definition: FunctionDefinition): string {
   const flags = Object.entries(flagsOf(definition)).map(([name, flag]) => {
-    const short = name === 'help' ? '-h, ' : ''
+    const short = flag.short === undefined ? '' : `-${flag.short}, `
     const value = flag.type === 'string' ? ` <${flag.value ?? 'value'}>` : ''
     return [`${short}--${name}${value}`, flag.description] as const
   })

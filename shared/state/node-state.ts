@@ -91,6 +91,8 @@ export const nodeState = z.object({
   seq: z.number(),
   /** The number up to which the broker has the log; absent until a process with a sink first writes it. */
   forwarded: z.optional(z.number()),
+  /** The labels that its publisher has in the configuration. */
+  labels: z.optional(z.record(z.string(), z.string())),
   clocks: z.array(clock),
   /** Per kind: the first and the last of the pulls in a row that named no clock of it (our time). */
   absent: z.record(z.string(), span),

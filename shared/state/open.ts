@@ -1,4 +1,5 @@
-import { ConfigurationError } from '#shared/errors.ts'
+import { existsSync } from 'node:fs'
+import { ConfigurationError, StoreError } from '#shared/errors.ts'
 import type { KubernetesSettings } from '#shared/kubernetes/access.ts'
 import { type Log, silentLog } from '#shared/log.ts'
 import type { RedisSettings } from '#shared/redis/client.ts'
@@ -12,6 +13,8 @@ export type DriverOptions = {
   readonly kubernetes?: KubernetesSettings
   /** Files for the way to Redis: for redis, rediss and with Sentinels. */
   readonly redis?: RedisSettings
+  /** Whether a store of one file is made where there is none; true by default. */
+  readonly create?: boolean
 }
 
 type Scheme = {
@@ -43,6 +46,11 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
 /** The forms that a state URL may take, for messages and help. */
 export const STATE_URL_FORMS: readonly string[] = [...SCHEMES.values()].map(({ form }) => form)
 
+/** A state URL as people may see it: without credentials. */
+export function shownStateUrl(url: string): string {
+  return url.replace(/\/\/[^/]*@/, '//…@')
+}
+
 /** Whether a driver takes the state URL. Opens nothing. */
 export function isStateUrl(url: string): boolean {
   return find(url) !== undefined
@@ -70,7 +78,14 @@ function find(url: string): { scheme: Scheme; rest: string } | undefined {
   return scheme?.rest.test(rest) ? { scheme, rest } : undefined
 }
 
-async function openSqlite(file: string): Promise<Driver> {
+async function openSqlite(file: string, { create = true }: DriverOptions): Promise<Driver> {
+  if (!create && !existsSync(file))
+    throw new StoreError(
+      `There is no SQLite store ${file}: set STATE_URL to the one that ptp-watch ingest writes`,
+      {
+        retryable: false,
+      },
+    )
   return (await import('./drivers/sqlite.ts')).createSqliteDriver(file)
 }
 

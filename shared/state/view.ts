@@ -7,6 +7,7 @@ export type NodeView = {
   node: string
   overall: Overall
   stale: boolean
+  labels: Record<string, string>
   publisher: NonNullable<NodeState['publisher']> | null
   resources: {
     kind: string
@@ -14,6 +15,8 @@ export type NodeView = {
     state: string | null
     metrics: Record<string, string>
     since: string | null
+    /** Where `since` is null: the state is at least this old, by the poll that first showed it (our time). */
+    notAfter: string | null
     observedAt: string
     receivedAt: string
     confirmedAt: string
@@ -38,6 +41,7 @@ export function viewOf(
     node: state.node,
     overall: overallOf(state, now, settings),
     stale: isNodeStale(state, now, settings),
+    labels: state.labels ?? {},
     publisher: state.publisher ?? null,
     resources: clocks.map((clock) => ({
       kind: clock.kind,
@@ -45,6 +49,7 @@ export function viewOf(
       state: clock.state,
       metrics: clock.metrics,
       since: clock.since,
+      notAfter: clock.since === null ? (clock.pull?.sentAt ?? clock.receivedAt) : null,
       observedAt: clock.observedAt,
       receivedAt: clock.receivedAt,
       confirmedAt: clock.confirmedAt,

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { HEALTH_ROWS, hostContract, refusal } from '../runtime/host-contract.ts'
@@ -11,7 +12,7 @@ beforeAll(async () => {
   const store = await openStore(env.STATE_URL)
   const now = Date.now()
   await put(store, lockedNode('node1.example.com', now), 2)
-  await put(store, lockedNode('ü/β', now, { clocks: [] }))
+  await put(store, lockedNode('ü/β', now, { clocks: [], labels: { site: 'a' } }))
   await store.close()
 })
 afterAll(() => folder.remove())
@@ -87,9 +88,11 @@ describe('the command', () => {
     const { code, out, err } = await command([])
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out.split('\n')).toEqual([
-      expect.stringMatching(/^NODE +OVERALL/),
-      expect.stringMatching(/^node1\.example\.com +LOCKED/),
+      `Store ${env.STATE_URL}. 2 nodes: 1 UNKNOWN, 1 LOCKED. Never polled.`,
+      '',
+      expect.stringMatching(/^NODE +OVERALL.* LABELS$/),
       expect.stringMatching(/^ü\/β +UNKNOWN/),
+      expect.stringMatching(/^node1\.example\.com +LOCKED/),
       '',
     ])
     expect(out).not.toContain('\u001b')
@@ -100,10 +103,58 @@ describe('the command', () => {
     expect(code).toBe(0)
     expect(JSON.parse(out)).toEqual(
       page([
-        { ...locked, log: expect.arrayContaining([expect.objectContaining({ seq: 2 })]) },
         { node: 'ü/β', log: [] },
+        { ...locked, log: expect.arrayContaining([expect.objectContaining({ seq: 2 })]) },
       ]),
     )
+  })
+
+  test.each([
+    [['-o', 'name'], 'ü/β\nnode1.example.com\n'],
+    [['-o', 'name', '--sort', 'name'], 'node1.example.com\nü/β\n'],
+    [['-o', 'name', '--sort', 'since'], 'node1.example.com\nü/β\n'],
+    [['-o', 'name', '--overall', 'locked'], 'node1.example.com\n'],
+    [['-o', 'name', '--label', 'site=a'], 'ü/β\n'],
+    [['-o', 'name', '--label', 'site=b'], ''],
+    [['-o', 'name', '--name', 'EXAMPLE'], 'node1.example.com\n'],
+  ])('%j', async (args, expected) => {
+    expect(await command(args)).toEqual({ code: 0, out: expected, err: '' })
+  })
+
+  test('says when no node matches', async () => {
+    const { out } = await command(['--name', 'nonde1'])
+    expect(out).toBe(`Store ${env.STATE_URL}. None of its 2 nodes matches the filters.\n`)
+  })
+
+  test.each([
+    [['--exit-code'], 3],
+    [['--exit-code', '--name', 'node1'], 0],
+    [['--exit-code', '--overall', 'LOCKED'], 3],
+    [['--exit-code', '--name', 'no-such-node'], 3],
+    [[], 0],
+  ])('%j ends with %i', async (args, code) => {
+    expect((await command(['-o', 'name', ...args])).code).toBe(code)
+  })
+
+  test.each([
+    [['--overall', 'LOKED'], '--overall must be one of FREERUN, HOLDOVER, UNKNOWN, LOCKED; found "LOKED"'],
+    [['--label', 'site'], '--label must be <key>=<value>; found "site"'],
+    [['--sort', 'age'], '--sort must be one of severity, name, since; found "age"'],
+    [['-o', 'yaml'], '--output must be one of table, json, csv, name; found "yaml"'],
+    [['--json', '-o', 'csv'], '--json and --output csv exclude each other'],
+    [['--wide', '--json'], '--wide is for the table; --output json always has all columns'],
+  ])('refuses %j', async (args, problem) => {
+    const { code, out, err } = await command(args)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toContain(`ptp-watch: ${problem}`)
+  })
+
+  test('a store that is not there is an error, and is not made', async () => {
+    const file = join(folder.path, 'no-such.db')
+    const { code, out, err } = await command([], { STATE_URL: `sqlite:${file}` })
+    expect({ code, out }).toEqual({ code: 1, out: '' })
+    expect(err).toContain(`There is no SQLite store ${file}`)
+    expect(existsSync(file)).toBe(false)
   })
 
   test('ends with 1 and says why when the store cannot be opened', async () => {

@@ -13,7 +13,7 @@ const PLAIN = { columns: 100, colour: false }
 const table = (states: readonly NodeState[], options = PLAIN) =>
   fleetTable(
     states.map((state) => viewOf(state, NOW, defaultSettings)),
-    NOW,
+    { now: NOW, staleAfterMs: defaultSettings.staleAfterMs },
     options,
   )
 
@@ -61,7 +61,7 @@ test('each kind shows its worst clock, and FOR the age of the state that decides
     'HOLDOVER',
     '5m',
     'stale',
-    'HOLDOVER',
+    'HOLDOVER?',
     'LOCKED',
     '248',
     'ANTENNA-DISCO…',
@@ -101,9 +101,46 @@ test('a name that would move the cursor does not', () => {
   expect(line).toMatch(/^ab\?\?c\? {2}LOCKED/)
 })
 
-test('a node of which nothing is known is UNKNOWN, and an empty fleet is said to be one', () => {
+test('a node of which nothing is known is UNKNOWN, and an empty fleet has no table', () => {
   expect(table([lockedNode('a', NOW, { clocks: [] })])[1]).toMatch(/^a {5}UNKNOWN {2}- /)
-  expect(table([])).toEqual(['No node is known yet.'])
+  expect(table([])).toEqual([])
+})
+
+test('what is old looks old', () => {
+  const old = { ...publisher, reachable: true, checkedAt: isoTime(NOW - 300_000) }
+  const [, line = ''] = table([lockedNode('a', NOW - 200_000, { publisher: old })])
+  expect(line.split(/ {2,}/)).toEqual(['a', 'UNKNOWN', '-', 'stale', 'LOCKED?', 'LOCKED?', 'up 5m ago', '0'])
+})
+
+test('a stale LOCKED stands before a fresh one, and behind a fresh HOLDOVER', () => {
+  const lockCell = (...clocks: ReturnType<typeof clockAt>[]) =>
+    table([lockedNode('a', NOW, { clocks })])[1]?.split(/ {2,}/)[4]
+  const stale = clockAt(NOW - 200_000, 'lock-state', 'ens1', {})
+  expect(lockCell(stale, clockAt(NOW, 'lock-state', 'ens2', {}))).toBe('LOCKED?')
+  expect(lockCell(stale, clockAt(NOW, 'lock-state', 'ens2', { state: 'HOLDOVER' }))).toBe('HOLDOVER')
+})
+
+test.each([
+  ['in lock since the last of its clocks is', 'LOCKED', [-50_000, -20_000], '20s'],
+  ['free-running since the first of its clocks is', 'FREERUN', [-50_000, -20_000], '50s'],
+  ['at least as long in a state as the poll that first showed it', 'FREERUN', [null, -20_000], '≥40s'],
+])('a node is %s', (_, state, since, shown) => {
+  const clocks = since.map((ago, i) =>
+    clockAt(NOW, 'lock-state', `ens${i}`, {
+      state,
+      since: ago === null ? null : isoTime(NOW + ago),
+      pull: { state, metrics: {}, sentAt: isoTime(NOW - 40_000), receivedAt: isoTime(NOW) },
+    }),
+  )
+  clocks.push(clockAt(NOW - 90_000, 'os-clock-sync-state', 'CLOCK_REALTIME', {}))
+  expect(table([lockedNode('a', NOW, { clocks })])[1]?.split(/ {2,}/)[2]).toBe(shown)
+})
+
+test('without bounds every column is there, and no cell is cut', () => {
+  const [head = '', line = ''] = table([everything], { columns: Number.POSITIVE_INFINITY, colour: false })
+  expect(head.split(/ {2,}/)).toHaveLength(14)
+  expect(line).toContain('a-rather-long-name-of-a-node.site-0815.region-north.example.com')
+  expect(line).toContain('ANTENNA-DISCONNECTED')
 })
 
 test.each([

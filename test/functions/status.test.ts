@@ -45,11 +45,12 @@ const NAMES = ['a.example.com', 'b', 'C', 'node-1', 'ü/β %']
 test('a node is shown with all that the contract names, and nothing else', async () => {
   const { get } = await status(['node1.example.com'], { entries: 1 })
   const at = isoTime(NOW)
-  const times = { since: at, observedAt: at, receivedAt: at, confirmedAt: at }
+  const times = { since: at, notAfter: null, observedAt: at, receivedAt: at, confirmedAt: at }
   expect((await get('/api/nodes/node1.example.com')).json).toEqual({
     node: 'node1.example.com',
     overall: 'LOCKED',
     stale: false,
+    labels: {},
     publisher: null,
     resources: [
       {

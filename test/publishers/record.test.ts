@@ -107,6 +107,14 @@ test('a change of the publisher is written at once, and one that cannot be asked
   })
 })
 
+test('labels are kept, changed and taken off as the configuration has them', async () => {
+  const { store, make } = createNode()
+  for (const labels of [{ site: 'a' }, { site: 'b', region: 'north' }, undefined]) {
+    await make().finish({ ...INFO, labels }, ALL)
+    expect((await store.read('n1'))?.labels).toEqual(labels ?? {})
+  }
+})
+
 test('what an answer brought is written with what comes next, or at the end', async () => {
   const { store, make } = createNode()
   const record = make()

@@ -236,6 +236,7 @@ describe('the public view of a node', () => {
       node: 'node1.example.com',
       overall: 'UNKNOWN',
       stale: false,
+      labels: {},
       publisher: null,
       resources: [
         {
@@ -244,6 +245,7 @@ describe('the public view of a node', () => {
           state: 'LOCKED',
           metrics: { offset: '-2' },
           since: at(0),
+          notAfter: null,
           observedAt: at(0),
           receivedAt: at(1),
           confirmedAt: at(1),
@@ -257,6 +259,7 @@ describe('the public view of a node', () => {
           state: null,
           metrics: { clockClass: '6' },
           since: null,
+          notAfter: at(2),
           observedAt: at(2),
           receivedAt: at(2),
           confirmedAt: at(2),
