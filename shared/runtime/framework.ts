@@ -7,7 +7,7 @@ import type { FunctionDefinition } from './function.ts'
 import { type Phase, withHealth } from './health.ts'
 import { type Opened, openFunction } from './host.ts'
 import { errorReply, type HttpFunction, replyOf, tooLarge } from './http.ts'
-import { answer, targetOf, writeReply } from './node-http.ts'
+import { answer, invalidRequest, targetOf, writeReply } from './node-http.ts'
 import { DEFAULT_LIMITS } from './serve.ts'
 
 /** What the Functions Framework hands to a function of its `http` signature, as far as we read it. */
@@ -57,6 +57,11 @@ export function toFramework(
   ) => {
     if (body === undefined || body.length > bodyBytes) {
       writeReply(response, tooLarge(bodyBytes))
+      return
+    }
+    const invalid = invalidRequest(request)
+    if (invalid !== undefined) {
+      writeReply(response, invalid)
       return
     }
     const { path, query } = targetOf(request.originalUrl ?? request.url)

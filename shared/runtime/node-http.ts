@@ -1,5 +1,5 @@
-import type { ServerResponse } from 'node:http'
-import type { HttpFunction, HttpRequest, Reply } from './http.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { errorReply, type HttpFunction, type HttpRequest, type Reply } from './http.ts'
 
 /**
  * Has a function answer: `send` is given its reply, `fail` what the function or `send` throws. A reply that is there at
@@ -39,6 +39,23 @@ export function writeReply(response: ServerResponse, { status, headers, body }: 
   response.setHeader('content-length', Buffer.byteLength(body))
   response.writeHead(status, headers).end(body)
 }
+
+/**
+ * Why a request is refused that node:http lets through: HTTP/0.9 (a line without a version) and HTTP/2.0, and a Host that
+ * is missing or given twice, by which proxies and we could differ over who is asked (RFC 9112 §3.2).
+ */
+export function invalidRequest({ httpVersion, rawHeaders }: IncomingMessage): Reply | undefined {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return BAD_VERSION
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1
+  }
+  return hosts > 1 || (hosts === 0 && httpVersion === '1.1') ? BAD_HOST : undefined
+}
+
+const BAD_VERSION = errorReply(400, 'bad-request', 'Only HTTP/1.0 and HTTP/1.1 are served')
+const BAD_HOST = errorReply(400, 'bad-request', 'A request must have exactly one Host header')
 
 /** The path and the query of a request's target, as they were sent. */
 export function targetOf(url = '/'): { path: string; query: string } {

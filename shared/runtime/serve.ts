@@ -6,7 +6,7 @@ import type { Log } from '#shared/log.ts'
 import { errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './http.ts'
 import { createIncoming } from './incoming.ts'
 import { createServer } from './light-http.ts'
-import { answer, targetOf, writeReply } from './node-http.ts'
+import { answer, invalidRequest, targetOf, writeReply } from './node-http.ts'
 
 /** What a server lets its clients do. Times in milliseconds. */
 export type Limits = {
@@ -93,10 +93,10 @@ export async function serve(options: {
   /** Replies at once, and closes when the client has sent the rest: a close before that would destroy the reply. */
   const refuse = (request: IncomingMessage, response: ServerResponse) => {
     refused.add(request.socket)
-    onReply(413)
+    const { status, headers, body = '' } = invalidRequest(request) ?? tooLarge(limits.bodyBytes)
+    onReply(status)
     response.setHeader('connection', 'close')
-    const { headers, body = '' } = tooLarge(limits.bodyBytes)
-    response.writeHead(413, { ...headers, 'content-length': Buffer.byteLength(body) })
+    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
     if (request.method === 'HEAD') response.flushHeaders()
     else response.write(body)
   }
@@ -107,12 +107,18 @@ export async function serve(options: {
     requestTimeout: limits.requestTimeout,
     keepAliveTimeout: limits.keepAliveTimeout,
     connectionsCheckingInterval: limits.checkingInterval,
+    // Refused by `invalidRequest`, with a body.
+    requireHostHeader: false,
   })
   // Who has nothing more to say than one request may close its side at once: the reply goes out all the same.
   Object.assign(server, { httpAllowHalfOpen: true })
-  server.on('request', (request, response) => request.collect(response))
+  server.on('request', (request, response) => {
+    if (invalidRequest(request) !== undefined) request.refuse(response)
+    else request.collect(response)
+  })
   server.on('checkContinue', (request, response) => {
-    if (Number(request.headers['content-length']) > limits.bodyBytes) return request.refuse(response)
+    if (Number(request.headers['content-length']) > limits.bodyBytes || invalidRequest(request) !== undefined)
+      return request.refuse(response)
     response.writeContinue()
     request.collect(response)
   })
