@@ -11,4 +11,4 @@ export type {
 } from './publisher.ts'
 export { createRedHatV1, type RedHatV1Options } from './red-hat-v1/index.ts'
 export { createRedHatV2, type RedHatV2Options } from './red-hat-v2/index.ts'
-export { createStarlingX, type StarlingXOptions } from './starlingx/index.ts'
+export { createStarlingX, type StarlingX, type StarlingXOptions } from './starlingx/index.ts'

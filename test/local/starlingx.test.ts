@@ -8,7 +8,7 @@ async function start(options: Partial<StarlingXOptions> = {}) {
     node: 'controller-0',
     warmUpMs: 0,
     deliveryTimeoutMs: 100,
-    instances: { ptp: ['ptp-inst1', 'ptp-inst2'], ts: ['ts1'] },
+    instances: { ptp: ['ptp-inst1', 'ptp-inst2'], ts: ['ts1'], synce: [] },
     ...options,
   })
   onTestFinished(() => publisher.close())
@@ -35,17 +35,17 @@ describe('subscriptions', () => {
     const { status, body } = await subscribe(endpoint.url, '/././sync')
     expect(status).toBe(201)
     expect(Object.keys(JSON.parse(body))).toEqual([
-      'EndpointUri',
-      'ResourceAddress',
       'SubscriptionId',
       'UriLocation',
+      'EndpointUri',
+      'ResourceAddress',
     ])
     expect(endpoint.bodies.flatMap(addressesIn)).toEqual([
       '/./controller-0/ts1/sync/gnss-status/gnss-sync-status',
-      '/./controller-0/ptp-inst1/sync/ptp-status/lock-state',
-      '/./controller-0/ptp-inst2/sync/ptp-status/lock-state',
       '/./controller-0/ptp-inst1/sync/ptp-status/clock-class',
       '/./controller-0/ptp-inst2/sync/ptp-status/clock-class',
+      '/./controller-0/ptp-inst1/sync/ptp-status/lock-state',
+      '/./controller-0/ptp-inst2/sync/ptp-status/lock-state',
       '/./controller-0/sync/sync-status/os-clock-sync-state',
       '/./controller-0/sync/sync-status/sync-state',
     ])
@@ -78,7 +78,9 @@ describe('subscriptions', () => {
   test.each([
     ['/./controller-7/sync', 404],
     ['/cluster/node/controller-0/sync', 404],
-    ['/././sync/unknown', 404],
+    ['/././sync/unknown', 500],
+    ['/sync', 500],
+    ['/././sync/synce-status/lock-state', 500],
   ])('%s is refused with %i', async (address, status) => {
     const { subscribe } = await start()
     const endpoint = await startEndpoint()
@@ -132,6 +134,18 @@ describe('CurrentState', () => {
     expect(await names('/././sync/gnss-status/gnss-sync-status')).toEqual(['ts1'])
   })
 
+  test('is nothing where there is no instance, and 404 of all nodes at once and of what there never is', async () => {
+    const { pull } = await start()
+    const legacy = await start({ notificationFormat: 'legacy' })
+    const synce = '/././sync/synce-status/lock-state'
+    expect(await pull(synce)).toMatchObject({ status: 200, body: '[]' })
+    expect(await legacy.pull(synce)).toMatchObject({ status: 200, body: '{}' })
+    expect(await pull('/././ptp-inst9/sync/ptp-status/lock-state')).toMatchObject({ status: 200, body: '[]' })
+    expect((await pull('/./*/sync/ptp-status/lock-state'))?.status).toBe(404)
+    expect((await pull('/./controller-9/sync/ptp-status/lock-state'))?.status).toBe(404)
+    expect((await pull('/././sync/nothing'))?.status).toBe(404)
+  })
+
   test('is 404 for a client whose URL class folds /./ away', async () => {
     const { base } = await start()
     expect((await fetch(`${base}/././sync/ptp-status/lock-state/CurrentState`)).status).toBe(404)
@@ -139,17 +153,16 @@ describe('CurrentState', () => {
 })
 
 describe('notifications', () => {
-  test('carry a local time without a dot, and a class that is a notification when pushed', async () => {
+  test('carry a time without a dot, and a class that is a notification when pushed', async () => {
     const { publisher, subscribe, pull } = await start({
       now: () => 1_795_417_200_033_868_726n,
-      utcOffsetMinutes: 60,
     })
     const endpoint = await startEndpoint()
     await subscribe(endpoint.url, '/././sync/ptp-status/clock-class')
     publisher.setClock({ kind: 'clock-class', clockClass: 6 })
     await publisher.idle()
     const pushed = JSON.parse(endpoint.bodies.at(-1) ?? '')
-    expect(pushed.time).toMatch(/^2026-11-23T08:00:000338\d\dZ$/)
+    expect(pushed.time).toMatch(/^2026-11-23T07:00:000338\d\dZ$/)
     expect(pushed.data.values).toEqual([
       {
         data_type: 'notification',
@@ -191,6 +204,58 @@ describe('notifications', () => {
     expect(publisher.subscriptions()).toHaveLength(1)
   })
 
+  test('of GNSS are plain in the legacy format too, and those of SyncE qualities are numbers', async () => {
+    const { publisher, subscribe } = await start({
+      notificationFormat: 'legacy',
+      instances: { synce: ['synce-inst1'] },
+    })
+    const endpoint = await startEndpoint()
+    await subscribe(endpoint.url, '/././sync/gnss-status/gnss-sync-status')
+    await subscribe(endpoint.url, '/././sync/synce-status/clock-quality')
+    expect(JSON.parse(endpoint.bodies[0] ?? '')).toHaveProperty('gnss_sync_state')
+    publisher.setClock({ kind: 'gnss-sync-status', state: 'SYNCHRONIZED' })
+    publisher.setClock({ kind: 'synce-clock-quality', ql: 4 })
+    await publisher.idle()
+    const [gnss, quality] = endpoint.bodies.slice(-2).map((body) => JSON.parse(body))
+    expect(gnss.data.values[0].ResourceAddress).toBe('/./controller-0/ts1/sync/gnss-status/gnss-sync-status')
+    expect(quality.synce_clock_quality[0].data.values[0].value).toBe(4)
+  })
+
+  test('are delivered to the first matching subscription alone, though its endpoint be dead', async () => {
+    const { publisher, subscribe } = await start()
+    const first = await startEndpoint()
+    const second = await startEndpoint()
+    const lock = '/././sync/ptp-status/lock-state'
+    await subscribe(first.url, lock)
+    await subscribe(second.url, lock)
+    const before = second.bodies.length
+    publisher.setClock({ kind: 'lock-state', state: 'HOLDOVER' })
+    await publisher.idle()
+    expect(first.takeValues().at(-1)).toBe('HOLDOVER')
+    await first.close()
+    publisher.setClock({ kind: 'lock-state', state: 'FREERUN' })
+    await publisher.idle()
+    expect(second.bodies).toHaveLength(before)
+  })
+
+  test('come in twice once there was a subscription to /sync: then the first two are served', async () => {
+    const { publisher, subscribe, base } = await start()
+    const endpoints = [await startEndpoint(), await startEndpoint(), await startEndpoint()]
+    const all = JSON.parse((await subscribe(endpoints[0]?.url ?? '', '/././sync')).body)
+    for (const { url } of endpoints.slice(1)) await subscribe(url, '/././sync/ptp-status/lock-state')
+    const served = async (state: string) => {
+      for (const endpoint of endpoints) endpoint.takeValues()
+      publisher.setClock({ kind: 'lock-state', state })
+      await publisher.idle()
+      return endpoints.map((endpoint) => endpoint.takeValues().includes(state))
+    }
+    expect(await served('HOLDOVER')).toEqual([true, true, false])
+    await fetch(`${base}/subscriptions/${all.SubscriptionId}`, { method: 'DELETE' })
+    expect(await served('FREERUN')).toEqual([false, true, true])
+    await publisher.restart({ part: 'sidecar', warmUpMs: 0 })
+    expect(await served('LOCKED')).toEqual([false, true, false])
+  })
+
   test('not newer than the last of their subscription are never sent, whatever they are about', async () => {
     const { publisher, subscribe } = await start()
     const endpoint = await startEndpoint()
@@ -203,6 +268,62 @@ describe('notifications', () => {
     await publisher.idle()
     expect(endpoint.bodies).toEqual([])
   })
+})
+
+describe('while the notification service starts', () => {
+  test('all kinds of states have start values of one moment, in pulls and in what creates post', async () => {
+    const { publisher, subscribe, pull } = await start({ instances: { synce: ['synce-inst1'] } })
+    await publisher.restart({ warmUpMs: Number.POSITIVE_INFINITY })
+    const paths = ['ptp-status/lock-state', 'sync-status/os-clock-sync-state', 'gnss-status/gnss-sync-status']
+    const events = await Promise.all(
+      paths.map(async (path) => JSON.parse((await pull(`/././sync/${path}`))?.body ?? '')[0]),
+    )
+    expect(new Set(events.map(({ time }) => time)).size).toBe(1)
+    expect(events.map(({ data }) => data.values[0].value)).toEqual(['FREERUN', 'FREERUN', 'FAILURE-NOFIX'])
+    expect((await pull('/././sync/ptp-status/clock-class'))?.body).toContain('"value":"248"')
+    const endpoint = await startEndpoint()
+    await subscribe(endpoint.url, '/././sync/sync-status/sync-state')
+    expect(JSON.parse(endpoint.bodies[0] ?? '')).toMatchObject({ time: events[0].time })
+    publisher.becomeReady()
+    expect((await pull('/././sync/ptp-status/lock-state'))?.body).not.toContain('FREERUN')
+  })
+
+  test('what was set before is published once it is ready', async () => {
+    const { publisher, subscribe } = await start()
+    publisher.setClock({ kind: 'lock-state', state: 'LOCKED' })
+    const endpoint = await startEndpoint()
+    await subscribe(endpoint.url, '/././sync/ptp-status/lock-state')
+    endpoint.takeValues()
+    await publisher.restart({ warmUpMs: Number.POSITIVE_INFINITY })
+    publisher.becomeReady()
+    await publisher.idle()
+    expect(endpoint.takeValues()).toContain('LOCKED')
+  })
+})
+
+test('a restarted sidecar takes subscriptions before it can answer pulls', async () => {
+  const { publisher, subscribe, pull } = await start()
+  await publisher.restart({ part: 'sidecar', warmUpMs: Number.POSITIVE_INFINITY })
+  const endpoint = await startEndpoint()
+  const lock = '/././sync/ptp-status/lock-state'
+  expect((await subscribe(endpoint.url, lock)).status).toBe(201)
+  expect((await pull(lock))?.status).toBe(404)
+  publisher.becomeReady()
+  expect((await pull(lock))?.status).toBe(200)
+})
+
+test('several nodes are known to one sidecar', async () => {
+  const { publisher, subscribe, pull } = await start({ others: { 'controller-1': { ts: [], synce: [] } } })
+  const endpoint = await startEndpoint()
+  await subscribe(endpoint.url, '/./controller-1/sync/ptp-status/lock-state')
+  publisher.setClockOf('controller-1', { kind: 'lock-state', state: 'LOCKED' })
+  publisher.setClock({ kind: 'lock-state', state: 'HOLDOVER' })
+  await publisher.idle()
+  expect(endpoint.takeValues()).toEqual(['UNKNOWN', 'LOCKED'])
+  expect((await pull('/./controller-1/sync/gnss-status/gnss-sync-status'))?.body).toBe('[]')
+  expect((await subscribe(endpoint.url, '/./controller-1/sync/gnss-status/gnss-sync-status')).status).toBe(
+    500,
+  )
 })
 
 test('health is at the root', async () => {

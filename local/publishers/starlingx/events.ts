@@ -8,17 +8,18 @@ export interface EventParts {
   readonly time: string
   /** How the node is named in the address: by name in a push, as asked in a pull. */
   readonly node: string
-  readonly isPush: boolean
-  /** A legacy pull names the instance in a key instead of the address. */
-  readonly format: 'standard' | 'legacy'
+  /** `initial`: as a pull has it, posted while a subscription is made. */
+  readonly as: 'push' | 'initial' | 'pull'
 }
 
-/** One event with one value and no offset. A clock class is a notification when pushed, a metric when pulled. */
-export function event({ clock, resource, id, time, node, isPush, format }: EventParts) {
+/**
+ * One event with one value and no offset, the instance in its address. A clock class is a notification when pushed,
+ * a metric otherwise; a quality level is a number when pushed, text otherwise.
+ */
+export function event({ clock, resource, id, time, node, as }: EventParts) {
   const isMetric = clock.kind === 'clock-class' || clock.kind === 'synce-clock-quality'
-  const isNamed =
-    !isWholeNode(clock) && (format === 'standard' || (isPush && namedInLegacyPush.has(clock.kind)))
-  const instance = isNamed ? `/${clock.instance}` : ''
+  const instance = isWholeNode(clock) ? '' : `/${clock.instance}`
+  const figure = figureOf(clock)
   return {
     id,
     specversion: '1.0',
@@ -29,18 +30,15 @@ export function event({ clock, resource, id, time, node, isPush, format }: Event
       version: '1.0',
       values: [
         {
-          data_type: isMetric && !isPush ? 'metric' : 'notification',
+          data_type: isMetric && as !== 'push' ? 'metric' : 'notification',
           ResourceAddress: `/./${node}${instance}${resource.path}`,
           value_type: isMetric ? 'metric' : 'enumeration',
-          value: figure(clock),
+          value: clock.kind === 'synce-clock-quality' && as === 'push' ? Number(figure) : figure,
         },
       ],
     },
   }
 }
-
-/** The sidecar writes the instance into the address of these alone before it pushes them in a legacy map. */
-const namedInLegacyPush: ReadonlySet<string> = new Set(['lock-state', 'clock-class'])
 
 /** The name of a clock in a legacy pull. */
 export function legacyInstance(clock: Clock): string {
@@ -51,12 +49,12 @@ export function legacyInstance(clock: Clock): string {
 export const isWholeNode = (clock: Clock) =>
   clock.kind === 'os-clock-sync-state' || clock.kind === 'sync-state'
 
-function figure(clock: Clock): string {
+function figureOf(clock: Clock): string {
   if (clock.kind === 'clock-class') return clock.clockClass
   return clock.kind === 'synce-clock-quality' ? clock.ql : (clock.state ?? 'UNKNOWN')
 }
 
-/** `2024-11-15T15:22:33868726Z`: local time, no dot before the microseconds, and a Z all the same. */
+/** `2024-11-15T15:22:33868726Z`: no dot before the microseconds, local time for some kinds, and a Z all the same. */
 export function malformedTime(ns: bigint, utcOffsetMinutes: number): string {
   const local = ns + BigInt(utcOffsetMinutes) * 60_000_000_000n
   const whole = new Date(Number(local / 1_000_000n)).toISOString().slice(0, 19)

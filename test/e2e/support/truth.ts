@@ -9,7 +9,7 @@ export function truthOf(publisher: Publisher): Record<string, string> {
   const deciding: string[] = []
   for (const clock of publisher.describe().clocks) {
     const value = shownValue(clock)
-    const name = `${clock.kind} ${instanceOf(publisher, clock)}`
+    const name = `${clock.kind} ${clock.instance}`
     // Two configurations may discipline one clock: the worse of what they report is its state.
     truth[name] = truth[name] === undefined ? value : worse(truth[name], value)
     if (clock.kind === 'lock-state' || clock.kind === 'os-clock-sync-state') deciding.push(value)
@@ -43,11 +43,6 @@ function shownValue(clock: {
   if (clock.kind === 'clock-class') return String(Number(clock.clockClass))
   if (clock.kind === 'synce-clock-quality') return `${Number(clock.ql)}/${Number(clock.extQl)}`
   return clock.state ?? 'UNKNOWN'
-}
-
-/** Pushes in the legacy format of StarlingX do not tell the instance: all of a kind are one clock of the node. */
-function instanceOf({ label }: Publisher, { kind, instance }: { kind: string; instance: string }): string {
-  return label === 'StarlingX legacy' && kind !== 'os-clock-sync-state' ? 'node' : instance
 }
 
 function worse(a: string, b: string): string {
