@@ -151,7 +151,7 @@ function readValues(
   /** The newest entry of each clock, once there are several. */
   let open: Map<string, Entry> | undefined
   for (const { address, value } of values) {
-    const instance = instanceOf(kind, address, event.isLegacy)
+    const instance = instanceOf(kind, address, event.key)
     if (instance.length > LONGEST_INSTANCE) {
       problems.push({ code: 'no-address', message: 'The name of a clock is too long' })
       continue
@@ -232,14 +232,20 @@ function isReadingOf(
   return Object.keys(metrics).length > 0
 }
 
-/**
- * StarlingX's legacy format is maps. Its pulls name the instance by their key, its pushes not reliably at all
- * (starlingx.md): to be equal on both ways, a clock in a map is the node's, and several in one pull contest it.
- */
-function instanceOf(kind: string, address: Address, isLegacy: boolean): string {
+/** Kinds whose legacy pushes always name the instance in their address, while pulls of old images name it by a key. */
+const NAMED_BY_KEY: ReadonlySet<string> = new Set(['lock-state', 'clock-class'])
+
+/** The keys of legacy pushes are kinds: `ptp_lock_state`, `sync`. */
+const KIND_KEY = /^(?:sync|[a-z_]+_(?:state|class|quality)(?:_extended)?)$/
+const INSTANCE_KEY = /^[a-z0-9][\w.-]*$/i
+
+/** Push and pull must come out equal, in StarlingX's legacy format too (starlingx.md, "The legacy format"). */
+function instanceOf(kind: string, address: Address, key: string | undefined): string {
   const single = SINGLE_INSTANCE.get(kind)
   if (single !== undefined) return single
-  return isLegacy ? 'node' : address.instance || 'node'
+  if (address.instance !== '') return address.instance
+  const isNamed = key !== undefined && NAMED_BY_KEY.has(kind) && INSTANCE_KEY.test(key) && !KIND_KEY.test(key)
+  return isNamed ? key : 'node'
 }
 
 function metricOf(kind: string): string {

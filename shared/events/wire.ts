@@ -8,8 +8,8 @@ export type WireEvent = {
   readonly subject: string | undefined
   readonly time: string | undefined
   readonly values: readonly WireValue[]
-  /** It stood in a map, as in StarlingX's legacy format. */
-  readonly isLegacy: boolean
+  /** The key that it stood under in a map, as in pulls of StarlingX's legacy format. */
+  readonly key: string | undefined
 }
 
 export type WireValue = {
@@ -42,22 +42,22 @@ export function parseJson(body: Uint8Array): unknown {
  * of kind to events, or StarlingX's version-1 status (starlingx.md, "One consumer for both", rule 1).
  * What is neither becomes undefined in the list, so that the caller can tell it.
  */
-export function eventsIn(body: unknown, isLegacy = false, depth = 0): (WireEvent | undefined)[] {
-  const event = toEvent(body, isLegacy)
+export function eventsIn(body: unknown, key?: string, depth = 0): (WireEvent | undefined)[] {
+  const event = toEvent(body, key)
   if (event !== undefined) return [event]
   if (depth >= MAX_DEPTH) return [undefined]
-  if (Array.isArray(body)) return body.flatMap((item) => eventsIn(item, isLegacy, depth + 1))
+  if (Array.isArray(body)) return body.flatMap((item) => eventsIn(item, undefined, depth + 1))
   if (!isObject(body)) return [undefined]
-  const values = Object.values(body).filter((value) => typeof value === 'object' && value !== null)
-  if (values.length === 0) return [undefined]
-  return values.flatMap((value) => eventsIn(value, true, depth + 1))
+  const entries = Object.entries(body).filter(([, value]) => typeof value === 'object' && value !== null)
+  if (entries.length === 0) return [undefined]
+  return entries.flatMap(([name, value]) => eventsIn(value, name, depth + 1))
 }
 
 export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function toEvent(body: unknown, isLegacy: boolean): WireEvent | undefined {
+function toEvent(body: unknown, key: string | undefined): WireEvent | undefined {
   if (!isObject(body)) return undefined
   if (isObject(body.data) && Array.isArray(body.data.values)) {
     return {
@@ -67,10 +67,10 @@ function toEvent(body: unknown, isLegacy: boolean): WireEvent | undefined {
       subject: text(body.subject),
       time: text(body.time),
       values: body.data.values.map(toValue),
-      isLegacy,
+      key,
     }
   }
-  return toStarlingxV1(body, isLegacy)
+  return toStarlingxV1(body, key)
 }
 
 function toValue(entry: unknown): WireValue {
@@ -79,7 +79,7 @@ function toValue(entry: unknown): WireValue {
 }
 
 /** `{"ResourceType":"PTP","EventData":{"State":"Locked"},"ResourceQualifier":{"NodeName":…},"EventTimestamp":…}` */
-function toStarlingxV1(body: Json, isLegacy: boolean): WireEvent | undefined {
+function toStarlingxV1(body: Json, key: string | undefined): WireEvent | undefined {
   if (body.ResourceType !== 'PTP' || !isObject(body.EventData)) return undefined
   const node = isObject(body.ResourceQualifier) ? text(body.ResourceQualifier.NodeName) : undefined
   return {
@@ -89,7 +89,7 @@ function toStarlingxV1(body: Json, isLegacy: boolean): WireEvent | undefined {
     subject: undefined,
     time: timeOf(body.EventTimestamp),
     values: [{ address: `/./${node || '.'}/sync/ptp-status/lock-state`, value: body.EventData.State }],
-    isLegacy,
+    key,
   }
 }
 

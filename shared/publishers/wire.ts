@@ -40,6 +40,7 @@ const LONGEST_MESSAGE = 400
 
 const v1Error = z.object({ error: z.string() })
 const inner = z.object({ message: z.string() })
+const fault = z.object({ faultstring: z.string() })
 
 /** A list of subscriptions or publishers: an array, `null`, or nothing at all where there are none. */
 export function readList(answer: Answer): readonly HeldSubscription[] {
@@ -56,7 +57,7 @@ export function readSubscription(answer: Answer): HeldSubscription {
 
 /**
  * The message of an error body: `{"error":"…"}`, also where that text is JSON again (`{"message":"…"}`, v1), or
- * `{"message":"…"}` (StarlingX); else the start of the text itself. Redacted.
+ * `{"message":"…"}` and `{"faultstring":"…"}` (StarlingX); else the start of the text itself. Redacted.
  */
 export function messageOf(body: string): string {
   const outer = parse(body)
@@ -65,6 +66,8 @@ export function messageOf(body: string): string {
     const nested = inner.safeParse(parse(error.data.error))
     return oneLine(nested.success ? nested.data.message : error.data.error)
   }
+  const faulty = fault.safeParse(outer)
+  if (faulty.success) return oneLine(faulty.data.faultstring)
   const message = inner.safeParse(outer)
   return oneLine(message.success ? message.data.message : body)
 }

@@ -152,7 +152,7 @@ describe('a body that means harm, or nothing, has its answer', () => {
     [
       'a key __proto__ with an event',
       `{"__proto__":${JSON.stringify(good)}}`,
-      { read: ['lock-state node LOCKED'] },
+      { read: ['lock-state a/master LOCKED'] },
     ],
     ['a key __proto__ in an event', JSON.stringify(good).replace('{', '{"__proto__":{"time":1},'), locked],
     [

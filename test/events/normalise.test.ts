@@ -204,17 +204,43 @@ describe('StarlingX', () => {
   })
 
   test.each([
-    ['a push, a map of kinds', { ptp_lock_state: [lock('/./controller-0/sync/ptp-status/lock-state')] }],
-    ['a push that does name its instance', { ptp_lock_state: [lock(INST1)] }],
-    ['a pull, a map of instances', { 'ptp-inst1': lock('/././sync/ptp-status/lock-state') }],
-  ])('in the legacy format %s is of the node: pushes do not tell the instance', (_, body) => {
+    ['a push, a map of kinds', { ptp_lock_state: [lock(INST1)] }],
+    ['a pull, a map of instances', { 'ptp-inst1': lock(INST1) }],
+    ['a pull of old images, by the key', { 'ptp-inst1': lock('/././sync/ptp-status/lock-state') }],
+  ])('in the legacy format %s names the instance', (_, body) => {
+    expect(read(body, starlingx)).toEqual({ read: ['lock-state ptp-inst1 LOCKED'] })
+  })
+
+  test.each([
+    ['a push', { ptp_lock_state: [lock('/./controller-0/sync/ptp-status/lock-state')] }],
+    ['a push without a list', { ptp_lock_state: lock('/./controller-0/sync/ptp-status/lock-state') }],
+  ])('in the legacy format %s without an instance is of the node, not of its kind', (_, body) => {
     expect(read(body, starlingx)).toEqual({ read: ['lock-state node LOCKED'] })
   })
 
-  test('a legacy pull of two instances is two entries for the one clock of the node', () => {
-    const address = '/././sync/ptp-status/lock-state'
-    const body = { 'ptp-inst1': lock(address), 'ptp-inst2': lock(address, 'Holdover') }
-    expect(read(body, starlingx)).toEqual({ read: ['lock-state node LOCKED', 'lock-state node HOLDOVER'] })
+  test('a legacy pull of two instances is two clocks: one must not hide the other', () => {
+    for (const address of [
+      (name: string) => `/./controller-0/${name}/sync/ptp-status/lock-state`,
+      () => '/././sync/ptp-status/lock-state',
+    ]) {
+      const body = {
+        'ptp-inst1': lock(address('ptp-inst1')),
+        'ptp-inst2': lock(address('ptp-inst2'), 'Holdover'),
+      }
+      expect(read(body, starlingx)).toEqual({
+        read: ['lock-state ptp-inst1 LOCKED', 'lock-state ptp-inst2 HOLDOVER'],
+      })
+    }
+  })
+
+  test.each([
+    ['of this release', '/./controller-0/ts1/sync/gnss-status/gnss-sync-status', 'ts1'],
+    ['of old images, which name no instance in pushes', '/././sync/gnss-status/gnss-sync-status', 'node'],
+  ])('GNSS %s is one clock by push, initial notification and pull', (_, address, instance) => {
+    const event = { ...lock(address, 'SYNCHRONIZED'), type: TYPES['gnss-sync-status'] }
+    for (const body of [event, { gnss_sync_state: [event] }, { ts1: event }]) {
+      expect(read(body, starlingx)).toEqual({ read: [`gnss-sync-status ${instance} SYNCHRONIZED`] })
+    }
   })
 
   test('its OS clock has no instance, and is the one that Red Hat names', () => {

@@ -23,11 +23,12 @@ export type Recorded = {
 
 const FOLDER = new URL('../fixtures/transcripts/', import.meta.url)
 
-/** The node of all recordings. */
+/** The node of all recordings of Red Hat's publishers. */
 export const NODE = 'node1.example.com'
 
+/** The releases of Red Hat's publishers. */
 export const releases: readonly string[] = readdirSync(FOLDER, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
+  .filter((entry) => entry.isDirectory() && !entry.name.startsWith('starlingx'))
   .map((entry) => entry.name)
   .sort()
 

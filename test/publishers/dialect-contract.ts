@@ -17,7 +17,7 @@ export type Subject = {
   readonly unpublished: readonly string[]
   readonly clock: ClockChange
   /** How it answers while it starts. */
-  readonly warmUp: 'offer' | 'pull' | 'none'
+  readonly warmUp: 'offer' | 'pull' | 'start-values'
   /** A DELETE of an unknown id says so. */
   readonly knowsUnknownIds: boolean
 }
@@ -157,9 +157,13 @@ export function dialectContract(name: string, subject: Subject): void {
     test('a pull without a subscription or without data gives no state and says why', async () => {
       const { client, endpoint } = await started()
       if (subject.dialect === 'starlingx-v2') {
-        // It answers anybody about its own node, before there is data with UNKNOWN.
+        // It answers anybody about the nodes that it has heard of.
         const state = await client.currentState('/./another-node/sync/ptp-status/lock-state')
-        expect(state).toMatchObject({ outcome: 'none', cause: 'unknown', reason: expect.stringMatching(/./) })
+        expect(state).toMatchObject({
+          outcome: 'none',
+          cause: 'not-ready',
+          reason: expect.stringMatching(/./),
+        })
         return
       }
       const { address } = await lockState(client)
@@ -227,8 +231,10 @@ export function dialectContract(name: string, subject: Subject): void {
           await client.create({ address, endpoint })
           expect(await client.currentState(address)).toMatchObject({ outcome: 'none', cause: 'not-ready' })
           break
-        case 'none':
-          expect((await client.offer(KINDS)).outcome).toBe('offered')
+        case 'start-values':
+          expect((await client.create({ address, endpoint })).outcome).toBe('not-ready')
+          expect(await client.currentState(address)).toMatchObject({ outcome: 'none', cause: 'not-ready' })
+          break
       }
     })
   })

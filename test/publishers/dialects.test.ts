@@ -57,7 +57,7 @@ for (const notificationFormat of ['standard', 'legacy'] as const) {
     addresses: of('/./controller-0', V2),
     unpublished: [],
     clock: { ...LOCKED, instance: 'ptp-inst1' },
-    warmUp: 'none',
+    warmUp: 'start-values',
     knowsUnknownIds: true,
   })
 }
