@@ -14,27 +14,32 @@ export type Log = {
   on(level: LogLevel): boolean
 }
 
-/** A log that writes one JSON line a call, `time`, `level` and `message` first, to `write` (default: stderr). */
+/** How much may wait for a reader that has stopped reading. Bytes. */
+export const MOST_UNREAD = 1024 * 1024
+
+/**
+ * A log that writes one JSON line a call, `time`, `level` and `message` first, to `write`. The default is stderr: lines
+ * that its reader is too slow for are dropped, and counted in a line of their own once it reads again.
+ */
 export function createLog(options: {
   level: LogLevel
   now: () => number
   write?: (line: string) => void
   fields?: LogFields
 }): Log {
-  const write = options.write ?? ((line: string) => void process.stderr.write(line))
+  const spell = (level: LogLevel, message: string, fields?: LogFields) => {
+    const time = new Date(options.now()).toISOString()
+    return `${JSON.stringify({ time, level, message, ...options.fields, ...fields })}\n`
+  }
+  const write =
+    options.write ??
+    boundedWriter(process.stderr, (dropped) =>
+      spell('warn', 'log lines dropped: the reader of the log is too slow', { dropped }),
+    )
   const limit = LOG_LEVELS.indexOf(options.level)
   const at = (level: LogLevel) => {
     if (LOG_LEVELS.indexOf(level) > limit) return () => {}
-    return (message: string, fields?: LogFields) => {
-      const line = {
-        time: new Date(options.now()).toISOString(),
-        level,
-        message,
-        ...options.fields,
-        ...fields,
-      }
-      write(`${JSON.stringify(line)}\n`)
-    }
+    return (message: string, fields?: LogFields) => write(spell(level, message, fields))
   }
   return {
     error: at('error'),
@@ -42,6 +47,34 @@ export function createLog(options: {
     info: at('info'),
     debug: at('debug'),
     on: (level) => LOG_LEVELS.indexOf(level) <= limit,
+  }
+}
+
+type Output = Pick<NodeJS.WriteStream, 'write' | 'once' | 'writableLength'>
+
+/** A stream keeps all that it cannot write yet, without a bound of its own. */
+function boundedWriter(stream: Output, told: (dropped: number) => string): (line: string) => void {
+  let dropped = 0
+  let listening = false
+  const tell = () => {
+    if (dropped === 0) return
+    const line = told(dropped)
+    dropped = 0
+    stream.write(line)
+  }
+  return (line) => {
+    if (stream.writableLength < MOST_UNREAD) {
+      tell()
+      stream.write(line)
+      return
+    }
+    dropped += 1
+    if (listening) return
+    listening = true
+    stream.once('drain', () => {
+      listening = false
+      tell()
+    })
   }
 }
 

@@ -18,9 +18,22 @@ export function createTerminal(streams: { stdout: Stream; stderr: Stream }, env:
   }
 }
 
-/** Resolves when all that was written has left the process, which `process.exit` does not wait for. */
-export async function flushed(streams: readonly NodeJS.WritableStream[]): Promise<void> {
-  await Promise.all(
-    streams.map((stream) => new Promise<void>((resolve) => void stream.write('', () => resolve()))),
-  )
+/**
+ * Resolves when all that was written has left the process, which `process.exit` does not wait for; after `within`
+ * milliseconds in any case, if that is given.
+ */
+export async function flushed(stream: NodeJS.WriteStream, within?: number): Promise<void> {
+  const { promise: late, resolve: giveUp } = Promise.withResolvers<void>()
+  const timer = within === undefined ? undefined : setTimeout(giveUp, within)
+  try {
+    await Promise.race([late, empty(stream)])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** A stream that has drained may be written to because of that. */
+async function empty(stream: NodeJS.WriteStream): Promise<void> {
+  do await new Promise<void>((resolve) => void stream.write('', () => resolve()))
+  while (stream.writableLength > 0 && !stream.destroyed)
 }

@@ -13,5 +13,6 @@ const code = await command(
     version: () => Promise.resolve('0.0.0'),
   },
 )
-await flushed([process.stdout, process.stderr])
+await flushed(process.stdout)
+await flushed(process.stderr)
 process.exit(code)
