@@ -63,7 +63,7 @@ export function eventsPage(): string {
 }
 
 const ATTRIBUTES = {
-  id: 'a hash of what happened; the same on every repeat, in every process',
+  id: 'a hash of the node, its document and `sequence`: the same on every repeat, in every process; no two entries share one',
   source: '`/ptp-watch/<node>`',
   type: 'see below',
   subject: '`<kind>/<instance>` of the clock; `<kind>` of a subscription; `<node>` of the node as a whole',
@@ -74,7 +74,7 @@ const ATTRIBUTES = {
   state: 'what it is now; absent where the entry has no `to`',
   previousstate: 'what it was before',
   severity:
-    '`critical` to FREERUN; `warning` to HOLDOVER or UNKNOWN and for what was missed, is stale or had to be restored; else `info`',
+    '`critical` to FREERUN; `warning` to HOLDOVER or UNKNOWN and for what is missed, suspect, stale, blind or restored; else `info`',
   partitionkey: 'the node',
   sequence: 'the number of the entry in the log of the node',
 }
@@ -87,6 +87,7 @@ const FIELDS: Readonly<Record<keyof EventData, string>> = {
   instance: 'which clock of that kind',
   from: 'the word of state before; numbers for kinds without a word (clock class)',
   to: 'the same, now',
+  told: 'what the push said that made the clock suspect',
   at: 'when it happened by the publisher’s clock, as received',
   notBefore: 'the earliest that it can have been, where no push has dated it',
   notAfter: 'the latest that it can have been',
@@ -150,11 +151,29 @@ const EXAMPLES: readonly { readonly entry: LogEntry; readonly when: string }[] =
     },
   },
   {
-    when: 'Nothing has confirmed a clock of the node for `STALE_AFTER_SECONDS`.',
+    when: 'A push says that a clock is worse, but by its time it is older than what was known for longer than pushes take: the publisher’s clock was set back, or the push was held back. The clock counts as UNKNOWN until the next poll has asked for it. `data.told` is what the push said.',
+    entry: {
+      ...lock,
+      seq: 25,
+      type: 'suspect',
+      from: 'LOCKED',
+      to: 'UNKNOWN',
+      told: 'FREERUN',
+      at: '2026-11-23T03:48:28.489302008Z',
+      via: 'push',
+      overall: 'UNKNOWN',
+    },
+  },
+  {
+    when: 'A clock that decides the state of the node has not been confirmed for `STALE_AFTER_SECONDS`.',
     entry: { seq: 21, type: 'stale', notAfter: bounds.notAfter, via: 'poll', overall: 'UNKNOWN' },
   },
   {
-    when: 'All clocks of a node that was stale are confirmed again.',
+    when: 'Nothing of the node can reach PTP Watch: its publisher holds none of our subscriptions and they could not be made again, or it was unreachable for two polls in a row. The node is UNKNOWN, unless it is FREERUN or HOLDOVER.',
+    entry: { seq: 26, type: 'blind', notAfter: bounds.notAfter, via: 'poll', overall: 'UNKNOWN' },
+  },
+  {
+    when: 'A node that was stale or blind is neither any more.',
     entry: { seq: 22, type: 'recovered', notAfter: bounds.notAfter, via: 'push', overall: 'LOCKED' },
   },
   {

@@ -35,9 +35,9 @@ const whole = {
   publisher: { url: 'u', dialect: 'd', reachable: true, checkedAt: 'now', problem: 'none' },
   subscriptions: [{ kind: 'k', address: '/a', id: '1', endpoint: 'e', confirmedAt: 'now' }],
   pending: [{ kind: 'k', requestedAt: 'now', queryTime: true }],
-  counters: { received: 1, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0 },
+  counters: { received: 1, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0, suspect: 0 },
   quarantine: [{ receivedAt: 'now', reason: 'r', body: 'b' }],
-  announced: { overall: 'LOCKED', stale: false },
+  announced: { overall: 'LOCKED', stale: false, blind: false },
 }
 
 const anything = fc.oneof(

@@ -9,7 +9,9 @@ export const EVENT_TYPES = {
   missed: 'ptpwatch.state.missed.v1',
   delayed: 'ptpwatch.state.delayed.v1',
   overall: 'ptpwatch.node.changed.v1',
+  suspect: 'ptpwatch.clock.suspect.v1',
   stale: 'ptpwatch.node.stale.v1',
+  blind: 'ptpwatch.node.blind.v1',
   recovered: 'ptpwatch.node.recovered.v1',
   retired: 'ptpwatch.clock.retired.v1',
   restored: 'ptpwatch.subscription.restored.v1',
@@ -46,16 +48,14 @@ const LONGEST_ATTRIBUTE = 256
 
 /**
  * The event of a log entry. The same entry gives the same event, whoever sends it and however often: its id is of
- * what happened and of the document's incarnation, so that a store that was emptied does not repeat old ids.
+ * the node, the entry's number and the document's incarnation, so that a store that was emptied repeats no old id.
  */
 export function eventOf(node: string, incarnation: string, entry: LogEntry): OutgoingEvent {
   const { kind, instance, from, to, at, notAfter } = entry
   const time = at ?? notAfter
-  // Changes of the node as a whole have no clock to tell them apart: two of its clocks may be stamped alike.
-  const which = kind === undefined ? String(entry.seq) : instance
   return {
     specversion: '1.0',
-    id: idOf([node, incarnation, kind, which, entry.type, time, from, to]),
+    id: idOf([node, incarnation, String(entry.seq)]),
     source: `/ptp-watch/${encodeURIComponent(node.toWellFormed())}`,
     type: EVENT_TYPES[entry.type],
     subject: attributeOf(kind ? (instance === undefined ? kind : `${kind}/${instance}`) : node),
@@ -75,14 +75,16 @@ export function eventOf(node: string, incarnation: string, entry: LogEntry): Out
 /** Every number that a log can reach has as many digits, so that the order of text is the order of numbers. */
 const SEQUENCE_DIGITS = 19
 
-function idOf(parts: readonly (string | undefined)[]): string {
+function idOf(parts: readonly string[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 32)
 }
+
+const WARNINGS: ReadonlySet<string> = new Set(['missed', 'suspect', 'stale', 'blind', 'restored'])
 
 /** FREERUN must stop a radio; what is not known to be good is worth a look. */
 export function severityOf({ type, to }: Pick<LogEntry, 'type' | 'to'>): Severity {
   if (to === 'FREERUN') return 'critical'
-  if (type === 'missed' || type === 'stale' || type === 'restored') return 'warning'
+  if (WARNINGS.has(type)) return 'warning'
   return to === 'HOLDOVER' || to === 'UNKNOWN' ? 'warning' : 'info'
 }
 

@@ -28,6 +28,8 @@ export type Observation = {
   readonly metrics: Readonly<Record<string, string>>
   /** The publisher's time, RFC 3339, as received. Of a pull: when it was asked. */
   readonly at: string
+  /** The event had no time: `at` is that of its receipt, on our clock. It may worsen a clock, never better it. */
+  readonly timeFrom?: 'receipt' | undefined
   /** Our time, RFC 3339. */
   readonly receivedAt: string
   readonly via: Via

@@ -69,5 +69,6 @@ function plus(counters: Counters, deltas: Partial<Counters>): Counters {
     missed: counters.missed + (deltas.missed ?? 0),
     quarantined: counters.quarantined + (deltas.quarantined ?? 0),
     clockSteps: counters.clockSteps + (deltas.clockSteps ?? 0),
+    suspect: counters.suspect + (deltas.suspect ?? 0),
   }
 }

@@ -65,13 +65,15 @@ export function count({ counters }: Draft, name: keyof Counters): void {
 export function finishDraft(draft: Draft, via: Via, now: number, always = false): Finished {
   const { settings, state, clocks, counters, isTouched } = draft
   if (!isTouched && draft.entries.length === 0 && !always) return { state: undefined, entries: [], counters }
-  const shown = { clocks, absent: state.absent }
-  const { overall, stale } = conditionOf(shown, now, settings)
+  const shown = { clocks, absent: state.absent, publisher: state.publisher }
+  const { overall, stale, blind } = conditionOf(shown, now, settings)
   const before = state.announced
   // What time alone or a poll brings is dated by the latest it can have been: entries are told apart by it.
   const notAfter = () => isoTime(now)
-  if (stale !== before.stale) {
-    addEntry(draft, { type: stale ? 'stale' : 'recovered', via, notAfter: notAfter() })
+  if (stale && !before.stale) addEntry(draft, { type: 'stale', via, notAfter: notAfter() })
+  if (blind && !before.blind) addEntry(draft, { type: 'blind', via, notAfter: notAfter() })
+  if (!stale && !blind && (before.stale || before.blind)) {
+    addEntry(draft, { type: 'recovered', via, notAfter: notAfter() })
   }
   if (overall !== before.overall) {
     const dated = datedLike(draft.entries, overall) ?? { notAfter: notAfter() }
@@ -79,8 +81,8 @@ export function finishDraft(draft: Draft, via: Via, now: number, always = false)
   }
   const { entries } = draft
   if (!isTouched && entries.length === 0) return { state: undefined, entries: [], counters }
-  const isSame = overall === before.overall && stale === before.stale
-  const next = { ...state, clocks, announced: isSame ? before : { overall, stale } }
+  const isSame = overall === before.overall && stale === before.stale && blind === before.blind
+  const next = { ...state, clocks, announced: isSame ? before : { overall, stale, blind } }
   return { state: next, entries: entries.map((entry) => ({ ...entry, overall })), counters }
 }
 

@@ -18,6 +18,14 @@ const undated = z.object({
   sentAt: z.string(),
 })
 
+/** A push that order would ignore, but that came in too late to have been merely late (design.md §3, rule 3). */
+const suspicion = z.object({
+  /** What the push said the state is. */
+  told: z.string(),
+  at: z.string(),
+  receivedAt: z.string(),
+})
+
 /** How long something has been found by one pull after the other (our time); written now and then. */
 const span = z.object({ since: z.string(), confirmedAt: z.string() })
 
@@ -33,6 +41,8 @@ const clock = z.object({
   /** The publisher's time of the reading shown. */
   observedAt: z.string(),
   receivedAt: z.string(),
+  /** `observedAt` is when we received it: the event had no time. */
+  timeFrom: z.optional(z.literal('receipt')),
   /** When a push that applied or a pull that agreed last confirmed it (our time). */
   confirmedAt: z.string(),
   via: z.enum(['push', 'initial', 'poll', 'broker']),
@@ -56,6 +66,8 @@ const clock = z.object({
     }),
   ),
   undated: z.optional(undated),
+  /** Counts as UNKNOWN until the next pull of this clock (rule 3). */
+  suspect: z.optional(suspicion),
   /** The first and the last of the pulls in a row that named other clocks of the kind but not this one (our time). */
   unnamed: z.optional(span),
 })
@@ -77,6 +89,7 @@ const counters = z.object({
   missed: z.number(),
   quarantined: z.number(),
   clockSteps: z.number(),
+  suspect: z.number(),
 })
 
 /**
@@ -106,6 +119,10 @@ export const nodeState = z.object({
       problem: z.optional(z.string()),
       /** Since when discovery finds it no more (our time); absent again once it is found. */
       goneSince: z.optional(z.string()),
+      /** Since when polls in a row have not reached it (our time). */
+      unreachableSince: z.optional(z.string()),
+      /** Since when nothing of this node can reach us: no push and no pull (our time; design.md §3, blind). */
+      blindSince: z.optional(z.string()),
     }),
   ),
   subscriptions: z.array(subscription),
@@ -122,7 +139,7 @@ export const nodeState = z.object({
   /** The newest bodies that were acknowledged but are no events of this node, cut to a bounded length. */
   quarantine: z.array(z.object({ receivedAt: z.string(), reason: z.string(), body: z.string() })),
   /** What the log last said of the node as a whole, so that a change of it is told once. */
-  announced: z.object({ overall: z.string(), stale: z.boolean() }),
+  announced: z.object({ overall: z.string(), stale: z.boolean(), blind: z.boolean() }),
 })
 
 export type NodeState = z.infer<typeof nodeState>
@@ -137,7 +154,9 @@ export const ENTRY_TYPES = [
   'missed',
   'delayed',
   'overall',
+  'suspect',
   'stale',
+  'blind',
   'recovered',
   'retired',
   'restored',
@@ -151,6 +170,8 @@ export const logEntry = z.object({
   instance: z.optional(z.string()),
   from: z.optional(z.string()),
   to: z.optional(z.string()),
+  /** What a push said that made the clock suspect. */
+  told: z.optional(z.string()),
   at: z.optional(z.string()),
   notBefore: z.optional(z.string()),
   notAfter: z.optional(z.string()),
@@ -172,8 +193,8 @@ export function emptyNodeState(node: string, incarnation: string): NodeState {
     absent: {},
     subscriptions: [],
     pending: [],
-    counters: { received: 0, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0 },
+    counters: { received: 0, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0, suspect: 0 },
     quarantine: [],
-    announced: { overall: 'UNKNOWN', stale: false },
+    announced: { overall: 'UNKNOWN', stale: false, blind: false },
   }
 }

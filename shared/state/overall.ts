@@ -9,7 +9,7 @@ export type Overall = 'FREERUN' | 'HOLDOVER' | 'UNKNOWN' | 'LOCKED'
 export const OVERALL_KINDS: ReadonlySet<string> = new Set(['lock-state', 'os-clock-sync-state'])
 
 /** What of a document decides about the node as a whole. */
-export type Deciding = Pick<NodeState, 'clocks' | 'absent'>
+export type Deciding = Pick<NodeState, 'clocks' | 'absent' | 'publisher'>
 
 /** A clock that no push and no pull has confirmed for long enough. `now` in milliseconds. */
 export function isStale(clock: ClockState, now: number, settings: MergeSettings): boolean {
@@ -36,26 +36,29 @@ export type Condition = {
   /**
    * The one word for a node (design.md §3): the worst of its lock-state and OS clocks. Silence is never LOCKED: a
    * stale clock counts as UNKNOWN, unless it was FREERUN or HOLDOVER, which stand; and LOCKED needs a LOCKED clock
-   * of each kind asked for, save a kind that the node has been shown not to have.
+   * of each kind asked for, save a kind that the node has been shown not to have. A suspect clock, and
+   * every clock of a node that is blind, count like a stale one.
    */
   readonly overall: Overall
-  /** A node is stale while any of its clocks is, save one that is on its way out. */
+  /** A node is stale while any clock of the deciding kinds is, save one that is on its way out. */
   readonly stale: boolean
+  /** Nothing of the node can reach us: no push and no pull. */
+  readonly blind: boolean
 }
 
 /** `now` in milliseconds. Both in one go: each event asks for both, and clocks lie apart in memory. */
 export function conditionOf(state: Deciding, now: number, settings: MergeSettings): Condition {
   let overall: Overall = 'LOCKED'
   let stale = false
+  const blind = isBlind(state)
   const decided = new Set<string>()
   for (const clock of state.clocks) {
-    if (clock.retired) continue
+    if (clock.retired || !OVERALL_KINDS.has(clock.kind)) continue
     const isSilent = isStale(clock, now, settings)
     if (isSilent && isLeaving(clock, now, settings)) continue
     stale ||= isSilent
-    if (!OVERALL_KINDS.has(clock.kind)) continue
     decided.add(clock.kind)
-    const word = effective(clock, isSilent)
+    const word = effective(clock, blind || isSilent || clock.suspect !== undefined)
     if (rankOf('lock-state', word) < rankOf('lock-state', overall)) overall = word
   }
   if (overall === 'LOCKED') {
@@ -63,7 +66,12 @@ export function conditionOf(state: Deciding, now: number, settings: MergeSetting
     const isProven = kinds.every((kind) => decided.has(kind) || isAbsent(state, kind, now, settings))
     if (!isProven || !kinds.some((kind) => decided.has(kind))) overall = 'UNKNOWN'
   }
-  return { overall, stale }
+  return { overall, stale, blind }
+}
+
+/** Nothing of the node can reach us: no push and no pull (design.md §3, blind). */
+export function isBlind({ publisher }: Pick<Deciding, 'publisher'>): boolean {
+  return publisher?.blindSince !== undefined
 }
 
 export function overallOf(state: Deciding, now: number, settings: MergeSettings): Overall {
@@ -108,7 +116,7 @@ function clocksOf(state: Deciding, kind: string): ClockState[] {
   return state.clocks.filter((clock) => clock.kind === kind && !clock.retired)
 }
 
-function effective({ state }: ClockState, isSilent: boolean): Overall {
+function effective({ state }: ClockState, isDoubtful: boolean): Overall {
   if (state === 'FREERUN' || state === 'HOLDOVER') return state
-  return state === 'LOCKED' && !isSilent ? 'LOCKED' : 'UNKNOWN'
+  return state === 'LOCKED' && !isDoubtful ? 'LOCKED' : 'UNKNOWN'
 }

@@ -1,5 +1,5 @@
 import type { LogEntry, NodeState } from './node-state.ts'
-import { isNodeStale, isStale, type Overall, overallOf } from './overall.ts'
+import { isBlind, isNodeStale, isStale, type Overall, overallOf } from './overall.ts'
 import type { MergeSettings } from './settings.ts'
 
 /** A node as `GET /api/nodes` shows it. Times are RFC 3339; `since` is null where no push has dated the state. */
@@ -7,6 +7,10 @@ export type NodeView = {
   node: string
   overall: Overall
   stale: boolean
+  /** One of its clocks is suspect. */
+  suspect: boolean
+  /** Nothing of it can reach us: no push and no pull. */
+  blind: boolean
   labels: Record<string, string>
   publisher: NonNullable<NodeState['publisher']> | null
   resources: {
@@ -19,9 +23,11 @@ export type NodeView = {
     notAfter: string | null
     observedAt: string
     receivedAt: string
+    timeFrom?: 'receipt'
     confirmedAt: string
     stale: boolean
     contested: boolean
+    suspect: { told: string; at: string; receivedAt: string } | null
     via: string
   }[]
   subscriptions: { kind: string; address: string; id: string; confirmedAt: string }[]
@@ -41,6 +47,8 @@ export function viewOf(
     node: state.node,
     overall: overallOf(state, now, settings),
     stale: isNodeStale(state, now, settings),
+    suspect: clocks.some(({ suspect }) => suspect !== undefined),
+    blind: isBlind(state),
     labels: state.labels ?? {},
     publisher: state.publisher ?? null,
     resources: clocks.map((clock) => ({
@@ -52,9 +60,11 @@ export function viewOf(
       notAfter: clock.since === null ? (clock.pull?.sentAt ?? clock.receivedAt) : null,
       observedAt: clock.observedAt,
       receivedAt: clock.receivedAt,
+      ...(clock.timeFrom === undefined ? {} : { timeFrom: clock.timeFrom }),
       confirmedAt: clock.confirmedAt,
       stale: isStale(clock, now, settings),
       contested: clock.contested,
+      suspect: clock.suspect ?? null,
       via: clock.via,
     })),
     // The endpoint holds our callback token: it stays inside.

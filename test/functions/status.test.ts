@@ -50,6 +50,8 @@ test('a node is shown with all that the contract names, and nothing else', async
     node: 'node1.example.com',
     overall: 'LOCKED',
     stale: false,
+    suspect: false,
+    blind: false,
     labels: {},
     publisher: null,
     resources: [
@@ -61,6 +63,7 @@ test('a node is shown with all that the contract names, and nothing else', async
         ...times,
         stale: false,
         contested: false,
+        suspect: null,
         via: 'push',
       },
       {
@@ -71,11 +74,12 @@ test('a node is shown with all that the contract names, and nothing else', async
         ...times,
         stale: false,
         contested: false,
+        suspect: null,
         via: 'push',
       },
     ],
     subscriptions: [],
-    counters: { received: 0, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0 },
+    counters: { received: 0, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0, suspect: 0 },
     log: [
       {
         seq: 1,

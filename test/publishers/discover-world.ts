@@ -95,7 +95,7 @@ export async function know(
   const checkedAt = isoTime(now - 60_000)
   const state = {
     ...lockedNode(node, now),
-    announced: { overall: 'LOCKED', stale: false },
+    announced: { overall: 'LOCKED', stale: false, blind: false },
     publisher: { url, dialect: 'red-hat-v2', reachable: true, checkedAt, ...publisher },
   }
   await store.update(node, () => ({ state, result: undefined }))

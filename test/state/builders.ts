@@ -161,6 +161,7 @@ function counted(state: NodeState, counters: NodeState['counters']): NodeState {
   sum.missed += counters.missed
   sum.quarantined += counters.quarantined
   sum.clockSteps += counters.clockSteps
+  sum.suspect += counters.suspect
   return { ...state, counters: sum }
 }
 

@@ -114,10 +114,12 @@ describe('silence', () => {
     expect(node.overall(230)).toBe('UNKNOWN')
   })
 
-  test('of a clock that does not decide makes the node stale, and not UNKNOWN', () => {
+  test('of a clock that does not decide makes that clock stale, and the node neither stale nor UNKNOWN', () => {
     const node = nodeOf({ [LOCK]: 'LOCKED', [OS]: 'LOCKED', 'gnss-sync-status': 'SYNCHRONIZED' })
     for (const kind of [LOCK, OS]) node.push(kind, 'LOCKED', { at: 100 })
-    expect([node.overall(180), isStaleAt(node.state, 180)]).toEqual(['LOCKED', true])
+    expect([node.overall(180), isStaleAt(node.state, 180)]).toEqual(['LOCKED', false])
+    const view = viewOf(node.state, ms(180), defaultSettings)
+    expect(view.resources.filter(({ stale }) => stale).map(({ kind }) => kind)).toEqual(['gnss-sync-status'])
   })
 })
 
@@ -236,6 +238,8 @@ describe('the public view of a node', () => {
       node: 'node1.example.com',
       overall: 'UNKNOWN',
       stale: false,
+      suspect: false,
+      blind: false,
       labels: {},
       publisher: null,
       resources: [
@@ -251,6 +255,7 @@ describe('the public view of a node', () => {
           confirmedAt: at(1),
           stale: false,
           contested: false,
+          suspect: null,
           via: 'push',
         },
         {
@@ -265,11 +270,12 @@ describe('the public view of a node', () => {
           confirmedAt: at(2),
           stale: false,
           contested: false,
+          suspect: null,
           via: 'poll',
         },
       ],
       subscriptions: [],
-      counters: { received: 1, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0 },
+      counters: { received: 1, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0, suspect: 0 },
       log: node.log,
     })
   })

@@ -4,11 +4,23 @@ const time = z.string().check(z.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9}
 
 const entry = z.strictObject({
   seq: z.number(),
-  type: z.enum(['changed', 'missed', 'delayed', 'overall', 'stale', 'recovered', 'retired', 'restored']),
+  type: z.enum([
+    'changed',
+    'missed',
+    'delayed',
+    'overall',
+    'suspect',
+    'stale',
+    'blind',
+    'recovered',
+    'retired',
+    'restored',
+  ]),
   kind: z.optional(z.string()),
   instance: z.optional(z.string()),
   from: z.optional(z.string()),
   to: z.optional(z.string()),
+  told: z.optional(z.string()),
   at: z.optional(time),
   notBefore: z.optional(time),
   notAfter: z.optional(time),
@@ -21,6 +33,8 @@ export const view = z.strictObject({
   node: z.string(),
   overall: z.enum(['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']),
   stale: z.boolean(),
+  suspect: z.boolean(),
+  blind: z.boolean(),
   publisher: z.nullable(
     z.strictObject({
       url: z.string(),
@@ -29,6 +43,8 @@ export const view = z.strictObject({
       checkedAt: time,
       problem: z.optional(z.string()),
       goneSince: z.optional(time),
+      unreachableSince: z.optional(time),
+      blindSince: z.optional(time),
     }),
   ),
   resources: z.array(
@@ -40,9 +56,11 @@ export const view = z.strictObject({
       since: z.nullable(time),
       observedAt: time,
       receivedAt: time,
+      timeFrom: z.optional(z.literal('receipt')),
       confirmedAt: time,
       stale: z.boolean(),
       contested: z.boolean(),
+      suspect: z.nullable(z.strictObject({ told: z.string(), at: time, receivedAt: time })),
       via: z.enum(['push', 'initial', 'poll', 'broker']),
     }),
   ),
@@ -56,6 +74,7 @@ export const view = z.strictObject({
     missed: z.number(),
     quarantined: z.number(),
     clockSteps: z.number(),
+    suspect: z.number(),
   }),
   log: z.optional(z.array(entry)),
 })
