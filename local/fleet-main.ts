@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { readArguments, wholeNumber } from './arguments.ts'
 import { createFleet } from './fleet.ts'
 
 const help = `Usage: node local/fleet-main.ts [--seed <n>] [--pace-ms <n>] [--base-port <n>] [--faults] [--log]
@@ -23,25 +23,25 @@ Switches, by hand, with <node> as in the list:
 The same verbs are at <url>/_sim of each publisher, as long as it does not refuse connections.
 `
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    'pace-ms': { type: 'string' },
-    'base-port': { type: 'string' },
-    faults: { type: 'boolean', default: false },
-    log: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const NAME = 'fleet-main'
+const values = readArguments(NAME, {
+  seed: { type: 'string', default: '1' },
+  'pace-ms': { type: 'string', default: '3000' },
+  'base-port': { type: 'string' },
+  faults: { type: 'boolean', default: false },
+  log: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
 })
 
 if (values.help) {
   process.stdout.write(help)
 } else {
+  const { 'base-port': basePort } = values
   const fleet = createFleet({
-    seed: Number(values.seed ?? 1),
-    paceMs: Number(values['pace-ms'] ?? 3000),
+    seed: wholeNumber(NAME, 'seed', values.seed, 0, 2 ** 32 - 1),
+    paceMs: wholeNumber(NAME, 'pace-ms', values['pace-ms'], 1, 3_600_000),
     faults: values.faults,
-    ...(values['base-port'] === undefined ? {} : { basePort: Number(values['base-port']) }),
+    ...(basePort === undefined ? {} : { basePort: wholeNumber(NAME, 'base-port', basePort, 1, 65_500) }),
     ...(values.log ? { onStep: ({ node, what }) => process.stderr.write(`${node}: ${what}\n`) } : {}),
   })
   const stop = () => void fleet.close()

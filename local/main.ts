@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util'
 import type { NodeView } from '#shared/state/view.ts'
+import { readArguments, wholeNumber } from './arguments.ts'
 import { createFleet } from './fleet.ts'
 import { createProcesses, type LogLine } from './processes.ts'
 import { createScreen, type Screen } from './screen.ts'
@@ -16,15 +16,17 @@ own, and subscribe once; then shows the fleet until Ctrl-C. State and logs are i
   --poll-seconds <n>  time between two polls (default 5)
 `
 
-const { values } = parseArgs({
-  options: {
-    faults: { type: 'boolean', default: false },
-    seed: { type: 'string', default: '1' },
-    'pace-ms': { type: 'string', default: '3000' },
-    'poll-seconds': { type: 'string', default: '5' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
+const NAME = 'npm start'
+const values = readArguments(NAME, {
+  faults: { type: 'boolean', default: false },
+  seed: { type: 'string', default: '1' },
+  'pace-ms': { type: 'string', default: '3000' },
+  'poll-seconds': { type: 'string', default: '5' },
+  help: { type: 'boolean', short: 'h', default: false },
 })
+const seed = wholeNumber(NAME, 'seed', values.seed, 0, 2 ** 32 - 1)
+const paceMs = wholeNumber(NAME, 'pace-ms', values['pace-ms'], 1, 3_600_000)
+const pollSeconds = wholeNumber(NAME, 'poll-seconds', values['poll-seconds'], 1, 3_600)
 
 if (values.help) {
   process.stdout.write(HELP)
@@ -41,9 +43,9 @@ async function main(): Promise<number> {
   let screen: Screen | undefined
   const early: LogLine[] = []
   await using fleet = createFleet({
-    seed: Number(values.seed),
+    seed,
     faults: values.faults,
-    paceMs: Number(values['pace-ms']),
+    paceMs,
   })
   await fleet.listen()
   say(`${fleet.publishers.length} simulated publishers are up; their switches are at ${fleet.control}`)
@@ -79,7 +81,7 @@ async function main(): Promise<number> {
   for (const line of early) screen.transition(line)
   fleet.live()
 
-  const polls = every(Number(values['poll-seconds']) * 1000, async () => {
+  const polls = every(pollSeconds * 1000, async () => {
     await fetch(`${poll.url}/tick`, { method: 'POST' })
   })
   const shown = screen

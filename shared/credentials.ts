@@ -31,13 +31,16 @@ export type CredentialSource = {
   current(options?: { fresh?: boolean }): Promise<Credentials>
 }
 
-/** `intervalMs`: how long a look at the files is believed. `whom`: who is shown them, for messages. */
+/**
+ * `intervalMs`: how long a look at the files is believed. For messages: `whom`, who is shown them, and `variables`, what
+ * each file is set by.
+ */
 export function createCredentials(
   files: CredentialFiles,
   deps: { clock: Clock; log: Log },
-  options: { intervalMs?: number; whom?: string } = {},
+  options: { intervalMs?: number; whom?: string; variables?: CredentialFiles } = {},
 ): CredentialSource {
-  const { whom = 'publishers' } = options
+  const { whom = 'publishers', variables = {} } = options
   const paths = [files.ca, files.cert, files.key, files.token].filter((path) => path !== undefined)
   if (paths.length === 0) {
     const none: Credentials = { tlsGeneration: 0 }
@@ -53,12 +56,12 @@ export function createCredentials(
   const look = async () => {
     try {
       // The stamp is taken first: a file that changes while it is read is then read again next time.
-      const seen = await stampOf(paths)
+      const seen = await stampOf(files, variables)
       if (seen === stamp) return
-      known = await load(files, known)
+      known = await load(files, known, variables)
       stamp = seen
     } catch (error) {
-      const problem = `The credentials for ${whom} cannot be used: ${reasonOf(error)}`
+      const problem = `Credentials for ${whom} cannot be used: ${reasonOf(error)}`
       if (known === undefined) throw new ConfigurationError([problem])
       deps.log.warn(problem, { outcome: 'kept-old' })
     }
@@ -78,20 +81,43 @@ export function createCredentials(
   }
 }
 
-async function stampOf(paths: readonly string[]): Promise<string> {
-  const stamps = await Promise.all(paths.map((path) => stat(path, { bigint: true })))
-  return stamps.map((file) => `${file.ino}:${file.size}:${file.mtimeNs}`).join(' ')
+const NAMES = ['ca', 'cert', 'key', 'token'] as const
+
+async function stampOf(files: CredentialFiles, variables: CredentialFiles): Promise<string> {
+  const stamps = await Promise.all(
+    NAMES.map(async (name) => {
+      const path = files[name]
+      if (path === undefined) return ''
+      const file = await stat(path, { bigint: true }).catch((error: unknown) => {
+        throw new Error(named(name, variables, reasonOf(error)))
+      })
+      return `${file.ino}:${file.size}:${file.mtimeNs}`
+    }),
+  )
+  return stamps.join(' ')
 }
 
-async function load(files: CredentialFiles, before: Credentials | undefined): Promise<Credentials> {
-  const read = async (path: string | undefined) =>
-    path === undefined ? undefined : await readFile(path, 'utf8')
-  const [ca, cert, key, token] = await Promise.all([
-    read(files.ca),
-    read(files.cert),
-    read(files.key),
-    read(files.token),
-  ])
+function named(name: (typeof NAMES)[number], variables: CredentialFiles, problem: string): string {
+  const variable = variables[name]
+  return variable === undefined ? problem : `${variable}: ${problem}`
+}
+
+async function load(
+  files: CredentialFiles,
+  before: Credentials | undefined,
+  variables: CredentialFiles,
+): Promise<Credentials> {
+  const read = async (name: (typeof NAMES)[number]) => {
+    const path = files[name]
+    if (path === undefined) return undefined
+    const text = await readFile(path, 'utf8').catch((error: unknown) => {
+      throw new Error(named(name, variables, reasonOf(error)))
+    })
+    const isUsable = name === 'token' ? text.trim() !== '' : text.includes('-----BEGIN ')
+    if (isUsable) return text
+    throw new Error(named(name, variables, `${path} ${name === 'token' ? 'is empty' : 'holds no PEM'}`))
+  }
+  const [ca, cert, key, token] = await Promise.all(NAMES.map(read))
   const tls = {
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),

@@ -84,7 +84,9 @@ export function createPoller(deps: PollDeps): Poller {
             },
           )
     const pulls = answers.filter((answer) => typeof answer !== 'string')
-    const problems = [...kept.problems, ...answers.filter((answer) => typeof answer === 'string')]
+    const problems = [
+      ...new Set([...kept.problems, ...answers.filter((answer) => typeof answer === 'string')]),
+    ]
     const change = (current: Parameters<Parameters<typeof store.update>[1]>[0]) => {
       const before = current ?? emptyNodeState(node, newId())
       const closed = kept.closing?.(before) ?? before

@@ -38,7 +38,21 @@ export function createStatusHandler(deps: Deps): HttpFunction {
     const [api, nodes, node, ...rest] = segments
     if (api !== 'api' || nodes !== 'nodes' || node === '' || rest.length > 0) return notFound()
     if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed(['GET', 'HEAD'])
-    return node === undefined ? list(new URLSearchParams(request.query)) : one(node)
+    const query = new URLSearchParams(request.query)
+    checkNames(query, node === undefined ? ['limit', 'continue'] : [])
+    return node === undefined ? list(query) : one(node)
+  }
+}
+
+/** A filter that is misspelt and ignored would show the wrong fleet. */
+function checkNames(query: URLSearchParams, allowed: readonly string[]): void {
+  for (const name of new Set(query.keys())) {
+    const problem = !allowed.includes(name)
+      ? `there is no query parameter ${JSON.stringify(name.slice(0, 40))} here; there ${allowed.length === 0 ? 'is none' : `are ${allowed.join(', ')}`}`
+      : query.getAll(name).length > 1
+        ? `${name} may be given once`
+        : undefined
+    if (problem !== undefined) throw new HttpError(400, 'query', problem)
   }
 }
 

@@ -25,6 +25,8 @@ export type Http = {
     request: { path: string; method: HttpMethod; body?: string | undefined },
     options?: CallOptions,
   ): Promise<Answer>
+  /** @throws ConfigurationError if a file of credentials cannot be used; the message names its variable. */
+  ready(): Promise<void>
   /** Lets requests in flight end, then closes all connections. */
   close(): Promise<void>
 }
@@ -41,14 +43,20 @@ export type HttpOptions = {
   readonly overall?: number
 }
 
+const VARIABLES = {
+  ca: 'PUBLISHER_CA_FILE',
+  cert: 'PUBLISHER_CERT_FILE',
+  key: 'PUBLISHER_KEY_FILE',
+  token: 'PUBLISHER_TOKEN_FILE',
+}
+
 /** Speaks HTTP to publishers: one pool of connections per origin, TLS and bearer token from files. */
 export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOptions = {}): Http {
   const { deadlineMs = 5_000, perPublisher = 2, overall = 32 } = options
-  const credentials = createCredentials(
-    options.credentials ?? {},
-    deps,
-    options.credentialsIntervalMs === undefined ? {} : { intervalMs: options.credentialsIntervalMs },
-  )
+  const credentials = createCredentials(options.credentials ?? {}, deps, {
+    ...(options.credentialsIntervalMs !== undefined && { intervalMs: options.credentialsIntervalMs }),
+    variables: VARIABLES,
+  })
   const all = createTurns(overall)
   const turnsAt = new Map<string, Turns>()
   const pools = new Map<string, { readonly pool: Pool; readonly tlsGeneration: number }>()
@@ -112,6 +120,9 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
         all.leave()
         turns.leave()
       }
+    },
+    async ready() {
+      await credentials.current()
     },
     async close() {
       const idle = new Promise<void>((resolve) => {

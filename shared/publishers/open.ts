@@ -36,7 +36,8 @@ export type PublishersDeps = {
 
 /**
  * `callbackUrl`: where publishers reach ingest; ours are told from others' by it. Once in a process.
- * @throws ConfigurationError where publishers are to be discovered and there is no way to an API server.
+ * @throws ConfigurationError where a file of credentials cannot be used, or publishers are to be discovered and there is
+ * no way to an API server.
  */
 export async function openPublishers(
   config: Config,
@@ -49,6 +50,7 @@ export async function openPublishers(
     { clock, log },
     { credentials: config.publisherFiles, overall: config.pollConcurrency * 2 },
   )
+  await http.ready()
   const targets = config.publishers.filter((_, place) => place % count === index)
   const registry = createRegistry({ http, log }, targets)
   const callback = createCallback({ url: callbackUrl, secrets: config.callbackSecrets })

@@ -26,14 +26,14 @@ export function readRequest(
   names: readonly string[],
 ): Request {
   const [first, ...rest] = argv
-  if (first === '--help' || first === '-h' || first === 'help') return { kind: 'help' }
-  if (first === '--version') return { kind: 'version' }
-  if (first !== undefined && !first.startsWith('-')) {
-    if (!names.includes(first)) {
-      throw new UsageError(`There is no function ${JSON.stringify(first)}; there are ${names.join(', ')}`)
-    }
-    return { kind: 'function', name: first, args: rest, named: 'argument' }
+  if (first === '--help' || first === '-h' || first === 'help') {
+    const [about] = rest
+    if (first !== 'help' || about === undefined || about.startsWith('-')) return { kind: 'help' }
+    return { kind: 'function', name: known(about, names), args: ['--help'], named: 'argument' }
   }
+  if (first === '--version') return { kind: 'version' }
+  if (first !== undefined && !first.startsWith('-'))
+    return { kind: 'function', name: known(first, names), args: rest, named: 'argument' }
   const name = target?.trim() ?? ''
   if (name === '') throw new UsageError(`Name a function: ${names.join(', ')}`)
   if (!names.includes(name)) {
@@ -42,6 +42,11 @@ export function readRequest(
     )
   }
   return { kind: 'function', name, args: argv, named: 'target' }
+}
+
+function known(name: string, names: readonly string[]): string {
+  if (names.includes(name)) return name
+  throw new UsageError(`There is no function ${JSON.stringify(name)}; there are ${names.join(', ')}`)
 }
 
 const HELP: FlagDefinition = { type: 'boolean', short: 'h', description: 'Shows this and exits.' }

@@ -20,6 +20,7 @@ export function command(
   },
 ): Promise<number> {
   const { argv, env, terminal, signal } = deps
+  let help = 'ptp-watch --help'
   return runOnce(
     async () => {
       const request = readRequest(argv, env.FUNCTION_TARGET, Object.keys(catalogue))
@@ -32,6 +33,7 @@ export function command(
         return 0
       }
       const definition = await load(catalogue, request.name)
+      help = `ptp-watch ${definition.name} --help`
       const flags = readFlags(definition, request.args)
       if (flags.help === true) {
         terminal.out(functionHelp(definition))
@@ -51,7 +53,7 @@ export function command(
       }
       return code
     },
-    { signal, err: terminal.err },
+    { signal, err: terminal.err, help: () => help },
   )
 }
 

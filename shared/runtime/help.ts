@@ -22,7 +22,10 @@ export function overallHelp(definitions: readonly FunctionDefinition[]): string 
     '',
     'Flags:',
     ...columns([
-      ['-h, --help', 'Shows this; after a function, what that function does.'],
+      [
+        '-h, --help',
+        'Shows this; after a function, or as `ptp-watch help <function>`, what that function does.',
+      ],
       ['--version', 'Shows the version.'],
     ]),
     '',

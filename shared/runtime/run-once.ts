@@ -3,17 +3,17 @@ import { UsageError } from './command-line.ts'
 
 /**
  * Runs `run` to its end and gives the exit code of the process. What it throws is told to people by `err`, in full
- * for a configuration and in one line for anything else.
+ * for a configuration and in one line for anything else. `help`: the command that explains the usage.
  */
 export async function runOnce(
   run: (signal: AbortSignal) => Promise<number>,
-  deps: { signal: AbortSignal; err: (text: string) => void },
+  deps: { signal: AbortSignal; err: (text: string) => void; help?: () => string },
 ): Promise<number> {
   try {
     return await run(deps.signal)
   } catch (error) {
     if (deps.signal.aborted) deps.err(`ptp-watch: ${reasonOf(deps.signal.reason)}\n`)
-    else deps.err(complaint(error))
+    else deps.err(complaint(error, deps.help?.() ?? 'ptp-watch --help'))
     return exitCodeOf(error)
   }
 }
@@ -23,8 +23,8 @@ export function exitCodeOf(error: unknown): 1 | 2 {
   return error instanceof ConfigurationError || error instanceof UsageError ? 2 : 1
 }
 
-function complaint(error: unknown): string {
+function complaint(error: unknown, help: string): string {
   if (error instanceof ConfigurationError) return `${error.message}\n`
-  const hint = error instanceof UsageError ? 'Try: ptp-watch --help\n' : ''
+  const hint = error instanceof UsageError ? `Try: ${help}\n` : ''
   return `ptp-watch: ${reasonOf(error)}\n${hint}`
 }

@@ -40,6 +40,19 @@ async function status(nodes: readonly string[], { historyPerNode = 50, entries =
   return { get, time, store }
 }
 
+test.each([
+  ['/api/nodes?limt=5', 'there is no query parameter "limt" here; there are limit, continue'],
+  [
+    '/api/nodes?limit=5&overall=LOCKED',
+    'there is no query parameter "overall" here; there are limit, continue',
+  ],
+  ['/api/nodes?limit=5&limit=6', 'limit may be given once'],
+  ['/api/nodes/b?limit=5', 'there is no query parameter "limit" here; there is none'],
+])('%s is refused', async (target, message) => {
+  const { get } = await status(['b'])
+  expect(await get(target)).toMatchObject({ code: 400, json: { error: { code: 'query', message } } })
+})
+
 const NAMES = ['a.example.com', 'b', 'C', 'node-1', 'ü/β %']
 
 test('a node is shown with all that the contract names, and nothing else', async () => {

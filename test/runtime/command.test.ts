@@ -83,17 +83,18 @@ describe('exit codes', () => {
   })
 
   test.each([
-    [['nothing'], 'There is no function "nothing"; there are echo'],
-    [[], 'Name a function: echo'],
-    [['echo', '--colour'], "Unknown option '--colour'"],
-    [['echo', 'more'], "Unexpected argument 'more'"],
-    [['echo', '--text'], 'argument missing'],
-    [['echo', '--serve=yes'], 'does not take an argument'],
-  ])('2 and how to ask for help, for %j', async (args, words) => {
+    [['nothing'], 'There is no function "nothing"; there are echo', 'ptp-watch --help'],
+    [['help', 'nothing'], 'There is no function "nothing"; there are echo', 'ptp-watch --help'],
+    [[], 'Name a function: echo', 'ptp-watch --help'],
+    [['echo', '--colour'], "Unknown option '--colour'", 'ptp-watch echo --help'],
+    [['echo', 'more'], "Unexpected argument 'more'", 'ptp-watch echo --help'],
+    [['echo', '--text'], 'argument missing', 'ptp-watch echo --help'],
+    [['echo', '--serve=yes'], 'does not take an argument', 'ptp-watch echo --help'],
+  ])('2 and how to ask for help, for %j', async (args, words, help) => {
     const { code, out, err } = await asked(args)
     expect({ code, out }).toEqual({ code: 2, out: '' })
     expect(err).toContain(words)
-    expect(err).toContain('Try: ptp-watch --help')
+    expect(err).toContain(`Try: ${help}\n`)
   })
 
   test('2 for a FUNCTION_TARGET that is no function', async () => {
@@ -124,10 +125,10 @@ describe('help', () => {
     expect(out).toContain('  echo  shows what reaches it')
   })
 
-  test.each([['--help'], ['-h']])(
-    'ptp-watch <function> %s shows its flags and its environment, and needs no configuration',
-    async (flag) => {
-      const { code, out } = await asked(['echo', flag], { PORT: 'x' })
+  test.each([[['echo', '--help']], [['echo', '-h']], [['help', 'echo']]])(
+    '%j shows the flags and the environment of a function, and needs no configuration',
+    async (args) => {
+      const { code, out } = await asked(args, { PORT: 'x' })
       expect(code).toBe(0)
       expect(out).toMatch(/--text <words> +Prints them\./)
       expect(out).toMatch(/--serve +Serves over HTTP/)
