@@ -12,7 +12,7 @@ import { createSubscribeHandler } from './serve.ts'
 
 export const subscribe: FunctionDefinition = {
   name: 'subscribe',
-  summary: 'brings the subscriptions at every publisher to plan',
+  summary: 'creates, repairs and removes our subscriptions at every publisher',
   description: [
     'Creates at each publisher what is missing of our subscriptions, adopts what is there, replaces those with an old token, and removes those of ours that are not wanted. Subscriptions of others are never touched. It can be run as often as one likes.',
     'Ours are those whose endpoint lies under CALLBACK_URL/event. Publishers that are still starting are tried again until SUBSCRIBE_DEADLINE_SECONDS.',
@@ -21,13 +21,16 @@ export const subscribe: FunctionDefinition = {
     'Exit codes: 0 all done, 1 some publishers failed (named, with why), 2 configuration or usage.',
   ].join('\n'),
   flags: {
-    'dry-run': { type: 'boolean', description: 'Prints what would be done, and does nothing.' },
-    remove: { type: 'boolean', description: 'Takes all of our subscriptions away.' },
+    'dry-run': { type: 'boolean', description: 'Prints what would be done, and changes nothing.' },
+    remove: {
+      type: 'boolean',
+      description: "Deletes PTP Watch's subscriptions. Stop scheduled polls first, or they are recreated.",
+    },
   },
   examples: [
     { command: 'ptp-watch subscribe --dry-run', does: 'the plan for each publisher' },
     { command: 'ptp-watch subscribe', does: 'subscribes' },
-    { command: 'ptp-watch subscribe --remove', does: 'takes all of ours away' },
+    { command: 'ptp-watch subscribe --remove', does: 'deletes all of ours; stop scheduled polls first' },
   ],
   environment: [
     'PUBLISHERS',

@@ -1,6 +1,7 @@
 import type { Kept } from '#shared/publishers/keeper.ts'
 import type { Step } from '#shared/publishers/plan.ts'
 import { redact } from '#shared/publishers/redact.ts'
+import { isSyncE } from '#shared/publishers/resources.ts'
 import type { Terminal } from '#shared/runtime/function.ts'
 import type { Mode, Progress } from './handler.ts'
 
@@ -57,10 +58,19 @@ export function printOutcome(terminal: Terminal, results: readonly Kept[], mode:
   }
   const sum = (count: (kept: Kept) => number) => results.reduce((total, kept) => total + count(kept), 0)
   const parts = [
-    `${results.length - failed.length} of ${results.length} publishers ${dryRun ? 'looked at, nothing changed' : 'done'}`,
+    `${results.length - failed.length} of ${results.length} publishers ${dryRun ? 'checked, nothing changed' : 'done'}`,
   ]
   const add = (count: number, what: string) => {
     if (count > 0) parts.push(`${count} ${what}`)
+  }
+  if (dryRun) {
+    const steps = results.flatMap(({ plan }) => plan)
+    const mayLack = steps.some((step) => step.do === 'create' && mayBeLacking(step.resource.kind))
+    const of = (...verbs: readonly Step['do'][]) => steps.filter((step) => verbs.includes(step.do)).length
+    add(of('create'), mayLack ? 'or fewer to create' : 'to create')
+    add(of('keep'), 'to keep')
+    add(of('remove', 'retire'), 'to remove')
+    add(of('blocked'), 'blocked')
   }
   add(
     sum(({ applied }) => applied?.held.size ?? 0),
@@ -87,6 +97,13 @@ export function printOutcome(terminal: Terminal, results: readonly Kept[], mode:
     'of others left alone',
   )
   terminal.out(`${parts.join(', ')}\n`)
+  if (mode === 'remove' || mode === 'plan-removal')
+    terminal.err('The next poll or subscribe recreates these subscriptions: stop scheduled polls first\n')
+}
+
+/** Whether hosts without the hardware refuse it: then it is reported as not offered, and nothing is created. */
+function mayBeLacking(kind: string): boolean {
+  return kind === 'gnss-sync-status' || isSyncE(kind)
 }
 
 /** While it may still come right, the first of several problems, mostly alike, is enough. */
@@ -97,7 +114,7 @@ function firstOf([first = '', ...more]: readonly string[]): string {
 function lineOf({ node, dialect, outcome, applied, problems }: Kept): string {
   const name = dialect === undefined ? node : `${node} (${dialect})`
   if (outcome === 'failed') return `${name}: failed: ${problems.join('; ')}`
-  if (applied === undefined) return `${name}: looked at`
+  if (applied === undefined) return `${name}: checked`
   const parts = [
     applied.held.size > 0 ? `${applied.held.size} held` : '',
     applied.created.length > 0 ? `${applied.created.length} created` : '',
@@ -120,7 +137,7 @@ function planText({ node, url, dialect, plan, strangers, outcome }: Kept): strin
 function stepText(step: Step): string {
   switch (step.do) {
     case 'create':
-      return `create   ${step.resource.kind}  ${step.resource.address}`
+      return `create   ${step.resource.kind}  ${step.resource.address}${mayBeLacking(step.resource.kind) ? '  if the host has it' : ''}`
     case 'keep':
       return `${step.refresh ? 'refresh' : 'keep   '}  ${step.resource.kind}  ${step.resource.address}`
     case 'blocked':
