@@ -2,12 +2,13 @@ import type { Callback } from '#shared/callback.ts'
 import { PublisherError } from '#shared/errors.ts'
 import { blocked } from '#shared/publishers/apply.ts'
 import type { CallOptions, HeldSubscription, Offer, Resource } from '#shared/publishers/client.ts'
-import { ownerOf, planOf, type Situation, type Step } from '#shared/publishers/plan.ts'
+import { othersIn, planOf, type Situation, type Step } from '#shared/publishers/plan.ts'
 import { isSyncE } from '#shared/publishers/resources.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
 import { adviceOn } from './advice.ts'
 import type { Report } from './finding.ts'
+import { type Unserved, unservedIn } from './first-served.ts'
 import type { Reached } from './reach.ts'
 
 type Offered = Extract<Offer, { outcome: 'offered' }>
@@ -95,8 +96,9 @@ export async function checkSubscriptions(
     }
     const plan = planOf(situation)
     const kinds = new Set(plan.flatMap((step) => (step.do === 'keep' ? [step.resource.kind] : [])))
-    const strangers = situation.held.filter((held) => ownerOf(held, situation) === 'stranger').length
-    judge(report, asked, { plan, kinds, strangers, wanted: offer.resources, state })
+    const strangers = othersIn(situation).length
+    const unserved = client.dialect === 'starlingx-v2' ? unservedIn(situation, kinds) : undefined
+    judge(report, asked, { plan, kinds, strangers, wanted: offer.resources, state, unserved })
     return { situation, kinds, strangers }
   } catch (error) {
     if (!(error instanceof PublisherError)) throw error
@@ -115,9 +117,10 @@ function judge(
     strangers: number
     wanted: readonly Resource[]
     state: NodeState | undefined
+    unserved: Unserved | undefined
   },
 ): void {
-  const { plan, kinds, strangers, wanted, state } = about
+  const { plan, kinds, strangers, wanted, state, unserved } = about
   const others = strangers === 0 ? '' : `; ${strangers} of others, left alone`
   const stranger = plan.find((step) => step.do === 'blocked')
   const missing = plan.flatMap((step) => (step.do === 'create' ? [step.resource.kind] : []))
@@ -150,9 +153,28 @@ function judge(
     )
     return
   }
+  if (unserved !== undefined) {
+    const text = `${came}, but ${unserved.text}`
+    if (unserved.who === 'others') report.warning('subscriptions', asked, text, OTHERS_STARVE)
+    else if (unserved.sometimes) report.warning('subscriptions', asked, text, `${ONLY_TWICE} ${OWN_SIDECAR}`)
+    else report.failed('subscriptions', asked, text, `${FIRST_ALONE} ${OWN_SIDECAR}`)
+    return
+  }
   const unasked = untaken.length === 0 ? '' : ` (${untaken.join(' ')}: not taken by releases before 4.20)`
   report.ok('subscriptions', asked, `${came}${unasked}${others}`)
 }
+
+const FIRST_ALONE =
+  'The sidecar delivers each event to the first matching subscription alone, even if nobody answers there, so none of these events reaches us.'
+
+const ONLY_TWICE =
+  'The sidecar delivers each event to the first matching subscription alone. Ours are served only because a subscription to /sync makes each event come in twice.'
+
+const OWN_SIDECAR =
+  'Run a sidecar of its own for PTP Watch, or delete the other subscription and create it again after ours'
+
+const OTHERS_STARVE =
+  'The sidecar delivers each event to the first matching subscription alone, so none of these events reaches the other consumer. Run a sidecar of its own for PTP Watch'
 
 function leftOverIn(plan: readonly Step[]): HeldSubscription[] {
   return plan.flatMap((step) => (step.do === 'remove' || step.do === 'retire' ? [step.subscription] : []))

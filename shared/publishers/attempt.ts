@@ -4,7 +4,7 @@ import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
 import { type Applied, applyPlan, blocked } from './apply.ts'
 import type { CallOptions, Client, Resource } from './client.ts'
-import { ownerOf, planOf, removalPlanOf, type Situation, type Step } from './plan.ts'
+import { othersIn, ownerOf, planOf, removalPlanOf, type Situation, type Step } from './plan.ts'
 import type { Record } from './record.ts'
 import type { Registry } from './registry.ts'
 import { nodesNamed } from './resources.ts'
@@ -87,7 +87,7 @@ export function createKeepAttempt(
       configured: options.configured,
     }
     const plan = planOf(situation)
-    const looked = { ...tried, resources, plan, strangers: countStrangers(situation) }
+    const looked = { ...tried, resources, plan, strangers: othersIn(situation).length }
     if (dryRun) return { ...looked, problems: blockedIn(plan) }
 
     const applied = await applyPlan({ client, record, log }, plan, situation, call)
@@ -139,7 +139,7 @@ export function createRemoveAttempt(deps: AttemptDeps, configured: ReadonlySet<s
       configured,
     }
     const plan = removalPlanOf(situation)
-    const looked = { ...NOTHING_TRIED, client, plan, strangers: countStrangers(situation) }
+    const looked = { ...NOTHING_TRIED, client, plan, strangers: othersIn(situation).length }
     if (dryRun) return looked
     const applied = await applyPlan({ client, record, log }, plan, situation, call)
     if (applied.failure !== undefined) throw applied.failure
@@ -201,10 +201,6 @@ async function removeStale(
 
 function blockedIn(plan: readonly Step[]): string[] {
   return plan.flatMap((step) => (step.do === 'blocked' ? [blocked(step.resource, step.by.endpoint)] : []))
-}
-
-function countStrangers(situation: Situation): number {
-  return situation.held.filter((held) => ownerOf(held, situation) === 'stranger').length
 }
 
 function misnamed(target: Target, name: string): string {

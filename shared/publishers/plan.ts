@@ -60,6 +60,17 @@ export function ownerOf(
   return named === node || ownName === node ? 'stale' : 'stranger'
 }
 
+/**
+ * The subscriptions of others. What stands under our callback is none of theirs, also where it is of another node:
+ * one sidecar of StarlingX serves several.
+ */
+export function othersIn({
+  held,
+  callback,
+}: Pick<Situation, 'held' | 'callback'>): readonly HeldSubscription[] {
+  return held.filter(({ endpoint }) => callback.read(endpoint) === undefined)
+}
+
 /** What to do so that the publisher holds exactly the wanted subscriptions of ours, in this order. Pure. */
 export function planOf(situation: Situation): Step[] {
   const { node, facts, wanted, unpublished, held, callback } = situation

@@ -1,0 +1,110 @@
+import { expect, test } from 'vitest'
+import { createStarlingX, type StarlingX } from '#local/publishers/index.ts'
+import { clocksIn } from '../../e2e/support/publishers.ts'
+import { listening } from '../../e2e/support/system.ts'
+import { postJson } from '../../local/endpoint.ts'
+import { startConsumer } from '../../publishers/support/consumer.ts'
+import { examine, startWatched } from './world.ts'
+
+const LOCK = '/./controller-0/sync/ptp-status/lock-state'
+
+async function startStarlingX(others = {}): Promise<StarlingX> {
+  const publisher = createStarlingX({ node: 'controller-0', warmUpMs: 0, deliveryTimeoutMs: 200, others })
+  await listening(publisher)
+  publisher.setClock(...clocksIn('LOCKED'))
+  return publisher
+}
+
+/** Somebody else subscribes; gives how to stop listening there. */
+async function subscribeOther(publisher: StarlingX, address: string, endpoint?: string) {
+  const url = endpoint ?? `${(await startConsumer()).url}/event/theirs/their-token`
+  const body = { EndpointUri: url, ResourceAddress: address }
+  const { status } = await postJson(`${publisher.url}/ocloudNotifications/v2/subscriptions`, body)
+  expect(status).toBe(201)
+  return url
+}
+
+/** Whether a change of the lock state reached ingest by itself. */
+async function isPushed(publisher: StarlingX, system: Awaited<ReturnType<typeof startWatched>>) {
+  publisher.setClock({ kind: 'lock-state', state: 'FREERUN' })
+  await publisher.idle()
+  const clock = (await system.node(publisher)).resources.find(({ kind }) => kind === 'lock-state')
+  return clock?.state === 'FREERUN'
+}
+
+test('another consumer that is served before us is named, with what to do', async () => {
+  const publisher = await startStarlingX()
+  const url = await subscribeOther(publisher, LOCK)
+  const system = await startWatched([publisher])
+  expect(await isPushed(publisher, system)).toBe(false)
+
+  const { code, one, findings } = await examine(system)
+  expect(code).toBe(1)
+  const found = one('subscriptions', publisher)
+  expect(found.result).toBe('failed')
+  expect(found.came).toContain(
+    '7 of 7 of ours are there, but another consumer is served before us: lock-state (',
+  )
+  expect(found.came).toContain(new URL(url).host)
+  expect(found.todo).toContain('sidecar of its own')
+  expect(JSON.stringify(findings)).not.toContain('their-token')
+})
+
+test('a dead subscription before ours is found all the same, and that of all nodes or of this one', async () => {
+  for (const address of ['/././sync/ptp-status/lock-state', '/./*/sync/ptp-status', LOCK]) {
+    const publisher = await startStarlingX()
+    const consumer = await startConsumer()
+    await subscribeOther(publisher, address, `${consumer.url}/gone`)
+    consumer.answer(() => 500)
+    const system = await startWatched([publisher])
+    expect({ address, pushed: await isPushed(publisher, system) }).toEqual({ address, pushed: false })
+    const { one } = await examine(system)
+    expect(one('subscriptions', publisher)).toMatchObject({ result: 'failed' })
+  }
+})
+
+test('beside one to /sync two are served: one before ours is to look at, two have failed', async () => {
+  const publisher = await startStarlingX()
+  await subscribeOther(publisher, '/./controller-0/sync')
+  const system = await startWatched([publisher])
+  expect(await isPushed(publisher, system)).toBe(true)
+  expect((await examine(system)).one('subscriptions', publisher)).toMatchObject({
+    result: 'warning',
+    came: expect.stringContaining('another consumer is served before us'),
+  })
+
+  const crowded = await startStarlingX()
+  await subscribeOther(crowded, '/./controller-0/sync')
+  await subscribeOther(crowded, LOCK)
+  const behind = await startWatched([crowded])
+  expect(await isPushed(crowded, behind)).toBe(false)
+  expect((await examine(behind)).one('subscriptions', crowded)).toMatchObject({
+    result: 'failed',
+    came: expect.stringMatching(/served before us: lock-state \(/),
+  })
+})
+
+test('one that comes after ours is told of, for it gets no events', async () => {
+  const publisher = await startStarlingX()
+  const system = await startWatched([publisher])
+  await subscribeOther(publisher, LOCK)
+  expect(await isPushed(publisher, system)).toBe(true)
+  const { code, one } = await examine(system)
+  expect(code).toBe(0)
+  expect(one('subscriptions', publisher)).toMatchObject({
+    result: 'warning',
+    came: expect.stringContaining('another consumer comes after us: lock-state'),
+  })
+})
+
+test('neither another resource nor another node stands in our way, and ours of two nodes are no others', async () => {
+  const publisher = await startStarlingX({ 'controller-1': {} })
+  await subscribeOther(publisher, '/./controller-1/sync/ptp-status/lock-state')
+  const entries = ['controller-0', 'controller-2'].map((node) => ({ node, url: publisher.url }))
+  const system = await startWatched([publisher], { PUBLISHERS: JSON.stringify(entries) })
+  const { one } = await examine(system, {}, ['--node', 'controller-0'])
+  expect(one('subscriptions', publisher)).toMatchObject({
+    result: 'ok',
+    came: '7 of 7 of ours are there; 1 of others, left alone',
+  })
+})
