@@ -35,6 +35,7 @@ export const view = z.strictObject({
   stale: z.boolean(),
   suspect: z.boolean(),
   blind: z.boolean(),
+  labels: z.record(z.string(), z.string()),
   publisher: z.nullable(
     z.strictObject({
       url: z.string(),
@@ -54,6 +55,7 @@ export const view = z.strictObject({
       state: z.nullable(z.string()),
       metrics: z.record(z.string(), z.string()),
       since: z.nullable(time),
+      notAfter: z.nullable(time),
       observedAt: time,
       receivedAt: time,
       timeFrom: z.optional(z.literal('receipt')),
