@@ -124,7 +124,8 @@ function brokerDoor(callback: Callback, [token = '']: readonly string[]): Door |
 
 function eventDoor(callback: Callback, [node, token = '']: readonly string[]): Door | undefined {
   if (callback.secured && (node === undefined || !callback.verify(node, token))) return undefined
-  return { is: 'event', node }
+  // What waits for the store keeps its node, and not the whole of its path.
+  return { is: 'event', node: node === undefined ? undefined : copyOf(node) }
 }
 
 const NOT_STORED = errorReply(503, 'store', 'The store did not take the event')

@@ -44,6 +44,9 @@ export type ReceiverDeps = {
 export function createReceiver(deps: ReceiverDeps): Receiver {
   const { store, waiting, strangers, clock, log, metrics, newId, settings, configured } = deps
 
+  /** Nodes that the store was seen to have. */
+  const stored = new Set<string>()
+
   /** What one body changes in the document of one node. */
   const change = (
     node: string,
@@ -65,6 +68,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
 
   const tell = (node: string, body: Part, { outcome, entries }: Received): void => {
     if (outcome === 'stranger') strangers.add(node, 'unknown node')
+    else stored.add(node)
     metrics.events.inc({ outcome: outcomeOf(outcome) })
     if (log.on('debug')) log.debug('event', { node, outcome, events: body.observations.length })
     if (!log.on('info')) return
@@ -73,7 +77,10 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
     }
   }
 
-  const receivePart = ([node, part]: NodePart, { buffer, trusted, via }: Reception): Promise<boolean> => {
+  const receivePart = (
+    [node, part]: NodePart,
+    { body, buffer, trusted, via }: Reception,
+  ): Promise<boolean> => {
     if (part.quarantine !== undefined) {
       metrics.quarantined.inc({ reason: part.quarantine.reason })
       const { reason, message } = part.quarantine
@@ -86,7 +93,9 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
       strangers.add('', node === undefined ? 'no node' : 'no name of a node')
       return Promise.resolve(true)
     }
-    return waiting.deliver(node, () => write(node, part, trusted), { buffer })
+    const writing = () => write(node, part, trusted)
+    if (!trusted && !configured.has(node) && !stored.has(node)) return waiting.attempt(writing)
+    return waiting.deliver(node, writing, { buffer, bytes: HELD_BESIDE + 2 * body.byteLength })
   }
 
   return {
@@ -100,8 +109,9 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
       }
       // Nearly every body speaks of one node.
       if (parts.length === 1) return receivePart(first, reception)
-      const stored = parts.map((part) => receivePart(part, reception))
-      return Promise.all(stored).then((each) => each.every(Boolean))
+      return Promise.all(parts.map((part) => receivePart(part, reception))).then((each) =>
+        each.every(Boolean),
+      )
     },
 
     check(json, context) {
@@ -116,6 +126,9 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
     dropOwn: () => metrics.events.inc({ outcome: 'own' }),
   }
 }
+
+/** What an event that waits takes beside its texts, by measure. Bytes. */
+const HELD_BESIDE = 1_024
 
 /** What a body holds for one node: readings, or a reason to set it aside. */
 type Part = Said & {

@@ -4,10 +4,16 @@ import type { IngestMetrics } from './metrics.ts'
 
 /** Publishers wait 2 s for an answer and never ask again (protocol.md §4.2). Milliseconds. */
 const BUDGET = 1_500
-/** How many events wait at most. */
-const MOST_WAITING = 10_000
+/** How many events wait at most, in all and of one node, and how much memory they may take. Bytes. */
+const BOUNDS: Bounds = { events: 10_000, bytes: 32 * 1024 * 1024 }
+const BOUNDS_OF_NODE: Bounds = { events: 1_000, bytes: 2 * 1024 * 1024 }
+/** How many writes for nodes that are not known to be ours may be on their way to the store at once. */
+const MOST_UNKNOWN = 1_000
 /** How often the store is tried while events wait for it. Milliseconds. */
 const RETRY_EVERY = 1_000
+
+/** All that waits for one node, in order. */
+type Line = { readonly waiters: Waiter[]; bytes: number }
 
 /** Where events wait while the store is down: bounded, in order per node. */
 export type Waiting = {
@@ -16,7 +22,12 @@ export type Waiting = {
    * here if `buffer`, behind all that waits for the same node already. What comes after such an answer never
    * overtakes it. Throws what `write` throws unless it is a StoreError.
    */
-  deliver(node: string, write: Write, options: { buffer: boolean }): Promise<boolean>
+  deliver(node: string, write: Write, options: { buffer: boolean; bytes: number }): Promise<boolean>
+  /**
+   * The same for a node that nobody has named to us: it never waits here, and only a few such writes run at once. Anybody
+   * can make up any number of names.
+   */
+  attempt(write: Write): Promise<boolean>
   /** How many events wait. */
   count(): number
   /** Tries once more to write all that waits. Resolves to what could not be written. */
@@ -26,8 +37,12 @@ export type Waiting = {
 
 export type Write = () => Promise<void>
 
+type Bounds = { readonly events: number; readonly bytes: number }
+
 export type WaitingOptions = {
-  readonly most?: number
+  readonly bounds?: Bounds
+  readonly boundsOfNode?: Bounds
+  readonly mostUnknown?: number
   /** Milliseconds; how often the store is tried while events wait. */
   readonly retryEvery?: number
   /** Milliseconds that a write may take before its sender is refused. */
@@ -35,6 +50,8 @@ export type WaitingOptions = {
 }
 
 type Waiter = {
+  /** What it is taken to hold in memory. */
+  readonly bytes: number
   /** Undefined where nobody here may repeat it: a Broker repeats what it was refused. */
   readonly write: Write | undefined
   /** The first attempt, while it hangs. It may yet succeed, and until it is known nothing may pass it. */
@@ -43,33 +60,65 @@ type Waiter = {
 
 export function createWaiting(
   { log, metrics }: { log: Log; metrics: IngestMetrics },
-  { most = MOST_WAITING, retryEvery = RETRY_EVERY, budget = BUDGET }: WaitingOptions = {},
+  {
+    bounds = BOUNDS,
+    boundsOfNode = BOUNDS_OF_NODE,
+    mostUnknown = MOST_UNKNOWN,
+    retryEvery = RETRY_EVERY,
+    budget = BUDGET,
+  }: WaitingOptions = {},
 ): Waiting {
-  const lines = new Map<string, Waiter[]>()
+  const lines = new Map<string, Line>()
   let count = 0
+  let bytes = 0
+  let unknown = 0
   let lost = 0
   let timer: NodeJS.Timeout | undefined
   let flushing: Promise<void> | undefined
 
-  const changed = (by: number) => {
-    count += by
+  const changed = (line: Line, events: number, size: number) => {
+    line.bytes += size
+    bytes += size
+    count += events
     metrics.waiting.set({}, count)
   }
 
+  const lose = (node: string) => {
+    metrics.lost.inc({})
+    lost += 1
+    if (lost === 1)
+      log.error('store is down and the buffer is full: events are dropped', { node, waiting: count, bytes })
+  }
+
+  const isFull = () => count >= bounds.events || bytes >= bounds.bytes
+
+  /** Whoever has most here makes room for one who has less: a flood of one node costs no other node its events. */
+  const makeRoom = (inLine: number) => {
+    let largest: Line | undefined
+    let node = ''
+    for (const [name, line] of lines) {
+      if (line.bytes > (largest?.bytes ?? inLine)) [largest, node] = [line, name]
+    }
+    // What hangs in the store may be written yet: nothing may pass it.
+    const place = largest?.waiters.findLastIndex(({ hanging }) => hanging === undefined) ?? 0
+    if (largest === undefined || place < 1) return false
+    const [dropped] = largest.waiters.splice(place, 1)
+    if (dropped !== undefined) changed(largest, -1, -dropped.bytes)
+    lose(node)
+    return true
+  }
+
   const wait = (node: string, waiter: Waiter, why: string) => {
-    if (count >= most) {
-      if (waiter.write === undefined) return
-      metrics.lost.inc({})
-      lost += 1
-      if (lost === 1)
-        log.error('The store is down and no more events can wait for it', { node, waiting: count })
+    const line = lines.get(node) ?? { waiters: [], bytes: 0 }
+    const isOwnFull = line.waiters.length >= boundsOfNode.events || line.bytes >= boundsOfNode.bytes
+    if (isOwnFull || (isFull() && !makeRoom(line.bytes + waiter.bytes))) {
+      if (waiter.write !== undefined) lose(node)
       return
     }
-    if (count === 0) log.error('The store is down: events wait for it', { node, reason: why })
-    const line = lines.get(node)
-    if (line === undefined) lines.set(node, [waiter])
-    else line.push(waiter)
-    changed(1)
+    if (count === 0) log.error('store is down: buffering events', { node, reason: why })
+    lines.set(node, line)
+    line.waiters.push(waiter)
+    changed(line, 1, waiter.bytes)
     timer ??= setInterval(() => void flushOnce(), retryEvery).unref()
   }
 
@@ -82,22 +131,23 @@ export function createWaiting(
       return true
     } catch (error) {
       if (isOutage(error)) return write === undefined || (hanging !== undefined && settle(node, waiter))
-      log.error('An event that waited could not be merged', { node, reason: reasonOf(error) })
+      log.error('a buffered event could not be merged', { node, reason: reasonOf(error) })
       return true
     }
   }
 
   /** In order, stopping at the first that the store does not take. False if it stopped. */
-  const flushLine = async (node: string, line: Waiter[]): Promise<boolean> => {
-    for (let first = line[0]; first !== undefined; first = line[0]) {
+  const flushLine = async (node: string, line: Line): Promise<boolean> => {
+    const { waiters } = line
+    for (let first = waiters[0]; first !== undefined; first = waiters[0]) {
       if (!(await settle(node, first))) {
         // Last in turn from now on: should it be this node's writes alone that fail, the others get through.
         lines.delete(node)
         lines.set(node, line)
         return false
       }
-      line.shift()
-      changed(-1)
+      waiters.shift()
+      changed(line, -1, -first.bytes)
     }
     // In the same turn as the look at the empty line: what comes next does not wait any more.
     lines.delete(node)
@@ -109,7 +159,7 @@ export function createWaiting(
     if (lines.size > 0) return
     clearInterval(timer)
     timer = undefined
-    log.info('The store is back: all events that waited are written', { lost })
+    log.info('store is back: all buffered events are written', { lost })
     lost = 0
   }
 
@@ -122,41 +172,65 @@ export function createWaiting(
   }
 
   /** What a write that took too long comes to decides about all that waits behind it. */
-  const hang = (node: string, writing: Promise<void>, write: Write | undefined) => {
-    wait(node, { write, hanging: writing }, `It took longer than ${budget} ms`)
-    writing.then(flushOnce, flushOnce)
+  const hang = (node: string, waiter: Waiter & { hanging: Promise<void> }) => {
+    const { hanging } = waiter
+    wait(node, waiter, `It took longer than ${budget} ms`)
+    hanging.then(flushOnce, flushOnce)
   }
 
+  /** True when `writing` is done within the budget; else `missed` is told: why, and whether it still hangs. */
+  const within = (
+    writing: Promise<void>,
+    missed: { late: () => void; failed: (error: StoreError) => void },
+  ): Promise<boolean> =>
+    new Promise((resolve, reject) => {
+      let late = false
+      const timer = setTimeout(() => {
+        late = true
+        missed.late()
+        resolve(false)
+      }, budget)
+      writing.then(
+        () => {
+          clearTimeout(timer)
+          resolve(true)
+        },
+        (error: unknown) => {
+          clearTimeout(timer)
+          if (late) return
+          if (!(error instanceof StoreError)) return reject(error)
+          missed.failed(error)
+          resolve(false)
+        },
+      )
+    })
+
   return {
-    deliver(node, write, { buffer }) {
+    deliver(node, write, { buffer, bytes: size }) {
+      const waiter = { write: buffer ? write : undefined, bytes: size, hanging: undefined }
       if (lines.has(node)) {
-        if (buffer) wait(node, { write, hanging: undefined }, 'Events of this node wait already')
+        if (buffer) wait(node, waiter, 'Events of this node wait already')
         return Promise.resolve(false)
       }
-      return new Promise((resolve, reject) => {
-        const writing = write()
-        let late = false
-        const timer = setTimeout(() => {
-          late = true
-          hang(node, writing, buffer ? write : undefined)
-          resolve(false)
-        }, budget)
-        writing.then(
-          () => {
-            clearTimeout(timer)
-            resolve(true)
-          },
-          (error: unknown) => {
-            clearTimeout(timer)
-            // Of what hangs, its waiter decides.
-            if (late) return
-            if (!(error instanceof StoreError)) return reject(error)
-            if (!error.retryable) log.error('An event could not be stored', { node, reason: reasonOf(error) })
-            else if (buffer) wait(node, { write, hanging: undefined }, reasonOf(error))
-            resolve(false)
-          },
-        )
+      const writing = write()
+      return within(writing, {
+        // What becomes of it decides about its waiter.
+        late: () => hang(node, { ...waiter, hanging: writing }),
+        failed(error) {
+          if (!error.retryable) log.error('an event could not be stored', { node, reason: reasonOf(error) })
+          else if (buffer) wait(node, waiter, reasonOf(error))
+        },
       })
+    },
+    attempt(write) {
+      if (unknown >= mostUnknown) return Promise.resolve(false)
+      unknown += 1
+      const done = () => {
+        unknown -= 1
+      }
+      const writing = write()
+      writing.then(done, done)
+      return within(writing, { late() {}, failed() {} })
     },
     count: () => count,
     async flush() {

@@ -3,10 +3,12 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { createSqliteDriver } from '#shared/state/drivers/sqlite.ts'
 import { StoreError } from '#shared/errors.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
+import { emptyNodeState } from '#shared/state/node-state.ts'
 import { onServe } from '../../runtime/processes.ts'
 import { openStore, temporaryFolder } from '../fleet.ts'
 import { momentAfter, notification, text } from './notifications.ts'
 import { ingestOver } from './over-driver.ts'
+import { createGate } from '../../state/drivers/gate.ts'
 import { writeLock } from './write-lock.ts'
 
 const node = 'node1.example.com'
@@ -123,7 +125,9 @@ describe('a store that refuses', () => {
     onTestFinished(() => folder.remove())
     const file = `${folder.path}/state.db`
     const driver = await createSqliteDriver(file, { busyTimeoutMs: 1 })
-    const { url, store, waiting, metric } = await ingestOver(driver, [node, other], { waiting: { most: 3 } })
+    const { url, store, waiting, metric } = await ingestOver(driver, [node, other], {
+      waiting: { bounds: { events: 3, bytes: 100_000 } },
+    })
     const say = sayer(url)
     using lock = writeLock(file)
     const statuses = []
@@ -134,6 +138,37 @@ describe('a store that refuses', () => {
     await expect.poll(() => waiting.count(), WAIT).toBe(0)
     expect(await history(store)).toEqual(['LOCKED', 'HOLDOVER', 'FREERUN'])
     expect(metric('ptp_watch_waiting_events')).toBe(0)
+  })
+
+  test('keeps no events of nodes that nobody has named, and all those of nodes that are known', async () => {
+    const gate = createGate(createMemoryDriver())
+    const { url, store, waiting } = await ingestOver(gate.driver, [node])
+    // In the store, but not in the configuration.
+    await store.update(other, () => ({ state: emptyNodeState(other, 'i'), result: undefined }))
+    const say = sayer(url)
+    expect(await say('LOCKED', other)).toBe(204)
+    const unknown = (n: number) => notification({ node: `unknown${n}.example.com` })
+    gate.down()
+    const flood = Array.from({ length: 20 }, (_, of) =>
+      post(
+        url,
+        '/event',
+        Array.from({ length: 20 }, (_each, n) => unknown(20 * of + n)),
+      ),
+    )
+    const alone = Array.from({ length: 200 }, (_, n) =>
+      post(url, `/event/unknown${n}.example.com`, unknown(n)),
+    )
+    expect(new Set(await Promise.all([...flood, ...alone]))).toEqual(new Set([503]))
+    expect(waiting.count()).toBe(0)
+    expect([await say('HOLDOVER'), await say('HOLDOVER', other)]).toEqual([503, 503])
+    expect(waiting.count()).toBe(2)
+    gate.up()
+    expect(await waiting.flush()).toBe(0)
+    expect([await history(store), await history(store, other)]).toEqual([
+      ['HOLDOVER'],
+      ['LOCKED', 'HOLDOVER'],
+    ])
   })
 
   test('does not let a later event pass one that waits, whichever connection it comes over', async () => {

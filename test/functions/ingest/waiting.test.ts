@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
 import { createFakeStore, outage, waitingRoom } from './fake-store.ts'
 
-const BUFFER = { buffer: true }
-const NO_BUFFER = { buffer: false }
+const BUFFER = { buffer: true, bytes: 1 }
+const NO_BUFFER = { buffer: false, bytes: 1 }
 
 test('what the store takes does not wait', async () => {
   const [store, { waiting, lines }] = [createFakeStore(), waitingRoom()]
@@ -28,8 +28,8 @@ describe('while the store is down', () => {
     expect(store.written).toEqual(['a', 'b', 'c'])
     expect(metric('ptp_watch_waiting_events')).toBe(0)
     expect(messages()).toEqual([
-      'The store is down: events wait for it',
-      'The store is back: all events that waited are written',
+      'store is down: buffering events',
+      'store is back: all buffered events are written',
     ])
   })
 
@@ -67,7 +67,10 @@ describe('while the store is down', () => {
   })
 
   test('what finds no place is counted and told once, and there is place again when the store is back', async () => {
-    const [store, { waiting, metric, messages }] = [createFakeStore(), waitingRoom({ most: 2 })]
+    const [store, { waiting, metric, messages }] = [
+      createFakeStore(),
+      waitingRoom({ bounds: { events: 2, bytes: 9 } }),
+    ]
     store.down()
     for (const node of ['k', 'l', 'm', 'n', 'o']) await waiting.deliver(node, store.write(node), BUFFER)
     expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([2, 3])
@@ -77,8 +80,40 @@ describe('while the store is down', () => {
     store.down()
     await waiting.deliver('p', store.write('p'), BUFFER)
     expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([1, 3])
-    const full = 'The store is down and no more events can wait for it'
+    const full = 'store is down and the buffer is full: events are dropped'
     expect(messages().filter((message) => message === full)).toEqual([full])
+  })
+
+  test.each([
+    ['number', { boundsOfNode: { events: 3, bytes: 1_000 } }],
+    ['bytes', { boundsOfNode: { events: 1_000, bytes: 300 } }],
+  ])('one node has a bounded %s of places, and its oldest events have them', async (_, options) => {
+    const [store, { waiting, metric }] = [createFakeStore(), waitingRoom(options)]
+    store.down()
+    for (let n = 0; n < 10; n++)
+      await waiting.deliver('k', store.write(`k${n}`), { buffer: true, bytes: 100 })
+    await waiting.deliver('l', store.write('l'), BUFFER)
+    expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([4, 7])
+    store.up()
+    expect(await waiting.flush()).toBe(0)
+    expect(store.written).toEqual(['k0', 'k1', 'k2', 'l'])
+  })
+
+  test.each([
+    ['number', { bounds: { events: 6, bytes: 1_000 } }],
+    ['bytes', { bounds: { events: 1_000, bytes: 600 } }],
+  ])('all have a bounded %s of places, and whoever has most gives way', async (_, options) => {
+    const [store, { waiting, metric }] = [createFakeStore(), waitingRoom(options)]
+    const say = (node: string, n: number) =>
+      waiting.deliver(node, store.write(`${node}${n}`), { buffer: true, bytes: 100 })
+    store.down()
+    for (let n = 0; n < 20; n++) await say('flood', n)
+    for (const n of [1, 2]) for (const node of ['k', 'l', 'm']) await say(node, n)
+    expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([6, 20])
+    store.up()
+    expect(await waiting.flush()).toBe(0)
+    expect([...store.written].sort()).toEqual(['flood0', 'flood1', 'k1', 'k2', 'l1', 'm1'])
+    expect(waiting.count()).toBe(0)
   })
 
   test('a node whose writes alone fail does not hold back the others', async () => {
@@ -179,7 +214,10 @@ describe('when the store hangs', () => {
   })
 
   test('more than can wait are let go of without harm', async () => {
-    const [store, { waiting, metric }] = [createFakeStore(), waitingRoom({ budget: 1, most: 1 })]
+    const [store, { waiting, metric }] = [
+      createFakeStore(),
+      waitingRoom({ budget: 1, bounds: { events: 1, bytes: 9 } }),
+    ]
     store.hang()
     await Promise.all(['k', 'l', 'm'].map((node) => waiting.deliver(node, store.write(node), BUFFER)))
     expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([1, 2])
@@ -189,13 +227,29 @@ describe('when the store hangs', () => {
   })
 })
 
+describe('a write for a node that nobody has named', () => {
+  test('never waits here, and only a few run at once', async () => {
+    const [store, { waiting, metric }] = [createFakeStore(), waitingRoom({ budget: 1, mostUnknown: 2 })]
+    store.hang()
+    expect(await Promise.all(['a', 'b', 'c', 'd'].map((name) => waiting.attempt(store.write(name))))).toEqual(
+      [false, false, false, false],
+    )
+    expect([waiting.count(), metric('ptp_watch_waiting_overflow_total'), store.begun()]).toEqual([0, 0, 2])
+    store.release(outage)
+    await expect.poll(() => waiting.attempt(store.write('e'))).toBe(true)
+    store.down()
+    expect(await waiting.attempt(store.write('f'))).toBe(false)
+    expect([waiting.count(), store.written]).toEqual([0, ['e']])
+  })
+})
+
 describe('an error that no retry cures', () => {
   const cannot = new StoreError('The stored document cannot be used', { retryable: false })
 
   test('of the store refuses its event, which does not wait', async () => {
     const { waiting, messages } = waitingRoom()
     expect(await waiting.deliver('n', () => Promise.reject(cannot), BUFFER)).toBe(false)
-    expect([waiting.count(), messages()]).toEqual([0, ['An event could not be stored']])
+    expect([waiting.count(), messages()]).toEqual([0, ['an event could not be stored']])
   })
 
   test('of our own is thrown', async () => {
@@ -215,7 +269,7 @@ describe('an error that no retry cures', () => {
       failure = error
       expect(await waiting.flush()).toBe(0)
       expect(store.written).toEqual(['b'])
-      expect(messages()).toContain('An event that waited could not be merged')
+      expect(messages()).toContain('a buffered event could not be merged')
     },
   )
 })
