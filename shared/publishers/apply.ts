@@ -28,6 +28,23 @@ export type Applied = {
   failure?: PublisherError
 }
 
+/** What two tries of one run have done; what holds now is what the later one found. */
+export function together(earlier: Applied | undefined, later: Applied | undefined): Applied | undefined {
+  if (earlier === undefined || later === undefined) return later ?? earlier
+  const union = (list: 'created' | 'adopted' | 'refreshed' | 'restored') => [
+    ...new Set([...earlier[list], ...later[list]]),
+  ]
+  const created = union('created')
+  return {
+    ...later,
+    created,
+    adopted: union('adopted').filter((kind) => !created.includes(kind)),
+    refreshed: union('refreshed'),
+    restored: union('restored'),
+    removed: earlier.removed + later.removed,
+  }
+}
+
 export type ApplyDeps = {
   readonly client: Client
   readonly record: Record

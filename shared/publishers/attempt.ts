@@ -17,6 +17,8 @@ export type Tried = {
   readonly resources: readonly Resource[]
   readonly plan: readonly Step[]
   readonly applied: Applied | undefined
+  /** What the tries before it in the same run have done. */
+  readonly earlier?: Applied | undefined
   /** For people, redacted. */
   readonly problems: readonly string[]
   readonly strangers: number

@@ -1,5 +1,5 @@
 import { PublisherError } from '#shared/errors.ts'
-import type { Applied } from './apply.ts'
+import { type Applied, together } from './apply.ts'
 import {
   type Attempt,
   type AttemptDeps,
@@ -102,10 +102,13 @@ export function createKeeper(
   ): Promise<Tried> => {
     const until = clock.now() + deadlineMs
     let known = registry.knows(target)
+    let earlier: Applied | undefined
     for (let tries = 1; ; tries += 1) {
-      const tried = await one(target, record, { signal }, dryRun).catch((error: unknown) =>
+      const now = await one(target, record, { signal }, dryRun).catch((error: unknown) =>
         failure(target, error),
       )
+      const tried = { ...now, earlier }
+      earlier = together(earlier, now.applied)
       if (known && !registry.knows(target)) {
         // It does not answer as it did before: once more at once, with the dialect found out anew.
         known = false
@@ -134,7 +137,7 @@ export function createKeeper(
       outcome: failed ? 'failed' : dryRun ? 'planned' : 'kept',
       resources: tried.resources,
       plan: tried.plan,
-      applied: tried.applied,
+      applied: together(tried.earlier, tried.applied),
       strangers: tried.strangers,
       again: failed && tried.again,
       problems: tried.problems,

@@ -63,3 +63,36 @@ test('a node that the sidecar does not know is reported, with what it said', asy
   expect(kept.problems.join()).toMatch(/controller-9|40[04]/)
   expect(publisher.subscriptions()).toEqual([])
 })
+
+test('what earlier tries of a run have made is counted', async () => {
+  const { consumer, target, world } = await started()
+  let refused = false
+  consumer.answer(({ body }) => {
+    if (refused || !body.includes('clock-class')) return 204
+    refused = true
+    return 500
+  })
+  const kept = await world.keeper.keep(target, { deadlineMs: 60_000 })
+  expect(refused).toBe(true)
+  expect(kept).toMatchObject({ outcome: 'kept', applied: { adopted: [], removed: 0 } })
+  expect(kept.applied?.created).toHaveLength(7)
+  expect(kept.applied?.held.size).toBe(7)
+})
+
+test('ours for several nodes behind one sidecar are no subscriptions of others', async () => {
+  const publisher = using(createStarlingX({ node: NODE, warmUpMs: 0, others: { 'controller-1': {} } }))
+  await publisher.listen()
+  const consumer = await startConsumer()
+  const targets = [NODE, 'controller-1'].map(
+    (node) => ({ node, url: publisher.url, dialect: 'auto' }) as const,
+  )
+  const world = createWorld({ targets, callbackUrl: consumer.url })
+  for (const target of targets) {
+    expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'kept', strangers: 0 })
+  }
+  expect(publisher.subscriptions()).toHaveLength(14)
+  const [first] = targets
+  if (first === undefined) throw new Error('no target')
+  expect(await world.keeper.remove(first)).toMatchObject({ strangers: 0, applied: { removed: 7 } })
+  expect(publisher.subscriptions().every(({ resource }) => resource.includes('controller-1'))).toBe(true)
+})
