@@ -1,5 +1,6 @@
 import pLimit from 'p-limit'
 import { PtpWatchError, reasonOf } from '#shared/errors.ts'
+import { together } from '#shared/publishers/apply.ts'
 import { backoffMs, pause } from '#shared/publishers/backoff.ts'
 import type { Keeper, Kept } from '#shared/publishers/keeper.ts'
 import { placeOf, type Target } from '#shared/publishers/target.ts'
@@ -51,7 +52,8 @@ export async function subscribeAll(
     const isLast = () => signal?.aborted || clock.now() + waitMs > until
     const waiting: { target: Target; kept: Kept }[] = []
     await limit.map(pending, async (target) => {
-      const kept = await tryOne(deps.keeper, target, mode, signal)
+      const now = await tryOne(deps.keeper, target, mode, signal)
+      const kept = { ...now, applied: together(results.get(target)?.applied, now.applied) }
       results.set(target, kept)
       if (kept.again && !isLast()) {
         waiting.push({ target, kept })

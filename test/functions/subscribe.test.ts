@@ -44,6 +44,24 @@ test('one run subscribes at publishers of every dialect, one that is warming up 
   expect(waited).toEqual(['worker-0.site-a.example.com'])
 })
 
+test('what was made in earlier tries is counted in the end', async () => {
+  const [publisher] = await startFleet()
+  if (publisher === undefined) throw new Error('The fleet is empty')
+  const consumer = await startConsumer()
+  const state = { refusing: true }
+  consumer.answer(({ body }) => (state.refusing && body.includes('clock-class') ? 500 : 204))
+  publisher.setClock({ kind: 'clock-class', clockClass: 6 })
+  const run = runOver(targetsOf([publisher]), consumer.url, { deadlineMs: 3_600_000 })
+  const [kept] = await run({
+    settled() {},
+    waiting: () => {
+      state.refusing = false
+    },
+  })
+  expect(kept).toMatchObject({ outcome: 'kept', applied: { adopted: [], removed: 0 } })
+  expect(kept?.applied?.created).toHaveLength(7)
+})
+
 test('one that fails does not keep the others from being subscribed to, and is named with why', async () => {
   const publishers = await startFleet()
   const consumer = await startConsumer()
