@@ -18,27 +18,43 @@ export type Exchange = z.infer<typeof exchange>
 export type Recording = {
   /** `main-v2/events-oc`. */
   readonly name: string
-  readonly dialect: 'red-hat-v1' | 'red-hat-v2'
+  readonly dialect: 'red-hat-v1' | 'red-hat-v2' | 'starlingx-v2'
+  readonly node: string
   readonly exchanges: readonly Exchange[]
 }
 
-/** The node of all recordings. */
-export const NODE = 'node1.example.com'
+/** The node of Red Hat's recordings. */
+const NODE = 'node1.example.com'
+/** Nodes behind StarlingX's sidecar that PTP Watch was configured with. */
+const STARLINGX_NODES = ['controller-0', 'controller-1']
 
-/** All recordings of the dialects that we speak. */
+/** All recordings of the dialects that we speak, once for each node. */
 export function recordings(): Recording[] {
   const folder = new URL('../fixtures/transcripts/', import.meta.url)
   return globSync('*/*.jsonl', { cwd: folder })
     .filter((file) => !file.startsWith('release-4.14-v1-direct/'))
     .sort()
-    .map((file) => {
+    .flatMap((file): Recording[] => {
       const [, ...lines] = readFileSync(new URL(file, folder), 'utf8').trimEnd().split('\n')
-      return {
-        name: file.replace(/\.jsonl$/, ''),
-        dialect: file.includes('-v1/') ? 'red-hat-v1' : 'red-hat-v2',
-        exchanges: lines.map((line) => z.parse(exchange, JSON.parse(line))),
+      const name = file.replace(/\.jsonl$/, '')
+      const exchanges = lines.map((line) => z.parse(exchange, JSON.parse(line)))
+      if (file.startsWith('starlingx')) {
+        return STARLINGX_NODES.map((node) => {
+          const ofNode = exchanges.filter((one) => isOf(one, node))
+          return { name: `${name} ${node}`, dialect: 'starlingx-v2', node, exchanges: ofNode }
+        })
       }
+      return [{ name, dialect: file.includes('-v1/') ? 'red-hat-v1' : 'red-hat-v2', node: NODE, exchanges }]
     })
+}
+
+/** Whether an exchange is of one of several nodes behind a sidecar. */
+function isOf({ request: { target, body } }: Exchange, node: string): boolean {
+  return (
+    target.startsWith(`/event/${node}/`) ||
+    target.includes(`/./${node}/`) ||
+    (body?.includes(`"/./${node}/`) ?? false)
+  )
 }
 
 /** Milliseconds since the epoch at which an exchange began. */
@@ -55,8 +71,8 @@ export function isOurNotification({ dir, request }: Exchange): boolean {
 /** The address of the resource that a pull asks for; undefined if the exchange is no pull of a state. */
 export function pulledAddress({ dir, request }: Exchange): string | undefined {
   if (!dir.startsWith('consumer->') || request.method !== 'GET') return undefined
-  const match = /^\/api\/ocloudNotifications\/v[12](\/cluster\/node\/[^/]+\/.+)\/CurrentState$/.exec(
-    request.target,
-  )
+  const match =
+    /^\/api\/ocloudNotifications\/v[12](\/cluster\/node\/[^/]+\/.+)\/CurrentState$/.exec(request.target) ??
+    /^\/ocloudNotifications\/v2(\/\.\/[^/]+\/sync\/.+)\/CurrentState$/.exec(request.target)
   return match?.[1]
 }

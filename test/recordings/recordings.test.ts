@@ -3,7 +3,7 @@ import { normalise } from '#shared/events/normalise.ts'
 import type { Observation } from '#shared/events/observation.ts'
 import { type Content, sameValue, shownValue, worstOf } from '#shared/state/clock.ts'
 import { compareTimes } from '#shared/time.ts'
-import { beginOf, isOurNotification, NODE, pulledAddress, type Recording, recordings } from './recording.ts'
+import { beginOf, isOurNotification, pulledAddress, type Recording, recordings } from './recording.ts'
 import { replay } from './replay.ts'
 
 type Said = { readonly at: string; readonly value: string; readonly content: Content }
@@ -106,7 +106,11 @@ function readings(recording: Recording): { observations: readonly Observation[];
     const isPull = pulledAddress(exchange) !== undefined && exchange.response?.status === 200
     const body = isOurNotification(exchange) ? exchange.request.body : isPull ? exchange.response?.body : null
     if (body == null) return []
-    const { observations } = normalise(JSON.parse(body), { node: NODE, receivedAt: exchange.t, via: 'push' })
+    const { observations } = normalise(JSON.parse(body), {
+      node: recording.node,
+      receivedAt: exchange.t,
+      via: 'push',
+    })
     const how = isPull || exchange.during !== undefined ? 'pull' : 'push'
     return [{ observations, how }]
   })

@@ -20,14 +20,7 @@ import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import type { LogEntry, NodeState } from '#shared/state/node-state.ts'
 import { defaultSettings } from '#shared/state/settings.ts'
 import { createStore } from '#shared/state/store.ts'
-import {
-  beginOf,
-  type Exchange,
-  isOurNotification,
-  NODE,
-  pulledAddress,
-  type Recording,
-} from './recording.ts'
+import { beginOf, type Exchange, isOurNotification, pulledAddress, type Recording } from './recording.ts'
 
 export type Replayed = { readonly state: NodeState; readonly log: readonly LogEntry[] }
 
@@ -47,14 +40,15 @@ export async function replay(
     log: silentLog,
     random: () => 0.5,
   })
-  const ingest = ingestOver(store, clock)
-  await using publisher = await publisherOf((exchange) => {
+  const { node, dialect } = recording
+  const ingest = ingestOver(store, clock, node)
+  await using publisher = await publisherOf(recording.exchanges, (exchange) => {
     now = beginOf(exchange) + exchange.ms
   })
-  const poll = pollerOver(store, clock, publisher.url, recording.dialect)
+  const poll = pollerOver(store, clock, { node, url: publisher.url, dialect })
   const record = createRecord(
     { store, clock, overall: () => 'UNKNOWN', newIncarnation: () => 'recording', refreshMs: 60_000 },
-    NODE,
+    node,
   )
   const byNumber = new Map(recording.exchanges.map((exchange) => [exchange.n, exchange]))
   // An initial notification comes while its create is under way, which we announce in the store before.
@@ -82,7 +76,7 @@ export async function replay(
         at: begin - 0.5,
         run: async () => {
           now = begin
-          await record.pending(kind, true)
+          await record.pending(kind, dialect !== 'starlingx-v2')
         },
       })
       acts.push({
@@ -108,15 +102,15 @@ export async function replay(
   acts.sort((a, b) => a.at - b.at)
   for (const { run } of acts) await run()
   await poll.close()
-  const state = await store.read(NODE)
+  const state = await store.read(node)
   if (state === undefined) throw new Error(`${recording.name} left no state`)
-  return { state, log: await store.log(NODE, { after: 0, limit: 100_000 }) }
+  return { state, log: await store.log(node, { after: 0, limit: 100_000 }) }
 }
 
 type Clock = { now(): number }
 type Store = ReturnType<typeof createStore>
 
-function ingestOver(store: Store, clock: Clock): (exchange: Exchange) => Promise<number> {
+function ingestOver(store: Store, clock: Clock, node: string): (exchange: Exchange) => Promise<number> {
   const metrics = createIngestMetrics(createMetrics())
   const receiver = createReceiver({
     store,
@@ -127,14 +121,14 @@ function ingestOver(store: Store, clock: Clock): (exchange: Exchange) => Promise
     metrics,
     newId: () => 'recording',
     settings: defaultSettings,
-    configured: new Set([NODE]),
+    configured: new Set([node]),
   })
   const callback = createCallback({ url: 'http://127.0.0.1:9089' })
   const handle = createIngestHandler({ receiver, callback, clock })
   return async ({ request }) => {
     const reply = await handle({
       method: 'POST',
-      path: `/event/${NODE}`,
+      path: `/event/${node}`,
       query: '',
       headers: {},
       body: Buffer.from(request.body ?? ''),
@@ -145,15 +139,16 @@ function ingestOver(store: Store, clock: Clock): (exchange: Exchange) => Promise
 }
 
 /** Polls one resource; what keeping subscriptions does is the keeper's own suite's affair. */
-function pollerOver(store: Store, clock: Clock, url: string, dialect: Recording['dialect']) {
+function pollerOver(
+  store: Store,
+  clock: Clock,
+  target: Pick<Recording, 'node' | 'dialect'> & { readonly url: string },
+) {
   const http = createHttp({ clock, log: silentLog })
-  const target = { node: NODE, url, dialect }
   const registry = createRegistry({ http, log: silentLog }, [target])
   let resource: Resource = { kind: '', address: '' }
   const kept = (): Kept => ({
-    node: NODE,
-    url,
-    dialect,
+    ...target,
     outcome: 'kept',
     resources: [resource],
     plan: [],
@@ -193,14 +188,23 @@ function pollerOver(store: Store, clock: Clock, url: string, dialect: Recording[
   }
 }
 
-/** A server on loopback that answers the next pull with what was recorded. */
-async function publisherOf(onPull: (exchange: Exchange) => void) {
+/**
+ * A server on loopback that answers the next pull with what was recorded. What our client asks besides, to be certain
+ * of it, is answered as it was when somebody asked it next to that pull.
+ */
+async function publisherOf(exchanges: readonly Exchange[], onPull: (exchange: Exchange) => void) {
   let next: Exchange | undefined
   const server = createServer((request, response) => {
     if (next?.response == null) return response.writeHead(500).end()
-    if (request.url !== next.request.target) return response.writeHead(421).end(next.request.target)
-    onPull(next)
-    const { status, body, headers } = next.response
+    const at = beginOf(next)
+    const isAsked = request.url === next.request.target
+    const [found] = exchanges
+      .filter((one) => one.request.target === request.url && one.response !== null)
+      .sort((a, b) => Math.abs(beginOf(a) - at) - Math.abs(beginOf(b) - at))
+      .map((nearest) => (isAsked ? next : nearest))
+    if (found?.response == null) return response.writeHead(421).end(next.request.target)
+    if (isAsked) onPull(next)
+    const { status, body, headers } = found.response
     const type = headers['Content-Type']
     response.writeHead(status, type === undefined ? {} : { 'content-type': type }).end(body)
   })
