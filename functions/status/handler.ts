@@ -1,3 +1,4 @@
+import pLimit from 'p-limit'
 import {
   errorReply,
   HttpError,
@@ -6,23 +7,49 @@ import {
   methodNotAllowed,
   notFound,
   pathSegments,
+  type Reply,
 } from '#shared/runtime/http.ts'
+import type { Page } from '#shared/state/store.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { type Deps, withLog } from './nodes.ts'
 import { fromToken, toToken } from './token.ts'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 500
+/** Nodes read from the store in one go, and how many such reads are under way at once. */
+const CHUNK = 100
+const READS_AT_ONCE = 4
 
 /** `GET /api/nodes` and `GET /api/nodes/<node>`, for programs and for screens. HEAD is answered alike. */
 export function createStatusHandler(deps: Deps): HttpFunction {
-  const list = async (query: URLSearchParams) => {
-    const page = await deps.store.list({ limit: limitOf(query), from: fromOf(query) })
-    const now = deps.clock.now()
-    return jsonReply(200, {
-      nodes: page.nodes.map(({ state }) => viewOf(state, now, deps.settings)),
-      continue: page.next === undefined ? null : toToken(page.next),
-    })
+  const reading = pLimit(READS_AT_ONCE)
+  const read = (limit: number, from: string | undefined) =>
+    reading(() => deps.store.list({ limit: Math.min(limit, CHUNK), from }))
+
+  /** A page is read and sent a few nodes at a time: many that are asked for at once, or slowly, cost little memory. */
+  async function* pageFrom(first: Page, limit: number): AsyncGenerator<string> {
+    let chunk = first
+    let left = limit
+    let separator = '{"nodes":['
+    for (;;) {
+      const now = deps.clock.now()
+      for (const { state } of chunk.nodes) {
+        yield separator + JSON.stringify(viewOf(state, now, deps.settings))
+        separator = ','
+      }
+      left -= chunk.nodes.length
+      if (chunk.next === undefined || left <= 0) break
+      chunk = await read(left, chunk.next)
+    }
+    const next = chunk.next === undefined ? null : toToken(chunk.next)
+    yield `${separator === ',' ? '' : separator}],"continue":${JSON.stringify(next)}}\n`
+  }
+
+  const list = async (query: URLSearchParams): Promise<Reply> => {
+    const limit = limitOf(query)
+    // Before there is a reply: a store that is away is a 503.
+    const first = await read(limit, fromOf(query))
+    return { status: 200, headers: { 'content-type': 'application/json' }, stream: pageFrom(first, limit) }
   }
 
   const one = async (node: string) => {

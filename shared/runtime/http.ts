@@ -25,6 +25,8 @@ export type Reply = {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  /** In place of a body that is large: made as fast as the client takes it. What it throws breaks the connection. */
+  readonly stream?: AsyncIterable<string>
 }
 
 /** A function that can be hosted over HTTP. Whatever it throws becomes a reply by {@link replyOf}. */

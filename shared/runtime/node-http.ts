@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline, Readable } from 'node:stream'
 import { errorReply, type HttpFunction, type HttpRequest, type Reply } from './http.ts'
 
 /**
@@ -29,8 +30,15 @@ export function answer(
   }
 }
 
-/** Writes a reply in one piece. node:http leaves the body out by itself where the request was HEAD. */
-export function writeReply(response: ServerResponse, { status, headers, body }: Reply): void {
+/** Writes a reply, in one piece but for a stream. node:http leaves the body out by itself where the request was HEAD. */
+export function writeReply(response: ServerResponse, { status, headers, body, stream }: Reply): void {
+  if (stream !== undefined) {
+    response.writeHead(status, headers)
+    if (response.req.method === 'HEAD') response.end()
+    // A client that went away, or a store: the connection ends before the body does, which tells the client.
+    else pipeline(Readable.from(stream), response, () => {})
+    return
+  }
   if (body === undefined || status === 204 || status === 202) {
     if (status !== 204) response.setHeader('content-length', 0)
     response.writeHead(status, headers).end()

@@ -30,8 +30,10 @@ async function status(nodes: readonly string[], { historyPerNode = 50, entries =
       signal: new AbortController().signal,
     }
     try {
-      const { status: code, body, headers } = await handle(request)
-      return { code, headers, json: JSON.parse(body ?? 'null') }
+      const { status: code, body, stream, headers } = await handle(request)
+      let text = body
+      if (stream !== undefined) for await (const part of stream) text = (text ?? '') + part
+      return { code, headers, json: JSON.parse(text ?? 'null') }
     } catch (error) {
       const { status: code, body, headers } = replyOf(error, silentLog)
       return { code, headers, json: JSON.parse(body ?? 'null') }

@@ -12,6 +12,7 @@ export type Env = Readonly<Record<string, string>>
 
 /** A process of the test, with all that it has written. */
 export type Running = {
+  readonly pid: number
   readonly out: () => string
   readonly err: () => string
   /** Resolves when standard error matches; rejects when the process ends before. */
@@ -38,6 +39,7 @@ export function start(args: readonly string[], env: Env = {}): Running {
   })
   const exit = once(child, 'close').then(([code]) => (typeof code === 'number' ? code : null))
   return {
+    pid: child.pid ?? Number.NaN,
     out: () => out,
     err: () => err,
     exit,
