@@ -74,7 +74,7 @@ async function main(): Promise<number> {
   const head = [
     `fleet     ${status.url}/api/nodes`,
     `callback  ${ingest.url}/event/<node>    metrics ${ingest.url}/metrics`,
-    `switches  ${fleet.control}/    logs ${FOLDER}/logs/    in another terminal: npm run ptp-watch -- status`,
+    `switches  ${fleet.control}/    logs ${FOLDER}/logs/    in another terminal: npx ptp-watch status`,
   ]
   for (const line of head) say(line)
   screen = createScreen(process.stdout, { head, colour: process.env.NO_COLOR === undefined })
