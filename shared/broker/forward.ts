@@ -1,5 +1,6 @@
 import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
+import { createOutage } from '#shared/outage.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
 import type { Store } from '#shared/state/store.ts'
 import { createCursors } from './cursors.ts'
@@ -61,6 +62,15 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
   const unwritten = new Map<string, NodeJS.Timeout>()
   const ended = new AbortController()
   let down = false
+  const cursorOutage = createOutage(log, {
+    // What was sent is sent again after a restart, with the same ids.
+    failed: 'the position up to which events were sent could not be written: retried with the next event',
+    recovered: 'positions of sent events are written again',
+  })
+  const readOutage = createOutage(log, {
+    failed: 'the log could not be read from the store: its events wait and are retried',
+    recovered: 'events are read from the store again',
+  })
 
   /** Nodes whose document, as the changes of this turn are shown it, holds less than was sent. */
   const behind = new Set<string>()
@@ -95,12 +105,9 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
       })
       if (written === undefined || written.setBack) cursors.forget(node)
       else cursors.written(written, written.forwarded)
+      cursorOutage.worked(node)
     } catch (error) {
-      // What was sent is sent again after a restart, with the same ids.
-      log.warn('The place up to which events were sent could not be written', {
-        node,
-        error: reasonOf(error),
-      })
+      cursorOutage.failed(node, { reason: reasonOf(error) })
     }
   }
 
@@ -151,10 +158,16 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
 
   const queue = createQueue(
     (node) =>
-      drain(node).catch((error: unknown) => {
-        log.warn('Events wait for the store', { node, reason: reasonOf(error) })
-        return { done: false, sink: false }
-      }),
+      drain(node).then(
+        (worked) => {
+          readOutage.worked(node)
+          return worked
+        },
+        (error: unknown) => {
+          readOutage.failed(node, { reason: reasonOf(error) })
+          return { done: false, sink: false }
+        },
+      ),
     { random, concurrency: CONCURRENCY, onSize: (size) => metrics.waiting.set({}, size) },
   )
 

@@ -159,13 +159,21 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
         told.problem(service.name, node === undefined ? reason : undefined)
       }
       if (marks) {
+        const unmarked: string[] = []
         await limit.map(goneOf(ours, asked), (each) =>
           markGone(deps, each, { settings, retentionMs, listedAt }).catch((error: unknown) => {
             // One document that cannot be written keeps nobody from being polled; the next run tries again.
             if (!(error instanceof StoreError)) throw error
-            log.warn('A node that is gone could not be marked', { node: each.node, reason: reasonOf(error) })
+            unmarked.push(reasonOf(error))
           }),
         )
+        if (unmarked.length > 0) {
+          const [reason] = unmarked
+          log.warn('nodes that are gone could not be marked: retried at the next poll', {
+            nodes: unmarked.length,
+            reason,
+          })
+        }
       }
       return {
         targets: targetsOf(

@@ -61,6 +61,11 @@ export function applyAll<S>(
 
 const NONE: Counters = emptyNodeState('', '').counters
 
+/** The sum of what several nodes are owed. */
+export function totalOf(owed: readonly (Counters | undefined)[]): Counters {
+  return owed.reduce<Counters>((sum, each) => plus(sum, each ?? {}), NONE)
+}
+
 function plus(counters: Counters, deltas: Partial<Counters>): Counters {
   return {
     received: counters.received + (deltas.received ?? 0),

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConflictError, reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import { applyAll } from './batch.ts'
+import { createOutage } from '#shared/outage.ts'
+import { applyAll, totalOf } from './batch.ts'
 import { createDocumentCache, type Known } from './document-cache.ts'
 import type { Driver, Page, PageRange, Versioned } from './driver.ts'
 import { addWork, applyJob, createLane, type Job, type Lane, type Removal, settleJob } from './lane.ts'
@@ -83,10 +84,16 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   const documents = createDocumentCache<Known>(cachedDocuments)
   const listed = createDocumentCache<Versioned>(cachedDocuments)
   const lanes = new Map<string, Lane>()
+  const unpaid = createOutage(log, {
+    failed: 'counters could not be written yet: they are kept and retried',
+    recovered: 'counters are written again',
+  })
   /** Those that begin at the end of this turn. */
   let due: Lane[] = []
   let calls = 0
   let closing: Promise<void> | undefined
+  /** Why counters could not be written at the end. */
+  let lastReason: string | undefined
 
   /** A lane begins at the end of the turn unless it runs already. */
   function enqueue(node: string, work: Job | Removal): void {
@@ -142,6 +149,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
 
   /** Counters that are owed are paid after a pause, unless a write comes before. */
   function tendOwed(lane: Lane): void {
+    if (lane.owed === undefined) unpaid.worked(lane.node)
     if (lane.owed !== undefined) {
       lane.callOff ??= timers.after(counterPauseMs, () => void payOwed(lane))
     } else if (lane.callOff !== undefined) {
@@ -259,7 +267,9 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     try {
       await enqueueChange(lane.node, (current) => ({ state: current, result: undefined }), false)
     } catch (error) {
-      log.warn('Counters could not be written yet', { node: lane.node, reason: reasonOf(error) })
+      // At the end all that is owed is one line.
+      if (closing === undefined) unpaid.failed(lane.node, { reason: reasonOf(error) })
+      else lastReason = reasonOf(error)
     }
   }
 
@@ -272,11 +282,12 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     await allDrained()
     await Promise.all([...lanes.values()].map(payOwed))
     await allDrained()
-    for (const [node, { callOff, owed }] of lanes) {
-      callOff?.()
-      log.error('Counters were lost: the store could not be written before it was closed', {
-        node,
-        lost: owed,
+    for (const { callOff } of lanes.values()) callOff?.()
+    if (lanes.size > 0) {
+      log.error('counters lost: the store could not be written before it was closed', {
+        nodes: lanes.size,
+        lost: totalOf([...lanes.values()].map(({ owed }) => owed)),
+        reason: lastReason,
       })
     }
     await driver.close()

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import { StoreError } from '#shared/errors.ts'
 import type { Driver } from '#shared/state/driver.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { range } from '../state/drivers/samples.ts'
@@ -336,3 +337,31 @@ async function restore(driver: Driver, state: Parameters<Driver['write']>[1]['st
 function fail(): never {
   throw new Error('There is no such member')
 }
+
+test('a store that is away at the end is one line, however many positions could not be written', async () => {
+  const sink = await openSink()
+  const driver = await SHARED.memory().open()
+  let isAway = false
+  const check = () => {
+    if (isAway) throw new StoreError('The store is away')
+  }
+  const away: typeof driver = {
+    ...driver,
+    read: async (...args) => {
+      check()
+      return driver.read(...args)
+    },
+    write: async (...args) => {
+      check()
+      return driver.write(...args)
+    },
+  }
+  const member = await join(away, sink.url)
+  const nodes = range(1, 50).map((number) => `node-${number}`)
+  await Promise.all(nodes.map((node) => transit(member.store, 1, node)))
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  isAway = true
+  await member.forwarder.close()
+  const failures = member.lines.map((line) => JSON.parse(line)).filter(({ level }) => level !== 'debug')
+  expect(failures).toEqual([expect.objectContaining({ level: 'warn', reason: 'The store is away' })])
+})

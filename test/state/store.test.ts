@@ -371,18 +371,57 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
       expect((await store.read('a'))?.counters).toMatchObject({ received: 1, duplicate: 1 })
     })
 
-    test('that could not be written at close are said to be lost', async () => {
-      const lines: string[] = []
-      const log = createLog({ level: 'error', now: () => 0, write: (line) => void lines.push(line) })
-      const { store, gate, timers } = await setUp({ log })
-      await store.update('a', note('one'))
-      await store.update('a', duplicate)
+    const nodes = range(1, 200).map((number) => `node-${number}`)
+    const setUpMany = async () => {
+      const lines: { level: string; nodes?: number }[] = []
+      const log = createLog({
+        level: 'info',
+        now: () => 0,
+        write: (line) => void lines.push(JSON.parse(line)),
+      })
+      const { gate, ...rest } = await setUp({ log })
+      const { store } = rest
+      const made = (node: string) => ({ state: emptyNodeState(node, 'incarnation'), result: undefined })
+      await Promise.all(nodes.map((node) => store.update(node, () => made(node))))
+      await Promise.all(nodes.map((node) => store.update(node, duplicate)))
+      return { ...rest, gate, lines }
+    }
+
+    test('that could not be written at close are said to be lost, in one line for all nodes', async () => {
+      const { store, gate, timers, lines } = await setUpMany()
+      await Promise.all(nodes.slice(0, 50).map((node) => store.update(node, duplicate)))
       gate.down()
       await store.close()
-      expect(lines).toHaveLength(1)
-      expect(JSON.parse(lines[0] ?? '')).toMatchObject({ node: 'a', lost: { duplicate: 1 } })
+      expect(lines).toEqual([
+        expect.objectContaining({
+          level: 'error',
+          nodes: 200,
+          lost: expect.objectContaining({ duplicate: 250, late: 0 }),
+          reason: 'The store is down',
+        }),
+      ])
       expect(gate.closed()).toBe(1)
       expect(timers.waiting()).toBe(0)
+    })
+
+    test('that cannot be written yet are one line for all nodes and tries, and one when all are written', async () => {
+      const { store, gate, timers, lines } = await setUpMany()
+      gate.down()
+      for (const _ of range(1, 3)) {
+        timers.elapse()
+        await Promise.allSettled(nodes.map((node) => store.update(node, duplicate)))
+      }
+      expect(lines).toEqual([expect.objectContaining({ level: 'warn', reason: 'The store is down' })])
+      gate.up()
+      await Promise.all(
+        nodes.slice(1).map((node) => store.update(node, (state) => ({ state, result: undefined }))),
+      )
+      expect(lines).toHaveLength(1)
+      await store.update('node-1', (state) => ({ state, result: undefined }))
+      expect(lines).toEqual([
+        expect.objectContaining({ level: 'warn' }),
+        expect.objectContaining({ level: 'info', nodes: 200 }),
+      ])
     })
   })
 
