@@ -4,8 +4,10 @@ import { readCloudEvent } from '#shared/events/cloudevent.ts'
 import { parseJson } from '#shared/events/wire.ts'
 import {
   ACCEPTED,
+  type Admit,
   errorReply,
   type HttpFunction,
+  type HttpHead,
   type HttpRequest,
   methodNotAllowed,
   NO_CONTENT,
@@ -14,6 +16,7 @@ import {
   type Reply,
 } from '#shared/runtime/http.ts'
 import { type Clock, isoTime } from '#shared/time.ts'
+import { isOverfull, MOST_EVENTS, MOST_VALUES } from './bounds.ts'
 import type { Receiver } from './receive.ts'
 
 /** What we emit ourselves: taken in again it would go round for ever. */
@@ -29,7 +32,10 @@ export type IngestDeps = {
  * The publishers' callback, `POST /event[/<node>[/<token>]]`, and a Broker's deliveries,
  * `POST /cloudevents[/<token>]` (design.md §5 has the table of replies).
  */
-export function createIngestHandler({ receiver, callback, clock }: IngestDeps): HttpFunction {
+export function createIngestHandler({ receiver, callback, clock }: IngestDeps): {
+  handle: HttpFunction
+  admit: Admit
+} {
   /** A publisher's notification. Its media type is not looked at: publishers send what they like. */
   const event = (node: string | undefined, body: Uint8Array): Promise<Reply> | Reply => {
     // A v1 sidecar posts an empty body to see whether the endpoint answers 204 (protocol.md §2.3).
@@ -41,6 +47,7 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
       if (error instanceof MalformedEventError) return errorReply(400, error.code, error.message)
       throw error
     }
+    if (isOverfull(json)) return OVERFULL
     const receivedAt = isoTime(clock.now())
     const reception = {
       node,
@@ -60,6 +67,7 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
         receiver.dropOwn()
         return ACCEPTED
       }
+      if (isOverfull(delivered)) return OVERFULL
       const context = { node: undefined, receivedAt: isoTime(clock.now()), via: 'broker' } as const
       const poison = receiver.check(delivered, context)
       if (poison !== undefined) return errorReply(400, poison.code, poison.message)
@@ -83,12 +91,12 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
   const enter = (door: Door, request: HttpRequest) =>
     door.is === 'broker' ? cloudEvent(request) : event(door.node, request.body)
 
-  return (request) => {
-    const { method } = request
-    const known = opened.get(request.path)
-    if (known !== undefined && method === 'POST') return enter(known, request)
-    const path = copyOf(request.path)
-    const segments = pathSegments(path)
+  /** Where a request leads, or why it is refused. */
+  const route = ({ method, path }: HttpHead): Door | Reply => {
+    const known = opened.get(path)
+    if (known !== undefined && method === 'POST') return known
+    const copy = copyOf(path)
+    const segments = pathSegments(copy)
     if (segments === undefined) return errorReply(400, 'path', 'The path is not properly encoded')
     const [name, ...rest] = segments
     const depth = name === 'event' ? 2 : name === 'cloudevents' ? 1 : -1
@@ -96,8 +104,19 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
     if (method !== 'POST') return methodNotAllowed(['POST'])
     const door = name === 'cloudevents' ? brokerDoor(callback, rest) : eventDoor(callback, rest)
     if (door === undefined) return FORBIDDEN
-    if (isWorthKeeping(path) && opened.size < MOST_OPENED) opened.set(path, door)
-    return enter(door, request)
+    if (isWorthKeeping(copy) && opened.size < MOST_OPENED) opened.set(copy, door)
+    return door
+  }
+
+  return {
+    handle(request) {
+      const found = route(request)
+      return 'status' in found ? found : enter(found, request)
+    },
+    admit(head) {
+      const found = route(head)
+      return 'status' in found ? found : undefined
+    },
   }
 }
 
@@ -128,5 +147,10 @@ function eventDoor(callback: Callback, [node, token = '']: readonly string[]): D
   return { is: 'event', node: node === undefined ? undefined : copyOf(node) }
 }
 
+const OVERFULL = errorReply(
+  413,
+  'too-large',
+  `The body has more than ${MOST_EVENTS} events or ${MOST_VALUES} values`,
+)
 const NOT_STORED = errorReply(503, 'store', 'The store did not take the event')
 const FORBIDDEN = errorReply(403, 'forbidden', 'The path holds no token that is valid for it')

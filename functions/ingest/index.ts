@@ -65,7 +65,7 @@ export const ingest: FunctionDefinition = {
       configured: new Set(config.publishers.map(({ node }) => node)),
     })
     return {
-      handle: createIngestHandler({ receiver, callback, clock }),
+      ...createIngestHandler({ receiver, callback, clock }),
       async ping() {
         // A store that can be read but not written is down for what comes in here.
         if (waiting.count() > 0) throw new StoreError('Events wait for the store')

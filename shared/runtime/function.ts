@@ -2,7 +2,7 @@ import type { Config, VariableName } from '#shared/config.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
 import type { Clock } from '#shared/time.ts'
-import type { HttpFunction } from './http.ts'
+import type { Admit, HttpFunction } from './http.ts'
 
 /** One flag of a function's command line: `--dry-run`, `--node <name>`. */
 export type FlagDefinition = {
@@ -45,6 +45,8 @@ export type Host = {
 export type OpenFunction = {
   /** Serves requests. Absent: the function cannot be served. Health and metrics are the host's. */
   readonly handle?: HttpFunction
+  /** What `handle` refuses whatever the body says: the host asks before it takes the body, where it can. */
+  readonly admit?: Admit
   /**
    * Runs once and gives the exit code: 0, or 1 where a part failed. Absent: the function is only served.
    * What it throws ends the process with 1, a ConfigurationError with 2. `signal` is aborted by SIGTERM or SIGINT.

@@ -1,6 +1,7 @@
 import type { Clock } from '#shared/time.ts'
 import { METRICS_CONTENT_TYPE, type Metrics } from '#shared/metrics.ts'
 import {
+  type Admit,
   errorReply,
   type HttpFunction,
   type HttpRequest,
@@ -51,6 +52,13 @@ export function withHealth(
     return request.method === 'GET' || request.method === 'HEAD' ? route() : methodNotAllowed(['GET', 'HEAD'])
   }
 }
+
+/** A function's own `admit` knows nothing of what {@link withHealth} adds. */
+export function exceptHealth(admit: Admit): Admit {
+  return (head) => (PATHS.has(head.path) ? undefined : admit(head))
+}
+
+const PATHS: ReadonlySet<string> = new Set(['/health/liveness', '/health/readiness', '/metrics'])
 
 /** Asks at most once a {@link PING_TTL}, for all who ask, and takes too long an answer for none. */
 function createProbe(ping: () => Promise<void>, clock: Clock): () => Promise<'up' | 'down'> {

@@ -6,7 +6,7 @@ import { createLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'
 import { systemClock } from '#shared/time.ts'
 import type { FunctionDefinition, Host, OpenFunction } from './function.ts'
-import { type Phase, withHealth } from './health.ts'
+import { exceptHealth, type Phase, withHealth } from './health.ts'
 import { createReplyCount } from './replies.ts'
 import { type Limits, serve } from './serve.ts'
 
@@ -68,6 +68,7 @@ export async function serveUntil(
         phase: () => phase,
         ping: open.ping,
       }),
+      admit: open.admit === undefined ? undefined : exceptHealth(open.admit),
       port: config.port,
       host: config.host,
       log: host.log,

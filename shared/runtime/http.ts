@@ -4,21 +4,23 @@ import type { Log } from '#shared/log.ts'
 /** Header names in lower case, as node:http has them. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
-/** A request as every host hands it on, its body complete and within the host's limit. */
-export type HttpRequest = {
+/** What is known of a request before its body. */
+export type HttpHead = {
   readonly method: string
   /** As sent, still percent-encoded and without the query; see {@link pathSegments}. */
   readonly path: string
   /** As sent, without the `?`; see `new URLSearchParams`. */
   readonly query: string
   readonly headers: Headers
-  readonly body: Uint8Array
   /**
    * Aborted when the host begins to drain. Long work comes to an early end then; short work need not look at it,
    * since the host waits for requests in flight. One signal serves all requests: take listeners off again.
    */
   readonly signal: AbortSignal
 }
+
+/** A request as every host hands it on, its body complete and within the host's limit. */
+export type HttpRequest = HttpHead & { readonly body: Uint8Array }
 
 /** 202 and 204 never carry a body: a Broker takes a success with a body for a failure (CloudEvents reply). */
 export type Reply = {
@@ -31,6 +33,9 @@ export type Reply = {
 
 /** A function that can be hosted over HTTP. Whatever it throws becomes a reply by {@link replyOf}. */
 export type HttpFunction = (request: HttpRequest) => Promise<Reply> | Reply
+
+/** Why a request is refused whatever its body says; our server then does not take the body. Undefined: it is admitted. */
+export type Admit = (head: HttpHead) => Reply | undefined
 
 export const NO_CONTENT: Reply = Object.freeze({ status: 204 })
 export const ACCEPTED: Reply = Object.freeze({ status: 202 })

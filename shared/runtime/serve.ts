@@ -1,33 +1,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Server as NetServer } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { Server as NetServer, Socket } from 'node:net'
 import { PtpWatchError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import { errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './http.ts'
-import { createIncoming } from './incoming.ts'
+import { type BodyLimits, createBodies, hasBody, SMALL_BODY } from './bodies.ts'
+import { type ConnectionLimits, createConnections } from './connections.ts'
+import { type Admit, errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './http.ts'
 import { createServer } from './light-http.ts'
 import { answer, invalidRequest, targetOf, writeReply } from './node-http.ts'
+import { createSlices } from './slices.ts'
 
 /** What a server lets its clients do. Times in milliseconds. */
-export type Limits = {
-  /** A larger body is answered 413. */
-  readonly bodyBytes: number
-  /** From the connection, or the first byte of a request, to the end of its head. */
-  readonly headersTimeout: number
-  /** From the first byte of a request to the last of its body. */
-  readonly requestTimeout: number
-  /** Publishers keep idle connections for 90 s; a POST that meets our close is lost (protocol.md §4.2). */
-  readonly keepAliveTimeout: number
-  /** How often timeouts are looked for. */
-  readonly checkingInterval: number
-  /** How long a drain waits for requests in flight. */
-  readonly drainTimeout: number
-  /** How long a drain leaves idle connections open: what is on its way over them is still answered. */
-  readonly lingerTime: number
-}
+export type Limits = BodyLimits &
+  ConnectionLimits & {
+    /** How long a drain waits for requests in flight. */
+    readonly drainTimeout: number
+    /** How long a drain leaves idle connections open: what is on its way over them is still answered. */
+    readonly lingerTime: number
+  }
 
 export const DEFAULT_LIMITS: Limits = {
-  bodyBytes: 256 * 1024,
+  bodyBytes: 64 * 1024,
+  bodiesBytes: 8 * 1024 * 1024,
+  connections: 5_000,
   headersTimeout: 10_000,
   requestTimeout: 10_000,
   keepAliveTimeout: 100_000,
@@ -35,6 +29,9 @@ export const DEFAULT_LIMITS: Limits = {
   drainTimeout: 25_000,
   lingerTime: 200,
 }
+
+/** How much more is read from a client that was refused, for it to see the reply. Bytes. */
+const MOST_UNWANTED = 8 * 1024 * 1024
 
 export type Serving = {
   readonly url: string
@@ -51,14 +48,16 @@ export type Serving = {
 export class ListenError extends PtpWatchError {}
 
 /**
- * Hosts a function on node:http. Every request costs as little as it can: limits are the server's own options, and a
- * body in one piece is not copied.
+ * Hosts a function on node:http, and bounds what clients can make it hold (connections.ts, bodies.ts): whoever can
+ * connect can flood it, and those who have something to say must get through.
  *
  * Logs `listening` with the `url` once it does. Port 0 takes any free port.
  * @throws ListenError if the address is taken or not ours.
  */
 export async function serve(options: {
   handle: HttpFunction
+  /** What can be refused before there is a body. */
+  admit?: Admit | undefined
   port: number
   host: string
   log: Log
@@ -66,73 +65,129 @@ export async function serve(options: {
   /** Told the status of every reply, those to what never reaches the function included. */
   onReply?: (status: number) => void
 }): Promise<Serving> {
-  const { handle, log, onReply = () => {} } = options
+  const { handle, admit, log, onReply = () => {} } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const stopping = new AbortController()
-  /** Connections whose reply went out before their request was read to its end. */
-  const refused = new WeakSet<Duplex>()
-
-  const send = (response: ServerResponse, reply: Reply) => {
-    if (stopping.signal.aborted) response.setHeader('connection', 'close')
-    writeReply(response, reply)
-    onReply(reply.status)
-  }
-
-  const onWhole = (request: IncomingMessage, response: ServerResponse, body: Uint8Array) => {
-    const { path, query } = targetOf(request.url)
-    answer(
-      handle,
-      // Headers are parsed by now: node:http looks for Host. An accessor would keep each request until a full
-      // collection, since V8 makes a shape of its own, in the old generation, for every object literal that has one.
-      { method: request.method ?? '', path, query, headers: request.headers, body, signal: stopping.signal },
-      (reply) => send(response, reply),
-      (error) => send(response, replyOf(error, log)),
-    )
-  }
-
-  /** Replies at once, and closes when the client has sent the rest: a close before that would destroy the reply. */
-  const refuse = (request: IncomingMessage, response: ServerResponse) => {
-    refused.add(request.socket)
-    const { status, headers, body = '' } = invalidRequest(request) ?? tooLarge(limits.bodyBytes)
-    onReply(status)
-    response.setHeader('connection', 'close')
-    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
-    if (request.method === 'HEAD') response.flushHeaders()
-    else response.write(body)
-  }
+  const slices = createSlices()
 
   const server = createServer({
-    IncomingMessage: createIncoming({ limit: limits.bodyBytes, onWhole, onTooLarge: refuse }),
-    headersTimeout: limits.headersTimeout,
-    requestTimeout: limits.requestTimeout,
     keepAliveTimeout: limits.keepAliveTimeout,
-    connectionsCheckingInterval: limits.checkingInterval,
+    // All times are those of connections.ts.
+    keepAliveTimeoutBuffer: limits.keepAliveTimeout,
+    headersTimeout: 0,
+    requestTimeout: 0,
     // Refused by `invalidRequest`, with a body.
     requireHostHeader: false,
   })
   // Who has nothing more to say than one request may close its side at once: the reply goes out all the same.
   Object.assign(server, { httpAllowHalfOpen: true })
-  server.on('request', (request, response) => {
-    if (invalidRequest(request) !== undefined) request.refuse(response)
-    else request.collect(response)
+
+  const connections = createConnections(server, limits, (socket, inRequest) => {
+    if (inRequest && !connections.isRefused(socket)) refuseRaw(socket, 'ERR_HTTP_REQUEST_TIMEOUT')
+    else socket.destroy()
   })
-  server.on('checkContinue', (request, response) => {
-    if (Number(request.headers['content-length']) > limits.bodyBytes || invalidRequest(request) !== undefined)
-      return request.refuse(response)
-    response.writeContinue()
-    request.collect(response)
+  const takeBody = createBodies(limits)
+
+  const send = ({ socket }: IncomingMessage, response: ServerResponse, reply: Reply) => {
+    if (stopping.signal.aborted) response.setHeader('connection', 'close')
+    writeReply(response, reply)
+    const answered = () => connections.answered(socket, reply.status < 400 || reply.status >= 500)
+    if (reply.stream === undefined) answered()
+    else response.once('close', answered)
+    onReply(reply.status)
+  }
+
+  /** Replies at once, and closes when the client has sent the rest: a close before that would destroy the reply. */
+  const refuse = (request: IncomingMessage, response: ServerResponse, reply: Reply) => {
+    const { socket } = request
+    connections.refused(socket)
+    onReply(reply.status)
+    response.setHeader('connection', 'close')
+    const { status, headers, body = '' } = reply
+    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
+    if (request.method === 'HEAD') response.flushHeaders()
+    else response.write(body)
+    let unwanted = 0
+    request.on('data', (chunk: Uint8Array) => {
+      unwanted += chunk.length
+      if (unwanted > MOST_UNWANTED) socket.destroy()
+    })
+    request.on('end', () => response.end())
+  }
+
+  const onRequest = (request: IncomingMessage, response: ServerResponse, isWaiting = false) => {
+    const { socket } = request
+    // After a refusal nothing on this connection is answered.
+    if (connections.isRefused(socket)) {
+      request.resume()
+      return
+    }
+    const { path, query } = targetOf(request.url)
+    // An accessor would keep each request until a full collection, since V8 makes a shape of its own, in the old
+    // generation, for every object literal that has one.
+    const head = {
+      method: request.method ?? '',
+      path,
+      query,
+      headers: request.headers,
+      signal: stopping.signal,
+    }
+    const isWhole = !hasBody(request)
+    connections.head(request, !isWhole)
+    const run = (body: Uint8Array, done: () => void) =>
+      answer(
+        handle,
+        { ...head, body },
+        (reply) => {
+          done()
+          send(request, response, reply)
+        },
+        (error) => {
+          done()
+          send(request, response, replyOf(error, log))
+        },
+      )
+    const invalid = invalidRequest(request)
+    if (invalid !== undefined) return refuse(request, response, invalid)
+    if (isWhole) {
+      if (isWaiting) response.writeContinue()
+      return run(EMPTY, () => {})
+    }
+    const refusal =
+      admit?.(head) ??
+      (Number(request.headers['content-length']) > limits.bodyBytes ? tooLarge(limits.bodyBytes) : undefined)
+    if (refusal !== undefined) return refuse(request, response, refusal)
+    if (isWaiting) response.writeContinue()
+    takeBody(request, {
+      onWhole(body, release) {
+        connections.whole(socket)
+        slices.add(() => run(body, release), body.length <= SMALL_BODY)
+      },
+      onRefused: (reply) => refuse(request, response, reply),
+    })
+  }
+  server.on('request', (request, response) => onRequest(request, response))
+  server.on('checkContinue', (request, response) => onRequest(request, response, true))
+  server.on('checkExpectation', (request, response) => {
+    connections.head(request, false)
+    send(request, response, errorReply(417, 'expectation', 'Only 100-continue can be expected'))
   })
-  server.on('checkExpectation', (_request, response) => {
-    send(response, errorReply(417, 'expectation', 'Only 100-continue can be expected'))
-  })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (refused.has(socket) || error.code === 'ECONNRESET' || !socket.writable) {
+
+  const refuseRaw = (socket: Socket, code: string | undefined) => {
+    if (!socket.writable) {
       socket.destroy()
       return
     }
-    const { status, text } = rawReply(error.code)
+    const { status, text } = rawReply(code)
     socket.end(text, () => socket.destroy())
     onReply(status)
+  }
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (!(socket instanceof Socket) || connections.isRefused(socket) || error.code === 'ECONNRESET') {
+      socket.destroy()
+      return
+    }
+    connections.broken(socket, () => refuseRaw(socket, error.code))
   })
 
   const port = await listen(server, options.port, options.host)
@@ -157,6 +212,7 @@ export async function serve(options: {
     } finally {
       clearInterval(sweep)
       clearTimeout(deadline)
+      connections.close()
     }
     if (cut) log.warn('requests in flight were cut', { drainTimeout: limits.drainTimeout })
     return !cut
@@ -171,6 +227,8 @@ export async function serve(options: {
     },
   }
 }
+
+const EMPTY = new Uint8Array(0)
 
 /** Written by hand: a request that does not parse has no response object. */
 function rawReply(code: string | undefined): { status: number; text: string } {

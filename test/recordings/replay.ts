@@ -124,7 +124,7 @@ function ingestOver(store: Store, clock: Clock, node: string): (exchange: Exchan
     configured: new Set([node]),
   })
   const callback = createCallback({ url: 'http://127.0.0.1:9089' })
-  const handle = createIngestHandler({ receiver, callback, clock })
+  const { handle } = createIngestHandler({ receiver, callback, clock })
   return async ({ request }) => {
     const reply = await handle({
       method: 'POST',

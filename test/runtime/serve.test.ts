@@ -3,7 +3,7 @@ import { Agent, request } from 'undici'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
-import { HttpError, type HttpFunction, NO_CONTENT } from '#shared/runtime/http.ts'
+import { type Admit, HttpError, type HttpFunction, NO_CONTENT, notFound } from '#shared/runtime/http.ts'
 import { ListenError, serve } from '#shared/runtime/serve.ts'
 import { rawConnection } from './raw.ts'
 import { gate, serving } from './serving.ts'
@@ -31,7 +31,7 @@ describe('a request reaches the function', () => {
     expect(await raw.closed()).toContain('/event/x|y=1')
   })
 
-  test.each([0, 1, 65_536, 200_000, 262_144])('with a body of %i bytes whole', async (size) => {
+  test.each([0, 1, 1_000, 65_535, 65_536])('with a body of %i bytes whole', async (size) => {
     const { url } = await serving(echo)
     const body = Buffer.alloc(size, 'abcdefg')
     const { body: reply } = await request(url, { method: 'POST', body })
@@ -256,6 +256,196 @@ describe('a body above the limit', () => {
     await request(url, { method: 'POST', body: Buffer.alloc(1_000) })
     expect(calls).toBe(1)
   })
+})
+
+describe('what a function refuses by the head alone', () => {
+  const admit: Admit = ({ path }) => (path === '/good' ? undefined : notFound())
+  const limits = { headersTimeout: 200, requestTimeout: 200, checkingInterval: 20 }
+
+  test.each([
+    ['a length', 'Content-Length: 60000\r\n'],
+    ['chunks', 'Transfer-Encoding: chunked\r\n'],
+    ['an expectation', 'Expect: 100-continue\r\nContent-Length: 60000\r\n'],
+  ])('is answered before a byte of its body has come, with %s, and closed', async (_, header) => {
+    let calls = 0
+    const { port } = await serving(
+      () => {
+        calls += 1
+        return NO_CONTENT
+      },
+      limits,
+      admit,
+    )
+    using raw = await rawConnection(port)
+    raw.send(`POST /bad HTTP/1.1\r\nHost: x\r\n${header}\r\n`)
+    expect(await raw.until(/nothing at this path/)).toMatch(/^HTTP\/1.1 404 .*connection: close/s)
+    const text = await raw.closed()
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 404'])
+    expect(calls).toBe(0)
+  })
+
+  test('has its reply in full though all of its body was sent before', async () => {
+    const { port } = await serving(echo, {}, admit)
+    using raw = await rawConnection(port)
+    raw.send(post('/bad', 'x'.repeat(60_000)) + post('/good', 'x'))
+    const text = await raw.closed()
+    expect(text).toMatch(/^HTTP\/1.1 404 .*nothing at this path/s)
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 404'])
+  })
+
+  test('may go on without end, but is not read for ever', async () => {
+    const { port } = await serving(echo, {}, admit)
+    using raw = await rawConnection(port)
+    raw.send('POST /bad HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n')
+    const piece = 'x'.repeat(65_536)
+    const flood = () => {
+      while (!raw.socket.destroyed && raw.socket.write(piece));
+    }
+    raw.socket.on('drain', flood)
+    flood()
+    expect(await raw.closed()).toMatch(/^HTTP\/1.1 404 /)
+  })
+})
+
+describe('bodies that are in memory at once', () => {
+  const limits = { bodyBytes: 10_000, bodiesBytes: 20_000 }
+  const slow = (length: number, sent: number) =>
+    `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(sent)}`
+
+  test('are bounded: the one that has been arriving for longest is answered 503, to come again', async () => {
+    const { port } = await serving(echo, limits)
+    using first = await rawConnection(port)
+    first.send(slow(10_000, 9_999))
+    using second = await rawConnection(port)
+    second.send(slow(10_000, 9_999))
+    expect(await first.until(/"busy"/)).toMatch(/^HTTP\/1.1 503 .*retry-after: 1/is)
+    second.send('x')
+    expect(await second.until(/10000 /)).toMatch(/^HTTP\/1.1 200 /)
+  })
+
+  test('in chunks of a byte take no more room than in one piece', async () => {
+    const { port } = await serving(echo, limits)
+    using raw = await rawConnection(port)
+    raw.send('POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n')
+    const body = 'abcdefghi'.repeat(1_000)
+    raw.send(`${Array.from(body, (byte) => `1\r\n${byte}\r\n`).join('')}0\r\n\r\n`)
+    expect(await raw.closed()).toContain(`9000 ${digest(body)}`)
+  })
+
+  test('leave room for small ones, however many large ones are begun, and held by the function', async () => {
+    const held = gate()
+    const entered = gate()
+    const { port } = await serving(async ({ path, body }) => {
+      if (path === '/held') {
+        entered.open()
+        await held.opened
+      }
+      return { status: 200, body: String(body.byteLength) }
+    }, limits)
+    const large = await Promise.all(Array.from({ length: 10 }, () => rawConnection(port)))
+    large[0]?.send(post('/held', 'x'.repeat(9_900)))
+    await entered.opened
+    for (const each of large.slice(1)) each.send(post('/held', 'x'.repeat(9_900)))
+    const others = await Promise.all(large.slice(1).map((each) => each.closed()))
+    expect(others.every((text) => text.startsWith('HTTP/1.1 503'))).toBe(true)
+    for (let n = 0; n < 20; n++) {
+      using small = await rawConnection(port)
+      small.send(post('/', 'x'.repeat(1_000)))
+      expect(await small.until(/1000$/)).toMatch(/^HTTP\/1.1 200 /)
+    }
+    held.open()
+    expect(await large[0]?.until(/9900$/)).toMatch(/^HTTP\/1.1 200 /)
+    for (const each of large) each[Symbol.dispose]()
+  })
+
+  test('take no room once they are answered, or given up by their clients', async () => {
+    const { port, url } = await serving(echo, limits)
+    for (let n = 0; n < 10; n++) {
+      using gone = await rawConnection(port)
+      gone.send(slow(10_000, 5_000))
+      using whole = await rawConnection(port)
+      whole.send(post('/', 'x'.repeat(9_000)))
+      expect(await whole.until(/9000 /)).toMatch(/^HTTP\/1.1 200 /)
+    }
+    expect((await request(url, { method: 'POST', body: 'x'.repeat(10_000) })).statusCode).toBe(200)
+  })
+})
+
+describe('connections beyond as many as are allowed', () => {
+  const limits = { connections: 3 }
+  const used = async (port: number) => {
+    const raw = await rawConnection(port)
+    onTestFinished(() => raw[Symbol.dispose]())
+    raw.send(post('/', ''))
+    await raw.until(/200/)
+    return raw
+  }
+
+  test('close those that have asked for nothing yet, and none that has', async () => {
+    const { port } = await serving(echo, limits)
+    const good = [await used(port), await used(port)]
+    const idle = []
+    for (let n = 0; n < 20; n++) {
+      const raw = await rawConnection(port)
+      onTestFinished(() => raw[Symbol.dispose]())
+      if (n % 2 === 1) raw.send('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf')
+      idle.push(raw)
+    }
+    await Promise.all(idle.slice(0, -1).map((raw) => raw.closed()))
+    for (const raw of good) {
+      raw.send(post('/', 'again'))
+      await raw.until(/5 /)
+    }
+  })
+
+  test('close the one that has been idle for longest where all have been answered', async () => {
+    const { port } = await serving(echo, limits)
+    const good = [await used(port), await used(port), await used(port)]
+    good[0]?.send(post('/', 'again'))
+    await good[0]?.until(/5 /)
+    const newest = await used(port)
+    await good[1]?.closed()
+    for (const raw of [good[0], good[2], newest]) {
+      raw?.send(post('/', 'once more'))
+      await raw?.until(/9 /)
+    }
+  })
+
+  test('are closed themselves while all others are being answered', async () => {
+    const held = gate()
+    const entered = gate()
+    let calls = 0
+    const { port } = await serving(async () => {
+      calls += 1
+      if (calls === 3) entered.open()
+      await held.opened
+      return NO_CONTENT
+    }, limits)
+    const busy = await Promise.all([1, 2, 3].map(() => rawConnection(port)))
+    for (const raw of busy) raw.send(post('/', 'x'))
+    await entered.opened
+    using more = await rawConnection(port)
+    expect(await more.closed()).toBe('')
+    held.open()
+    for (const raw of busy) {
+      await raw.until(/204/)
+      raw[Symbol.dispose]()
+    }
+  })
+})
+
+test('idle connections are closed when their time is up, new ones earlier', async () => {
+  const { port } = await serving(echo, { headersTimeout: 50, keepAliveTimeout: 400, checkingInterval: 10 })
+  using used = await rawConnection(port)
+  used.send(post('/', ''))
+  await used.until(/200/)
+  const fresh = await Promise.all(Array.from({ length: 200 }, () => rawConnection(port)))
+  const order: string[] = []
+  await Promise.all([
+    ...fresh.map((raw) => raw.closed().then((text) => order.push(`new:${text}`))),
+    used.closed().then(() => order.push('used')),
+  ])
+  expect(order).toEqual([...fresh.map(() => 'new:'), 'used'])
 })
 
 describe('what is no HTTP request is refused in JSON and closed', () => {

@@ -15,7 +15,7 @@ export type HostileCase = {
   readonly waits?: true
 }
 
-const LIMIT = 256 * 1024
+const LIMIT = 64 * 1024
 const RUBBISH = '{"a":1}'
 const node = 'good.example.com'
 const late = notification({ node, word: 'LOCKED', at: momentAfter(-1_000) })
@@ -27,26 +27,44 @@ const withHeader = (header: string) =>
   `POST ${PATH} HTTP/1.1\r\nHost: ingest\r\nConnection: close\r\nContent-Length: 2\r\n${header}\r\n\r\n{}`
 
 export const bodies: readonly HostileCase[] = [
-  { name: '100 000 arrays in each other', bytes: post(PATH, nested('[', ']', 100_000)), statuses: [204] },
+  { name: '30 000 arrays in each other', bytes: post(PATH, nested('[', ']', 30_000)), statuses: [204] },
   {
-    name: '40 000 objects in each other',
-    bytes: post(PATH, `${nested('{"a":', '}', 40_000).replace('}', '1}')}`),
+    name: '10 000 objects in each other',
+    bytes: post(PATH, `${nested('{"a":', '}', 10_000).replace('}', '1}')}`),
     statuses: [204],
   },
-  { name: '100 000 arrays that are never closed', bytes: post(PATH, '['.repeat(100_000)), statuses: [400] },
+  { name: '60 000 arrays that are never closed', bytes: post(PATH, '['.repeat(60_000)), statuses: [400] },
   { name: 'as many spaces as are allowed', bytes: post(PATH, ' '.repeat(LIMIT)), statuses: [400] },
   { name: 'one space more', bytes: post(PATH, ' '.repeat(LIMIT + 1)), statuses: [413] },
   { name: 'a text as long as is allowed', bytes: post(PATH, `"${'x'.repeat(LIMIT - 2)}"`), statuses: [204] },
   {
-    name: '500 late events',
-    bytes: post(PATH, text(Array.from({ length: 500 }, () => late))),
+    name: '64 late events',
+    bytes: post(PATH, text(Array.from({ length: 64 }, () => late))),
     statuses: [204],
   },
-  { name: '130 000 zeros in an array', bytes: post(PATH, `[${'0,'.repeat(130_000)}0]`), statuses: [204] },
   {
-    name: '500 nodes',
-    bytes: post('/event', text(Array.from({ length: 500 }, (_, n) => notification({ node: `n${n}` })))),
+    name: '65 late events',
+    bytes: post(PATH, text(Array.from({ length: 65 }, () => late))),
+    statuses: [413],
+  },
+  { name: '30 000 zeros in an array', bytes: post(PATH, `[${'0,'.repeat(30_000)}0]`), statuses: [413] },
+  {
+    name: '64 nodes',
+    bytes: post('/event', text(Array.from({ length: 64 }, (_, n) => notification({ node: `n${n}` })))),
     statuses: [204],
+  },
+  {
+    name: '257 values',
+    bytes: post(
+      PATH,
+      text(
+        event(
+          'lock-state',
+          Array.from({ length: 257 }, () => value(`/cluster/node/${node}/a`, 'LOCKED')),
+        ),
+      ),
+    ),
+    statuses: [413],
   },
   {
     name: 'bytes that are not UTF-8',
@@ -71,7 +89,7 @@ export const bodies: readonly HostileCase[] = [
   { name: 'two values', bytes: post(PATH, '{}{}'), statuses: [400] },
   { name: 'a comment', bytes: post(PATH, '{}//'), statuses: [400] },
   { name: 'NaN', bytes: post(PATH, 'NaN'), statuses: [400] },
-  { name: 'a number of 200 000 digits', bytes: post(PATH, '9'.repeat(200_000)), statuses: [204] },
+  { name: 'a number of 60 000 digits', bytes: post(PATH, '9'.repeat(60_000)), statuses: [204] },
   { name: 'a late event under __proto__', bytes: post(PATH, `{"__proto__":${text(late)}}`), statuses: [204] },
   {
     name: 'an event in the prototype of another',
@@ -161,10 +179,16 @@ export const framing: readonly HostileCase[] = [
     name: 'three requests at once',
     bytes: Buffer.concat([
       post(PATH, RUBBISH, STAY),
-      post('/nothing', RUBBISH, STAY),
-      Buffer.from(head(`GET ${PATH}`)),
+      Buffer.from(head(`GET ${PATH}`, STAY)),
+      post('/nothing', RUBBISH),
     ]),
-    statuses: [204, 404, 405],
+    statuses: [204, 405, 404],
+  },
+  {
+    name: 'a request after one whose body is not taken',
+    bytes: Buffer.concat([post('/nothing', RUBBISH, STAY), post(PATH, RUBBISH)]),
+    statuses: [404],
+    onFramework: [404, 204],
   },
   {
     name: '200 requests at once',
@@ -179,14 +203,16 @@ export const framing: readonly HostileCase[] = [
   {
     name: 'a length that is too short',
     bytes: post(PATH, '{}LOCKED', { 'Content-Length': '2', ...STAY }),
-    // What follows is no request, and the connection ends with it before the first is answered.
-    statuses: [400],
+    // What follows is no request. The framework ends the connection with it before the first is answered.
+    statuses: [204, 400],
+    onFramework: [400],
   },
   { name: 'a length that is too long', bytes: post(PATH, '{}', { 'Content-Length': '20' }), statuses: [400] },
   {
     name: 'a length of 1 TiB',
     bytes: post(PATH, '{}', { 'Content-Length': '1099511627776' }),
-    statuses: [400],
+    statuses: [413],
+    onFramework: [400],
   },
   {
     name: 'a length beyond 2^64',

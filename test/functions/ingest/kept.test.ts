@@ -17,7 +17,7 @@ test('paths are remembered without the queries that came with them', () => {
     const { createCallback } = await from('shared/callback.ts')
     const receiver = { receive: async () => true }
     const clock = { now: () => 0 }
-    const handle = createIngestHandler({ receiver, clock, callback: createCallback({ url: 'http://x' }) })
+    const { handle } = createIngestHandler({ receiver, clock, callback: createCallback({ url: 'http://x' }) })
     const post = (number) => {
       const target = Buffer.from('/event/some-node-name-' + number + '?' + 'q'.repeat(15_000)).toString()
       const path = target.slice(0, target.indexOf('?'))

@@ -39,7 +39,7 @@ export function handlerOver(
   })
   const callback = createCallback({ url: 'http://127.0.0.1' })
   return {
-    handle: createIngestHandler({ receiver, callback, clock }),
+    ...createIngestHandler({ receiver, callback, clock }),
     store,
     waiting,
     metric(name: string) {
@@ -65,6 +65,6 @@ export async function ingestOver(
   const ingest = handlerOver(driver, nodes, waiting)
   // Called in reverse order: the server is closed before what it serves.
   onTestFinished(ingest.close)
-  const { url, port } = await serving(ingest.handle, limits)
+  const { url, port } = await serving(ingest.handle, limits, ingest.admit)
   return { ...ingest, url, port }
 }

@@ -3,7 +3,7 @@ import type { IngestRow } from './contract.ts'
 import { text } from './notifications.ts'
 
 /** The largest body that is taken, in bytes. */
-export const LIMIT = 256 * 1024
+export const LIMIT = 64 * 1024
 /** The replies to what is taken: of the callback, and of the deliveries. */
 export const NONE: ExpectedReply = { status: 204, body: '' }
 export const TAKEN: ExpectedReply = { status: 202, body: '' }
