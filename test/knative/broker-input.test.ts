@@ -152,8 +152,8 @@ describe('the Trigger of broker-input, ingest behind it', () => {
     expect(JSON.parse(reasonIn.parse(job).reason)).toEqual({ error })
   })
 
-  it('refuses for good what comes with another token, such as one that was never put in', async () => {
-    const { broker } = await startCluster({ token: 'BROKER_TOKEN' })
+  it('refuses for good what comes with another token, such as one of an old secret', async () => {
+    const { broker } = await startCluster({ token: 'another' })
     for (const one of readings(NODES, 1)) await broker.publish(eventOf(one))
     await broker.idle()
     expect(new Set(broker.attempts.map(({ answer }) => answer?.status))).toEqual(new Set([403]))

@@ -154,14 +154,15 @@ describe('the Trigger of broker-input', () => {
     const secret = SECRETS['ptp-watch-callback/CALLBACK_SECRET'] ?? ''
     const { brokerToken = '' } = createCallback({ url: ingest, secrets: [secret] })
     const deliver = async (token: string) => {
-      const { statusCode, body } = await request(
-        `${ingest}${trigger?.spec.subscriber.uri?.replace('BROKER_TOKEN', token)}`,
-        { method: 'POST', headers: DELIVERY_HEADERS, body: DELIVERY_BODY },
-      )
+      const { statusCode, body } = await request(`${ingest}/cloudevents/${token}`, {
+        method: 'POST',
+        headers: DELIVERY_HEADERS,
+        body: DELIVERY_BODY,
+      })
       return [statusCode, (await body.text()) === '' ? 'empty' : 'reason']
     }
     expect(await deliver(brokerToken)).toEqual([202, 'empty'])
-    expect(await deliver('BROKER_TOKEN')).toEqual([403, 'reason'])
+    expect(await deliver('another')).toEqual([403, 'reason'])
   })
 })
 

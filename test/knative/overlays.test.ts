@@ -8,6 +8,14 @@ describe('the components', () => {
     expect(() => renderWith('dev', ['poll-pingsource'])).toThrow(/already registered|conflict/)
   })
 
+  it.each([
+    ['state-redis', 'state-redis-url'],
+    ['state-configmap', 'state-redis'],
+    ['state-redis-url', 'state-configmap'],
+  ])('%s and %s exclude each other', (...both) => {
+    expect(() => renderWith('dev', both)).toThrow('testing value /data/STATE_URL failed')
+  })
+
   it('are each in a rendering above', () => {
     const used = new Set(
       RENDERED.flatMap(({ manifests }) => manifests.map(({ kind, metadata }) => `${kind}/${metadata.name}`)),

@@ -21,16 +21,18 @@ export function passes({ filters }: Pick<Trigger, 'filters'>, { attributes }: Cl
 }
 
 /**
- * The Trigger of `broker-input`, as it is applied: with the token in the place of BROKER_TOKEN. `address`: where its
+ * The Trigger of `broker-input` once its path was patched in; without a token before that. `address`: where its
  * subscriber is, as the cluster's DNS would say.
  */
 export function triggerOf(
   manifests: readonly Manifest[],
-  { token, address }: { token: string; address: () => string },
+  { token, address }: { token: string | undefined; address: () => string },
 ): Trigger {
   const [trigger] = ofKind(manifests, 'Trigger', 'eventing.knative.dev/v1')
   if (trigger === undefined) throw new Error('There is no Trigger in the manifests')
   const { filters, subscriber, delivery } = trigger.spec
-  const path = (subscriber.uri ?? '/').replace('BROKER_TOKEN', token)
+  if (subscriber.uri !== undefined)
+    throw new Error('An apply would take the path back to the one of the manifest')
+  const path = token === undefined ? '/' : `/cloudevents/${token}`
   return { name: trigger.metadata.name, filters, delivery, destination: () => new URL(path, address()).href }
 }

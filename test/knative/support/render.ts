@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseAllDocuments, parse as parseYaml } from 'yaml'
 import * as z from 'zod/mini'
@@ -21,7 +21,7 @@ export const renderText = (overlay: string): string => kustomize(join(KNATIVE, '
 
 /**
  * An overlay with further components in its list, as docs/deploy.md has them put there: `broker-input` first, since
- * others change what it brings, all others last.
+ * others change what it brings, a store in place of the overlay's own, all others last.
  */
 export function renderWith(overlay: string, components: readonly string[]): readonly Manifest[] {
   const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-kustomize-'))
@@ -31,7 +31,8 @@ export function renderWith(overlay: string, components: readonly string[]): read
     const own = kustomization.parse(parseYaml(readFileSync(file, 'utf8')))
     const [first, last] = [components.filter(isFirst), components.filter((name) => !isFirst(name))]
     const path = (name: string) => `../../components/${name}`
-    const all = [...first.map(path), ...own.components, ...last.map(path)]
+    const kept = own.components.filter((one) => !components.some(isStore) || !isStore(basename(one)))
+    const all = [...first.map(path), ...kept, ...last.map(path)]
     writeFileSync(file, JSON.stringify({ ...own, components: all }))
     return parse(kustomize(join(folder, 'overlays', overlay)))
   } finally {
@@ -40,6 +41,7 @@ export function renderWith(overlay: string, components: readonly string[]): read
 }
 
 const kustomization = z.looseObject({ components: z.array(z.string()) })
+const isStore = (component: string) => component.startsWith('state-')
 const isFirst = (component: string) => component === 'broker-input'
 
 /** Needs kubectl in PATH; no cluster. */
