@@ -113,7 +113,7 @@ describe('poll as a Service, ticked by its PingSource', () => {
   })
 
   it('ends a run at its deadline, answers 202, and runs anew at the next tick', async () => {
-    const { publishers, tick, locks, poll } = await startCluster({ POLL_DEADLINE_SECONDS: '1' })
+    const { publishers, tick, locks, poll } = await startCluster({ POLL_DEADLINE_SECONDS: '4' })
     const [hanging, sound] = publishers
     await hanging?.faults({ currentState: { all: 'hang' } })
     sound?.setClock({ ...SILENT, state: 'FREERUN', offset: 900 })
@@ -134,7 +134,7 @@ describe('poll as a Service, ticked by its PingSource', () => {
     await hanging?.faults({ currentState: { all: 'hang' } })
     for (const publisher of publishers) publisher.setClock({ ...SILENT, state: 'FREERUN', offset: 900 })
     const ticking = cluster.tick()
-    await vi.waitFor(async () => expect(await locks()).toEqual(['LOCKED', 'FREERUN']))
+    await vi.waitFor(async () => expect(await locks()).toEqual(['LOCKED', 'FREERUN']), { timeout: 20_000 })
     await cluster.poll.terminate()
     expect(await ticking).toMatchObject(ACCEPTED)
     expect(await locks()).toEqual(['LOCKED', 'FREERUN'])
