@@ -41,6 +41,21 @@ export type HttpOptions = {
   readonly perPublisher?: number
   /** Requests at once to all of them. */
   readonly overall?: number
+  /** How many publishers' connections stay open between requests; beyond, those that were idle for longest are closed. */
+  readonly keptOpen?: number
+}
+
+/** Two connections each, with all that undici holds for them, are 35 MiB (docs/scaling.md). */
+const KEPT_OPEN = 512
+/** How long an idle connection is kept, in ms: longer than polls in seconds are apart, shorter than a minute. */
+const KEEP_ALIVE_MS = 15_000
+
+/** One publisher: whose turn it is there, and its connections, if it has any. */
+type Origin = {
+  readonly turns: Turns
+  /** Requests that wait or are under way. */
+  users: number
+  opened: { readonly pool: Pool; readonly tlsGeneration: number } | undefined
 }
 
 const VARIABLES = {
@@ -50,58 +65,79 @@ const VARIABLES = {
   token: 'PUBLISHER_TOKEN_FILE',
 }
 
-/** Speaks HTTP to publishers: one pool of connections per origin, TLS and bearer token from files. */
+/**
+ * Speaks HTTP to publishers: one pool of connections per origin, TLS and bearer token from files. Connections are
+ * bounded: `perPublisher` for each of the `keptOpen` that were asked last, and of those that are asked just now.
+ */
 export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOptions = {}): Http {
-  const { deadlineMs = 5_000, perPublisher = 2, overall = 32 } = options
+  const { deadlineMs = 5_000, perPublisher = 2, overall = 32, keptOpen = KEPT_OPEN } = options
   const credentials = createCredentials(options.credentials ?? {}, deps, {
     ...(options.credentialsIntervalMs !== undefined && { intervalMs: options.credentialsIntervalMs }),
     variables: VARIABLES,
   })
   const all = createTurns(overall)
-  const turnsAt = new Map<string, Turns>()
-  const pools = new Map<string, { readonly pool: Pool; readonly tlsGeneration: number }>()
+  /** The one that was asked last is last. */
+  const origins = new Map<string, Origin>()
   let underWay = 0
   let onIdle = () => {}
 
-  const turnsOf = (origin: string): Turns => {
-    const known = turnsAt.get(origin)
-    if (known !== undefined) return known
-    const turns = createTurns(perPublisher)
-    turnsAt.set(origin, turns)
-    return turns
+  const enter = (origin: string): Origin => {
+    const known = origins.get(origin) ?? { turns: createTurns(perPublisher), users: 0, opened: undefined }
+    known.users += 1
+    origins.delete(origin)
+    origins.set(origin, known)
+    return known
   }
 
-  const poolOf = (origin: string, current: Credentials): Pool => {
-    const known = pools.get(origin)
+  const leave = (known: Origin) => {
+    known.users -= 1
+    if (origins.size <= keptOpen) return
+    for (const [origin, idle] of origins) {
+      if (idle.users > 0) continue
+      origins.delete(origin)
+      if (idle.opened !== undefined) letGo(idle.opened.pool.destroy())
+      return
+    }
+  }
+
+  const letGo = (closed: Promise<void>) => {
+    closed.catch((error: unknown) => deps.log.debug('Closing connections failed', { error: String(error) }))
+  }
+
+  const poolOf = (name: string, known: Origin, current: Credentials): Pool => {
     const { tlsGeneration } = current
-    if (known?.tlsGeneration === tlsGeneration) return known.pool
-    const pool = poolWith(origin, current, perPublisher)
-    pools.set(origin, { pool, tlsGeneration })
-    known?.pool
-      .close()
-      .catch((error: unknown) => deps.log.debug('Closing connections failed', { error: String(error) }))
+    const before = known.opened
+    if (before?.tlsGeneration === tlsGeneration) return before.pool
+    const pool = poolWith(name, current, perPublisher)
+    known.opened = { pool, tlsGeneration }
+    if (before !== undefined) letGo(before.pool.close())
     return pool
   }
 
-  const once = async (request: Exchange, current: Credentials) => {
+  const once = async (request: Exchange, known: Origin, current: Credentials) => {
     try {
-      return await exchange(poolOf(request.origin, current), request, deps.clock)
+      return await exchange(poolOf(request.origin, known, current), request, deps.clock)
     } catch (error) {
       if (request.method === 'POST' || !diedWithoutAnswer(error)) throw error
-      return await exchange(poolOf(request.origin, current), request, deps.clock)
+      return await exchange(poolOf(request.origin, known, current), request, deps.clock)
     }
   }
 
   /** Undefined where the files hold what was shown before. */
-  const withFresh = async (request: Exchange, shown: Credentials): Promise<Answer | undefined> => {
+  const withFresh = async (
+    request: Exchange,
+    known: Origin,
+    shown: Credentials,
+  ): Promise<Answer | undefined> => {
     const fresh = await credentials.current({ fresh: true })
     if (fresh.token === shown.token && fresh.tlsGeneration === shown.tlsGeneration) return undefined
-    return await once({ ...request, headers: headersOf(request.body, fresh) }, fresh)
+    return await once({ ...request, headers: headersOf(request.body, fresh) }, known, fresh)
   }
 
   return {
     async request(origin, { path, method, body }, { signal, deadlineMs: own = deadlineMs } = {}) {
-      const turns = turnsOf(origin)
+      const known = enter(origin)
+      const { turns } = known
       // Mostly there is room, and each promise that is waited for is one more for each of thousands of requests.
       const turn = turns.enter()
       if (turn !== undefined) await turn
@@ -112,13 +148,14 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
         const current = await credentials.current()
         const headers = headersOf(body, current)
         const request = { origin, path, method, headers, body, deadlineMs: own, signal }
-        const answer = await once(request, current)
-        return answer.status === 401 ? ((await withFresh(request, current)) ?? answer) : answer
+        const answer = await once(request, known, current)
+        return answer.status === 401 ? ((await withFresh(request, known, current)) ?? answer) : answer
       } finally {
         underWay -= 1
         if (underWay === 0) onIdle()
         all.leave()
         turns.leave()
+        leave(known)
       }
     },
     async ready() {
@@ -129,7 +166,9 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
         if (underWay === 0) resolve()
         else onIdle = resolve
       })
-      const opened = Array.from(pools.values(), ({ pool }) => pool)
+      const opened = [...origins.values()].flatMap(({ opened }) =>
+        opened === undefined ? [] : [opened.pool],
+      )
       const closed = Promise.all(opened.map((pool) => pool.close()))
       // What was given up while its connection was being made would be waited for until that is given up too: 10 s.
       await Promise.race([closed, idle])
@@ -163,6 +202,7 @@ function poolWith(origin: string, { ca, cert, key }: Credentials, connections: n
     pipelining: 1,
     // Publishers speak HTTP/1.1; a second protocol would only be a second way to fail.
     allowH2: false,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     connect: {
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && { cert }),

@@ -3,8 +3,9 @@ import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { PublisherError } from '#shared/errors.ts'
+import { range } from '../state/drivers/samples.ts'
 import { folder } from './support/folder.ts'
 import { listen } from './support/listen.ts'
 import { startHttp } from './support/world.ts'
@@ -90,6 +91,37 @@ test('all publishers together get no more requests at once than the limit', asyn
     origins.flatMap((origin) => [http.request(origin, get('/')), http.request(origin, get('/'))]),
   )
   expect(gate.most()).toBe(3)
+})
+
+test('where there are more publishers than may stay connected, those that were asked longest ago are closed', async () => {
+  const connected = new Map<number, number>()
+  const change = (i: number, by: number) => connected.set(i, (connected.get(i) ?? 0) + by)
+  const origins = await Promise.all(
+    range(0, 7).map((i) => {
+      const server = createServer((_, response) => response.end())
+      server.on('connection', (socket) => {
+        change(i, 1)
+        socket.on('close', () => change(i, -1))
+      })
+      return listen(server)
+    }),
+  )
+  const http = startHttp({ keptOpen: 3 })
+  const open = () => range(0, 7).filter((i) => (connected.get(i) ?? 0) > 0)
+  for (const origin of origins)
+    await Promise.all([http.request(origin, get('/a')), http.request(origin, get('/b'))])
+  await vi.waitFor(() => expect(open()).toEqual([5, 6, 7]))
+  // One that was closed is connected again, in the place of the one that was asked longest ago.
+  expect((await http.request(origins[0] ?? '', get('/'))).status).toBe(200)
+  await vi.waitFor(() => expect(open()).toEqual([0, 6, 7]))
+})
+
+test('no publisher is closed while it is being asked, also where more are than may stay connected', async () => {
+  const gate = createGate(8)
+  const origins = await Promise.all(range(1, 8).map(() => serve((_, response) => gate.pass(response))))
+  const http = startHttp({ keptOpen: 2 })
+  const answers = await Promise.all(origins.map((origin) => http.request(origin, get('/'))))
+  expect(answers.map(({ status }) => status)).toEqual(origins.map(() => 200))
 })
 
 test('a publisher that does not answer is given up at the deadline, and the next request still works', async () => {
