@@ -125,8 +125,11 @@ function judge(
   const stranger = plan.find((step) => step.do === 'blocked')
   const missing = plan.flatMap((step) => (step.do === 'create' ? [step.resource.kind] : []))
   // SyncE is published by 4.17 to 4.19, but only 4.20 and later take a subscription to it (protocol.md §5).
-  const untaken = missing.filter((kind) => isSyncE(kind) && kinds.size > 0 && !wasHeld(state, kind))
-  const lost = missing.filter((kind) => !untaken.includes(kind))
+  const lacking = missing.filter((kind) => state?.lacking?.some((one) => one.kind === kind))
+  const untaken = missing.filter(
+    (kind) => isSyncE(kind) && kinds.size > 0 && !wasHeld(state, kind) && !lacking.includes(kind),
+  )
+  const lost = missing.filter((kind) => !untaken.includes(kind) && !lacking.includes(kind))
   const leftOver = leftOverIn(plan)
   const came = `${kinds.size} of ${wanted.length} of ours are there`
   if (stranger !== undefined) {
@@ -161,7 +164,8 @@ function judge(
     return
   }
   const unasked = untaken.length === 0 ? '' : ` (${untaken.join(' ')}: not taken by releases before 4.20)`
-  report.ok('subscriptions', asked, `${came}${unasked}${others}`)
+  const without = lacking.length === 0 ? '' : ` (not offered by the host: ${lacking.join(' ')})`
+  report.ok('subscriptions', asked, `${came}${unasked}${without}${others}`)
 }
 
 const FIRST_ALONE =

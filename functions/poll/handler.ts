@@ -4,6 +4,7 @@ import { type Normalised, normalise } from '#shared/events/normalise.ts'
 import type { Log } from '#shared/log.ts'
 import type { Client, CurrentState, Resource } from '#shared/publishers/client.ts'
 import type { Keeper, Kept } from '#shared/publishers/keeper.ts'
+import { withoutLacking } from '#shared/publishers/record.ts'
 import type { Registry } from '#shared/publishers/registry.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { mergePulls, type Pull } from '#shared/state/merge-pull.ts'
@@ -58,7 +59,8 @@ export function createPoller(deps: PollDeps): Poller {
     try {
       const answer = await client.currentState(resource.address, { signal })
       metrics.pulls.inc({ outcome: answer.outcome })
-      return readAnswer(answer, { client, kind, held: kept.applied?.held.has(kind) ?? false })
+      const isLacking = kept.lacking.some((one) => one.kind === kind)
+      return readAnswer(answer, { client, kind, held: kept.applied?.held.has(kind) ?? false, isLacking })
     } catch (error) {
       if (!(error instanceof PublisherError)) throw error
       metrics.pulls.inc({ outcome: 'failed' })
@@ -89,7 +91,8 @@ export function createPoller(deps: PollDeps): Poller {
     ]
     const change = (current: Parameters<Parameters<typeof store.update>[1]>[0]) => {
       const before = current ?? emptyNodeState(node, newId())
-      const closed = kept.closing?.(before) ?? before
+      const named = pulls.flatMap((one) => (one.observations.length + one.named.length > 0 ? [one.kind] : []))
+      const closed = withoutLacking(kept.closing?.(before) ?? before, named)
       const outcome = mergePulls(closed, pulls, settings, { now: clock.now(), poll: { startedAt } })
       const state = outcome.state ?? (closed === before ? undefined : closed)
       return { ...outcome, state, result: { ...outcome.result, entries: outcome.entries ?? [] } }
@@ -154,7 +157,7 @@ type Tried = Polled & { readonly outage?: StoreError }
 /** An answer as the merge takes it, or why it says nothing. */
 function readAnswer(
   answer: CurrentState,
-  { client, kind, held }: { client: Client; kind: string; held: boolean },
+  { client, kind, held, isLacking }: { client: Client; kind: string; held: boolean; isLacking: boolean },
 ): Pull | string {
   const { sentAt, receivedAt } = answer
   const base = { kind, via: 'poll', sentAt, receivedAt, queryTime: client.queryTime } as const
@@ -169,7 +172,9 @@ function readAnswer(
   if (problem !== undefined) return `${kind}: ${problem.message}`
   const observations = found.observations.filter((reading) => reading.kind === kind)
   const named = found.named.filter((clock) => clock.kind === kind)
-  const none = held && observations.length + named.length === 0 && found.placeholders.every(isNotFound)
+  // So does nothing of a kind that was refused while others were taken.
+  const speaks = held || isLacking
+  const none = speaks && observations.length + named.length === 0 && found.placeholders.every(isNotFound)
   return { ...base, observations, named, none }
 }
 

@@ -93,6 +93,7 @@ function failed(target: Target, error: PtpWatchError): Kept {
     resources: [],
     plan: [],
     applied: undefined,
+    lacking: [],
     strangers: 0,
     again: error.retryable,
     problems: [reasonOf(error)],

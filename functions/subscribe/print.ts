@@ -56,6 +56,15 @@ export function printOutcome(terminal: Terminal, results: readonly Kept[], mode:
   for (const kept of failed) {
     for (const problem of kept.problems) terminal.err(`failed: ${kept.node} (${kept.url}): ${problem}\n`)
   }
+  if (terminal.interactive) {
+    const lacking = Map.groupBy(
+      results.flatMap((kept) => kept.lacking),
+      ({ kind }) => kind,
+    )
+    for (const [kind, { length }] of lacking) {
+      terminal.err(`not offered: ${kind}, by the hosts of ${length} of ${results.length} publishers\n`)
+    }
+  }
   const sum = (count: (kept: Kept) => number) => results.reduce((total, kept) => total + count(kept), 0)
   const parts = [
     `${results.length - failed.length} of ${results.length} publishers ${dryRun ? 'checked, nothing changed' : 'done'}`,
@@ -111,7 +120,7 @@ function firstOf([first = '', ...more]: readonly string[]): string {
   return more.length === 0 ? first : `${first} (and ${more.length} more)`
 }
 
-function lineOf({ node, dialect, outcome, applied, problems }: Kept): string {
+function lineOf({ node, dialect, outcome, applied, lacking, problems }: Kept): string {
   const name = dialect === undefined ? node : `${node} (${dialect})`
   if (outcome === 'failed') return `${name}: failed: ${problems.join('; ')}`
   if (applied === undefined) return `${name}: checked`
@@ -120,7 +129,7 @@ function lineOf({ node, dialect, outcome, applied, problems }: Kept): string {
     applied.created.length > 0 ? `${applied.created.length} created` : '',
     applied.adopted.length > 0 ? `${applied.adopted.length} adopted` : '',
     applied.removed > 0 ? `${applied.removed} removed` : '',
-    applied.unsupported.length > 0 ? `not offered: ${applied.unsupported.join(' ')}` : '',
+    lacking.length > 0 ? `not offered: ${lacking.map(({ kind }) => kind).join(' ')}` : '',
   ].filter((part) => part !== '')
   return `${name}: ${parts.join(', ') || 'nothing to do'}`
 }

@@ -40,16 +40,18 @@ export function parseJson(body: Uint8Array): unknown {
 /**
  * All events in a body, whichever shape it has: an event, an array of events, a map of instance to event, a map
  * of kind to events, or StarlingX's version-1 status (starlingx.md, "One consumer for both", rule 1).
- * What is neither becomes undefined in the list, so that the caller can tell it.
+ * `null`, `{}` and `[]` are no events; what is neither becomes undefined in the list, so that the caller can tell it.
  */
 export function eventsIn(body: unknown, key?: string, depth = 0): (WireEvent | undefined)[] {
+  if (body === null) return []
   const event = toEvent(body, key)
   if (event !== undefined) return [event]
   if (depth >= MAX_DEPTH) return [undefined]
   if (Array.isArray(body)) return body.flatMap((item) => eventsIn(item, undefined, depth + 1))
   if (!isObject(body)) return [undefined]
+  const all = Object.values(body)
   const entries = Object.entries(body).filter(([, value]) => typeof value === 'object' && value !== null)
-  if (entries.length === 0) return [undefined]
+  if (entries.length === 0) return all.every((value) => value === null) ? [] : [undefined]
   return entries.flatMap(([name, value]) => eventsIn(value, name, depth + 1))
 }
 
@@ -59,14 +61,15 @@ export function isObject(value: unknown): value is Json {
 
 function toEvent(body: unknown, key: string | undefined): WireEvent | undefined {
   if (!isObject(body)) return undefined
-  if (isObject(body.data) && Array.isArray(body.data.values)) {
+  const data = isObject(body.data) ? body.data : undefined
+  if (data !== undefined && (Array.isArray(data.values) || data.values === null)) {
     return {
       id: text(body.id),
       type: text(body.type),
       source: text(body.source),
       subject: text(body.subject),
       time: text(body.time),
-      values: body.data.values.map(toValue),
+      values: data.values?.map(toValue) ?? [],
       key,
     }
   }

@@ -1,7 +1,9 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
+import { type Clock, isoTime } from '#shared/time.ts'
 import type { CallOptions, Client, HeldSubscription, Resource } from './client.ts'
+import { emptinessOf, type Lacking, type Refusal } from './lacking.ts'
 import type { Situation, Step } from './plan.ts'
 import type { Record } from './record.ts'
 import { redact } from './redact.ts'
@@ -16,8 +18,8 @@ export type Applied = {
   readonly restored: string[]
   /** Kinds that are there for certain now. */
   readonly held: Set<string>
-  /** SyncE of a release that publishes it but takes no subscription to it. */
-  readonly unsupported: string[]
+  /** Kinds that the publisher refused while it took others, and that its host turned out to lack. */
+  readonly lacking: Lacking[]
   /** Subscriptions taken away. */
   removed: number
   /** For people, redacted. */
@@ -49,12 +51,19 @@ export type ApplyDeps = {
   readonly client: Client
   readonly record: Record
   readonly log: Log
+  readonly clock: Clock
+  /** The node's document, and whether it was read just now or is only remembered. */
+  readonly before: NodeState | undefined
+  readonly isFresh: boolean
 }
 
+/** Steps in a row that failed and together took this long: the next would too (an endpoint that nobody reaches). */
+const LOST_MS = 10_000
+
 /**
- * Carries out a plan. Creates go one after another: each makes the publisher post to us before it answers. It ends
- * with `failure` if the publisher stops answering as it should; what was done until then is on record with `record`'s
- * next write.
+ * Carries out a plan. Creates go one after another: each makes the publisher post to us before it answers. What it
+ * refuses of one kind says nothing of the others, so they are asked for all the same. It ends with `failure` if the
+ * publisher stops answering, or took nothing at all; what was done until then is on record with `record`'s next write.
  */
 export async function applyPlan(
   deps: ApplyDeps,
@@ -62,17 +71,16 @@ export async function applyPlan(
   situation: Situation,
   call: CallOptions,
 ): Promise<Applied> {
-  const { client, record, log } = deps
-  const remembered = record.remembered()
-  let known = idsOn(remembered ?? (await record.read()))
-  let certain = remembered === undefined
+  const { client, record, log, clock, before: document } = deps
+  let known = idsOn(document)
+  let certain = deps.isFresh
   const applied: Applied = {
     created: [],
     adopted: [],
     refreshed: [],
     restored: [],
     held: new Set(),
-    unsupported: [],
+    lacking: [],
     removed: 0,
     problems: [],
     again: false,
@@ -111,6 +119,22 @@ export async function applyPlan(
     return false
   }
 
+  const refusals: Refusal[] = []
+
+  const withoutLacking = async (all: readonly Refusal[]): Promise<Refusal[]> => {
+    const others: Refusal[] = []
+    for (const refusal of all) {
+      const { kind } = refusal.resource
+      const isTaking = [applied.created, applied.adopted, applied.refreshed].some(({ length }) => length > 0)
+      const isKnown = isSyncE(kind) || (document?.lacking?.some((one) => one.kind === kind) ?? false)
+      const found =
+        applied.held.size === 0 ? undefined : await emptinessOf(client, refusal, isTaking || isKnown, call)
+      if (found === undefined) others.push(refusal)
+      else applied.lacking.push({ kind, refusedAt: isoTime(clock.now()), answers: found.answers })
+    }
+    return others
+  }
+
   const create = async (resource: Resource, endpoint: string): Promise<void> => {
     const { kind } = resource
     const asked = await requestOne({ client, record, situation, remove }, resource, endpoint, call)
@@ -131,48 +155,63 @@ export async function applyPlan(
         applied.problems.push(blocked(resource, asked.endpoint))
         return
       case 'refused':
-        applied.problems.push(`${kind}: ${asked.reason}`)
+        refusals.push({ resource, reason: asked.reason })
         return
       case 'not-ready':
-        // That others are taken shows that the publisher is not just warming up.
-        if (isSyncE(kind) && applied.held.size > 0) {
-          applied.unsupported.push(kind)
-          return
-        }
-        applied.problems.push(`${kind}: ${asked.reason}`)
-        applied.again = true
+        refusals.push({ resource, reason: asked.reason, isNotTaken: true })
         return
     }
   }
 
-  /** False if the steps after it would come to nothing either. */
-  const take = async (step: Step): Promise<boolean> => {
+  const take = async (step: Step): Promise<void> => {
     switch (step.do) {
       case 'remove':
-        await remove(step.subscription, step.why)
-        return true
+        return await remove(step.subscription, step.why)
       case 'keep':
-        if (step.refresh)
-          return !(await refused(() => create(step.resource, step.endpoint), step.endpoint, applied))
+        if (step.refresh) return await create(step.resource, step.endpoint)
         if (!(await hold(step.resource, step.id, step.endpoint))) applied.adopted.push(step.resource.kind)
-        return true
+        return
       case 'create':
-        return !(await refused(() => create(step.resource, step.endpoint), step.endpoint, applied))
+        return await create(step.resource, step.endpoint)
       case 'blocked':
         applied.problems.push(blocked(step.resource, step.by.endpoint))
-        return true
+        return
       case 'retire':
         if (applied.held.has(step.successor.kind)) await remove(step.subscription, 'replaced')
-        return true
+        return
     }
   }
 
-  try {
-    for (const step of inOrder(plan)) if (!(await take(step))) break
-  } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
-    applied.failure = error
+  let inRow = 0
+  let sinceMs = clock.now()
+  for (const step of inOrder(plan)) {
+    try {
+      await take(step)
+      inRow = 0
+      sinceMs = clock.now()
+    } catch (error) {
+      if (!(error instanceof PublisherError)) throw error
+      inRow += 1
+      if (step.do === 'create' || step.do === 'keep')
+        refusals.push({ ...step, reason: reasonOf(error), error })
+      else if (step.do !== 'blocked') {
+        applied.problems.push(`${step.subscription.address} could not be removed: ${reasonOf(error)}`)
+        applied.again ||= error.retryable
+      }
+      const isSilent = error.status === undefined && (inRow > 1 || call.signal?.aborted === true)
+      if (isSilent) applied.failure = error
+      if (isSilent || (inRow > 1 && clock.now() - sinceMs >= LOST_MS)) break
+    }
   }
+
+  if (applied.failure !== undefined) return applied
+  const others = await withoutLacking(refusals)
+  const hard = others.find(({ error }) => error !== undefined && error.status !== 400)
+  if (applied.held.size === 0 && hard?.error !== undefined) return { ...applied, failure: hard.error }
+  applied.problems.push(...linesOf(others))
+  applied.again ||= others.some(
+    ({ error, isNotTaken }) => isNotTaken === true || error?.retryable === true || error?.status === 400,
+  )
   return applied
 }
 
@@ -191,22 +230,17 @@ function inOrder(plan: readonly Step[]): Step[] {
   return plan.toSorted((a, b) => rank(a) - rank(b))
 }
 
-/**
- * A create that was refused (400): the publisher could not post to our endpoint, and could not for the next resource
- * either. Anything else that fails goes on to the caller.
- */
-async function refused(create: () => Promise<void>, endpoint: string, applied: Applied): Promise<boolean> {
-  try {
-    await create()
-    return false
-  } catch (error) {
-    if (!(error instanceof PublisherError) || error.status !== 400) throw error
-    applied.problems.push(
-      `${reasonOf(error)} – it must reach ${redact(endpoint)} and get 204 from it in time`,
-    )
-    applied.again = true
-    return true
-  }
+/** One line for all that were refused alike; a refusal with 400 is mostly of our endpoint. */
+function linesOf(refusals: readonly Refusal[]): string[] {
+  const alike = Map.groupBy(refusals, ({ error, reason }) => error?.status ?? error?.code ?? reason)
+  return [...alike.values()].flatMap((same) => {
+    const [first] = same
+    if (first === undefined) return []
+    const { reason, error, endpoint = '' } = first
+    const hint =
+      error?.status === 400 ? ` – it must reach ${redact(endpoint)} and get 204 from it in time` : ''
+    return [`${same.map(({ resource }) => resource.kind).join(' ')}: ${reason}${hint}`]
+  })
 }
 
 /** What to tell people of a resource that a stranger has taken (v1). */

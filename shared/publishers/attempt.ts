@@ -4,6 +4,7 @@ import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
 import { type Applied, applyPlan, blocked } from './apply.ts'
 import type { CallOptions, Client, Resource } from './client.ts'
+import { type Lacking, stillLacking } from './lacking.ts'
 import { othersIn, ownerOf, planOf, removalPlanOf, type Situation, type Step } from './plan.ts'
 import type { Record } from './record.ts'
 import type { Registry } from './registry.ts'
@@ -21,6 +22,8 @@ export type Tried = {
   readonly earlier?: Applied | undefined
   /** For people, redacted. */
   readonly problems: readonly string[]
+  /** What its host lacks, found now or before. */
+  readonly lacking: readonly Lacking[]
   readonly strangers: number
   /** A later try may succeed. */
   readonly again: boolean
@@ -35,6 +38,7 @@ export const NOTHING_TRIED = {
   plan: [],
   applied: undefined,
   problems: [],
+  lacking: [],
   strangers: 0,
   again: false,
   reachable: true,
@@ -54,55 +58,62 @@ export type AttemptDeps = {
   readonly log: Log
 }
 
-/** A publisher that does not take SyncE is not asked for it at every poll; upgraded, it soon is again. */
-const REFUSAL_MS = 3_600_000
-
 /** Brings the subscriptions of a publisher to plan. `configured`: the nodes of every configured publisher. */
 export function createKeepAttempt(
   deps: AttemptDeps,
   options: { kinds: readonly string[]; configured: ReadonlySet<string> },
 ): Attempt {
   const { registry, callback, log, clock } = deps
-  /** What a client was told that its publisher does not take, and until when that is believed. */
-  const refused = new WeakMap<Client, { readonly kinds: readonly string[]; readonly until: number }>()
 
   return async (target, record, call, dryRun) => {
     const client = await registry.client(target, call)
     const tried: Tried = { ...NOTHING_TRIED, client }
-    const known = refused.get(client)
-    const skipped = known !== undefined && clock.now() < known.until ? known.kinds : []
-    const wanted = options.kinds.filter((kind) => !skipped.includes(kind))
-    const offer = await client.offer(wanted, call)
+    const offer = await client.offer(options.kinds, call)
     if (offer.outcome === 'not-ready') return { ...tried, problems: [offer.reason], again: true }
     if (offer.node !== undefined && offer.node !== target.node) {
       return { ...tried, problems: [misnamed(target, offer.node)], mismatch: true }
     }
-    const { resources, unpublished, node: ownName } = offer
+    const { unpublished, node: ownName } = offer
+    const held = await client.list(call)
+    const remembered = record.remembered()
+    const before = remembered ?? (await record.read())
+    const known = stillLacking(before, client, clock.now())
+    const skipped = known.map(({ kind }) => kind)
+    const resources = offer.resources.filter(({ kind }) => !skipped.includes(kind))
     const situation: Situation = {
       node: target.node,
       facts: client,
       wanted: resources,
       unpublished: [...unpublished, ...skipped],
       ownName,
-      held: await client.list(call),
+      held,
       callback,
       configured: options.configured,
     }
     const plan = planOf(situation)
-    const looked = { ...tried, resources, plan, strangers: othersIn(situation).length }
+    const strangers = othersIn(situation).length
+    const looked = { ...tried, resources, plan, strangers, lacking: known }
     if (dryRun) return { ...looked, problems: blockedIn(plan) }
 
-    const applied = await applyPlan({ client, record, log }, plan, situation, call)
+    const isFresh = remembered === undefined
+    const applied = await applyPlan({ client, record, log, clock, before, isFresh }, plan, situation, call)
     if (applied.failure !== undefined) {
       // What it offers is known: that it takes no subscription just now must not keep it from being pulled.
       const { again, reachable, reason } = consequencesOf(registry, target, applied.failure)
       return { ...looked, applied, problems: [...applied.problems, reason], again, reachable }
     }
-    if (applied.unsupported.length > 0) {
-      refused.set(client, { kinds: applied.unsupported, until: clock.now() + REFUSAL_MS })
+    const lacking = [...known, ...applied.lacking]
+    if (applied.lacking.length > 0) record.lacking(lacking)
+    for (const { kind } of applied.lacking) {
+      if (before?.lacking?.some((one) => one.kind === kind)) continue
+      log.info('Not offered by the host: no subscription to it', { node: target.node, kind })
     }
-    const taken = resources.filter(({ kind }) => !applied.unsupported.includes(kind))
-    const done = { ...looked, resources: taken, applied, problems: applied.problems, again: applied.again }
+    // Those that answer are pulled all the same: that they have no clock is worth knowing, and so is their first one.
+    const pulled = offer.resources.filter(({ kind }) =>
+      lacking.every((one) => one.kind !== kind || one.answers),
+    )
+    const { problems, again } = applied
+    const done = { ...looked, resources: pulled, lacking, applied, problems, again }
     if (client.listProves) return done
 
     const check = await checkName(client, resources, call)
@@ -127,7 +138,7 @@ export function createKeepAttempt(
 
 /** Takes all of ours away from a publisher. */
 export function createRemoveAttempt(deps: AttemptDeps, configured: ReadonlySet<string>): Attempt {
-  const { registry, callback, log } = deps
+  const { registry, callback, log, clock } = deps
   return async (target, record, call, dryRun) => {
     const client = await registry.client(target, call)
     const situation: Situation = {
@@ -143,9 +154,12 @@ export function createRemoveAttempt(deps: AttemptDeps, configured: ReadonlySet<s
     const plan = removalPlanOf(situation)
     const looked = { ...NOTHING_TRIED, client, plan, strangers: othersIn(situation).length }
     if (dryRun) return looked
-    const applied = await applyPlan({ client, record, log }, plan, situation, call)
+    const remembered = record.remembered()
+    const before = remembered ?? (await record.read())
+    const isFresh = remembered === undefined
+    const applied = await applyPlan({ client, record, log, clock, before, isFresh }, plan, situation, call)
     if (applied.failure !== undefined) throw applied.failure
-    return { ...looked, applied }
+    return { ...looked, applied, problems: applied.problems, again: applied.again }
   }
 }
 

@@ -13,6 +13,7 @@ import { backoffMs, pause } from './backoff.ts'
 import type { Dialect, Resource } from './client.ts'
 import { flushSidecar } from './cure.ts'
 import type { Http } from './http.ts'
+import type { Lacking } from './lacking.ts'
 import type { KeeperMetrics } from './metrics.ts'
 import type { Step } from './plan.ts'
 import { type Closing, createRecord, type Record, type RecordDeps } from './record.ts'
@@ -43,6 +44,8 @@ export type Kept = {
   readonly plan: readonly Step[]
   /** What was done; absent if nothing was. */
   readonly applied: Applied | undefined
+  /** The kinds that its host lacks. Those whose pulls are `answers` are among `resources`. */
+  readonly lacking: readonly Lacking[]
   /** How many subscriptions of others it holds; they are left alone. */
   readonly strangers: number
   /** It failed, and a later try may succeed. */
@@ -138,6 +141,7 @@ export function createKeeper(
       resources: tried.resources,
       plan: tried.plan,
       applied: together(tried.earlier, tried.applied),
+      lacking: tried.lacking,
       strangers: tried.strangers,
       again: failed && tried.again,
       problems: tried.problems,

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { NewEntry, NodeState, Subscription } from '#shared/state/node-state.ts'
 import { emptyNodeState } from '#shared/state/node-state.ts'
 import type { Store } from '#shared/state/store.ts'
+import type { Lacking } from './lacking.ts'
 import type { Target } from './target.ts'
 import { type Clock, isoTime, milliseconds } from '#shared/time.ts'
 
@@ -39,6 +40,8 @@ export type Record = {
    * the publisher did not any more.
    */
   held(subscription: Omit<Subscription, 'confirmedAt'>, options: { restored: boolean }): void
+  /** All that the host lacks. */
+  lacking(all: readonly Lacking[]): void
   /** Writes what waits, if anything does. */
   flush(): Promise<void>
   /**
@@ -129,7 +132,8 @@ export function createRecord(deps: RecordDeps, node: string): Record {
         const previous = before.subscriptions.find(({ kind }) => kind === subscription.kind)
         const others = before.subscriptions.filter(({ kind }) => kind !== subscription.kind)
         const subscriptions = [...others, { ...subscription, confirmedAt: now }]
-        const state = { ...before, subscriptions, pending: withoutPending(before, subscription.kind) }
+        const pending = withoutPending(before, subscription.kind)
+        const state = withoutLacking({ ...before, subscriptions, pending }, [subscription.kind])
         if (!restored || previous === undefined || previous.id === subscription.id) return { state }
         const entry: NewEntry = {
           type: 'restored',
@@ -143,6 +147,10 @@ export function createRecord(deps: RecordDeps, node: string): Record {
       })
     },
 
+    lacking(all) {
+      notes.push((state) => ({ state: { ...state, lacking: [...all] } }))
+    },
+
     async finish(info, confirmed, { handOver = false } = {}) {
       const closing = closingOf(info, confirmed, clock.now(), refreshMs)
       if (handOver && notes.length === 0) return closing
@@ -151,6 +159,14 @@ export function createRecord(deps: RecordDeps, node: string): Record {
       return undefined
     },
   }
+}
+
+/** Without the entries of these kinds, which are there after all. */
+export function withoutLacking(state: NodeState, kinds: readonly string[]): NodeState {
+  const { lacking, ...others } = state
+  const left = lacking?.filter(({ kind }) => !kinds.includes(kind))
+  if (left?.length === lacking?.length) return state
+  return left === undefined || left.length === 0 ? others : { ...others, lacking: left }
 }
 
 /** What one answer makes of the document: the same one where it says nothing new. Pure. */

@@ -126,6 +126,17 @@ export const nodeState = z.object({
     }),
   ),
   subscriptions: z.array(subscription),
+  /** Kinds that the publisher refused while it took others, and when (our time): the host has none of them. */
+  lacking: z.optional(
+    z.array(
+      z.object({
+        kind: z.string(),
+        refusedAt: z.string(),
+        /** Pulls of it are answered, with nothing in them. */
+        answers: z.boolean(),
+      }),
+    ),
+  ),
   /** Creates under way: a push of that kind is an initial notification while its entry stands (rule 9). */
   pending: z.array(
     z.object({

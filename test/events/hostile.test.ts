@@ -16,15 +16,21 @@ const withData = (data: unknown) => ({ ...good, data })
 
 describe('a body that means harm, or nothing, has its answer', () => {
   test.each<[string, unknown, Record<string, unknown>]>([
-    ['null', null, noEvent],
+    ['null', null, {}],
     ['a boolean', true, noEvent],
     ['a number', 5, noEvent],
     ['the word LOCKED', 'LOCKED', noEvent],
     ['an empty text', '', noEvent],
-    ['an empty object', {}, noEvent],
+    ['an empty object', {}, {}],
+    ['maps of nothing', { a: null, b: [], c: {} }, {}],
+    ['values that are null', withData({ values: null }), {}],
     ['an empty array', [], {}],
-    ['an array of nothing', [null, 1, 'LOCKED'], { problems: ['no-event', 'no-event', 'no-event'] }],
-    ['a good event among rubbish', [null, good, {}], { ...locked, problems: ['no-event', 'no-event'] }],
+    ['an array of nothing', [null, 1, 'LOCKED'], { problems: ['no-event', 'no-event'] }],
+    [
+      'a good event among rubbish',
+      [null, 1, good, {}, true],
+      { ...locked, problems: ['no-event', 'no-event'] },
+    ],
     ['an event 3 arrays deep', nest(3, good), locked],
     ['an event 4 arrays deep', nest(4, good), noEvent],
     ['100 000 arrays', nest(100_000, good), noEvent],

@@ -142,6 +142,7 @@ test('on a terminal the progress is one line that is rewritten and cleared, else
     resources: [],
     plan: [],
     applied: undefined,
+    lacking: [],
     strangers: 0,
     again: true,
   }

@@ -150,6 +150,7 @@ function pollerOver(
   const kept = (): Kept => ({
     ...target,
     outcome: 'kept',
+    lacking: [],
     resources: [resource],
     plan: [],
     applied: {
@@ -158,7 +159,7 @@ function pollerOver(
       refreshed: [],
       restored: [],
       held: new Set([resource.kind]),
-      unsupported: [],
+      lacking: [],
       removed: 0,
       problems: [],
       again: false,
