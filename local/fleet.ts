@@ -59,6 +59,8 @@ export interface Fleet extends AsyncDisposable {
   step(): Promise<FleetStep>
   /** Goes on stepping at the pace until `close()`. Call it once. */
   live(): void
+  /** Ends `live()` and every fault: from now on all publishers do as they are told. */
+  calm(): Promise<void>
   close(): Promise<void>
 }
 
@@ -142,6 +144,11 @@ export function createFleet(options: FleetOptions = {}): Fleet {
       living = goOn().catch((error) => {
         if (!closing.signal.aborted) throw error
       })
+    },
+    async calm() {
+      closing.abort()
+      await living
+      await Promise.all(simulated.map((publisher) => publisher.faults({ clear: true })))
     },
     async close() {
       closing.abort()

@@ -1,3 +1,5 @@
+import { mkdirSync, rmSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { NodeView } from '#shared/state/view.ts'
 import { readArguments, wholeNumber } from './arguments.ts'
 import { createFleet } from './fleet.ts'
@@ -5,10 +7,16 @@ import { createProcesses, type LogLine } from './processes.ts'
 import { createScreen, type Screen } from './screen.ts'
 
 const FOLDER = '.ptp-watch'
+const LOGS = `${FOLDER}/demo-logs`
+/** Not where a real system keeps its state by default. Each start begins with an empty one. */
+const STATE = `${FOLDER}/demo.db`
+/** Why it stops: the reader of its output has gone (`npm start | head`). */
+const UNREAD = 'unread'
 const HELP = `Usage: npm start -- [--faults] [--seed <n>] [--pace-ms <n>] [--poll-seconds <n>]
 
 Runs the whole system on this machine: eight simulated publishers, ingest, status and poll as processes of their
-own, and subscribe once; then shows the fleet until Ctrl-C. State and logs are in ${FOLDER}/.
+own, and subscribe once; then shows the fleet until Ctrl-C. Its state is ${STATE}, its logs are in
+${LOGS}/. No settings of the environment are used.
 
   --faults            publishers drop, repeat, delay, forget, restart, get stuck … now and then
   --seed <n>          which life the clocks live (default 1)
@@ -39,100 +47,124 @@ if (values.help) {
 }
 
 async function main(): Promise<number> {
-  const stopped = stopRequested()
   let screen: Screen | undefined
-  const early: LogLine[] = []
-  await using fleet = createFleet({
-    seed,
-    faults: values.faults,
-    paceMs,
+  const stopping = stopRequested(() => {
+    screen?.end()
+    say('Stopping. Ctrl-C again ends it at once.')
   })
+  const stopped = new Promise<'stopped'>((resolve) => {
+    stopping.addEventListener('abort', () => resolve('stopped'))
+  })
+  const early: LogLine[] = []
+  await using fleet = createFleet({ seed, faults: values.faults, paceMs })
   await fleet.listen()
-  say(`${fleet.publishers.length} simulated publishers are up; their switches are at ${fleet.control}`)
+  say(`${fleet.publishers.length} simulated publishers are up`)
 
-  const processes = createProcesses({
-    folder: `${FOLDER}/logs`,
-    env: {
-      STATE_URL: process.env.STATE_URL ?? `sqlite:${FOLDER}/state.db`,
-      PUBLISHERS: JSON.stringify(fleet.publishers),
-      LOG_LEVEL: 'info',
-    },
+  mkdirSync(FOLDER, { recursive: true })
+  for (const ending of ['', '-shm', '-wal']) rmSync(`${STATE}${ending}`, { force: true })
+  await using processes = createProcesses({
+    folder: LOGS,
+    env: { STATE_URL: `sqlite:${STATE}`, PUBLISHERS: JSON.stringify(fleet.publishers), LOG_LEVEL: 'info' },
     onLine(_name, line) {
       if (line.message !== 'transition') return
       if (screen === undefined) early.push(line)
       else screen.transition(line)
     },
   })
-  const ingest = await processes.serve('ingest', [])
-  const callback = { CALLBACK_URL: ingest.url }
-  const status = await processes.serve('status', ['--serve'])
-  const poll = await processes.serve('poll', ['--serve'], callback)
-  const served = [poll, ingest, status]
-  const died = Promise.race(served.map(({ name, ended }) => ended.then((code) => ({ name, code }))))
+  const start = async () => {
+    const ingest = await processes.serve('ingest', [])
+    const callback = { CALLBACK_URL: ingest.url, LOG_LEVEL: 'error', SUBSCRIBE_DEADLINE_SECONDS: '30' }
+    const [status, poll] = await Promise.all([
+      processes.serve('status', ['--serve']),
+      processes.serve('poll', ['--serve'], { CALLBACK_URL: ingest.url }),
+      processes.run('subscribe', [], callback),
+    ])
+    return { ingest, status, poll, callback }
+  }
+  const started = await Promise.race([start(), stopped])
+  // Nobody is left to be unsubscribed from: the publishers end with us.
+  if (started === 'stopped') return 0
 
-  await processes.run('subscribe', [], { ...callback, LOG_LEVEL: 'error' })
+  const { ingest, status, poll, callback } = started
+  const died = Promise.race(
+    [poll, ingest, status].map(({ name, ended }) => ended.then((code) => ({ name, code }))),
+  )
   const head = [
+    `STATE_URL=sqlite:${STATE} npx ptp-watch status`,
     `fleet     ${status.url}/api/nodes`,
-    `callback  ${ingest.url}/event/<node>    metrics ${ingest.url}/metrics`,
-    `switches  ${fleet.control}/    logs ${FOLDER}/logs/    in another terminal: npx ptp-watch status`,
+    `callback  ${ingest.url}/event/<node>`,
+    `metrics   ${ingest.url}/metrics`,
+    `switches  ${fleet.control}/`,
+    `logs      ${LOGS}/`,
   ]
-  for (const line of head) say(line)
-  screen = createScreen(process.stdout, { head, colour: process.env.NO_COLOR === undefined })
+  screen = createScreen(process.stdout, { head, colour: !process.env.NO_COLOR })
   for (const line of early) screen.transition(line)
   fleet.live()
 
-  const polls = every(pollSeconds * 1000, async () => {
-    await fetch(`${poll.url}/tick`, { method: 'POST' })
+  const polls = every(pollSeconds * 1000, stopping, async () => {
+    await fetch(`${poll.url}/tick`, { method: 'POST', signal: stopping })
   })
   const shown = screen
-  const draws = every(500, async () => {
-    const answer = await fetch(`${status.url}/api/nodes`)
+  const draws = every(500, stopping, async () => {
+    const answer = await fetch(`${status.url}/api/nodes`, { signal: stopping })
     const { nodes } = (await answer.json()) as { nodes: NodeView[] }
     shown.draw(nodes, Date.now())
   })
   const end = await Promise.race([stopped, died])
-  await Promise.all([polls.stop(), draws.stop()])
   screen.end()
-  if (end !== 'stopped') say(`${end.name} ended with code ${end.code}: see ${FOLDER}/logs/${end.name}.log`)
-  say('Stopping: all of our subscriptions are taken away first')
+  // Nobody reads any more what we would say.
+  if (stopping.reason === UNREAD) return 0
+  if (end !== 'stopped') {
+    say(`${end.name} ended with code ${end.code}: see ${LOGS}/${end.name}.log`)
+    return 1
+  }
+  await Promise.all([polls, draws, fleet.calm()])
   await poll.stop()
-  const code = await processes.run('subscribe', ['--remove'], { ...callback, LOG_LEVEL: 'error' })
+  const code = await processes.run('subscribe', ['--remove'], {
+    ...callback,
+    SUBSCRIBE_DEADLINE_SECONDS: '5',
+  })
   await Promise.all([ingest.stop(), status.stop()])
   const left = fleet.simulated.reduce((sum, publisher) => sum + publisher.subscriptions().length, 0)
   say(`Stopped; the publishers hold ${left} subscriptions`)
-  return end === 'stopped' && code === 0 && left === 0 ? 0 : 1
+  return code === 0 && left === 0 ? 0 : 1
 }
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
-/** Resolves at the first Ctrl-C, SIGTERM or closed terminal; more of them mean nothing: the way out is the same. */
-function stopRequested(): Promise<'stopped'> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => resolve('stopped'))
-  })
+/**
+ * Aborted by the first Ctrl-C, SIGTERM, closed terminal or pipe, or when the npm that started us is gone. A signal that
+ * comes a second later ends the process at once; one that comes sooner is the same Ctrl-C, which npm passes on too.
+ */
+function stopRequested(acknowledge: () => void): AbortSignal {
+  const stopping = new AbortController()
+  let since = 0
+  const stop = (reason?: string) => {
+    if (stopping.signal.aborted) return
+    since = performance.now()
+    acknowledge()
+    stopping.abort(reason)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      if (stopping.signal.aborted && performance.now() - since > 1000) process.exit(130)
+      stop()
+    })
+  }
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => stop(UNREAD))
+  if (process.env.npm_lifecycle_event === 'start') {
+    const parent = process.ppid
+    setInterval(() => process.ppid === parent || stop(), 500).unref()
+  }
+  return stopping.signal
 }
 
-/** Does `work` again and again, `ms` after it has ended; what fails is tried again the next time. */
-function every(ms: number, work: () => Promise<void>): { stop(): Promise<void> } {
-  const stopping = new AbortController()
-  const running = (async () => {
-    while (!stopping.signal.aborted) {
-      await work().catch(() => {})
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms)
-        stopping.signal.addEventListener('abort', () => {
-          clearTimeout(timer)
-          resolve()
-        })
-      })
-    }
-  })()
-  return {
-    async stop() {
-      stopping.abort()
-      await running
-    },
+/** Does `work` again and again, `ms` after it has ended, until `signal`; what fails is tried again the next time. */
+async function every(ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    await work().catch(() => {})
+    await sleep(ms, undefined, { signal }).catch(() => {})
   }
 }

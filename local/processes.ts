@@ -5,6 +5,11 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const FUNCTIONS = fileURLToPath(new URL('../functions/main.ts', import.meta.url))
+const ENDS_WITH_PARENT = new URL('./ends-with-parent.ts', import.meta.url).href
+/** All that children get of our environment: settings of a real system (STATE_URL, K_SINK …) are none of theirs. */
+const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'NODE_COMPILE_CACHE']
+/** How long a process may drain. */
+const DRAIN_MS = 5_000
 
 /** One JSON line of a function's log. */
 export type LogLine = Readonly<Record<string, unknown>>
@@ -19,30 +24,42 @@ export type Served = {
   readonly ended: Promise<number | null>
 }
 
-/** Starts our functions as child processes, each with its log in a file of `folder`. */
+/**
+ * Starts our functions as child processes, each with its log in a file of `folder`. None outlives this process, nor
+ * the disposal of what is returned.
+ */
 export function createProcesses(options: {
   folder: string
   env: Readonly<Record<string, string>>
   onLine: (name: string, line: LogLine) => void
 }) {
   const { folder, env, onLine } = options
-  const children = new Set<ChildProcess>()
+  const children = new Map<ChildProcess, Promise<number | null>>()
+  let isOver = false
   mkdirSync(folder, { recursive: true })
   // Ctrl-C goes to a whole group of processes: ours are to be stopped in order, so each gets a group of its own.
   process.once('exit', () => {
-    for (const child of children) child.kill('SIGKILL')
+    for (const child of children.keys()) child.kill('SIGKILL')
   })
 
   const start = (args: readonly string[], own: Readonly<Record<string, string>>) => {
-    const child = spawn(process.execPath, [FUNCTIONS, ...args], {
-      env: { ...process.env, ...env, ...own },
+    if (isOver) throw new Error('Stopped')
+    const child = spawn(process.execPath, ['--import', ENDS_WITH_PARENT, FUNCTIONS, ...args], {
+      env: { ...inherited(), ...env, ...own },
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
-    children.add(child)
     const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+    children.set(child, ended)
     void ended.then(() => children.delete(child))
-    return { child, ended }
+    return { child, ended, outputs: [child.stdout, child.stderr].filter((stream) => stream !== null) }
+  }
+
+  const end = async (child: ChildProcess) => {
+    const killing = setTimeout(() => child.kill('SIGKILL'), DRAIN_MS)
+    child.kill('SIGTERM')
+    await children.get(child)
+    clearTimeout(killing)
   }
 
   return {
@@ -52,12 +69,12 @@ export function createProcesses(options: {
       args: readonly string[],
       own: Readonly<Record<string, string>> = {},
     ): Promise<Served> {
-      const { child, ended } = start([name, ...args], { HOST: '127.0.0.1', PORT: '0', ...own })
+      const { child, ended, outputs } = start([name, ...args], { HOST: '127.0.0.1', PORT: '0', ...own })
       const file = createWriteStream(join(folder, `${name}.log`))
       const listening = Promise.withResolvers<string>()
       let last = ''
-      for (const stream of [child.stdout, child.stderr]) {
-        createInterface({ input: stream }).on('line', (text) => {
+      for (const input of outputs) {
+        createInterface({ input }).on('line', (text) => {
           file.write(`${text}\n`)
           last = text
           const line = parsed(text)
@@ -71,15 +88,7 @@ export function createProcesses(options: {
         listening.reject(new Error(`${name} ended with code ${code} before it listened: ${last}`))
       })
       const url = await listening.promise
-      return {
-        name,
-        url,
-        ended,
-        async stop() {
-          child.kill('SIGTERM')
-          await ended
-        },
-      }
+      return { name, url, ended, stop: () => end(child) }
     },
 
     /** Runs a function once, its output going where ours goes; gives its exit code. */
@@ -89,11 +98,26 @@ export function createProcesses(options: {
       own: Readonly<Record<string, string>>,
     ): Promise<number | null> {
       const { child, ended } = start([name, ...args], own)
-      child.stdout.pipe(process.stdout, { end: false })
-      child.stderr.pipe(process.stderr, { end: false })
+      // What it says of being stopped is of no use.
+      child.stdout?.on('data', (text) => isOver || process.stdout.write(text))
+      child.stderr?.on('data', (text) => isOver || process.stderr.write(text))
       return ended
     },
+
+    async [Symbol.asyncDispose]() {
+      isOver = true
+      await Promise.all([...children.keys()].map(end))
+    },
   }
+}
+
+function inherited(): Record<string, string> {
+  return Object.fromEntries(
+    INHERITED.flatMap((name) => {
+      const value = process.env[name]
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
 }
 
 function parsed(text: string): LogLine | undefined {

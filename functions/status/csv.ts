@@ -39,9 +39,10 @@ export function fleetCsv(views: readonly NodeView[]): string {
   return lines.map((cells) => `${cells.map(quoted).join(',')}\r\n`).join('')
 }
 
-/** A spreadsheet would run what begins like a formula: an apostrophe makes it a text. */
+/** A spreadsheet would run what begins like a formula: an apostrophe makes it a text. A terminal gets no controls. */
 function quoted(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+  const told = text.replace(/(?![\t\r\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
+  const safe = /^[=+\-@\t\r\n]/.test(told) ? `'${told}` : told
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }
 

@@ -5,7 +5,8 @@ import { milliseconds } from '#shared/time.ts'
 import { fleetCsv } from './csv.ts'
 import { allNodes, type Deps, withLog } from './nodes.ts'
 import { isNamed, isShown, oneOf, readSelection, sorted } from './select.ts'
-import { duration, fleetTable, plain } from './table.ts'
+import { duration, fleetTable } from './table.ts'
+import { cutMiddle, escaped, plain, widthOf } from './text.ts'
 
 const OUTPUTS = ['table', 'json', 'csv', 'name'] as const
 /** With --exit-code: not every node that was asked for is known to be in lock. */
@@ -33,7 +34,7 @@ export async function printStatus(
   )
   switch (output) {
     case 'json':
-      terminal.out(`${JSON.stringify({ nodes: shown, continue: null }, null, 2)}\n`)
+      terminal.out(escaped(`${JSON.stringify({ nodes: shown, continue: null }, null, 2)}\n`))
       break
     case 'csv':
       terminal.out(fleetCsv(shown))
@@ -46,10 +47,13 @@ export async function printStatus(
       const columns =
         flags.wide === true || !terminal.interactive ? Number.POSITIVE_INFINITY : terminal.columns
       const table = fleetTable(shown, now, { ...terminal, columns })
+      const store = `Store ${deps.shownStore}.`
       const summary = summaryOf(all, found, shown, now.now)
-      terminal.out(
-        `${[`Store ${deps.shownStore}. ${summary}`, ...(table.length > 0 ? ['', ...table] : [])].join('\n')}\n`,
-      )
+      const head =
+        widthOf(`${store} ${summary}`) <= columns
+          ? [`${store} ${summary}`]
+          : [cutMiddle(store, columns), summary]
+      terminal.out(`${[...head, ...(table.length > 0 ? ['', ...table] : [])].join('\n')}\n`)
     }
   }
   const isLocked = found.length > 0 && found.every(({ overall }) => overall === 'LOCKED')

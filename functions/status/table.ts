@@ -1,8 +1,9 @@
-import { stripVTControlCharacters, styleText } from 'node:util'
+import { styleText } from 'node:util'
 import { rankOf } from '#shared/events/words.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
 import { beganOf } from './select.ts'
+import { cutNames, padded, plain, widthOf } from './text.ts'
 
 type Style = Parameters<typeof styleText>[0]
 type Cell = { readonly text: string; readonly style?: Style }
@@ -67,8 +68,8 @@ export function fleetTable(
   const line = (cells: readonly (Cell & { width: number })[]) =>
     cells
       .map(({ text, style, width }) => {
-        const padded = shaped(text, width)
-        return colour && style !== undefined ? styleText(style, padded, { validateStream: false }) : padded
+        const shown = padded(text, width)
+        return colour && style !== undefined ? styleText(style, shown, { validateStream: false }) : shown
       })
       .join(GAP)
       .trimEnd()
@@ -82,7 +83,7 @@ export function fleetTable(
 function allColumns(views: readonly NodeView[], now: Now) {
   return COLUMNS.map((column) => {
     const cells = views.map((view) => column.cell(view, now))
-    const width = Math.max(column.head.length, ...cells.map(({ text }) => [...text].length))
+    const width = Math.max(column.head.length, ...cells.map(({ text }) => widthOf(text)))
     return { ...column, cells, width }
   })
 }
@@ -106,18 +107,12 @@ function fittingColumns(views: readonly NodeView[], now: Now, columns: number) {
     filled.splice(last, 1)
   }
   nodes.width = Math.max(Math.min(longest, NODE_LEAST), Math.min(longest, nodes.width + spare()))
+  const names = cutNames(
+    nodes.cells.map(({ text }) => text),
+    nodes.width,
+  )
+  nodes.cells = names.map((text) => ({ text }))
   return filled
-}
-
-function shaped(text: string, width: number): string {
-  const characters = [...text]
-  if (characters.length <= width) return text + ' '.repeat(width - characters.length)
-  return `${characters.slice(0, width - 1).join('')}…`
-}
-
-/** Names and words come from the network: what would move the cursor is taken out. */
-export function plain(text: string): string {
-  return stripVTControlCharacters(text).replace(/\p{Cc}/gu, '?')
 }
 
 function worded(word: string): Cell {

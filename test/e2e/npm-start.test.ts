@@ -1,13 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
-import { start } from '../runtime/processes.ts'
+import * as z from 'zod/mini'
+import packageJson from '../../package.json' with { type: 'json' }
+import { startSink } from '../support/sink.ts'
 import { COMPILE_CACHE, eventually } from './support/system.ts'
 import { page } from './support/view.ts'
 
@@ -18,6 +20,8 @@ const START = [
   '--poll-seconds',
   '1',
 ]
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const BIN = join(ROOT, 'bin/ptp-watch')
 const SCRIPT = '/usr/bin/script'
 
 type Started = {
@@ -27,12 +31,16 @@ type Started = {
 }
 
 /** `npm start` in a folder of its own; ended with all of its processes when the test ends. */
-async function starting(command: string, args: readonly string[]): Promise<Started & { stateUrl: string }> {
+async function starting(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Started & { folder: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'ptp-watch-start-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const child = spawn(command, args, {
     cwd: folder,
-    env: { ...COMPILE_CACHE, PATH: process.env.PATH, TERM: 'xterm' },
+    env: { ...COMPILE_CACHE, PATH: process.env.PATH, TERM: 'xterm', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let out = ''
@@ -47,7 +55,7 @@ async function starting(command: string, args: readonly string[]): Promise<Start
     child.kill('SIGTERM')
     await exit
   })
-  return { child, out: () => out, exit, stateUrl: `sqlite:${join(folder, '.ptp-watch/state.db')}` }
+  return { child, out: () => out, exit, folder }
 }
 
 type Process = { readonly pid: number; readonly parent: number; readonly command: string }
@@ -72,13 +80,28 @@ function isAlive({ pid }: Process): boolean {
   }
 }
 
+const EACH_TRANSITION = / (lock-state|clock-class) \S+ {2}\S+ → \S+ {2}\(push\)/
+
 test('npm start: the fleet reaches steady state, a second terminal sees it, SIGINT leaves nothing behind', async () => {
-  const { child, out, exit, stateUrl } = await starting(process.execPath, START)
+  // A shell in which somebody works with a real system: nothing of it is for the demo.
+  const sink = await startSink()
+  onTestFinished(() => sink.close())
+  const surroundings = {
+    STATE_URL: 'sqlite:real.db',
+    PUBLISHERS: '[{"node":"real","url":"http://127.0.0.1:1"}]',
+    CALLBACK_URL: 'http://127.0.0.1:1',
+    CALLBACK_SECRET: 'a secret of a real system',
+    K_SINK: sink.url,
+    STALE_AFTER_SECONDS: 'not a number',
+    LOG_LEVEL: 'silent',
+    PORT: '1',
+  }
+  const { child, out, exit, folder } = await starting(process.execPath, START, surroundings)
   const url = await eventually(() => {
     const found = /fleet\s+(http:\/\/\S+\/api\/nodes)/.exec(out())?.[1]
     expect(found, out()).toBeDefined()
     return found ?? ''
-  }, 25_000)
+  }, 40_000)
   await eventually(async () => {
     const { body } = await request(url)
     const { nodes } = page.parse(await body.json())
@@ -87,22 +110,26 @@ test('npm start: the fleet reaches steady state, a second terminal sees it, SIGI
     expect(nodes.every(({ overall }) => overall !== 'UNKNOWN')).toBe(true)
   })
   // Without a terminal each transition is a line of its own.
-  await eventually(() => expect(out()).toMatch(/ (lock-state|clock-class) \S+ {2}\S+ → \S+ {2}\(push\)/))
+  await eventually(() => expect(out()).toMatch(EACH_TRANSITION))
   expect(out()).not.toContain('\u001b')
 
-  const status = start(['functions/main.ts', 'status'], { STATE_URL: stateUrl })
-  expect(await status.exit).toBe(0)
-  const rows = status.out().split('\n')
-  const names = [
-    'worker-0.site-a',
-    'worker-1.site-a',
-    'worker-2.site-a',
-    'worker-0.site-b',
-    'worker-0.site-c',
-  ]
-  for (const name of [...names, 'worker-1.site-c', 'controller-0', 'controller-1']) {
-    expect(rows.filter((row) => row.startsWith(name))).toHaveLength(1)
-  }
+  const [, stateUrl = ''] = /^STATE_URL=(\S+) npx ptp-watch status$/m.exec(out()) ?? []
+  const status = spawnSync(BIN, ['status', '-o', 'name'], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, STATE_URL: stateUrl },
+    encoding: 'utf8',
+  })
+  expect(status).toMatchObject({ status: 0, stderr: '' })
+  expect(status.stdout.trim().split('\n').sort()).toEqual([
+    'controller-0',
+    'controller-1',
+    'worker-0.site-a.example.com',
+    'worker-0.site-b.example.com',
+    'worker-0.site-c.example.com',
+    'worker-1.site-a.example.com',
+    'worker-1.site-c.example.com',
+    'worker-2.site-a.example.com',
+  ])
 
   const children = descendantsOf(child.pid)
   for (const name of ['ingest', 'status', 'poll']) {
@@ -112,6 +139,61 @@ test('npm start: the fleet reaches steady state, a second terminal sees it, SIGI
   expect(await exit, out()).toBe(0)
   expect(out()).toContain('the publishers hold 0 subscriptions')
   expect(children.filter(isAlive)).toEqual([])
+  expect(existsSync(join(folder, 'real.db'))).toBe(false)
+  expect(sink.arrivals).toEqual([])
+}, 90_000)
+
+/** Its functions, once one of them runs. */
+async function functionsOf(child: ChildProcess): Promise<Process[]> {
+  return eventually(() => {
+    const found = descendantsOf(child.pid).filter(({ command }) => command.includes('functions/main.ts'))
+    expect(found).not.toEqual([])
+    return found
+  }, 40_000)
+}
+
+test('npm start: Ctrl-C while it starts is acknowledged, and ends it', async () => {
+  const { child, out, exit } = await starting(process.execPath, START)
+  const functions = await functionsOf(child)
+  child.kill('SIGINT')
+  expect(await exit, out()).toBe(0)
+  expect(out()).toMatch(/^8 simulated publishers are up\nStopping\. [^\n]*\n$/)
+  expect(functions.filter(isAlive)).toEqual([])
+}, 60_000)
+
+test('npm start: killed, it leaves no process behind', async () => {
+  const { child, out, exit } = await starting(process.execPath, START)
+  await eventually(() => expect(out()).toMatch(/^fleet /m), 40_000)
+  const functions = await functionsOf(child)
+  child.kill('SIGKILL')
+  await exit
+  await eventually(() => expect(functions.filter(isAlive)).toEqual([]))
+}, 60_000)
+
+test('npm start: when npm is killed, all ends', async () => {
+  const { scripts } = z.object({ scripts: z.object({ start: z.string() }) }).parse(packageJson)
+  const folder = await mkdtemp(join(tmpdir(), 'ptp-watch-npm-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const script = scripts.start.replace(' local/', ` '${ROOT}'local/`)
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ scripts: { start: script } }))
+  const { child, out } = await starting('npm', ['start', '--prefix', folder])
+  await eventually(() => expect(out()).toMatch(/^8 simulated/m), 40_000)
+  await functionsOf(child)
+  const all = descendantsOf(child.pid)
+  child.kill('SIGKILL')
+  await eventually(() => expect(all.filter(isAlive)).toEqual([]), 20_000)
+}, 60_000)
+
+test('npm start | head ends quietly', async () => {
+  const { child, out, exit } = await starting('/bin/sh', [
+    '-c',
+    `'${[process.execPath, ...START].join("' '")}' | head -n 3`,
+  ])
+  const functions = await functionsOf(child)
+  expect(await exit).toBe(0)
+  // Progress of subscribe goes to standard error, which is not head's.
+  expect(out()).not.toMatch(/EPIPE|Error|removed|Stopping/)
+  await eventually(() => expect(functions.filter(isAlive)).toEqual([]))
 }, 60_000)
 
 // macOS has a `script` with other flags.
@@ -124,7 +206,7 @@ test.skipIf(process.platform !== 'linux' || !existsSync(SCRIPT))(
       `stty cols 110 rows 50; exec ${command}`,
       '/dev/null',
     ])
-    await eventually(() => expect(out()).toContain('\u001b[?1049h'), 25_000)
+    await eventually(() => expect(out()).toContain('\u001b[?1049h'), 40_000)
     await eventually(() => {
       const drawn = out().slice(out().lastIndexOf('\u001b[H'))
       for (const name of ['worker-0.site-a', 'controller-1', 'Latest transitions', 'Ctrl-C stops']) {
@@ -138,7 +220,7 @@ test.skipIf(process.platform !== 'linux' || !existsSync(SCRIPT))(
     if (main === undefined) throw new Error('npm start is not to be found')
     process.kill(main.pid, 'SIGINT')
     expect(await exit, out().slice(-2000)).toBe(0)
-    const end = out().slice(out().lastIndexOf('\u001b[?25h\u001b[?1049l'))
+    const end = out().slice(out().lastIndexOf('\u001b[?1049l'))
     expect(end).toContain('the publishers hold 0 subscriptions')
     expect(children.filter(isAlive)).toEqual([])
   },
