@@ -6,7 +6,6 @@ import { openDriver } from '#shared/state/open.ts'
 import { createStore } from '#shared/state/store.ts'
 import { createIngestHandler } from './handler.ts'
 import { createIngestMetrics } from './metrics.ts'
-import { createStrangers } from './quarantine.ts'
 import { createReceiver } from './receive.ts'
 import { createWaiting } from './waiting.ts'
 
@@ -56,7 +55,6 @@ export const ingest: FunctionDefinition = {
     const receiver = createReceiver({
       store: forwarder.store,
       waiting,
-      strangers: createStrangers(log),
       clock,
       log,
       metrics: counted,

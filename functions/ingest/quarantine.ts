@@ -1,5 +1,5 @@
 import type { Problem } from '#shared/events/normalise.ts'
-import type { Log } from '#shared/log.ts'
+import type { Log, LogFields } from '#shared/log.ts'
 import type { NewEntry, NodeState } from '#shared/state/node-state.ts'
 import type { Outcome } from '#shared/state/store.ts'
 
@@ -7,8 +7,8 @@ import type { Outcome } from '#shared/state/store.ts'
 const KEPT = 5
 const KEPT_LENGTH = 1_024
 
-/** Without this bound a hostile sender could fill the memory with names. */
-const MOST_STRANGERS = 1_000
+/** Without this bound a hostile sender could fill the memory, and the log, with names. */
+const MOST_TOLD = 1_000
 
 export type Quarantine = {
   readonly reason: Problem['code']
@@ -44,23 +44,33 @@ export function isNodeName(text: string): boolean {
   return NODE_NAME.test(text)
 }
 
-/** Names that events came for though nobody configured them; told when first seen, counted after. */
-export type Strangers = { add(node: string, reason: string): void }
+/** Tells of what may come in any number: at once when it is new, after that now and then, with how often it came. */
+export type Told = { add(node: string, reason: string, fields?: LogFields): void }
 
-export function createStrangers(log: Log): Strangers {
-  const seen = new Map<string, number>()
+/** How long a repetition is only counted, unless it is the 10th, 100th, 1,000th … Milliseconds. */
+const TOLD_AGAIN_AFTER = 60_000
+
+/**
+ * One line for each node and reason, and another with `times` when there are ten times as many, or a minute later. Of
+ * more than {@link MOST_TOLD} such pairs the others are told together.
+ */
+export function createTold(log: Log, now: () => number, message: string): Told {
+  const seen = new Map<string, { times: number; at: number }>()
   return {
-    add(node, reason) {
-      const times = (seen.get(node) ?? 0) + 1
-      if (times === 1 && seen.size >= MOST_STRANGERS) return
-      seen.set(node, times)
-      // 1, 10, 100 …: told again, but never as often as it happens.
-      if (!/^10*$/.test(String(times))) return
-      log.warn('An event of a node that is neither configured nor in the store was set aside', {
-        node,
-        reason,
-        times,
-      })
+    add(node, reason, fields) {
+      const own = `${node} ${reason}`
+      const isOther = !seen.has(own) && seen.size >= MOST_TOLD
+      const key = isOther ? '' : own
+      const last = seen.get(key)
+      const times = (last?.times ?? 0) + 1
+      const at = now()
+      const isDue =
+        last === undefined || Math.abs(at - last.at) >= TOLD_AGAIN_AFTER || /^10+$/.test(String(times))
+      seen.set(key, { times, at: isDue ? at : last.at })
+      if (!isDue) return
+      if (isOther) log.warn(message, { node: '(more nodes)', times })
+      // A path may hold a name of any length.
+      else log.warn(message, { node: node.slice(0, 80), reason, ...fields, times })
     },
   }
 }

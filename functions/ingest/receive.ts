@@ -6,7 +6,7 @@ import type { Outcome, Store } from '#shared/state/store.ts'
 import type { Clock } from '#shared/time.ts'
 import { mergeBody, type Received, type Said } from './merge-body.ts'
 import type { IngestMetrics } from './metrics.ts'
-import { beginningOf, isNodeName, quarantined, type Strangers } from './quarantine.ts'
+import { beginningOf, createTold, isNodeName, quarantined } from './quarantine.ts'
 import type { Waiting } from './waiting.ts'
 
 export type Reception = Context & {
@@ -30,7 +30,6 @@ export type Receiver = {
 export type ReceiverDeps = {
   readonly store: Pick<Store, 'update'>
   readonly waiting: Waiting
-  readonly strangers: Strangers
   readonly clock: Clock
   readonly log: Log
   readonly metrics: IngestMetrics
@@ -42,8 +41,10 @@ export type ReceiverDeps = {
 
 /** Takes the JSON of a notification into the store. */
 export function createReceiver(deps: ReceiverDeps): Receiver {
-  const { store, waiting, strangers, clock, log, metrics, newId, settings, configured } = deps
+  const { store, waiting, clock, log, metrics, newId, settings, configured } = deps
 
+  const unknown = createTold(log, clock.now, 'event dropped: its node is neither configured nor in the store')
+  const rejected = createTold(log, clock.now, 'quarantined')
   /** Nodes that the store was seen to have. */
   const stored = new Set<string>()
 
@@ -67,7 +68,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
       .then((received) => tell(node, body, received))
 
   const tell = (node: string, body: Part, { outcome, entries }: Received): void => {
-    if (outcome === 'stranger') strangers.add(node, 'unknown node')
+    if (outcome === 'stranger') unknown.add(node, 'unknown node')
     else stored.add(node)
     metrics.events.inc({ outcome: outcomeOf(outcome) })
     if (log.on('debug')) log.debug('event', { node, outcome, events: body.observations.length })
@@ -84,13 +85,12 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
     if (part.quarantine !== undefined) {
       metrics.quarantined.inc({ reason: part.quarantine.reason })
       const { reason, message } = part.quarantine
-      // A path may hold a name of any length.
-      log.warn('quarantined', { node: node?.slice(0, 80), reason, detail: message, via })
+      rejected.add(node ?? '', reason, { detail: message, via })
     }
     if (node === undefined || !isNodeName(node)) {
       if (node !== undefined && part.quarantine === undefined) metrics.quarantined.inc({ reason: 'no-node' })
       metrics.events.inc({ outcome: 'stranger' })
-      strangers.add('', node === undefined ? 'no node' : 'no name of a node')
+      unknown.add('', node === undefined ? 'no node' : 'no name of a node')
       return Promise.resolve(true)
     }
     const writing = () => write(node, part, trusted)
@@ -100,7 +100,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
 
   return {
     receive(json, reception) {
-      const found = normalise(json, reception)
+      const found = isNothing(json) ? NOTHING : normalise(json, reception)
       const parts = partsOf(found, reception)
       const [first] = parts
       if (first === undefined) {
@@ -125,6 +125,18 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
 
     dropOwn: () => metrics.events.inc({ outcome: 'own' }),
   }
+}
+
+/** What means "nothing" as the answer to a pull means none of that as a notification. */
+function isNothing(json: unknown): boolean {
+  return json === null || (typeof json === 'object' && Object.values(json).every((value) => value === null))
+}
+
+const NOTHING: Normalised = {
+  observations: [],
+  named: [],
+  placeholders: [],
+  problems: [{ code: 'no-event', message: 'The JSON has the shape of no known event' }],
 }
 
 /** What an event that waits takes beside its texts, by measure. Bytes. */

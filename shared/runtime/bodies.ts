@@ -30,6 +30,7 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
   return (request: IncomingMessage, { onWhole, onRefused }: Taker): void => {
     let buffer: Uint8Array = EMPTY
     let size = 0
+    let pieces = 0
 
     const leave = () => {
       request.off('data', onData).off('end', onEnd).off('close', onGone)
@@ -53,7 +54,9 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
     }
     const onData = (chunk: Uint8Array) => {
       const needed = size + chunk.length
+      pieces += 1
       if (needed > bodyBytes) return stop(tooLarge(bodyBytes))
+      if (pieces > MOST_PIECES) return stop(SPLINTERED)
       if (needed > buffer.length) {
         // Nearly every body comes in one piece. One that comes byte by byte is not kept as so many pieces.
         const larger = size === 0 ? chunk : Buffer.allocUnsafeSlow(Math.min(bodyBytes, 2 * needed + 256))
@@ -74,10 +77,14 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
   }
 }
 
+/** A chunk of a byte costs as much as one of a thousand. */
+const MOST_PIECES = 1_000
+
 /** Whether anything follows the head. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
+const SPLINTERED = errorReply(413, 'too-large', `The body comes in more than ${MOST_PIECES} pieces`)
 const TOO_MANY = errorReply(503, 'busy', 'Too many large or slow bodies at once', { 'retry-after': '1' })
 const EMPTY = new Uint8Array(0)

@@ -32,6 +32,11 @@ export const DEFAULT_LIMITS: Limits = {
 
 /** How much more is read from a client that was refused, for it to see the reply. Bytes. */
 const MOST_UNWANTED = 8 * 1024 * 1024
+/** What each piece of that counts beside its length. Bytes. */
+const UNWANTED_PIECE = 4 * 1024
+
+/** How many connections wait in the kernel to be accepted; what finds no place there is tried again after a second. */
+const BACKLOG = 4_096
 
 export type Serving = {
   readonly url: string
@@ -109,8 +114,10 @@ export async function serve(options: {
     else response.write(body)
     let unwanted = 0
     request.on('data', (chunk: Uint8Array) => {
-      unwanted += chunk.length
-      if (unwanted > MOST_UNWANTED) socket.destroy()
+      unwanted += chunk.length + UNWANTED_PIECE
+      if (unwanted <= MOST_UNWANTED) return
+      request.removeAllListeners('data')
+      socket.destroy()
     })
     request.on('end', () => response.end())
   }
@@ -255,7 +262,7 @@ function listen(server: NetServer, port: number, host: string): Promise<number> 
       reject(new ListenError('listen', `Cannot listen on ${host} port ${port}: ${why}`, { cause: error }))
     }
     server.once('error', onError)
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: BACKLOG }, () => {
       server.off('error', onError)
       const address = server.address()
       resolve(typeof address === 'object' && address !== null ? address.port : port)

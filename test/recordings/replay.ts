@@ -2,7 +2,6 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createIngestHandler } from '#functions/ingest/handler.ts'
 import { createIngestMetrics } from '#functions/ingest/metrics.ts'
-import { createStrangers } from '#functions/ingest/quarantine.ts'
 import { createReceiver } from '#functions/ingest/receive.ts'
 import { createWaiting } from '#functions/ingest/waiting.ts'
 import { createPoller } from '#functions/poll/handler.ts'
@@ -115,7 +114,6 @@ function ingestOver(store: Store, clock: Clock, node: string): (exchange: Exchan
   const receiver = createReceiver({
     store,
     waiting: createWaiting({ log: silentLog, metrics }),
-    strangers: createStrangers(silentLog),
     clock,
     log: silentLog,
     metrics,

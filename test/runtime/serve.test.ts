@@ -327,9 +327,13 @@ describe('bodies that are in memory at once', () => {
     const { port } = await serving(echo, limits)
     using raw = await rawConnection(port)
     raw.send('POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n')
-    const body = 'abcdefghi'.repeat(1_000)
-    raw.send(`${Array.from(body, (byte) => `1\r\n${byte}\r\n`).join('')}0\r\n\r\n`)
-    expect(await raw.closed()).toContain(`9000 ${digest(body)}`)
+    const body = 'abcdefghij'.repeat(100)
+    const chunks = Array.from(body, (byte) => `1\r\n${byte}\r\n`).join('')
+    raw.send(`${chunks}0\r\n\r\n`)
+    expect(await raw.closed()).toContain(`1000 ${digest(body)}`)
+    using more = await rawConnection(port)
+    more.send(`POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}1\r\nx\r\n0\r\n\r\n`)
+    expect(await more.closed()).toMatch(/^HTTP\/1.1 413 .*pieces/s)
   })
 
   test('leave room for small ones, however many large ones are begun, and held by the function', async () => {

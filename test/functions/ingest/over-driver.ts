@@ -1,7 +1,6 @@
 import { onTestFinished } from 'vitest'
 import { createIngestHandler } from '#functions/ingest/handler.ts'
 import { createIngestMetrics } from '#functions/ingest/metrics.ts'
-import { createStrangers } from '#functions/ingest/quarantine.ts'
 import { createReceiver } from '#functions/ingest/receive.ts'
 import { createWaiting, type WaitingOptions } from '#functions/ingest/waiting.ts'
 import { createCallback } from '#shared/callback.ts'
@@ -29,7 +28,6 @@ export function handlerOver(
   const receiver = createReceiver({
     store,
     waiting,
-    strangers: createStrangers(log),
     clock,
     log,
     metrics,

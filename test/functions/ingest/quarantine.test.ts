@@ -1,6 +1,6 @@
 import { request } from 'undici'
-import { expect, test } from 'vitest'
-import { createStrangers, isNodeName } from '#functions/ingest/quarantine.ts'
+import { describe, expect, test } from 'vitest'
+import { createTold, isNodeName } from '#functions/ingest/quarantine.ts'
 import { readConfig } from '#shared/config.ts'
 import { createLog } from '#shared/log.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
@@ -52,8 +52,8 @@ test('a body is kept as it came, and told with the reason', async () => {
 test('what nobody is known to send is counted and not kept', async () => {
   const { post, store, metric } = await ingest()
   await post(text(notification({ node: 'unknown' })), '/event/unknown')
-  await post('{}', '/event/unknown')
-  await post('{}', '/event')
+  await post('{"a":1}', '/event/unknown')
+  await post('{"a":1}', '/event')
   await post(text(notification({ node: '-' })), '/event')
   expect(metric('ptp_watch_events_total{outcome="stranger"}')).toBe(4)
   expect(metric('ptp_watch_quarantined_total{reason="no-event"}')).toBe(2)
@@ -78,16 +78,49 @@ function placeholder() {
   }
 }
 
-test('strangers are told when they first appear and ever more seldom after, a thousand of them at most', () => {
-  const lines: { node: string; times: number }[] = []
-  const log = createLog({ level: 'warn', now: () => 0, write: (line) => lines.push(JSON.parse(line)) })
-  const strangers = createStrangers(log)
-  for (let time = 1; time <= 150; time += 1) strangers.add('often', 'unknown node')
-  expect(lines.map(({ times }) => times)).toEqual([1, 10, 100])
-  for (let number = 1; number <= 2_000; number += 1) strangers.add(`name${number}`, 'unknown node')
-  expect(lines.filter(({ times }) => times === 1)).toHaveLength(1_000)
-  for (let time = 1; time <= 9; time += 1) strangers.add('name2000', 'unknown node')
-  expect(lines.filter(({ node }) => node === 'name2000')).toEqual([])
+describe('what may come in any number', () => {
+  const told = () => {
+    const lines: { node: string; reason?: string; times: number }[] = []
+    let now = 0
+    const log = createLog({ level: 'warn', now: () => now, write: (line) => lines.push(JSON.parse(line)) })
+    const pass = (ms: number) => {
+      now += ms
+    }
+    return { ...createTold(log, () => now, 'quarantined'), lines, pass }
+  }
+
+  test('is told when it is new and ever more seldom after, for each node and reason', () => {
+    const { add, lines } = told()
+    for (let time = 1; time <= 150; time += 1) add('often', 'no-time', { detail: String(time) })
+    add('often', 'no-kind')
+    add('seldom', 'no-time')
+    expect(lines.map(({ node, reason, times }) => [node, reason, times])).toEqual([
+      ['often', 'no-time', 1],
+      ['often', 'no-time', 10],
+      ['often', 'no-time', 100],
+      ['often', 'no-kind', 1],
+      ['seldom', 'no-time', 1],
+    ])
+  })
+
+  test('is told again a minute later, with how often it came', () => {
+    const { add, lines, pass } = told()
+    for (let second = 0; second < 125; second += 1) {
+      add('n', 'no-time')
+      pass(1_000)
+    }
+    expect(lines.map(({ times }) => times)).toEqual([1, 10, 70, 100])
+  })
+
+  test('is told together where it is of more than a thousand kinds, and every name is cut', () => {
+    const { add, lines } = told()
+    for (let number = 1; number <= 21_000; number += 1) add(`${'x'.repeat(300)}${number}`, 'unknown node')
+    expect(lines.filter(({ reason }) => reason !== undefined)).toHaveLength(1_000)
+    expect(lines.slice(1_000).map(({ node, times }) => [node, times])).toEqual(
+      [1, 10, 100, 1_000, 10_000].map((times) => ['(more nodes)', times]),
+    )
+    expect(Math.max(...lines.map(({ node }) => node.length))).toBe(80)
+  })
 })
 
 test.each([
