@@ -1,6 +1,6 @@
 import type { Callback } from '#shared/callback.ts'
 import { MalformedEventError } from '#shared/errors.ts'
-import { readCloudEvent } from '#shared/events/cloudevent.ts'
+import { fromBinary, readCloudEvent } from '#shared/events/cloudevent.ts'
 import { parseJson } from '#shared/events/wire.ts'
 import {
   ACCEPTED,
@@ -37,12 +37,12 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
   admit: Admit
 } {
   /** A publisher's notification. Its media type is not looked at: publishers send what they like. */
-  const event = (node: string | undefined, body: Uint8Array): Promise<Reply> | Reply => {
+  const event = (node: string | undefined, { headers, body }: HttpRequest): Promise<Reply> | Reply => {
     // A v1 sidecar posts an empty body to see whether the endpoint answers 204 (protocol.md §2.3).
     if (body.byteLength === 0) return NO_CONTENT
     let json: unknown
     try {
-      json = parseJson(body)
+      json = headers['ce-type'] === undefined ? parseJson(body) : fromBinary(headers, body)
     } catch (error) {
       if (error instanceof MalformedEventError) return errorReply(400, error.code, error.message)
       throw error
@@ -89,7 +89,7 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
   const opened = new Map<string, Door>()
 
   const enter = (door: Door, request: HttpRequest) =>
-    door.is === 'broker' ? cloudEvent(request) : event(door.node, request.body)
+    door.is === 'broker' ? cloudEvent(request) : event(door.node, request)
 
   /** Where a request leads, or why it is refused. */
   const route = ({ method, path }: HttpHead): Door | Reply => {

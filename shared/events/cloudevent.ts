@@ -1,6 +1,6 @@
 import { MalformedEventError } from '../errors.ts'
 import { repairTime } from '../time.ts'
-import { isObject, parseJson } from './wire.ts'
+import { fromBase64, isObject, parseJson } from './wire.ts'
 
 /** A CloudEvent as a Broker delivers it, its time as received: the SDK would cut it to milliseconds. */
 export type CloudEvent = {
@@ -16,7 +16,8 @@ export type CloudEvent = {
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
- * Reads a CloudEvents 1.0 delivery in binary or structured mode (CloudEvents HTTP binding 1.0.2, §3).
+ * Reads a CloudEvents delivery in binary or structured mode (CloudEvents HTTP binding 1.0.2, §3); of 0.3, which the
+ * transport of version 1 sends, the attributes that are read are the same.
  * @throws MalformedEventError `unsupported-media-type` for a batch or a media type that is not JSON, else
  *   `not-json` or `no-cloudevent`; none of them is worth a retry.
  */
@@ -29,12 +30,26 @@ export function readCloudEvent(headers: Headers, body: Uint8Array): CloudEvent {
   return checked({ ...attributes(headers), data: body.byteLength === 0 ? undefined : parseJson(body) })
 }
 
-/** The `ce-*` headers of binary mode, percent-decoded (HTTP binding §3.1.3.2); header names are lower case. */
+/**
+ * A CloudEvent that came in binary mode to where publishers post, whatever its media type: the transport of version 1
+ * and Triggers send it so. One whose body is a whole event is that event.
+ * @throws MalformedEventError for a body that is not JSON and headers that cannot be decoded.
+ */
+export function fromBinary(headers: Headers, body: Uint8Array): unknown {
+  const data = parseJson(body)
+  return isObject(data) && Array.isArray(data.values) ? { ...attributes(headers), data } : data
+}
+
+/**
+ * The `ce-*` headers of binary mode, without quotes and percent-encoding (HTTP binding §3.1.3.2); header names are lower
+ * case.
+ * @throws MalformedEventError `no-cloudevent` for an encoding that is broken or no UTF-8.
+ */
 export function attributes(headers: Headers): Record<string, string> {
   const found: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith('ce-') || typeof value !== 'string') continue
-    found[name.slice(3)] = decode(value)
+    found[name.slice(3)] = decode(name, value)
   }
   return found
 }
@@ -47,10 +62,14 @@ function checked(event: unknown): CloudEvent {
     throw new MalformedEventError('no-cloudevent', `The CloudEvent has no ${name}`)
   }
   const specversion = required('specversion')
-  if (specversion !== '1.0') {
-    throw new MalformedEventError('no-cloudevent', `CloudEvents ${specversion.slice(0, 20)} is not 1.0`)
+  if (specversion !== '1.0' && specversion !== '0.3') {
+    throw new MalformedEventError(
+      'no-cloudevent',
+      `CloudEvents ${specversion.slice(0, 20)} is neither 1.0 nor 0.3`,
+    )
   }
-  const { subject, time } = event
+  const { subject } = event
+  const time = event.time ?? undefined
   if (time !== undefined && (typeof time !== 'string' || repairTime(time) === undefined)) {
     throw new MalformedEventError('no-cloudevent', "The CloudEvent's time is no RFC 3339 time")
   }
@@ -61,8 +80,24 @@ function checked(event: unknown): CloudEvent {
     type: required('type'),
     ...(typeof subject === 'string' ? { subject } : {}),
     ...(time === undefined ? {} : { time }),
-    data: event.data,
+    data: dataOf(event),
   }
+}
+
+/** The JSON of an event: in `data`, in `data_base64`, or in 0.3 as base64 in `data`. */
+function dataOf({
+  data,
+  data_base64: encoded,
+  datacontentencoding: encoding,
+}: Readonly<Record<string, unknown>>): unknown {
+  const isEncoded03 = typeof encoding === 'string' && encoding.toLowerCase() === 'base64'
+  if (isEncoded03 && typeof data === 'string') return fromBase64(data)
+  if (encoded === undefined || encoded === null) return data
+  if (data !== undefined && data !== null)
+    throw new MalformedEventError('no-cloudevent', 'The CloudEvent has both data and data_base64')
+  if (typeof encoded !== 'string')
+    throw new MalformedEventError('no-cloudevent', "The CloudEvent's data_base64 is no text")
+  return fromBase64(encoded)
 }
 
 function mediaType(header: string | readonly string[] | undefined): string | undefined {
@@ -80,10 +115,15 @@ function unsupported(media: string | undefined): MalformedEventError {
   )
 }
 
-function decode(value: string): string {
+/** Quotes first, then percent-encoding, each once. */
+function decode(name: string, value: string): string {
+  const [, quoted] = /^"((?:[^"\\]|\\.)*)"$/.exec(value) ?? []
+  const plain = quoted === undefined ? value : quoted.replace(/\\(.)/g, '$1')
   try {
-    return decodeURIComponent(value)
-  } catch {
-    return value
+    return decodeURIComponent(plain)
+  } catch (cause) {
+    throw new MalformedEventError('no-cloudevent', `The header ${name} is not properly percent-encoded`, {
+      cause,
+    })
   }
 }

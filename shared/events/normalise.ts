@@ -77,14 +77,15 @@ function problem(code: Problem['code'], message: string): Normalised {
 function readEvent(event: WireEvent, context: Context): Normalised {
   const kind = kindOf(event.type, event.source, event.subject, event.values[0]?.address)
   if (kind === undefined) return problem('no-kind', 'The event names neither a type nor a resource')
-  const at = event.time === undefined ? undefined : repairTime(event.time)
-  if (at === undefined) return problem('no-time', `The event's time ${quote(event.time)} is no time`)
+  const stamp = timeOf(event.time)
+  if (stamp === undefined) return problem('no-time', `The event's time ${quote(event.time)} is no time`)
 
   const values: Value[] = []
   const problems: Problem[] = []
   let placeholder: Address['placeholder']
   let node = context.node
   let isOfSeveral = false
+  const source = event.source === undefined ? undefined : readAddress(event.source)
   const look = (name: string | undefined) => {
     node ??= name
     if (name !== undefined && name !== node) isOfSeveral = true
@@ -100,10 +101,15 @@ function readEvent(event: WireEvent, context: Context): Normalised {
     if (address === undefined || text !== before) address = readAddress(text)
     before = text
     look(address.node)
-    if (address.placeholder === undefined) values.push({ address, value })
-    else placeholder ??= address.placeholder
+    if (address.placeholder !== undefined) placeholder ??= address.placeholder
+    else if (address.unknown)
+      problems.push({
+        code: 'no-address',
+        message: `The address ${quote(text)} does not say which node it is of`,
+      })
+    else values.push({ address: clockOf(address, source), value })
   }
-  if (event.source !== undefined) look(readAddress(event.source).node)
+  look(source?.node)
   if (event.subject !== undefined) look(readAddress(event.subject).node)
   if (isOfSeveral) return otherNode(event, context)
   if (node === undefined) return problem('no-node', 'Neither the path nor the event names a node')
@@ -111,13 +117,32 @@ function readEvent(event: WireEvent, context: Context): Normalised {
     return problem('no-node', `The node's name is longer than ${LONGEST_NODE} characters, or no Unicode`)
   }
 
-  const readings = readValues(values, event, { kind, node, at, context })
+  const { at = context.receivedAt } = stamp
+  const timeFrom = stamp.at === undefined ? 'receipt' : undefined
+  const readings = readValues(values, event, { kind, node, at, timeFrom, context })
   if (placeholder === undefined && problems.length === 0) return readings
   return {
     ...readings,
     placeholders: placeholder === undefined ? [] : [{ kind, means: placeholder }],
     problems: [...problems, ...readings.problems],
   }
+}
+
+/** Go's zero time in any precision and zone: `0001-01-01T00:00:00Z`. */
+const ZERO_TIME = /^0001-01-01[Tt ]00:00:00(?:\.0+)?(?:[Zz]|[+-]00:00)?$/
+
+/** An event may have no time, and Go's zero time says the same: then it is dated by its receipt. Undefined: no time. */
+function timeOf(text: string | undefined): { at?: string } | undefined {
+  if (text === undefined || text.trim() === '' || ZERO_TIME.test(text)) return {}
+  const at = repairTime(text)
+  return at === undefined ? undefined : { at }
+}
+
+/** Where a value's address names no clock, the source of the event does (protocol.md §5). */
+function clockOf(address: Address, source: Address | undefined): Address {
+  if (address.instance !== '' || source === undefined || source.instance === '' || source.unknown)
+    return address
+  return { ...address, instance: source.instance }
 }
 
 function otherNode({ values, source, subject }: WireEvent, context: Context): Normalised {
@@ -133,17 +158,22 @@ function otherNode({ values, source, subject }: WireEvent, context: Context): No
 
 type Value = { readonly address: Address; readonly value: unknown }
 
+/** What all readings of an event have in common. */
+type About = {
+  readonly kind: string
+  readonly node: string
+  readonly at: string
+  readonly timeFrom: 'receipt' | undefined
+  readonly context: Context
+}
+
 type Entry = { instance: string; state: string | undefined; metrics: Record<string, string> }
 
 /**
  * Values of one clock follow each other: a word opens an entry, numbers join it. A second word for the same
  * clock opens a second entry, which is how two configs disciplining one clock show (protocol.md §3.4).
  */
-function readValues(
-  values: readonly Value[],
-  event: WireEvent,
-  about: { kind: string; node: string; at: string; context: Context },
-): Normalised {
+function readValues(values: readonly Value[], event: WireEvent, about: About): Normalised {
   const { kind } = about
   const entries: Entry[] = []
   const problems: Problem[] = []
@@ -189,7 +219,7 @@ function sortEntries(
   entries: readonly Entry[],
   problems: readonly Problem[],
   event: WireEvent,
-  { kind, node, at, context }: { kind: string; node: string; at: string; context: Context },
+  { kind, node, at, timeFrom, context }: About,
 ): Normalised {
   const observations: Observation[] = []
   const named: Named[] = []
@@ -213,6 +243,7 @@ function sortEntries(
       state: isNumeric ? undefined : state,
       metrics,
       at,
+      ...(timeFrom === undefined ? {} : { timeFrom }),
       receivedAt: context.receivedAt,
       via: context.via,
       eventId: event.id,

@@ -61,19 +61,41 @@ export function isObject(value: unknown): value is Json {
 
 function toEvent(body: unknown, key: string | undefined): WireEvent | undefined {
   if (!isObject(body)) return undefined
-  const data = isObject(body.data) ? body.data : undefined
-  if (data !== undefined && (Array.isArray(data.values) || data.values === null)) {
+  const data = dataOf(body)
+  if (isObject(data) && (Array.isArray(data.values) || data.values === null)) {
     return {
       id: text(body.id),
       type: text(body.type),
       source: text(body.source),
       subject: text(body.subject),
-      time: text(body.time),
+      time: timeText(body.time),
       values: data.values?.map(toValue) ?? [],
       key,
     }
   }
   return toStarlingxV1(body, key)
+}
+
+/** The data of a structured CloudEvent: as JSON, or as the base64 of JSON (CloudEvents JSON format 1.0.2, §3.1). */
+function dataOf({ data, data_base64: encoded }: Json): unknown {
+  if (typeof encoded !== 'string' || (data !== undefined && data !== null)) return data
+  try {
+    return fromBase64(encoded)
+  } catch (error) {
+    if (error instanceof MalformedEventError) return undefined
+    throw error
+  }
+}
+
+/**
+ * The JSON value that a base64 text holds.
+ * @throws MalformedEventError `not-json` if it is no base64, or holds no JSON.
+ */
+export function fromBase64(text: string): unknown {
+  const bytes = Buffer.from(text, 'base64')
+  const isWhole = bytes.toString('base64').replace(/=+$/, '') === text.replace(/=+$/, '')
+  if (!isWhole) throw new MalformedEventError('not-json', 'The data is not base64')
+  return parseJson(bytes)
 }
 
 function toValue(entry: unknown): WireValue {
@@ -100,9 +122,17 @@ function toStarlingxV1(body: Json, key: string | undefined): WireEvent | undefin
 function timeOf(stamp: unknown): string | undefined {
   const isSeconds =
     typeof stamp === 'number' || (typeof stamp === 'string' && /^\d{1,12}(?:\.\d{1,9})?$/.test(stamp))
-  if (!isSeconds) return text(stamp)
   const seconds = Number(stamp)
-  return Math.abs(seconds) < 1e11 ? new Date(seconds * 1000).toISOString() : undefined
+  return isSeconds && Math.abs(seconds) < 1e11 ? new Date(seconds * 1000).toISOString() : timeText(stamp)
+}
+
+/** Undefined for no time at all; what is of another type is no time either, but was meant as one. */
+function timeText(time: unknown): string | undefined {
+  return typeof time === 'string'
+    ? time
+    : time === undefined || time === null
+      ? undefined
+      : JSON.stringify(time)
 }
 
 function text(value: unknown): string | undefined {

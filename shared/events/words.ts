@@ -11,8 +11,12 @@ const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
 /** How Go prints floats that are no numbers. */
 const NO_NUMBER = /^(?:nan|[+-]?inf(?:inity)?)$/i
 
-/** The offset that stands for "no offset" is −9999999999999999, or −1e+16 through a v1 sidecar (protocol.md §4.3). */
+/**
+ * The offsets that stand for "no offset": −9999999999999999, or −1e+16 through a v1 sidecar, and 99999999999 of a T-BC
+ * (protocol.md §4.3).
+ */
 const SENTINEL = -9.99e15
+const SENTINEL_OF_T_BC = 99_999_999_999
 
 /** No word and no number of any publisher comes near; without a bound, one body could fill a node's document. */
 const LONGEST = 64
@@ -41,11 +45,14 @@ export function meaningOf(kind: string, value: unknown): Meaning {
 
 /** Whether an offset says that there is none: the clock runs free, or its process died. */
 export function isNoOffset(text: string): boolean {
-  return Number(text) <= SENTINEL
+  const offset = Number(text)
+  return offset <= SENTINEL || offset === SENTINEL_OF_T_BC
 }
 
 function wordOf(kind: string, text: string): string {
   const word = text.toUpperCase().replaceAll('_', '-').slice(0, LONGEST).toWellFormed()
+  // Some releases answer pulls of GNSS with the words of a lock (protocol.md §5).
+  if (kind === 'gnss-sync-status' && word === 'LOCKED') return 'SYNCHRONIZED'
   if (!LOCK_KINDS.has(kind)) return word
   if (word === 'UNLOCKED') return 'FREERUN'
   return word === 'LOCKED' || word === 'HOLDOVER' || word === 'FREERUN' ? word : 'UNKNOWN'
@@ -54,14 +61,16 @@ function wordOf(kind: string, text: string): string {
 const LOCK_ORDER = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
 
 /**
- * How bad a state is: 0 is worst. Lock words: FREERUN, HOLDOVER, UNKNOWN, LOCKED. GNSS: failures and antenna
- * faults, then BOOTING and ACQUIRING-SYNC, then SYNCHRONIZED; an unlisted word ranks worst (design.md §3). Words of unknown kinds all rank alike.
+ * How bad a state is: 0 is worst. Lock words: FREERUN, HOLDOVER, UNKNOWN, LOCKED. GNSS: failures, antenna faults and
+ * FREERUN, then BOOTING, ACQUIRING-SYNC and HOLDOVER, then UNKNOWN, then SYNCHRONIZED; an unlisted word ranks worst
+ * (design.md §3). Words of unknown kinds all rank alike.
  */
 export function rankOf(kind: string, word: string): number {
   if (LOCK_KINDS.has(kind)) return Math.max(0, LOCK_ORDER.indexOf(word))
   if (kind === 'gnss-sync-status') {
-    if (word === 'SYNCHRONIZED') return 2
-    if (word === 'BOOTING' || word === 'ACQUIRING-SYNC') return 1
+    if (word === 'SYNCHRONIZED') return 3
+    if (word === 'UNKNOWN') return 2
+    if (word === 'BOOTING' || word === 'ACQUIRING-SYNC' || word === 'HOLDOVER') return 1
   }
   return 0
 }

@@ -59,9 +59,43 @@ describe('a delivery of a Broker', () => {
     expect(readCloudEvent(headers, bytes(data)).data).toEqual(data)
   })
 
-  test('has its attributes percent-decoded, and as they are where they cannot be', () => {
-    const event = readCloudEvent({ ...binary, 'ce-subject': 'a%20b', 'ce-source': '/100%' }, bytes(data))
-    expect(event).toMatchObject({ subject: 'a b', source: '/100%' })
+  test.each([
+    ['a%20b', 'a b'],
+    ['%E2%82%AC', '€'],
+    ['%2522', '%22'],
+    ['"a b"', 'a b'],
+    ['"a \\"b\\" \\\\c"', 'a "b" \\c'],
+    ['"a%20b"', 'a b'],
+    ['"%22a%22"', '"a"'],
+    ['a "b"', 'a "b"'],
+    ['"a', '"a'],
+  ])('has the attribute %j as %j', (written, subject) => {
+    expect(readCloudEvent({ ...binary, 'ce-subject': written }, bytes(data)).subject).toBe(subject)
+  })
+
+  test('of version 0.3 is read alike, its data as base64 too', () => {
+    expect(readCloudEvent({ ...binary, 'ce-specversion': '0.3' }, bytes(data)).data).toEqual(data)
+    const encoded = Buffer.from(JSON.stringify(data)).toString('base64')
+    const old = { ...structured, specversion: '0.3', datacontentencoding: 'Base64', data: encoded }
+    expect(readCloudEvent(STRUCTURED, bytes(old)).data).toEqual(data)
+  })
+
+  test('has its data in data_base64, beside a data that is null', () => {
+    const encoded = Buffer.from(JSON.stringify(data)).toString('base64')
+    const { data: _, ...rest } = structured
+    for (const more of [{}, { data: null }]) {
+      const event = { ...rest, ...more, data_base64: encoded }
+      expect(readCloudEvent(STRUCTURED, bytes(event)).data).toEqual(data)
+      expect(normalise(event, { receivedAt: TIME, via: 'push' }).observations).toHaveLength(1)
+    }
+  })
+
+  test('may have attributes that are null, which are unset', () => {
+    const unset = { subject: null, time: null, datacontenttype: null, dataschema: null, extension: null }
+    const event = readCloudEvent(STRUCTURED, bytes({ ...structured, ...unset }))
+    expect(event).not.toHaveProperty('time')
+    expect(event).not.toHaveProperty('subject')
+    expect(event.data).toEqual(data)
   })
 
   test('may have no body and no time', () => {
@@ -86,7 +120,29 @@ describe('a delivery of a Broker', () => {
     ['an array', STRUCTURED, '[]', 'no-cloudevent'],
     ['null', STRUCTURED, 'null', 'no-cloudevent'],
     ['a word', STRUCTURED, '"LOCKED"', 'no-cloudevent'],
-    ['version 0.3', { ...binary, 'ce-specversion': '0.3' }, '{}', 'no-cloudevent'],
+    ['version 0.2', { ...binary, 'ce-specversion': '0.2' }, '{}', 'no-cloudevent'],
+    ['a broken percent-encoding', { ...binary, 'ce-source': '/100%' }, '{}', 'no-cloudevent'],
+    ['a percent-encoding that is not UTF-8', { ...binary, 'ce-id': 'a%C0%A0b' }, '{}', 'no-cloudevent'],
+    ['a percent-encoded surrogate', { ...binary, 'ce-id': '%ED%A0%80' }, '{}', 'no-cloudevent'],
+    [
+      'data_base64 that is not base64',
+      STRUCTURED,
+      JSON.stringify({ ...structured, data: undefined, data_base64: 'e30*' }),
+      'not-json',
+    ],
+    [
+      'data_base64 that is not JSON',
+      STRUCTURED,
+      JSON.stringify({ ...structured, data: undefined, data_base64: 'bm8=' }),
+      'not-json',
+    ],
+    [
+      'data_base64 beside data',
+      STRUCTURED,
+      JSON.stringify({ ...structured, data_base64: 'e30=' }),
+      'no-cloudevent',
+    ],
+    ['a null id', STRUCTURED, JSON.stringify({ ...structured, id: null }), 'no-cloudevent'],
     ['no id', { ...binary, 'ce-id': undefined }, '{}', 'no-cloudevent'],
     ['an empty source', { ...binary, 'ce-source': '' }, '{}', 'no-cloudevent'],
     ['a type twice', { ...binary, 'ce-type': ['a', 'b'] }, '{}', 'no-cloudevent'],

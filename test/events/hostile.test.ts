@@ -119,7 +119,6 @@ describe('a body that means harm, or nothing, has its answer', () => {
       { ...good, type: 't'.repeat(100_000) },
       { read: [`${'t'.repeat(200)} a/master LOCKED`] },
     ],
-    ['no time', { ...good, time: undefined }, noTime],
     ['a time of 100 kB', { ...good, time: `2026-11-23T03:48:28.${'1'.repeat(100_000)}Z` }, noTime],
     ['a time in an array', { ...good, time: [TIME] }, noTime],
     ['an id that is an object', { ...good, id: { a: 1 } }, locked],

@@ -276,7 +276,13 @@ describe('StarlingX', () => {
     expect(found.observations).toMatchObject([{ kind: 'lock-state', instance: 'node', state: 'FREERUN', at }])
   })
 
-  test.each([null, undefined, '', true, [1], {}, -1, 1e300, '1e9'])(
+  test.each([null, undefined, ''])('a version-1 status stamped %j is dated by its receipt', (stamp) => {
+    expect(normalise(status(stamp), starlingx).observations).toMatchObject([
+      { state: 'FREERUN', at: starlingx.receivedAt, timeFrom: 'receipt' },
+    ])
+  })
+
+  test.each([true, [1], {}, -1, 1e300, '1e9'])(
     'a version-1 status stamped %j has no time, and none is made up',
     (stamp) => {
       expect(read(status(stamp), starlingx)).toEqual({ problems: ['no-time'] })
@@ -523,9 +529,22 @@ describe('times', () => {
   })
 
   test.each([
+    undefined,
+    null,
     '',
-    'yesterday',
+    ' ',
     '0001-01-01T00:00:00Z',
+    '0001-01-01T00:00:00.000000000Z',
+    '0001-01-01T00:00:00+00:00',
+  ])('an event whose time is %j is dated by its receipt, and marked so', (time) => {
+    expect(
+      normalise(event('lock-state', [value('a', 'LOCKED')], { time }), context).observations,
+    ).toMatchObject([{ state: 'LOCKED', at: context.receivedAt, timeFrom: 'receipt' }])
+  })
+
+  test.each([
+    'yesterday',
+    '0001-01-01T00:00:01Z',
     '2026-02-30T00:00:00Z',
     '2026-13-01T00:00:00Z',
     '2026-11-23T24:00:00Z',
@@ -535,7 +554,6 @@ describe('times', () => {
     '2026-11-23T03:48:28+01:60',
     `2026-11-23T03:48:28.${'1'.repeat(1000)}Z`,
     1732333708,
-    null,
     { $date: 1 },
   ])('%j is no time, and the event no reading', (time) => {
     expect(read(event('lock-state', [value('a', 'LOCKED')], { time }))).toEqual({ problems: ['no-time'] })
