@@ -1,5 +1,5 @@
 import type { NodeView } from '#shared/state/view.ts'
-import { beganOf } from './select.ts'
+import { beganOf, isDoubted } from './select.ts'
 
 type Column = readonly [head: string, cell: (view: NodeView) => string]
 
@@ -15,11 +15,13 @@ const COLUMNS: readonly Column[] = [
   ['node', ({ node }) => node],
   ['overall', ({ overall }) => overall],
   ['stale', ({ stale }) => String(stale)],
+  ['suspect', ({ suspect }) => String(suspect)],
+  ['blind', ({ blind }) => String(blind)],
   ['since', (view) => timeOf(view, false)],
   ['not_after', (view) => timeOf(view, true)],
-  ...KINDS.map((kind): Column => [kind.replaceAll('-', '_'), ({ resources }) => clocksOf(resources, kind)]),
-  ['clock_class', ({ resources }) => numbersOf(resources, 'clock-class', 'clockClass')],
-  ['ql', ({ resources }) => numbersOf(resources, 'synce-clock-quality', 'ql')],
+  ...KINDS.map((kind): Column => [kind.replaceAll('-', '_'), (view) => clocksOf(view, kind)]),
+  ['clock_class', (view) => numbersOf(view, 'clock-class', 'clockClass')],
+  ['ql', (view) => numbersOf(view, 'synce-clock-quality', 'ql')],
   ['publisher', ({ publisher }) => publisher?.url ?? ''],
   ['reachable', ({ publisher }) => String(publisher?.reachable ?? '')],
   ['checked_at', ({ publisher }) => publisher?.checkedAt ?? ''],
@@ -33,7 +35,7 @@ const COLUMNS: readonly Column[] = [
   ],
 ]
 
-/** A line for each node (RFC 4180), with its clocks spelled `<instance>=<state>`, a `?` behind what is stale. */
+/** A line for each node (RFC 4180), with its clocks spelled `<instance>=<state>`, a `?` behind what is in doubt. */
 export function fleetCsv(views: readonly NodeView[]): string {
   const lines = [COLUMNS.map(([head]) => head), ...views.map((view) => COLUMNS.map(([, cell]) => cell(view)))]
   return lines.map((cells) => `${cells.map(quoted).join(',')}\r\n`).join('')
@@ -51,16 +53,16 @@ function timeOf(view: NodeView, orBefore: boolean): string {
   return began?.orBefore === orBefore ? new Date(began.at).toISOString() : ''
 }
 
-function clocksOf(resources: NodeView['resources'], kind: string): string {
-  return resources
+function clocksOf(view: NodeView, kind: string): string {
+  return view.resources
     .filter((clock) => clock.kind === kind && clock.state !== null)
-    .map(({ instance, state, stale }) => `${instance}=${state}${stale ? '?' : ''}`)
+    .map((clock) => `${clock.instance}=${clock.state}${isDoubted(view, clock) ? '?' : ''}`)
     .join(' ')
 }
 
-function numbersOf(resources: NodeView['resources'], kind: string, metric: string): string {
-  return resources
+function numbersOf(view: NodeView, kind: string, metric: string): string {
+  return view.resources
     .filter((clock) => clock.kind === kind && clock.metrics[metric] !== undefined)
-    .map(({ instance, metrics, stale }) => `${instance}=${metrics[metric]}${stale ? '?' : ''}`)
+    .map((clock) => `${clock.instance}=${clock.metrics[metric]}${isDoubted(view, clock) ? '?' : ''}`)
     .join(' ')
 }

@@ -8,7 +8,7 @@ export const status: FunctionDefinition = {
   name: 'status',
   summary: 'shows the state of every node in the store',
   description: [
-    'Prints one line for each node, the worst first: its overall state and for how long (≥40s: only a poll has shown it), the worst state of each kind of clock (LOCKED?: stale), whether its publisher answers, and how many transitions only a poll has shown. With --json it prints everything, with the log of each node.',
+    'Prints one line for each node, the worst first: its overall state and for how long (≥40s: only a poll has shown it), the worst state of each kind of clock (LOCKED?: stale, or in doubt), flags (blind: neither pushes nor polls reach us; suspect: a worse event came too late to be believed, the next poll decides; stale: nothing has confirmed a clock), whether its publisher answers, and how many transitions only a poll has shown. With --json it prints everything, with the log of each node.',
     'Served, it answers GET /api/nodes?limit=<1..500>&continue=<token> (without logs) and GET /api/nodes/<node>.',
     'Exit codes: 0 printed, 1 the store could not be read, 2 configuration or usage; with --exit-code 3 unless the nodes selected by --name and --label are all LOCKED and there is at least one.',
   ].join('\n'),
@@ -21,7 +21,7 @@ export const status: FunctionDefinition = {
     label: {
       type: 'string',
       value: 'key=value',
-      description: 'Only nodes with this label; several, separated by commas, must all match.',
+      description: 'Only nodes with this label; of several, separated by commas, all must match.',
     },
     name: { type: 'string', value: 'part', description: 'Only nodes with this in their name.' },
     sort: {

@@ -5,7 +5,7 @@ import { milliseconds } from '#shared/time.ts'
 import { fleetCsv } from './csv.ts'
 import { allNodes, type Deps, withLog } from './nodes.ts'
 import { isNamed, isShown, oneOf, readSelection, sorted } from './select.ts'
-import { duration, fleetTable } from './table.ts'
+import { AHEAD_MS, duration, fleetTable, type Now } from './table.ts'
 import { cutMiddle, escaped, plain, widthOf } from './text.ts'
 
 const OUTPUTS = ['table', 'json', 'csv', 'name'] as const
@@ -48,7 +48,7 @@ export async function printStatus(
         flags.wide === true || !terminal.interactive ? Number.POSITIVE_INFINITY : terminal.columns
       const table = fleetTable(shown, now, { ...terminal, columns })
       const store = `Store ${deps.shownStore}.`
-      const summary = summaryOf(all, found, shown, now.now)
+      const summary = summaryOf(all, found, shown, now)
       const head =
         widthOf(`${store} ${summary}`) <= columns
           ? [`${store} ${summary}`]
@@ -75,7 +75,7 @@ export function summaryOf(
   all: readonly NodeView[],
   found: readonly NodeView[],
   shown: readonly NodeView[],
-  now: number,
+  now: Now,
 ): string {
   if (all.length === 0) return 'It holds no nodes yet: run ptp-watch subscribe and ptp-watch poll first.'
   if (found.length === 0) return `None of its ${counted(all.length)} matches the filters.`
@@ -83,6 +83,10 @@ export function summaryOf(
     const count = found.filter(({ overall }) => overall === word).length
     return count === 0 ? [] : [`${count} ${word}`]
   })
+  for (const flag of ['blind', 'suspect', 'stale'] as const) {
+    const count = found.filter((view) => view[flag]).length
+    if (count > 0) words.push(`${count} ${flag}`)
+  }
   const part = found.length < all.length ? ` of ${all.length}` : ''
   const hidden = shown.length < found.length ? ` Showing ${shown.length}.` : ''
   return `${found.length}${part} ${found.length === 1 && part === '' ? 'node' : 'nodes'}: ${words.join(', ')}. ${lastPoll(all, now)}${hidden}`
@@ -92,9 +96,13 @@ function counted(nodes: number): string {
   return nodes === 1 ? '1 node' : `${nodes} nodes`
 }
 
-function lastPoll(all: readonly NodeView[], now: number): string {
-  const checked = all.flatMap(({ publisher }) =>
-    publisher === null ? [] : milliseconds(publisher.checkedAt),
+function lastPoll(all: readonly NodeView[], { now, staleAfterMs }: Now): string {
+  const ages = all.flatMap(({ publisher }) =>
+    publisher === null ? [] : now - milliseconds(publisher.checkedAt),
   )
-  return checked.length === 0 ? 'Never polled.' : `Last poll ${duration(now - Math.max(...checked))} ago.`
+  if (ages.length === 0) return 'Never polled.'
+  const past = ages.filter((age) => age >= -AHEAD_MS)
+  if (past.length === 0) return 'Last poll at an unknown time: it lies in the future.'
+  const age = Math.min(...past)
+  return `Last poll ${duration(age)} ago${age < staleAfterMs ? '' : ': polls have stopped'}.`
 }

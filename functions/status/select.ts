@@ -19,7 +19,13 @@ export type Selection = {
 }
 
 /** @throws UsageError for a value that a flag does not take; the message says which it does. */
-export function readSelection({ overall = '', label = '', name = '', sort = 'severity' }: Flags): Selection {
+export function readSelection(flags: Flags): Selection {
+  for (const flag of ['overall', 'label', 'name']) {
+    // `--name "$NODE"` without a NODE asks for one node, not for all.
+    if (flags[flag] !== undefined && listOf(flags[flag]).length === 0)
+      throw new UsageError(`--${flag} is empty`)
+  }
+  const { overall = '', label = '', name = '', sort = 'severity' } = flags
   return {
     overall: new Set(listOf(overall).map((word) => oneOf(WORDS, word.toUpperCase(), '--overall'))),
     labels: listOf(label).map((text) => {
@@ -27,7 +33,7 @@ export function readSelection({ overall = '', label = '', name = '', sort = 'sev
       if (key !== undefined && value !== undefined) return [key, value]
       throw new UsageError(`--label must be <key>=<value>; found ${JSON.stringify(text)}`)
     }),
-    name: String(name).toLowerCase(),
+    name: String(name).trim().toLowerCase(),
     sort: oneOf(SORTS, String(sort), '--sort'),
   }
 }
@@ -68,6 +74,11 @@ export function sorted<T extends NodeView>(views: readonly T[], sort: Selection[
   return views.toSorted((a, b) => (began.get(b) ?? 0) - (began.get(a) ?? 0) || byName(a, b))
 }
 
+/** Whether a clock's state may well be another by now: nothing has confirmed it, or something spoke against it. */
+export function isDoubted({ blind }: NodeView, { stale, suspect }: NodeView['resources'][number]): boolean {
+  return blind || stale || suspect !== null
+}
+
 /** When a node's overall state began, in milliseconds. */
 export type Began = {
   readonly at: number
@@ -79,11 +90,14 @@ export type Began = {
  * By the clocks that decide: a node is in lock since the last of them is, and in a worse state since the first of
  * them is. Undefined where no clock is in the state of the node (UNKNOWN for want of a clock, or for its silence).
  */
-export function beganOf({ overall, resources }: NodeView): Began | undefined {
+export function beganOf(view: NodeView): Began | undefined {
+  const { overall, resources } = view
   const each = resources
     .filter(
-      ({ kind, state, stale }) =>
-        OVERALL_KINDS.has(kind) && state === overall && !(overall === 'LOCKED' && stale),
+      (clock) =>
+        OVERALL_KINDS.has(clock.kind) &&
+        clock.state === overall &&
+        !(overall === 'LOCKED' && isDoubted(view, clock)),
     )
     .flatMap(({ since, notAfter }): Began[] => {
       if (since !== null) return [{ at: Number(nanoseconds(since) / 1_000_000n), orBefore: false }]

@@ -2,7 +2,7 @@ import { styleText } from 'node:util'
 import { rankOf } from '#shared/events/words.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
-import { beganOf } from './select.ts'
+import { beganOf, isDoubted } from './select.ts'
 import { cutNames, padded, plain, widthOf } from './text.ts'
 
 type Style = Parameters<typeof styleText>[0]
@@ -30,12 +30,7 @@ const COLUMNS: readonly Column[] = [
   { head: 'NODE', keep: 0, widest: 40, cell: ({ node }) => ({ text: plain(node) }) },
   { head: 'OVERALL', keep: 0, widest: 8, cell: ({ overall }) => worded(overall) },
   { head: 'FOR', keep: 1, widest: 5, cell: (view, { now }) => ({ text: ageOf(view, now) }) },
-  {
-    head: 'STALE',
-    keep: 1,
-    widest: 5,
-    cell: ({ stale }) => (stale ? { text: 'stale', style: 'red' } : NONE),
-  },
+  { head: 'FLAGS', keep: 1, widest: 7, cell: flagsCell },
   { head: 'LOCK', keep: 2, widest: 9, cell: (view) => worstOf(view, 'lock-state') },
   { head: 'OS CLOCK', keep: 2, widest: 9, cell: (view) => worstOf(view, 'os-clock-sync-state') },
   { head: 'CLASS', keep: 4, widest: 5, cell: (view) => numbersOf(view, 'clock-class', 'clockClass') },
@@ -49,6 +44,8 @@ const COLUMNS: readonly Column[] = [
 ]
 
 const NONE: Cell = { text: '-' }
+/** A time of ours that is further ahead of now was written before our clock was set back, and tells no age. */
+export const AHEAD_MS = 5_000
 const GAP = '  '
 /** A longer name is cut sooner than a column is left out. */
 const NODE_WIDTH = 28
@@ -119,15 +116,28 @@ function worded(word: string): Cell {
   return { text: plain(word), style: STYLES[word] ?? 'yellow' }
 }
 
-/** A good word that is stale says nothing any more, and is marked so. */
+/** Why a node is not to be believed, the gravest reason first. */
+function flagsCell({ blind, suspect, stale }: NodeView): Cell {
+  const flags = [blind && 'blind', suspect && 'suspect', stale && 'stale'].filter((flag) => flag !== false)
+  return flags.length === 0 ? NONE : { text: flags.join(','), style: 'red' }
+}
+
+/** A good word that is in doubt says nothing any more, and is marked so. */
 function worstOf(view: NodeView, kind: string): Cell {
-  const rank = ({ state, stale }: { state: string | null; stale: boolean }) =>
-    Math.min(rankOf(kind, state ?? ''), stale ? rankOf(kind, 'UNKNOWN') : Number.POSITIVE_INFINITY)
+  type Clock = NodeView['resources'][number]
+  const doubted = (clock: Clock) => isDoubted(view, clock)
+  const rank = (clock: Clock) =>
+    Math.min(
+      rankOf(kind, clock.state ?? ''),
+      doubted(clock) ? rankOf(kind, 'UNKNOWN') : Number.POSITIVE_INFINITY,
+    )
   const [worst] = view.resources
     .filter((clock) => clock.kind === kind && clock.state !== null)
     .sort((a, b) => rank(a) - rank(b))
   if (worst?.state == null) return NONE
-  return worst.stale ? { text: `${plain(worst.state)}?`, style: 'magenta' } : worded(worst.state)
+  return doubted(worst)
+    ? { text: `${plain(worst.suspect?.told ?? worst.state)}?`, style: 'magenta' }
+    : worded(worst.state)
 }
 
 /** The highest: a higher clock class and a higher quality level are the worse ones. */
@@ -144,6 +154,7 @@ function publisherCell({ publisher }: NodeView, { now, staleAfterMs }: Now): Cel
   if (publisher.goneSince !== undefined) return { text: 'gone', style: 'magenta' }
   if (!publisher.reachable) return { text: 'down', style: 'red' }
   const age = now - milliseconds(publisher.checkedAt)
+  if (age < -AHEAD_MS) return { text: 'up ?', style: 'magenta' }
   return age < staleAfterMs
     ? { text: 'up', style: 'green' }
     : { text: `up ${duration(age)} ago`, style: 'magenta' }

@@ -73,7 +73,17 @@ export function readFlags(definition: FunctionDefinition, args: readonly string[
     ]),
   )
   try {
-    const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
+    const { values, tokens } = parseArgs({
+      args: [...args],
+      options,
+      strict: true,
+      allowPositionals: false,
+      tokens: true,
+    })
+    // The last would win, and the others be ignored without a word.
+    const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
+    const twice = given.find((name, i) => given.indexOf(name) < i && options[name]?.type === 'string')
+    if (twice !== undefined) throw new UsageError(`--${twice} may be given once`)
     const flags: Record<string, string | boolean> = {}
     for (const [name, value] of Object.entries(values)) {
       if (typeof value === 'string' || typeof value === 'boolean') flags[name] = value

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { ConfigurationError, StoreError } from '#shared/errors.ts'
 import type { KubernetesSettings } from '#shared/kubernetes/access.ts'
 import { type Log, silentLog } from '#shared/log.ts'
@@ -48,7 +49,7 @@ export const STATE_URL_FORMS: readonly string[] = [...SCHEMES.values()].map(({ f
 
 /** A state URL as people may see it: without credentials. */
 export function shownStateUrl(url: string): string {
-  return url.replace(/\/\/[^/]*@/, '//…@')
+  return url.replace(/\/\/.*@/, '//…@')
 }
 
 /** Whether a driver takes the state URL. Opens nothing. */
@@ -81,7 +82,7 @@ function find(url: string): { scheme: Scheme; rest: string } | undefined {
 async function openSqlite(file: string, { create = true }: DriverOptions): Promise<Driver> {
   if (!create && !existsSync(file))
     throw new StoreError(
-      `There is no SQLite store ${file}: set STATE_URL to the one that ptp-watch ingest writes`,
+      `There is no SQLite store ${resolve(file)}: set STATE_URL to the one that ptp-watch ingest writes`,
       {
         retryable: false,
       },

@@ -18,8 +18,8 @@ test('a line for each node, ended as RFC 4180 asks', () => {
     ],
   })
   expect(fleetCsv([viewOf(node, NOW, defaultSettings)]).split('\r\n')).toEqual([
-    'node,overall,stale,since,not_after,lock_state,os_clock_sync_state,gnss_sync_status,sync_state,synce_lock_state,clock_class,ql,publisher,reachable,checked_at,missed,labels',
-    'a,FREERUN,true,2026-11-23T12:00:00.000Z,,ens1=FREERUN ens2=LOCKED?,,,,,node=248,,http://p,true,2026-11-23T12:00:00.000Z,0,"site=north region=x,y"',
+    'node,overall,stale,suspect,blind,since,not_after,lock_state,os_clock_sync_state,gnss_sync_status,sync_state,synce_lock_state,clock_class,ql,publisher,reachable,checked_at,missed,labels',
+    'a,FREERUN,true,false,false,2026-11-23T12:00:00.000Z,,ens1=FREERUN ens2=LOCKED?,,,,,node=248,,http://p,true,2026-11-23T12:00:00.000Z,0,"site=north region=x,y"',
     '',
   ])
 })
@@ -32,6 +32,8 @@ test.each([
   ['\tx', "'\tx"],
   ['a,b', '"a,b"'],
   ['a\r\nb', '"a\r\nb"'],
+  ['\n=1', `"'\n=1"`],
+  ['a\u001b[2Jb\u009bc\u202ed', 'a?[2Jb?c?d'],
 ])('the name %j stays a text in a spreadsheet', (name, cell) => {
   const text = fleetCsv([viewOf(lockedNode(name, NOW, { clocks: [] }), NOW, defaultSettings)])
   expect(text.slice(text.indexOf('\r\n') + 2).startsWith(`${cell},UNKNOWN,`)).toBe(true)

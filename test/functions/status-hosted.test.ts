@@ -138,6 +138,9 @@ describe('the command', () => {
 
   test.each([
     [['--overall', 'LOKED'], '--overall must be one of FREERUN, HOLDOVER, UNKNOWN, LOCKED; found "LOKED"'],
+    [['--name', ''], '--name is empty'],
+    [['--overall', ','], '--overall is empty'],
+    [['--label', 'a=1', '--label', 'b=2'], '--label may be given once'],
     [['--label', 'site'], '--label must be <key>=<value>; found "site"'],
     [['--sort', 'age'], '--sort must be one of severity, name, since; found "age"'],
     [['-o', 'yaml'], '--output must be one of table, json, csv, name; found "yaml"'],

@@ -42,7 +42,7 @@ test('a fleet in lock is a line a node, without columns that nobody has', () => 
     lockedNode('b', NOW),
   ]
   expect(table(states)).toEqual([
-    'NODE  OVERALL  FOR  STALE  LOCK    OS CLOCK  PUBLISHER  MISSED',
+    'NODE  OVERALL  FOR  FLAGS  LOCK    OS CLOCK  PUBLISHER  MISSED',
     'a     LOCKED   42s  -      LOCKED  LOCKED    up         0',
     'b     LOCKED   0s   -      LOCKED  LOCKED    -          0',
   ])
@@ -110,6 +110,38 @@ test('what is old looks old', () => {
   const old = { ...publisher, reachable: true, checkedAt: isoTime(NOW - 300_000) }
   const [, line = ''] = table([lockedNode('a', NOW - 200_000, { publisher: old })])
   expect(line.split(/ {2,}/)).toEqual(['a', 'UNKNOWN', '-', 'stale', 'LOCKED?', 'LOCKED?', 'up 5m ago', '0'])
+})
+
+test('a publisher that was seen up in our future is not known to be', () => {
+  const ahead = { ...publisher, reachable: true, checkedAt: isoTime(NOW + 3_600_000) }
+  expect(table([lockedNode('a', NOW, { publisher: ahead })])[1]).toContain('  up ?')
+})
+
+test('a clock that is suspect shows what it was told, and a node that is blind no word without doubt', () => {
+  const suspect = { told: 'FREERUN', at: isoTime(NOW), receivedAt: isoTime(NOW) }
+  const clocks = [
+    clockAt(NOW, 'lock-state', 'ens1', { suspect }),
+    clockAt(NOW, 'os-clock-sync-state', 'CLOCK_REALTIME', {}),
+  ]
+  const down = { ...publisher, reachable: false, checkedAt: isoTime(NOW), blindSince: isoTime(NOW) }
+  const rows = table([
+    lockedNode('a', NOW, { clocks }),
+    lockedNode('b', NOW, { publisher: down }),
+    lockedNode('c', NOW, { clocks, publisher: down }),
+  ]).map((line) => line.split(/ {2,}/).slice(1, 6))
+  expect(rows).toEqual([
+    ['OVERALL', 'FOR', 'FLAGS', 'LOCK', 'OS CLOCK'],
+    ['UNKNOWN', '-', 'suspect', 'FREERUN?', 'LOCKED'],
+    ['UNKNOWN', '-', 'blind', 'LOCKED?', 'LOCKED?'],
+    ['UNKNOWN', '-', 'blind,…', 'FREERUN?', 'LOCKED?'],
+  ])
+})
+
+test('names that are too long can still be told apart', () => {
+  const name = (i: number) => `a-rather-long-name-of-a-node-${i}.region-north.example.com`
+  const names = [1, 2, 3].map((i) => lockedNode(name(i), NOW))
+  const lines = table(names, { columns: 60, colour: false }).slice(1)
+  expect(new Set(lines.map((line) => line.split(' ')[0])).size).toBe(3)
 })
 
 test('a stale LOCKED stands before a fresh one, and behind a fresh HOLDOVER', () => {
