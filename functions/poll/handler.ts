@@ -1,23 +1,25 @@
 import pLimit from 'p-limit'
-import { PtpWatchError, PublisherError, reasonOf, StoreError } from '#shared/errors.ts'
-import { type Normalised, normalise } from '#shared/events/normalise.ts'
+import { PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import type { Client, CurrentState, Resource } from '#shared/publishers/client.ts'
-import type { Keeper, Kept } from '#shared/publishers/keeper.ts'
+import type { Resource } from '#shared/publishers/client.ts'
+import type { Keeper } from '#shared/publishers/keeper.ts'
 import { withoutLacking } from '#shared/publishers/record.ts'
 import type { Registry } from '#shared/publishers/registry.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { mergePulls, type Pull } from '#shared/state/merge-pull.ts'
-import { emptyNodeState, type NewEntry } from '#shared/state/node-state.ts'
+import { emptyNodeState, type NewEntry, type NodeState } from '#shared/state/node-state.ts'
+import { createOutage } from '#shared/outage.ts'
+import { OVERALL_KINDS } from '#shared/state/overall.ts'
 import type { MergeSettings } from '#shared/state/settings.ts'
 import type { Store } from '#shared/state/store.ts'
-import type { Clock } from '#shared/time.ts'
+import { type Clock, isoTime, milliseconds } from '#shared/time.ts'
 import type { PollMetrics } from './metrics.ts'
+import { createPulls, namesClocks } from './pulls.ts'
 
 export type PollDeps = {
   readonly registry: Registry
   readonly keeper: Keeper
-  readonly store: Pick<Store, 'update'>
+  readonly store: Pick<Store, 'update' | 'remembered'>
   readonly clock: Clock
   readonly log: Log
   readonly metrics: PollMetrics
@@ -43,77 +45,151 @@ export type Poller = {
     targets: readonly Target[],
     options: { signal: AbortSignal; onDone?: (one: Polled) => void },
   ): Promise<Polled[]>
+  /**
+   * One of many rounds, `everyMs` apart: a target is polled as above once a minute, and in between only asked for what
+   * decides `overall`, or is in doubt. One that did not answer is polled as a whole at the next round, then ever more
+   * seldom, down to once a minute. Those go last, so that they hold up nobody but each other.
+   * @throws StoreError when the store took none of it.
+   */
+  round(
+    targets: readonly Target[],
+    options: { signal: AbortSignal; everyMs: number; random: () => number },
+  ): Promise<Polled[]>
+}
+
+/** How often a publisher is polled as a whole where rounds are seconds apart. */
+const WHOLE_EVERY_MS = 60_000
+
+/** What rounds remember of a publisher. Our times in milliseconds. */
+type Memory = {
+  /** What its last poll as a whole found it to offer; empty where it could not be learnt. */
+  resources: readonly Resource[]
+  /** What the pulls of that poll came to, by kind. */
+  found: ReadonlyMap<string, 'clocks' | 'none' | 'nothing'>
+  /** How many polls in a row it did not answer. */
+  failures: number
+  triedAt: number
+  /** When it is to be polled as a whole. */
+  wholeAt: number
+  /** A light poll saw transitions that a v1 sidecar never pushed: the next poll as a whole tries to cure it. */
+  missed: boolean
 }
 
 export function createPoller(deps: PollDeps): Poller {
   const { registry, keeper, store, clock, log, metrics, newId, settings, concurrency } = deps
 
-  const pull = async (
-    client: Client,
-    resource: Resource,
-    kept: Kept,
-    signal: AbortSignal,
-  ): Promise<Pull | string> => {
-    const { kind } = resource
-    const sentAt = clock.now()
-    try {
-      const answer = await client.currentState(resource.address, { signal })
-      metrics.pulls.inc({ outcome: answer.outcome })
-      const isLacking = kept.lacking.some((one) => one.kind === kind)
-      return readAnswer(answer, { client, kind, held: kept.applied?.held.has(kind) ?? false, isLacking })
-    } catch (error) {
-      if (!(error instanceof PublisherError)) throw error
-      metrics.pulls.inc({ outcome: 'failed' })
-      return reasonOf(error)
-    } finally {
-      metrics.pullSeconds.observe({}, Math.max(0, clock.now() - sentAt) / 1000)
-    }
+  const storeOutage = createOutage(log, {
+    failed: 'the store cannot be written: what was polled is lost, and is retried at the next poll',
+    recovered: 'the store takes what is polled again',
+  })
+  // Weak: with discovery targets come and go.
+  const memories = new WeakMap<Target, Memory>()
+
+  const pullAll = createPulls({ registry, clock, metrics })
+
+  /** Merges what a poll brought, with what else it makes of the document. */
+  const merge = async (
+    node: string,
+    pulls: readonly Pull[],
+    startedAt: number,
+    closing: (state: NodeState) => NodeState,
+  ) => {
+    const merged = await store.update(
+      node,
+      (current) => {
+        const before = current ?? emptyNodeState(node, newId())
+        const named = pulls.flatMap((one) => (namesClocks(one) ? [one.kind] : []))
+        const closed = withoutLacking(closing(before), named)
+        const outcome = mergePulls(closed, pulls, settings, { now: clock.now(), poll: { startedAt } })
+        const state = outcome.state ?? (closed === before ? undefined : closed)
+        return { ...outcome, state, result: { ...outcome.result, entries: outcome.entries ?? [] } }
+      },
+      { fresh: true },
+    )
+    announce(node, merged.entries)
+    if (merged.clockStepped) log.warn('publisher clock went backwards; event ordering reset', { node })
+    return merged
   }
 
-  const pollOne = async (target: Target, signal: AbortSignal): Promise<Polled> => {
+  const pollWhole = async (target: Target, signal: AbortSignal): Promise<Polled> => {
     const startedAt = clock.now()
     const { node } = target
     const kept = await keeper.keep(target, { signal, handOver: true })
-    const answers =
-      kept.resources.length === 0
-        ? []
-        : await registry.client(target, { signal }).then(
-            (client) => Promise.all(kept.resources.map((resource) => pull(client, resource, kept, signal))),
-            // What the keeper found is still to be written.
-            (error: unknown) => {
-              if (!(error instanceof PublisherError)) throw error
-              return [reasonOf(error)]
-            },
-          )
-    const pulls = answers.filter((answer) => typeof answer !== 'string')
-    const problems = [
-      ...new Set([...kept.problems, ...answers.filter((answer) => typeof answer === 'string')]),
-    ]
-    const change = (current: Parameters<Parameters<typeof store.update>[1]>[0]) => {
-      const before = current ?? emptyNodeState(node, newId())
-      const named = pulls.flatMap((one) => (one.observations.length + one.named.length > 0 ? [one.kind] : []))
-      const closed = withoutLacking(kept.closing?.(before) ?? before, named)
-      const outcome = mergePulls(closed, pulls, settings, { now: clock.now(), poll: { startedAt } })
-      const state = outcome.state ?? (closed === before ? undefined : closed)
-      return { ...outcome, state, result: { ...outcome.result, entries: outcome.entries ?? [] } }
-    }
-    const { entries, disagreements, clockStepped } = await store.update(node, change, { fresh: true })
-    announce(node, entries)
-    if (clockStepped)
-      log.warn('The clock of the publisher was set back: the order of its pushes starts anew', { node })
+    const standing = (kind: string) => ({
+      held: kept.applied?.held.has(kind) ?? false,
+      isLacking: kept.lacking.some((one) => one.kind === kind),
+    })
+    const answers = await pullAll(target, kept.resources, standing, signal)
+    const { pulls } = answers
+    const problems = [...new Set([...kept.problems, ...answers.problems])]
+    const closing = kept.closing ?? ((state: NodeState) => state)
+    const { entries, disagreements } = await merge(node, pulls, startedAt, closing)
     if (disagreements.length > 0) {
       metrics.disagreements.inc({}, disagreements.length)
       log.warn('Pulls contradict what was pushed', { node, disagreements })
     }
     // A sidecar that is stuck before its first push contradicts nothing, but what it holds back is missed.
-    const silent = kept.dialect === 'red-hat-v1' && entries.some(({ type }) => type === 'missed')
-    if (disagreements.length > 0 || silent) {
+    const missed = memories.get(target)?.missed === true || entries.some(isMissed)
+    if (disagreements.length > 0 || (kept.dialect === 'red-hat-v1' && missed)) {
       const cured = await keeper.cure(target, { signal })
       log.info('Cure of a silent publisher tried', { node, outcome: cured.outcome, problems: cured.problems })
     }
+    remember(target, kept.resources, pulls, startedAt)
     metrics.polls.inc({ outcome: problems.length === 0 ? 'ok' : 'failed' })
     log.debug('polled', { node, problems, durationMs: clock.now() - startedAt })
     return { node, problems }
+  }
+
+  const remember = (
+    target: Target,
+    resources: readonly Resource[],
+    pulls: readonly Pull[],
+    startedAt: number,
+  ) => {
+    const before = memories.get(target)
+    memories.set(target, {
+      resources: resources.length > 0 ? resources : (before?.resources ?? []),
+      found: new Map(
+        pulls.map((one) => [one.kind, one.none ? 'none' : namesClocks(one) ? 'clocks' : 'nothing']),
+      ),
+      failures: pulls.length > 0 ? 0 : (before?.failures ?? 0) + 1,
+      triedAt: startedAt,
+      wholeAt: startedAt + WHOLE_EVERY_MS,
+      missed: false,
+    })
+  }
+
+  /** Only pulls, of what decides and what is in doubt; whatever is amiss is left to a poll as a whole. */
+  const pollLight = async (target: Target, memory: Memory, signal: AbortSignal): Promise<Polled> => {
+    const startedAt = clock.now()
+    const { node } = target
+    const doubtful = new Set(
+      store
+        .remembered(node)
+        ?.clocks.filter(isInDoubt)
+        .map(({ kind }) => kind),
+    )
+    const wanted = memory.resources.filter(({ kind }) => OVERALL_KINDS.has(kind) || doubtful.has(kind))
+    memory.triedAt = startedAt
+    // Where the subscription was there and the publisher had no such clock, it still has none.
+    const standing = (kind: string) => ({ held: memory.found.get(kind) === 'none', isLacking: false })
+    const { pulls, problems } = await pullAll(target, wanted, standing, signal)
+    const { entries } = await merge(node, pulls, startedAt, (state) => checked(state, pulls, startedAt))
+    if (entries.some(isMissed)) memory.missed = true
+    const lost = pulls.some((one) => !namesClocks(one) && memory.found.get(one.kind) === 'clocks')
+    if ((pulls.length === 0 && wanted.length > 0) || lost) memory.wholeAt = startedAt
+    metrics.lightPolls.inc({ outcome: problems.length === 0 ? 'ok' : 'failed' })
+    log.debug('polled lightly', { node, problems, durationMs: clock.now() - startedAt })
+    return { node, problems }
+  }
+
+  /** That a publisher answered is written as seldom as a confirmation is. */
+  const checked = (state: NodeState, pulls: readonly Pull[], now: number): NodeState => {
+    const { publisher } = state
+    if (pulls.length === 0 || publisher === undefined || !publisher.reachable) return state
+    const ageMs = now - milliseconds(publisher.checkedAt)
+    if (ageMs > -settings.settleMs && ageMs < settings.staleAfterMs / 3) return state
+    return { ...state, publisher: { ...publisher, checkedAt: isoTime(now) } }
   }
 
   const announce = (node: string, entries: readonly NewEntry[]) => {
@@ -126,67 +202,78 @@ export function createPoller(deps: PollDeps): Poller {
     }
   }
 
-  const tryOne = async (target: Target, signal: AbortSignal): Promise<Tried> => {
+  const tryOne = async (target: Target, signal: AbortSignal, light?: Memory): Promise<Tried> => {
     const { node } = target
     if (signal.aborted) return { node, problems: ['not reached: the poll was ended first'] }
     try {
-      return await pollOne(target, signal)
+      const polled = await (light === undefined
+        ? pollWhole(target, signal)
+        : pollLight(target, light, signal))
+      storeOutage.worked(node)
+      return polled
     } catch (error) {
       if (!(error instanceof PtpWatchError)) throw error
-      metrics.polls.inc({ outcome: 'failed' })
+      if (error instanceof StoreError) storeOutage.failed(node, { reason: reasonOf(error) })
+      metrics[light === undefined ? 'polls' : 'lightPolls'].inc({ outcome: 'failed' })
       return { node, problems: [reasonOf(error)], ...(error instanceof StoreError && { outage: error }) }
     }
   }
 
+  const tryAll = async (
+    targets: readonly Target[],
+    one: (target: Target) => Promise<Tried>,
+  ): Promise<Polled[]> => {
+    const tried = await pLimit(concurrency).map(targets, one)
+    const outage = tried.find((each) => each.outage !== undefined)?.outage
+    if (outage !== undefined && tried.every((each) => each.outage !== undefined)) throw outage
+    return tried
+  }
+
+  /** When a poll is due that looks at all of a publisher. */
+  const wholeAt = ({ failures, triedAt, wholeAt }: Memory, everyMs: number): number =>
+    failures === 0 ? wholeAt : triedAt + Math.min(WHOLE_EVERY_MS, everyMs * 2 ** Math.max(0, failures - 2))
+
   return {
-    async poll(targets, { signal, onDone }) {
-      const tried = await pLimit(concurrency).map(targets, async (target) => {
+    poll: (targets, { signal, onDone }) =>
+      tryAll(targets, async (target) => {
         const one = await tryOne(target, signal)
         onDone?.(one)
         return one
+      }),
+
+    round(targets, { signal, everyMs, random }) {
+      const now = clock.now()
+      const due = targets.flatMap((target) => {
+        const memory = memories.get(target)
+        // A round begins a little sooner or later than it is due; what is later than it can be, our clock was set back.
+        const leftMs = memory === undefined ? 0 : wholeAt(memory, everyMs) - now
+        const isWhole = memory === undefined || leftMs <= everyMs / 2 || leftMs > WHOLE_EVERY_MS
+        if (!isWhole && memory.failures > 0) return []
+        return [
+          { target, memory, isWhole, order: memory?.triedAt ?? 0, isSilent: (memory?.failures ?? 0) > 0 },
+        ]
       })
-      const outage = tried.find((one) => one.outage !== undefined)?.outage
-      if (outage !== undefined && tried.every((one) => one.outage !== undefined)) throw outage
-      return tried
+      due.sort((a, b) => Number(a.isSilent) - Number(b.isSilent) || a.order - b.order)
+      const light = new Map(due.map(({ target, memory, isWhole }) => [target, isWhole ? undefined : memory]))
+      return tryAll([...light.keys()], async (target) => {
+        const known = memories.has(target)
+        const one = await tryOne(target, signal, light.get(target))
+        // So that those that were polled together for the first time are not so each time.
+        const memory = memories.get(target)
+        if (!known && memory !== undefined) memory.wholeAt -= (random() * WHOLE_EVERY_MS) / 2
+        return one
+      })
     },
   }
 }
 
+function isMissed({ type }: NewEntry): boolean {
+  return type === 'missed'
+}
+
+/** What it says is to be settled by the next pull (design.md §3). */
+function isInDoubt({ retired, suspect, contested, undated }: NodeState['clocks'][number]): boolean {
+  return !retired && (suspect !== undefined || contested || undated !== undefined)
+}
+
 type Tried = Polled & { readonly outage?: StoreError }
-
-/** An answer as the merge takes it, or why it says nothing. */
-function readAnswer(
-  answer: CurrentState,
-  { client, kind, held, isLacking }: { client: Client; kind: string; held: boolean; isLacking: boolean },
-): Pull | string {
-  const { sentAt, receivedAt } = answer
-  const base = { kind, via: 'poll', sentAt, receivedAt, queryTime: client.queryTime } as const
-  if (answer.outcome === 'none') {
-    // Only where our subscription is known to be there does "nothing" speak of the clocks (protocol.md §3.4).
-    const none = held && (answer.cause === 'no-data' || (answer.cause === 'unknown' && client.listProves))
-    return { ...base, observations: [], named: [], none }
-  }
-  const found = read(answer.body, { node: client.node, receivedAt, via: 'poll' })
-  if (found === undefined) return `${kind}: the answer to the pull is not JSON`
-  const [problem] = found.problems
-  if (problem !== undefined) return `${kind}: ${problem.message}`
-  const observations = found.observations.filter((reading) => reading.kind === kind)
-  const named = found.named.filter((clock) => clock.kind === kind)
-  // So does nothing of a kind that was refused while others were taken.
-  const speaks = held || isLacking
-  const none = speaks && observations.length + named.length === 0 && found.placeholders.every(isNotFound)
-  return { ...base, observations, named, none }
-}
-
-function isNotFound({ means }: Normalised['placeholders'][number]): boolean {
-  return means === 'event-not-found'
-}
-
-function read(body: string, context: Parameters<typeof normalise>[1]): Normalised | undefined {
-  try {
-    return normalise(JSON.parse(body), context)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-}

@@ -1,12 +1,14 @@
 import { openForwarder } from '#shared/broker/open.ts'
-import { ConfigurationError, type DiscoveryError } from '#shared/errors.ts'
+import { ConfigurationError, type DiscoveryError, reasonOf } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
+import type { Target } from '#shared/publishers/target.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openDriver } from '#shared/state/open.ts'
 import { overallOf } from '#shared/state/overall.ts'
 import { createStore } from '#shared/state/store.ts'
 import { createPoller, type Polled } from './handler.ts'
 import { createPollMetrics } from './metrics.ts'
+import { readEvery, startRounds } from './every.ts'
 import { createTickHandler } from './tick.ts'
 
 export const poll: FunctionDefinition = {
@@ -16,12 +18,25 @@ export const poll: FunctionDefinition = {
     'For each publisher: sees that our subscriptions are there and makes those anew that are not, pulls the state of every resource, merges it, and logs what was missed and what has become stale.',
     'With PUBLISHERS=kubernetes://<namespace> it finds the publishers by their Services at each run, marks nodes that are gone, and removes them after STATE_RETENTION_SECONDS.',
     'Run once, it ends by POLL_DEADLINE_SECONDS. Served, it runs on POST /tick and answers 202 after the run; a tick during a run starts no second one.',
+    'With --every it also polls by itself: in rounds so many seconds apart it asks each publisher for the kinds that decide the overall state, and for what is suspect, contested or undated; each publisher is polled as a whole once a minute. Rounds never overlap; a tick during a round is answered 202.',
     'Exit codes: 0 all polled, 1 some publishers failed (named, with why), 2 configuration or usage.',
   ].join('\n'),
-  flags: {},
+  flags: {
+    every: {
+      type: 'string',
+      value: 'seconds',
+      servedOnly: true,
+      description:
+        'With --serve: polls in rounds so many seconds apart, from 1 to a third of STALE_AFTER_SECONDS.',
+    },
+  },
   examples: [
     { command: 'ptp-watch poll', does: 'polls the fleet once' },
     { command: 'ptp-watch poll --serve', does: 'polls at every POST /tick' },
+    {
+      command: 'STALE_AFTER_SECONDS=30 ptp-watch poll --serve --every 5',
+      does: 'polls by itself, every 5 seconds',
+    },
   ],
   environment: [
     'PUBLISHERS',
@@ -53,8 +68,10 @@ export const poll: FunctionDefinition = {
   required: ['PUBLISHERS', 'CALLBACK_URL'],
   modes: { serve: true, run: true },
 
-  async open(config, host) {
+  async open(config, host, flags = {}) {
     const { callbackUrl, historyPerNode, merge: settings, pollDeadlineMs } = config
+    const everyMs =
+      typeof flags.every === 'string' ? readEvery(flags.every, settings.staleAfterMs) : undefined
     if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
     const { clock, log, metrics, random, newId } = host
     const store = createStore(await openDriver(config.stateUrl, { log, ...config.stateOptions }), {
@@ -108,10 +125,65 @@ export const poll: FunctionDefinition = {
       }
     }
 
+    let busy = false
+    /** One run at a time in this process. False, and nothing is done, while another one is under way. */
+    const alone = async (work: () => Promise<void>): Promise<boolean> => {
+      if (busy) return false
+      busy = true
+      try {
+        await work()
+        return true
+      } finally {
+        busy = false
+      }
+    }
+
+    /** What was found last, and when it is to be looked for again; looked for beside the rounds, which it may outlast. */
+    let targets: readonly Target[] | undefined
+    let finding: Promise<void> | undefined
+    let findAt = 0
+    const findAgain = async (signal: AbortSignal) => {
+      findAt = performance.now() + FIND_EVERY_MS
+      try {
+        const found = await find({ signal, marks: true })
+        targets = found.targets
+        if (found.failure !== undefined) findAt = 0
+      } catch (error) {
+        findAt = 0
+        if (!signal.aborted) log.error('publishers could not be listed: retried', { reason: reasonOf(error) })
+      }
+      finding = undefined
+    }
+
+    /** However many publishers are silent, the others are asked again before they would be stale. */
+    const roundDeadlineMs = Math.min(pollDeadlineMs, Math.max(everyMs ?? 0, settings.staleAfterMs / 2))
+
+    const round = (signal: AbortSignal, everyMs: number) =>
+      alone(async () => {
+        counted.running.set({}, 1)
+        if (finding === undefined && performance.now() >= findAt) finding = findAgain(signal)
+        try {
+          if (targets === undefined) await finding
+          // What waits for the sink is sent beside the rounds: this process stays.
+          await withDeadline(roundDeadlineMs, signal, (ended) =>
+            poller.round(targets ?? [], { signal: ended, everyMs, random }),
+          )
+        } finally {
+          counted.running.set({}, 0)
+        }
+      })
+
+    const rounds =
+      everyMs === undefined
+        ? undefined
+        : startRounds({ log, metrics: counted, random }, everyMs, (signal) => round(signal, everyMs))
+
     return {
       handle: createTickHandler(async (signal) => {
-        const { failure } = await run(signal)
-        if (failure !== undefined) throw failure
+        await alone(async () => {
+          const { failure } = await run(signal)
+          if (failure !== undefined) throw failure
+        })
       }),
       async run(_flags, { signal, terminal }) {
         const { polled, failure } = await run(signal, (done, total) => {
@@ -128,6 +200,8 @@ export const poll: FunctionDefinition = {
       },
       ping: () => store.ping(),
       async close() {
+        await rounds?.close()
+        await finding
         await close()
         await forwarder.close()
         await store.close()
@@ -135,6 +209,9 @@ export const poll: FunctionDefinition = {
     }
   },
 }
+
+/** How often discovery looks for publishers where rounds are seconds apart. */
+const FIND_EVERY_MS = 60_000
 
 type Run = { readonly polled: readonly Polled[]; readonly failure: DiscoveryError | undefined }
 
@@ -150,5 +227,7 @@ async function withDeadline<T>(
     return await work(AbortSignal.any([signal, over.signal]))
   } finally {
     clearTimeout(timer)
+    // Where it threw, some of it may still be under way.
+    over.abort()
   }
 }

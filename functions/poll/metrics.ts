@@ -10,6 +10,25 @@ export function createPollMetrics(metrics: Metrics) {
       help: 'Polls of a publisher, by whether all of it went well.',
       labels: { outcome: ['ok', 'failed'] },
     }),
+    lightPolls: metrics.counter({
+      name: 'ptp_watch_light_polls_total',
+      help: 'Polls of a publisher for what decides its overall state alone, by whether all of it went well.',
+      labels: { outcome: ['ok', 'failed'] },
+    }),
+    rounds: metrics.counter({
+      name: 'ptp_watch_poll_rounds_total',
+      help: 'Rounds of poll --every, by whether the store took what they brought.',
+      labels: { outcome: ['ok', 'failed'] },
+    }),
+    roundSeconds: metrics.histogram({
+      name: 'ptp_watch_poll_round_duration_seconds',
+      help: 'Duration of a round of poll --every.',
+      buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    }),
+    lateRounds: metrics.counter({
+      name: 'ptp_watch_poll_late_rounds_total',
+      help: 'Rounds of poll --every that took longer than the interval.',
+    }),
     pulls: metrics.counter({
       name: 'ptp_watch_pulls_total',
       help: 'Questions for a CurrentState, by whether the publisher had one to tell.',

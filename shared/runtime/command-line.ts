@@ -96,3 +96,10 @@ export function readFlags(definition: FunctionDefinition, args: readonly string[
     throw error
   }
 }
+
+/** @throws UsageError if a flag was given that a function takes only where it is served. */
+export function refuseServedOnly({ flags: definitions }: FunctionDefinition, flags: Flags): void {
+  for (const [name, { servedOnly }] of Object.entries(definitions)) {
+    if (servedOnly && flags[name] !== undefined) throw new UsageError(`--${name} needs --serve`)
+  }
+}

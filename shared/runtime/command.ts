@@ -1,5 +1,5 @@
 import type { Environment } from '#shared/config.ts'
-import { readFlags, readRequest } from './command-line.ts'
+import { readFlags, readRequest, refuseServedOnly } from './command-line.ts'
 import type { FunctionDefinition, Terminal } from './function.ts'
 import { functionHelp, overallHelp } from './help.ts'
 import { closed, openFunction, serveUntil } from './host.ts'
@@ -41,7 +41,8 @@ export function command(
       }
       const { modes } = definition
       const serves = modes.serve && (!modes.run || flags.serve === true || request.named === 'target')
-      const opened = await openFunction(definition, env)
+      if (!serves) refuseServedOnly(definition, flags)
+      const opened = await openFunction(definition, env, flags)
       if (serves) return serveUntil(opened, signal)
       const { open, host } = opened
       if (open.run === undefined) throw new TypeError(`${definition.name} cannot be run`)

@@ -10,6 +10,8 @@ export type FlagDefinition = {
   readonly description: string
   /** One letter: `o` gives `-o`. */
   readonly short?: string
+  /** Means something only where the function is served. */
+  readonly servedOnly?: true
   /** What stands for the value of a string flag in the help: `name` gives `--node <name>`. */
   readonly value?: string
 }
@@ -78,5 +80,6 @@ export type FunctionDefinition = {
    * FUNCTION_TARGET without an argument, and the Functions Framework serve it.
    */
   readonly modes: { readonly serve: boolean; readonly run: boolean }
-  open(config: Config, host: Host): Promise<OpenFunction>
+  /** `flags` are those of a command line that has it served; elsewhere there are none. */
+  open(config: Config, host: Host, flags?: Flags): Promise<OpenFunction>
 }

@@ -5,7 +5,7 @@ import { reasonOf } from '#shared/errors.ts'
 import { createLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'
 import { systemClock } from '#shared/time.ts'
-import type { FunctionDefinition, Host, OpenFunction } from './function.ts'
+import type { Flags, FunctionDefinition, Host, OpenFunction } from './function.ts'
 import { exceptHealth, type Phase, withHealth } from './health.ts'
 import { createReplyCount } from './replies.ts'
 import { type Limits, serve } from './serve.ts'
@@ -33,7 +33,11 @@ export type Opened = { readonly config: Config; readonly host: Host; readonly op
  * Opens a function in this process: its configuration read, and the real clock, randomness, log and metrics given.
  * @throws ConfigurationError with all problems of `env`; whatever the function's own `open` throws.
  */
-export async function openFunction(definition: FunctionDefinition, env: Environment): Promise<Opened> {
+export async function openFunction(
+  definition: FunctionDefinition,
+  env: Environment,
+  flags: Flags = {},
+): Promise<Opened> {
   const config = await readConfig(env, { required: definition.required })
   const host: Host = {
     clock: systemClock,
@@ -43,7 +47,7 @@ export async function openFunction(definition: FunctionDefinition, env: Environm
     newId: randomUUID,
   }
   for (const remark of misspellings(env)) host.log.warn(remark)
-  return { config, host, open: await definition.open(config, host) }
+  return { config, host, open: await definition.open(config, host, flags) }
 }
 
 /**

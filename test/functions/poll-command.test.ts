@@ -1,0 +1,56 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { readEvery } from '#functions/poll/every.ts'
+import { start } from '../runtime/processes.ts'
+
+const ENV = {
+  STATE_URL: 'memory:',
+  CALLBACK_URL: 'http://ingest.example.com',
+  PUBLISHERS: '[{"node":"worker-0","url":"http://127.0.0.1:9"}]',
+  LOG_LEVEL: 'error',
+  HOST: '127.0.0.1',
+  PORT: '0',
+}
+
+async function ptpWatch(args: readonly string[], env: Record<string, string> = {}) {
+  const running = start(['functions/main.ts', 'poll', ...args], { ...ENV, ...env })
+  onTestFinished(() => running.kill('SIGKILL'))
+  const code = await running.exit
+  return { out: running.out(), err: running.err(), code }
+}
+
+test.each([
+  { why: 'no number', args: ['--serve', '--every', 'often'] },
+  { why: 'nothing', args: ['--serve', '--every='] },
+  { why: 'zero', args: ['--serve', '--every', '0'] },
+  { why: 'negative', args: ['--serve', '--every=-5'] },
+  { why: 'negative, as if it were a flag', args: ['--serve', '--every', '-5'] },
+  { why: 'more often than publishers can bear', args: ['--serve', '--every', '0.5'] },
+  { why: 'longer than a third of STALE_AFTER_SECONDS', args: ['--serve', '--every', '11'] },
+  { why: 'without its value', args: ['--serve', '--every'] },
+  { why: 'without --serve', args: ['--every', '5'] },
+])('poll --every that is $why ends with 2 and names the flag and the help', async ({ args }) => {
+  const { code, err, out } = await ptpWatch(args, { STALE_AFTER_SECONDS: '30' })
+  expect({ code, out }).toEqual({ code: 2, out: '' })
+  expect(err).toMatch(/^ptp-watch: .*--every/)
+  expect(err).toContain('Try: ptp-watch poll --help')
+})
+
+test.each(['NaN', 'Infinity', '1e3', '0x5', '5s', '5,5', '1_0', ' ', '1'.repeat(400)])(
+  'the seconds %j are refused',
+  (text) => {
+    expect(() => readEvery(text, 180_000)).toThrow(/--every must be a number of seconds from 1 to 60/)
+  },
+)
+
+test.each([
+  ['1', 30_000, 1_000],
+  ['10', 30_000, 10_000],
+  ['2.5', 30_000, 2_500],
+  [' 60 ', 180_000, 60_000],
+])('the seconds %j with staleness after %d ms are %d ms', (text, staleAfterMs, expected) => {
+  expect(readEvery(text, staleAfterMs)).toBe(expected)
+})
+
+test('where STALE_AFTER_SECONDS leaves no room, it is named', () => {
+  expect(() => readEvery('1', 2_000)).toThrow(/needs STALE_AFTER_SECONDS of at least 3/)
+})
