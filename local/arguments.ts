@@ -22,6 +22,6 @@ export function wholeNumber(name: string, flag: string, text: string, least: num
 }
 
 function refuse(name: string, problem: string): never {
-  process.stderr.write(`${name}: ${problem}\n`)
+  process.stderr.write(`${name}: ${problem.replaceAll('\n', ' ')}\n`)
   process.exit(2)
 }

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
@@ -102,6 +103,21 @@ function named(name: (typeof NAMES)[number], variables: CredentialFiles, problem
   return variable === undefined ? problem : `${variable}: ${problem}`
 }
 
+/** Each throws for a text that cannot be used. A secure context takes any `ca`, and would then trust nobody. */
+const check: Readonly<Record<(typeof NAMES)[number], (text: string) => void>> = {
+  ca: (text) => void new X509Certificate(pem(text)),
+  cert: (text) => void createSecureContext({ cert: pem(text) }),
+  key: (text) => void createSecureContext({ key: pem(text) }),
+  token(text) {
+    if (text.trim() === '') throw new Error('is empty')
+  },
+}
+
+function pem(text: string): string {
+  if (text.includes('-----BEGIN ')) return text
+  throw new Error('holds no PEM')
+}
+
 async function load(
   files: CredentialFiles,
   before: Credentials | undefined,
@@ -113,9 +129,12 @@ async function load(
     const text = await readFile(path, 'utf8').catch((error: unknown) => {
       throw new Error(named(name, variables, reasonOf(error)))
     })
-    const isUsable = name === 'token' ? text.trim() !== '' : text.includes('-----BEGIN ')
-    if (isUsable) return text
-    throw new Error(named(name, variables, `${path} ${name === 'token' ? 'is empty' : 'holds no PEM'}`))
+    try {
+      check[name](text)
+    } catch (error) {
+      throw new Error(named(name, variables, `${path} ${reasonOf(error)}`))
+    }
+    return text
   }
   const [ca, cert, key, token] = await Promise.all(NAMES.map(read))
   const tls = {

@@ -70,7 +70,7 @@ function outputOf(flags: Flags): (typeof OUTPUTS)[number] {
   return output
 }
 
-/** `8 nodes: 1 FREERUN, 7 LOCKED. Last poll 12s ago.` */
+/** `8 nodes: 1 FREERUN, 7 LOCKED. Last poll ≤12s ago.` */
 export function summaryOf(
   all: readonly NodeView[],
   found: readonly NodeView[],
@@ -103,6 +103,9 @@ function lastPoll(all: readonly NodeView[], { now, staleAfterMs }: Now): string 
   if (ages.length === 0) return 'Never polled.'
   const past = ages.filter((age) => age >= -AHEAD_MS)
   if (past.length === 0) return 'Last poll at an unknown time: it lies in the future.'
+  // That publishers still answer is written now and then only: the last poll may well be newer.
   const age = Math.min(...past)
-  return `Last poll ${duration(age)} ago${age < staleAfterMs ? '' : ': polls have stopped'}.`
+  return age < staleAfterMs
+    ? `Last poll ≤${duration(age)} ago.`
+    : `Last poll ${duration(age)} ago: polls have stopped.`
 }

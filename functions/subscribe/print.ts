@@ -120,9 +120,10 @@ function firstOf([first = '', ...more]: readonly string[]): string {
   return more.length === 0 ? first : `${first} (and ${more.length} more)`
 }
 
-function lineOf({ node, dialect, outcome, applied, lacking, problems }: Kept): string {
+function lineOf({ node, dialect, outcome, applied, lacking }: Kept): string {
   const name = dialect === undefined ? node : `${node} (${dialect})`
-  if (outcome === 'failed') return `${name}: failed: ${problems.join('; ')}`
+  // Why is told once, at the end.
+  if (outcome === 'failed') return `${name}: failed`
   if (applied === undefined) return `${name}: checked`
   const parts = [
     applied.held.size > 0 ? `${applied.held.size} held` : '',

@@ -91,7 +91,7 @@ export function readFlags(definition: FunctionDefinition, args: readonly string[
     return flags
   } catch (error) {
     if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) {
-      throw new UsageError(error.message)
+      throw new UsageError(error.message.replaceAll('\n', ' '))
     }
     throw error
   }

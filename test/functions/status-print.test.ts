@@ -39,8 +39,8 @@ const polled = (secondsAgo: number) => ({
 
 test.each([
   [[], 'Never polled.'],
-  [[12], 'Last poll 12s ago.'],
-  [[500, 12], 'Last poll 12s ago.'],
+  [[12], 'Last poll ≤12s ago.'],
+  [[500, 12], 'Last poll ≤12s ago.'],
   [[500], 'Last poll 8m ago: polls have stopped.'],
   [[-3600, 500], 'Last poll 8m ago: polls have stopped.'],
   [[-3600], 'Last poll at an unknown time: it lies in the future.'],
@@ -61,7 +61,7 @@ test('the summary counts states, and what is in doubt', async () => {
     lockedNode('d', NOW, { publisher: { ...polled(1), reachable: false, blindSince: isoTime(NOW) } }),
   ]
   expect((await printed(fleet))[0]).toContain(
-    ' 4 nodes: 3 UNKNOWN, 1 LOCKED, 1 blind, 1 suspect, 1 stale. Last poll 1s ago.',
+    ' 4 nodes: 3 UNKNOWN, 1 LOCKED, 1 blind, 1 suspect, 1 stale. Last poll ≤1s ago.',
   )
 })
 

@@ -170,7 +170,7 @@ test('on a terminal the progress is one line that is rewritten and cleared, else
     'subscribing 1/2, 1 failed',
     '',
   ])
-  expect(show(false)).toBe('waiting for n1: away\n1/2 n1 (red-hat-v2): failed: away\n')
+  expect(show(false)).toBe('waiting for n1: away\n1/2 n1 (red-hat-v2): failed\n')
 })
 
 const request = (method: string, path: string): HttpRequest => ({

@@ -12,6 +12,13 @@ test.each([
     '--poll-seconds=',
     'npm start: --poll-seconds must be a whole number from 1 to 3600; found ""',
   ],
+  ['local/main.ts', '--seed=-1', 'npm start: --seed must be a whole number from 0 to 4294967295; found "-1"'],
+  [
+    'local/main.ts',
+    '--seed -1',
+    "npm start: Option '--seed' argument is ambiguous. Did you forget to specify the option argument for '--seed'? To specify an option argument starting with a dash use '--seed=-XYZ'.",
+  ],
+  ['local/main.ts', '--seed', "npm start: Option '--seed <value>' argument missing"],
   ['local/main.ts', '--bogus', "npm start: Unknown option '--bogus'"],
   ['local/fleet-main.ts', '--seed=abc', `fleet-main: ${SEED}`],
   ['local/fleet-main.ts', '--pace-ms=1e3', `fleet-main: ${PACE} "1e3"`],
@@ -21,7 +28,7 @@ test.each([
     'fleet-main: --base-port must be a whole number from 1 to 65500; found "99999"',
   ],
 ])('%s %s is refused in one line', async (file, flag, problem) => {
-  const running = start([file, flag])
+  const running = start([file, ...flag.split(' ')])
   expect({ code: await running.exit, out: running.out(), err: running.err() }).toEqual({
     code: 2,
     out: '',

@@ -8,6 +8,7 @@ describe.each(['poll', 'subscribe', 'doctor'])('%s', (name) => {
   test.each([
     ['PUBLISHER_CA_FILE', undefined, 'ENOENT'],
     ['PUBLISHER_CA_FILE', 'no certificate', 'holds no PEM'],
+    ['PUBLISHER_CA_FILE', '-----BEGIN CERTIFICATE-----\nxxxx\n', 'bad end line'],
     ['PUBLISHER_TOKEN_FILE', ' \n', 'is empty'],
   ])('ends with 2 and names %s once where the file is %j', async (variable, text, problem) => {
     const path = await folder()
