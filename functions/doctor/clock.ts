@@ -14,11 +14,14 @@ type Offset = { readonly ms: number; readonly withinMs: number; readonly by: str
 
 /**
  * Compares the publisher's clock with ours: by the `time` of CurrentState, which is the time of the question
- * (protocol.md §3.4), else by the Date of an answer. StarlingX's times are local ones with a Z (starlingx.md).
+ * (protocol.md §3.4), else by the Date of an answer. StarlingX's times are those of the last change (starlingx.md).
  */
 export function checkClock(report: Report, { client, health }: Reached, pulls: readonly Pulled[]): void {
   const dated = byDate(health)
-  const timed = pulls.flatMap(byTime).sort((a, b) => a.withinMs - b.withinMs)[0]
+  const order = client.queryTime
+    ? (a: Offset, b: Offset) => a.withinMs - b.withinMs
+    : (a: Offset, b: Offset) => b.ms - a.ms
+  const timed = pulls.flatMap(byTime).sort(order)[0]
   const offset = client.queryTime ? (timed ?? dated) : dated
   const asked = offset?.by ?? 'Date of the answers, time of CurrentState'
   if (offset === undefined) {

@@ -37,6 +37,9 @@ export function checkStates(
     } else if (pulled.outcome === 'none' && pulled.answer.cause === 'unregistered') {
       const todo = 'Run `ptp-watch subscribe`: posting ours again makes the sidecar register anew'
       report.failed('current-state', asked, came, todo)
+    } else if (client.dialect === 'starlingx-v2' && pulled.outcome === 'none') {
+      const todo = `It takes some seconds after a start: run the doctor again. If it stays so, the sidecar does not hear of ${client.node}: check that name, and whether the notification service runs on the node`
+      report[nothing ? 'failed' : 'warning']('current-state', asked, came, todo)
     } else if (client.dialect !== 'starlingx-v2' && !someHeld(address)) {
       // Without anybody's subscription it never answers (protocol.md §2.5, §3.4).
       report.skipped('current-state', asked, `${came}: nobody is subscribed to it`)

@@ -64,7 +64,5 @@ function generationOfStarlingX(bodies: readonly string[]): Generation {
   if (body === undefined) return { release: 'format not told without a CurrentState', remark: '' }
   // Standard: an array of events, or the event itself. Legacy: a map of them by instance (starlingx.md).
   const isLegacy = !body.trimStart().startsWith('[') && !/^\s*\{\s*"(?:id|specversion)"/.test(body)
-  return isLegacy
-    ? { release: 'legacy notification format', remark: ': instances of one kind are not told apart' }
-    : { release: 'standard notification format', remark: '' }
+  return { release: `${isLegacy ? 'legacy' : 'standard'} notification format`, remark: '' }
 }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createStarlingX, type StarlingX } from '#local/publishers/index.ts'
 import { clocksIn } from '../../e2e/support/publishers.ts'
 import { listening } from '../../e2e/support/system.ts'
@@ -6,10 +6,12 @@ import { postJson } from '../../local/endpoint.ts'
 import { startConsumer } from '../../publishers/support/consumer.ts'
 import { examine, startWatched } from './world.ts'
 
+vi.setConfig({ testTimeout: 120_000 })
+
 const LOCK = '/./controller-0/sync/ptp-status/lock-state'
 
 async function startStarlingX(others = {}): Promise<StarlingX> {
-  const publisher = createStarlingX({ node: 'controller-0', warmUpMs: 0, deliveryTimeoutMs: 200, others })
+  const publisher = createStarlingX({ node: 'controller-0', warmUpMs: 0, deliveryTimeoutMs: 30_000, others })
   await listening(publisher)
   publisher.setClock(...clocksIn('LOCKED'))
   return publisher
@@ -51,7 +53,7 @@ test('another consumer that is served before us is named, with what to do', asyn
 })
 
 test('a dead subscription before ours is found all the same, and that of all nodes or of this one', async () => {
-  for (const address of ['/././sync/ptp-status/lock-state', '/./*/sync/ptp-status', LOCK]) {
+  for (const address of ['/././sync/ptp-status/lock-state', '/./*/sync/ptp-status']) {
     const publisher = await startStarlingX()
     const consumer = await startConsumer()
     await subscribeOther(publisher, address, `${consumer.url}/gone`)
@@ -107,4 +109,22 @@ test('neither another resource nor another node stands in our way, and ours of t
     result: 'ok',
     came: '7 of 7 of ours are there; 1 of others, left alone',
   })
+})
+
+test('a service that has just started is told from one whose clocks run free', async () => {
+  const publisher = await startStarlingX()
+  const system = await startWatched([publisher])
+  await publisher.restart({ warmUpMs: Number.POSITIVE_INFINITY })
+  const { code, one, of } = await examine(system)
+  expect(code).toBe(1)
+  for (const { result, came } of of('current-state', publisher)) {
+    expect({ result, came }).toEqual({ result: 'failed', came: expect.stringContaining('start values') })
+  }
+  expect(one('callback', publisher)).toMatchObject({
+    result: 'failed',
+    came: expect.stringContaining('start values'),
+  })
+  publisher.becomeReady()
+  await publisher.idle()
+  expect((await examine(system)).code).toBe(0)
 })
