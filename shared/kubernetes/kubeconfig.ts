@@ -7,15 +7,16 @@ import { ConfigurationError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
 import { type Access, CREDENTIALS_INTERVAL_MS } from './access.ts'
+import { orAbsent } from './nulls.ts'
 
-const text = z.optional(z.string())
+const text = orAbsent(z.string())
 
 const clusterSchema = z.object({
   server: z.string(),
   'certificate-authority': text,
   'certificate-authority-data': text,
   'tls-server-name': text,
-  'insecure-skip-tls-verify': z.optional(z.boolean()),
+  'insecure-skip-tls-verify': orAbsent(z.boolean()),
   'proxy-url': text,
 })
 
@@ -31,7 +32,7 @@ const userSchema = z.object({
   username: text,
 })
 
-const contextSchema = z.object({ cluster: z.string(), user: z.optional(z.string()), namespace: text })
+const contextSchema = z.object({ cluster: z.string(), user: text, namespace: text })
 
 /** Lists may be absent or null, as `kubectl config` leaves them. */
 const named = <T extends z.ZodMiniType>(what: string, schema: T) =>

@@ -1,10 +1,11 @@
 import * as z from 'zod/mini'
 import { StoreError } from '#shared/errors.ts'
+import { orAbsent } from './nulls.ts'
 
 const status = z.object({
   kind: z.literal('Status'),
-  message: z.optional(z.string()),
-  reason: z.optional(z.string()),
+  message: orAbsent(z.string()),
+  reason: orAbsent(z.string()),
 })
 
 /** The Status object by which the API server says what went wrong; undefined if the body is none. */

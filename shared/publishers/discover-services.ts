@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { DiscoveryError, StoreError } from '#shared/errors.ts'
 import type { Answer, KubernetesClient } from '#shared/kubernetes/client.ts'
+import { itemsOf, listMetadata, orAbsent } from '#shared/kubernetes/nulls.ts'
 import { parseStatus } from '#shared/kubernetes/status.ts'
 
 /** The Service of one node's publisher: its name, and where the API behind it is. */
@@ -19,11 +20,11 @@ const RESTARTS = 3
 const ATTEMPT_MS = 5_000
 
 const serviceList = z.object({
-  metadata: z.object({ continue: z.optional(z.string()) }),
-  items: z.array(
+  metadata: listMetadata,
+  items: itemsOf(
     z.object({
       metadata: z.object({ name: z.string() }),
-      spec: z.optional(z.object({ ports: z.optional(z.array(z.object({ port: z.number() }))) })),
+      spec: orAbsent(z.object({ ports: orAbsent(z.array(z.object({ port: z.number() }))) })),
     }),
   ),
 })
@@ -112,7 +113,7 @@ async function listOnce(
       })
     }
     services.push(...page.data.items)
-    next = page.data.metadata.continue || undefined
+    next = page.data.metadata?.continue || undefined
   } while (next !== undefined)
   return services
 }

@@ -134,6 +134,15 @@ test('of several kubeconfigs the first to name something counts, and one that is
   expect(await (await openClient({ kubeconfig })).request(LIST)).toMatchObject({ status: 200 })
 })
 
+test('null in a kubeconfig means the same as nothing', async () => {
+  const api = await startApi({ tls: false })
+  const cluster = { server: api.origin, 'certificate-authority': null, 'insecure-skip-tls-verify': null }
+  const user = { token: 'first-token', tokenFile: null, exec: null, username: null }
+  const missing = await kubeconfigWith(cluster, user, { 'current-context': null, clusters: null })
+  const kubeconfig = [missing, await kubeconfigWith(cluster, user)].join(delimiter)
+  expect(await (await openClient({ kubeconfig })).request(LIST)).toMatchObject({ status: 200 })
+})
+
 const SERVER = { server: 'https://10.0.0.1:6443' }
 
 test.each([

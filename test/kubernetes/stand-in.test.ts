@@ -13,7 +13,7 @@ const JSON_PATCH = 'application/json-patch+json'
 const answered = z.looseObject({
   reason: z.optional(z.string()),
   metadata: z.looseObject({ resourceVersion: z.optional(z.string()), continue: z.optional(z.string()) }),
-  items: z._default(z.array(z.looseObject({ metadata: z.looseObject({ name: z.string() }) })), []),
+  items: z.nullish(z.array(z.looseObject({ metadata: z.looseObject({ name: z.string() }) }))),
   data: z.optional(z.record(z.string(), z.string())),
 })
 
@@ -44,7 +44,7 @@ const named = (metadata: object, data: object = { k: '2' }) => ({
 })
 const list = (query: string) => send('GET', `?${query}`)
 const namesOf = ({ json }: { json: z.infer<typeof answered> }) =>
-  json.items.map(({ metadata }) => metadata.name)
+  json.items?.map(({ metadata }) => metadata.name)
 
 describe('the stand-in of the API server', () => {
   test('refuses a second object of the name, otherwise than a stale version', async () => {
@@ -157,6 +157,17 @@ describe('the stand-in of the API server', () => {
     expect(one.json).not.toHaveProperty('data')
     const all = await send('GET', '', undefined, accept('PartialObjectMetadataList'))
     expect(namesOf(all)).toEqual(['a'])
-    expect(all.json.items[0]).not.toHaveProperty('data')
+    expect(all.json.items?.[0]).not.toHaveProperty('data')
+  })
+
+  test('has null for an empty list of metadata alone, and an empty one for any other', async () => {
+    await send('DELETE', '/a')
+    const accept = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
+    expect((await send('GET', '', undefined, { accept })).json).toMatchObject({ items: null })
+    expect((await list('')).json).toMatchObject({ kind: 'ConfigMapList', items: [] })
+    const services = await fetch(`${api.origin}/api/v1/namespaces/openshift-ptp/services`, {
+      headers: { authorization: 'Bearer first-token' },
+    })
+    expect(await services.json()).toMatchObject({ kind: 'ServiceList', items: [] })
   })
 })

@@ -63,6 +63,25 @@ describe('publishers are found', () => {
     expect(world.api.requests.map(({ status }) => status)).toEqual([200, 410, 200, 200, 200])
   })
 
+  test('on a list that has null wherever something is empty', async () => {
+    const world = await createDiscoveryWorld()
+    await startBehindService(world.api, 'a')
+    const name = serviceFor('a')
+    const lists = [
+      { metadata: null, items: [{ metadata: { name }, spec: null }] },
+      { metadata: { continue: null }, items: [{ metadata: { name }, spec: { ports: null } }] },
+      { metadata: { continue: '' }, items: [{ metadata: { name } }] },
+    ]
+    for (const list of lists) {
+      world.api.refuseNext(1, { code: 200, body: JSON.stringify(list) })
+      const { unnamed, failure } = await world.discovery().find({ marks: false })
+      expect({ unnamed: unnamed.map(({ target }) => target.url), failure }).toEqual({
+        unnamed: [`http://${name}.openshift-ptp.svc.cluster.local:9043`],
+        failure: undefined,
+      })
+    }
+  })
+
   test('anew at each run, those that stay as the same target', async () => {
     const world = await createDiscoveryWorld()
     await startBehindService(world.api, 'a')
@@ -387,6 +406,18 @@ describe.each([
   {
     name: 'answers with something else',
     begin: (world: DiscoveryWorld) => world.api.refuseNext(99, { code: 200, body: '<html>a portal</html>' }),
+    message: /something else than a list of Services/,
+  },
+  {
+    name: 'has an empty list, which is null',
+    begin: (world: DiscoveryWorld) =>
+      world.api.refuseNext(99, { code: 200, body: '{"kind":"ServiceList","metadata":{},"items":null}' }),
+    message: /Of the 0 Services in namespace openshift-ptp none is a ptp-event-publisher-service-…/,
+  },
+  {
+    name: 'answers with a list without items',
+    begin: (world: DiscoveryWorld) =>
+      world.api.refuseNext(99, { code: 200, body: '{"kind":"ServiceList","metadata":{}}' }),
     message: /something else than a list of Services/,
   },
   {

@@ -131,7 +131,7 @@ export async function createConfigMapDriver(
           limit: String(namesACall),
           ...(next !== undefined && { continue: next }),
         },
-        expects: next === undefined ? [] : [410],
+        expects: [410],
         ...LIST_MS,
       })
       if (answer.status === 410) return undefined
@@ -141,7 +141,7 @@ export async function createConfigMapDriver(
         if (node !== undefined && objectNameOf(node) === metadata.name) names.push(node)
         else log.warn('A ConfigMap with our labels belongs to no node', { configMap: metadata.name })
       }
-      next = page.metadata.continue || undefined
+      next = page.metadata?.continue || undefined
     } while (next !== undefined)
     return names
   }

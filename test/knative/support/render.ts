@@ -24,6 +24,10 @@ export const renderText = (overlay: string): string => kustomize(join(KNATIVE, '
  * others change what it brings, a store in place of the overlay's own, all others last.
  */
 export function renderWith(overlay: string, components: readonly string[]): readonly Manifest[] {
+  return parse(renderTextWith(overlay, components))
+}
+
+export function renderTextWith(overlay: string, components: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-kustomize-'))
   try {
     cpSync(KNATIVE, folder, { recursive: true })
@@ -31,17 +35,34 @@ export function renderWith(overlay: string, components: readonly string[]): read
     const own = kustomization.parse(parseYaml(readFileSync(file, 'utf8')))
     const [first, last] = [components.filter(isFirst), components.filter((name) => !isFirst(name))]
     const path = (name: string) => `../../components/${name}`
-    const kept = own.components.filter((one) => !components.some(isStore) || !isStore(basename(one)))
+    const kept = own.components.filter((one) => !components.some((other) => exclude(basename(one), other)))
     const all = [...first.map(path), ...kept, ...last.map(path)]
     writeFileSync(file, JSON.stringify({ ...own, components: all }))
-    return parse(kustomize(join(folder, 'overlays', overlay)))
+    return kustomize(join(folder, 'overlays', overlay))
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
-const kustomization = z.looseObject({ components: z.array(z.string()) })
-const isStore = (component: string) => component.startsWith('state-')
+const kustomization = z.looseObject({
+  resources: z.array(z.string()),
+  components: z._default(z.array(z.string()), []),
+})
+
+/** Of each group a cluster has one: what is added takes the place of the overlay's own. */
+const GROUPS = [/^poll-(cronjob|pingsource|deployment)$/, /^state-/]
+
+export const exclude = (one: string, other: string) =>
+  GROUPS.some((group) => group.test(one) && group.test(other))
+
+/** The components that an overlay has in its own list, and those of the overlays under it. */
+export function componentsOf(overlay: string): { own: readonly string[]; under: readonly string[] } {
+  const file = join(KNATIVE, 'overlays', overlay, 'kustomization.yaml')
+  const { resources, components } = kustomization.parse(parseYaml(readFileSync(file, 'utf8')))
+  const overlays = resources.map((path) => basename(path)).filter((name) => OVERLAYS.includes(name))
+  const under = overlays.map(componentsOf).flatMap((each) => [...each.own, ...each.under])
+  return { own: components.map((path) => basename(path)), under }
+}
 const isFirst = (component: string) => component === 'broker-input'
 
 /** Needs kubectl in PATH; no cluster. */

@@ -13,6 +13,15 @@ export const RENDERED: readonly { name: string; manifests: readonly Manifest[] }
     manifests: renderWith('red-hat-v1-http', ['broker-input']),
   },
   {
+    name: 'red-hat-v2-discovery with Broker input, TLS, tokens, and scraped',
+    manifests: renderWith('red-hat-v2-discovery', [
+      'broker-input',
+      'sink-tls-oidc',
+      'publisher-auth',
+      'network-policy-metrics',
+    ]),
+  },
+  {
     name: 'dev polled by several pods at once, and scraped',
     manifests: renderWith('dev', ['poll-sharded', 'network-policy', 'network-policy-metrics']),
   },

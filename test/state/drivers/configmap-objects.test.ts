@@ -254,6 +254,34 @@ describe('the size of a ConfigMap', () => {
   })
 })
 
+describe('what is empty', () => {
+  const answerNext = (body: unknown) => api.refuseNext(1, { code: 200, body: JSON.stringify(body) })
+
+  test('is an empty list where the API server writes null, and no list where there are no items', async () => {
+    for (const metadata of [{}, null, { continue: null, resourceVersion: '7' }]) {
+      answerNext({ metadata, items: null })
+      expect(await driver.list({ limit: 10 })).toEqual({ nodes: [], next: undefined })
+    }
+    answerNext({ metadata: {} })
+    expect(await failureOf(driver.list({ limit: 10 }))).toMatchObject({ code: 'store' })
+  })
+
+  test('is a document that went meanwhile where the documents asked for are null', async () => {
+    await create('a')
+    answerNext({ metadata: {}, items: [{ metadata: metadataOf('a') }] })
+    api.objects.remove(NAMESPACE, objectNameOf('a'), {})
+    expect(await driver.list({ limit: 10 })).toEqual({ nodes: [], next: undefined })
+  })
+
+  test('is no state where a ConfigMap of that name has null for its data', async () => {
+    await create('a')
+    answerNext({ metadata: { ...metadataOf('a'), annotations: null }, data: null })
+    expect(String(await failureOf(driver.read('a')))).toContain('holds something else')
+  })
+
+  const metadataOf = (node: string) => objectOf(node).metadata
+})
+
 describe('a list', () => {
   const names = range(10, 34).map((number) => `node${number}`)
 

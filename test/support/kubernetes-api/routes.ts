@@ -108,7 +108,8 @@ export function answer(
       const list = pageOf(objects.list, namespace, query)
       const { metadata } = list
       if (/;as=PartialObjectMetadataList\b/.test(headers.accept)) {
-        const items = list.items.map(partial)
+        // The one list whose items Go leaves nil where there is none: it comes as null.
+        const items = list.items.length === 0 ? null : list.items.map(partial)
         return { code: 200, body: { ...META, kind: 'PartialObjectMetadataList', metadata, items } }
       }
       // Items of a list bear no kind of their own.
