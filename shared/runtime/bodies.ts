@@ -32,11 +32,15 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
     let size = 0
     let pieces = 0
 
+    // Listeners stay where they are: to take them off costs more than to call them.
+    let isOver = false
+
     const leave = () => {
-      request.off('data', onData).off('end', onEnd).off('close', onGone)
+      isOver = true
       arriving.delete(stop)
     }
     const onGone = () => {
+      if (isOver) return
       leave()
       held -= buffer.length
       buffer = EMPTY
@@ -46,6 +50,7 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
       onRefused(reply)
     }
     const onEnd = () => {
+      if (isOver) return
       leave()
       const { length } = buffer
       onWhole(buffer.subarray(0, size), () => {
@@ -53,6 +58,7 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
       })
     }
     const onData = (chunk: Uint8Array) => {
+      if (isOver) return
       const needed = size + chunk.length
       pieces += 1
       if (needed > bodyBytes) return stop(tooLarge(bodyBytes))
