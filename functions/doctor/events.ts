@@ -7,16 +7,34 @@ import type { NodeState } from '#shared/state/node-state.ts'
 import { isNodeStale, overallOf } from '#shared/state/overall.ts'
 import type { MergeSettings } from '#shared/state/settings.ts'
 import type { Store } from '#shared/state/store.ts'
-import { type Clock, milliseconds } from '#shared/time.ts'
+import { type Clock, compareTimes, milliseconds } from '#shared/time.ts'
 import type { Report } from './finding.ts'
 import { type Pulled, pullAll, toPull } from './pulls.ts'
 import type { Reached } from './reach.ts'
 import { count } from './subscriptions.ts'
 
 export type EventDeps = {
-  readonly store: Pick<Store, 'read'>
+  readonly store: Pick<Store, 'read' | 'log'>
   readonly clock: Clock
   readonly settings: MergeSettings
+}
+
+/** Entries of the log that are looked through for what was missed. */
+const LOOK_BACK = 500
+
+/** Whether a change was missed that came after our subscriptions were last made anew. */
+export async function missedSinceSubscribed(
+  state: NodeState,
+  store: Pick<EventDeps['store'], 'log'>,
+): Promise<boolean> {
+  const log = await store.log(state.node, { after: Math.max(0, state.seq - LOOK_BACK), limit: LOOK_BACK })
+  const restored = log.findLast(({ type }) => type === 'restored')?.notAfter
+  // What only a poll has shown is missed by the next one.
+  const undated = state.clocks.flatMap((clock) => clock.undated ?? [])
+  return [...log.filter(({ type }) => type === 'missed'), ...undated].some(({ notBefore, notAfter }) => {
+    const earliest = notBefore ?? notAfter
+    return restored === undefined || earliest === undefined || compareTimes(earliest, restored) > 0
+  })
 }
 
 /** A clock of which the publisher says something else than the store shows, or than it has pushed. */

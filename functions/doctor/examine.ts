@@ -6,7 +6,7 @@ import type { Target } from '#shared/publishers/target.ts'
 import { checkCallback, type CallbackDeps, type Later } from './callback.ts'
 import { checkClock } from './clock.ts'
 import { checkNamed, checkStates } from './current-state.ts'
-import { checkEvents, checkState, type EventDeps } from './events.ts'
+import { checkEvents, checkState, type EventDeps, missedSinceSubscribed } from './events.ts'
 import { checkFigures } from './figures.ts'
 import { createReport, EACH, type Finding, type Report } from './finding.ts'
 import { otherNodeIn, pullAll } from './pulls.ts'
@@ -91,7 +91,9 @@ async function ask(
   checkStates(report, reached, pulls, held, settings.overallKinds)
   checkClock(report, reached, pulls)
   const { strangers } = held
-  await checkFigures(report, reached, target, { state, strangers, http: deps.others }, call)
+  const missedSince = state && (await missedSinceSubscribed(state, deps.store))
+  const figures = { state, strangers, missedSince, http: deps.others }
+  await checkFigures(report, reached, target, figures, call)
   if (!storeUp) return undefined
   // Before the proof, which itself lets the store hear of the node.
   await checkEvents(report, reached, target, pulls, deps, call)

@@ -23,7 +23,13 @@ export async function checkFigures(
   report: Report,
   { client }: Reached,
   target: Target,
-  about: { state: NodeState | undefined; strangers: number; http: Pick<Http, 'request'> },
+  about: {
+    state: NodeState | undefined
+    strangers: number
+    /** Whether something was missed since we last subscribed; undefined where that is not known. */
+    missedSince: boolean | undefined
+    http: Pick<Http, 'request'>
+  },
   call: CallOptions,
 ): Promise<void> {
   if (client.dialect === 'starlingx-v2' && target.metrics === undefined) {
@@ -43,8 +49,7 @@ export async function checkFigures(
       report.skipped('figures', asked, came, ELSEWHERE)
       return
     }
-    const { state, strangers } = about
-    compare(report, asked, { figures, state, strangers, isSidecar: client.dialect === 'red-hat-v1' })
+    compare(report, asked, { ...about, figures, isSidecar: client.dialect === 'red-hat-v1' })
   } catch (error) {
     if (!(error instanceof PublisherError)) throw error
     report.skipped('figures', asked, adviceOn(error, placeOf(target.url)).came, ELSEWHERE)
@@ -61,9 +66,15 @@ function metricsUrl(url: string): string {
 function compare(
   report: Report,
   asked: string,
-  about: { figures: Exposition; state: NodeState | undefined; strangers: number; isSidecar: boolean },
+  about: {
+    figures: Exposition
+    state: NodeState | undefined
+    strangers: number
+    missedSince: boolean | undefined
+    isSidecar: boolean
+  },
 ): void {
-  const { figures, state, strangers, isSidecar } = about
+  const { figures, state, strangers, missedSince, isSidecar } = about
   const taken = figures.sum('cne_events_received', { status: 'success' })
   const failed = figures.sum('cne_events_received', { status: 'failed' })
   const dropped = figures.sum('cne_api_events_published', { status: 'fail' })
@@ -86,7 +97,7 @@ function compare(
   if (isSidecar && carried > taken + failed) {
     const todo = `It did not pass on ${carried - taken - failed} of what came to it: it may hold one back (see \`events\`), or nobody subscribed to them`
     report.warning('figures', asked, came, todo)
-  } else if (failed > 0 && strangers === 0) {
+  } else if (failed > 0 && strangers === 0 && missedSince !== false) {
     const todo =
       'These deliveries to us failed since it started; ten in a row and it drops our subscriptions. Was ingest down, or slower than 2 s? Polls have found what was missed'
     report.warning('figures', asked, came, todo)
@@ -106,6 +117,8 @@ function difference(more: number, failed: number, strangers: number): string {
     const failures = failed > 0 ? ', the failed ones too' : ''
     return `It counts deliveries to all of its consumers${failures}; ${strangers} subscriptions are of others`
   }
+  // They begin with its start, and cannot be dated; what they cost since we subscribed would be `missed`.
+  if (failed > 0) return 'Nothing was missed since we last subscribed: the failed ones are from before'
   if (more === 0) return 'They agree'
   return more < 0
     ? 'Ours has more: initial notifications, and what came before its last restart, which sets its figures to 0'

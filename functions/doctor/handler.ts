@@ -8,7 +8,8 @@ const DEADLINE_MS = 60_000
 
 /**
  * Examines publishers, so many asked at once, each by its own deadline. `onDone` is told of each when it is done. Gives
- * their findings in the order of `targets`; of those that `signal` cut off, what was found until then.
+ * their findings in the order of `targets`; of those that `signal` cut off none, for what was not answered then was
+ * not asked long enough.
  */
 export async function examineAll(
   deps: ExamineDeps,
@@ -22,6 +23,7 @@ export async function examineAll(
   return Promise.all(
     targets.map(async (target) => {
       const finish = await asking(async () => {
+        if (signal.aborted) return async () => []
         const deadline = deadlineOf(signal)
         try {
           const finish = await examine({ ...deps, store }, target, { signal: deadline.signal })
@@ -32,6 +34,7 @@ export async function examineAll(
         }
       })
       const findings = await finish()
+      if (signal.aborted) return []
       onDone(findings)
       return findings
     }),

@@ -23,7 +23,7 @@ export const doctor: FunctionDefinition = {
   description: [
     'Asks each publisher, one after another: does its name resolve, is it well, what does it speak and of which release is it, which resources has it, are our subscriptions there, does what it posts reach ingest and this store, what does it say of each clock, does its own clock go right, how old is the newest event, and do its own figures agree with ours. Each finding is a line: what was asked, what came, what to do.',
     'It changes nothing that is there. To see a notification arrive it makes one subscription more for a moment, or posts one of ours again (v1), which makes it where it was missing.',
-    'Exit codes: 0 all is well, or there is only something to look at; 1 something failed; 2 configuration or usage.',
+    'Exit codes: 0 all is well, or there is only something to look at; 1 something failed, or it was stopped; 2 configuration or usage.',
   ].join('\n'),
   flags: {
     node: { type: 'string', value: 'names', description: 'Only these publishers, separated by commas.' },
@@ -100,7 +100,7 @@ export const doctor: FunctionDefinition = {
         const targets = picked([...found.targets, ...unnamed.keys()], flags)
         const view = createView(terminal, targets.length, flags)
         const { storeUp, answersHere, findings } = await examineWhole(targets, found, signal)
-        view.show(findings)
+        if (!signal.aborted) view.show(findings)
         const deps = {
           ...{ registry, http, others, callback, store, clock, settings, overall },
           ...{ newId, storeUp, answersHere, unnamed },
@@ -113,6 +113,10 @@ export const doctor: FunctionDefinition = {
         }
         const concurrency = config.pollConcurrency
         const each = await examineAll(deps, targets, { concurrency, signal, onDone: view.showNext })
+        if (signal.aborted) {
+          view.stopped()
+          return 1
+        }
         const all = [findings, ...each]
         view.end(all)
         return all.flat().some(({ result }) => result === 'failed') ? 1 : 0

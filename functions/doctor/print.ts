@@ -47,15 +47,31 @@ function inShort(check: Finding['check'], result: Result, asked: string): string
   return result === 'ok' ? '' : `${asked}: `
 }
 
-/** How it stands with all of them, in a line, and another with the names of those that are not well. */
+/**
+ * Whether events are delivered, in a line; with the names of those where something failed; and, apart from that, what
+ * state the clocks are in: FREERUN that is told in time is what all of this is for.
+ */
 function outcomeOf(all: readonly (readonly Finding[])[]): string {
   const publishers = all.filter(([first]) => first?.node !== null)
   const findings = all.flat()
   const number = (result: Result) => findings.filter((finding) => finding.result === result).length
   const ill = publishers.filter((each) => each.some(({ result }) => result === 'failed'))
   const names = ill.map(([first]) => plain(first?.node ?? ''))
-  const head = `${publishers.length - ill.length} of ${publishers.length} publishers are well: ${number('failed')} failed, ${number('warning')} to look at, ${number('ok')} ok\n`
-  return names.length === 0 ? head : `${head}not well: ${names.join(', ')}\n`
+  const head = `${publishers.length - ill.length} of ${publishers.length} publishers deliver events: ${number('failed')} failures, ${number('warning')} warnings, ${number('ok')} ok\n`
+  const failing = names.length === 0 ? '' : `failures: ${names.join(', ')}\n`
+  return `${head}${failing}${clocksOf(findings)}`
+}
+
+function clocksOf(findings: readonly Finding[]): string {
+  const states = findings.flatMap(({ check, came }) =>
+    check === 'state' ? (/^overall ([A-Z]+)/.exec(came)?.[1] ?? []) : [],
+  )
+  if (states.length === 0) return ''
+  const counted = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'].flatMap((state) => {
+    const count = states.filter((one) => one === state).length
+    return count === 0 ? [] : `${state} ${count}`
+  })
+  return `clocks, which is another matter: ${counted.join(', ')}\n`
 }
 
 /** Texts come from the network: what would move the cursor or begin a line is taken out. */
@@ -84,6 +100,11 @@ export function createView(terminal: Terminal, total: number, { json, quiet }: F
     showNext(findings: readonly Finding[]) {
       done += 1
       show(findings)
+    },
+    /** Ended before it was done: nothing is made of what was found until then. */
+    stopped() {
+      clear()
+      terminal.err(`Stopped: ${done} of ${total} publishers were examined, so there is no diagnosis\n`)
     },
     end(all: readonly (readonly Finding[])[]) {
       clear()

@@ -99,7 +99,9 @@ test('of each publisher that cannot be spoken to it says what came and what to d
   expect(shown.out).toMatch(
     /^ {2}FAILED {3}health {10}GET http:\S+: .*ECONNREFUSED.* → Nothing listens there/m,
   )
-  expect(shown.out).toMatch(/1 of 8 publishers are well: 7 failed, .*\nnot well: unresolved, refused, /)
+  expect(shown.out).toMatch(
+    /1 of 8 publishers deliver events: 7 failures, .*\nfailures: unresolved, refused, /,
+  )
 })
 
 test('a v1 node under another name is told by what CurrentState names', async () => {

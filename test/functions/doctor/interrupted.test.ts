@@ -56,6 +56,10 @@ test.each(['SIGKILL', 'SIGTERM'] as const)(
     await eventually(() => expect(gate.holding()).toBe(2))
     doctor.kill(killer)
     expect(await doctor.exit).toBe(killer === 'SIGKILL' ? null : 1)
+    if (killer === 'SIGTERM') {
+      expect(doctor.err()).toMatch(/Stopped: \d of 3 publishers were examined/)
+      expect(doctor.out()).not.toMatch(/FAILED|deliver events/)
+    }
     gate.open()
     await eventually(() => expect([v2, starlingX].flatMap(ofDoctor)).toHaveLength(2))
     for (const [index, publisher] of publishers.entries()) {

@@ -42,8 +42,8 @@ test('a failure is a line of what was asked, what came and what to do; what coul
     '  ok       name            10.0.0.11',
     '  FAILED   health          GET http://10.0.0.11: nothing. → Look there',
     '  -        not asked       dialect addresses subscriptions callback current-state clock events state figures: what failed above has to be put right first',
-    '0 of 1 publishers are well: 1 failed, 0 to look at, 1 ok',
-    'not well: node1',
+    '0 of 1 publishers deliver events: 1 failures, 0 warnings, 1 ok',
+    'failures: node1',
     '',
   ])
   expect(one.said.err).toBe('')
