@@ -1,10 +1,11 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import { type Normalised, normalise } from '#shared/events/normalise.ts'
+import type { Observation } from '#shared/events/observation.ts'
 import type { Client, CurrentState, Resource } from '#shared/publishers/client.ts'
 import type { Registry } from '#shared/publishers/registry.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import type { Pull } from '#shared/state/merge-pull.ts'
-import type { Clock } from '#shared/time.ts'
+import { type Clock, nanoseconds } from '#shared/time.ts'
 import type { PollMetrics } from './metrics.ts'
 
 /** What is known of our subscription of a kind: it is there, or was refused since the host lacks such clocks. */
@@ -101,7 +102,18 @@ function readAnswer(
   // So does nothing of a kind that was refused while others were taken.
   const speaks = held || isLacking
   const none = speaks && observations.length + named.length === 0 && found.placeholders.every(isNotFound)
-  return { ...base, observations, named, none }
+  const queryTime = client.queryTime && observations.every((reading) => isQueryTime(reading, answer.date))
+  return { ...base, queryTime, observations, named, none }
+}
+
+/** A publisher answers a question within seconds: an older time is that of the last change. Milliseconds. */
+const LONGEST_ANSWER = 10_000
+
+/** Whether a pull's time is that of the question; both it and the answer's `Date` are by the publisher's clock. */
+function isQueryTime({ at, timeFrom }: Observation, date: string | undefined): boolean {
+  if (timeFrom !== undefined) return false
+  const answered = date === undefined ? Number.NaN : Date.parse(date)
+  return Number.isNaN(answered) || answered - Number(nanoseconds(at) / 1_000_000n) < LONGEST_ANSWER
 }
 
 function isNotFound({ means }: Normalised['placeholders'][number]): boolean {

@@ -46,6 +46,8 @@ export type CurrentState =
   | {
       readonly outcome: 'answered'
       readonly body: string
+      /** The `Date` that it came with, by the publisher's clock. */
+      readonly date?: string | undefined
       readonly sentAt: string
       readonly receivedAt: string
     }

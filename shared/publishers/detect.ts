@@ -9,7 +9,8 @@ import type { Place } from './target.ts'
 import { unexpected } from './wire.ts'
 
 /**
- * Finds out what a publisher speaks, by the health checks of the dialects (protocol.md §1, starlingx.md).
+ * Finds out what a publisher speaks, by the health checks of the dialects (protocol.md §1, starlingx.md), and by the list
+ * of subscriptions where there is none.
  * @throws PublisherError if it cannot be reached, is failing, or speaks none of them; the message then says what to
  * configure.
  */
@@ -26,6 +27,9 @@ export async function detectDialect(http: Http, place: Place, options?: CallOpti
   if (v2.status === 200) return 'red-hat-v2'
   const v1 = await get(`${RED_HAT_V1_BASE}/health`)
   if (v1.status === 200) return 'red-hat-v1'
+  // The daemon's own API has no health check: its list says what it speaks (protocol.md §8).
+  const own = await get(`${RED_HAT_V2_BASE}/subscriptions`)
+  if (own.status === 200 && /^\s*(?:\[|null\s*$)/.test(own.body)) return 'red-hat-v2'
   const root = await get('/health')
   if (root.status === 200 && /^\s*\{\s*"ok"\s*:\s*true\s*\}\s*$/.test(root.body)) {
     throw unknown(

@@ -1,6 +1,6 @@
 import type { CallOptions, Client, DialectFacts, Resource } from './client.ts'
 import type { Http } from './http.ts'
-import { ALL_KINDS, kindOfAddress, nodeOfAddress } from './resources.ts'
+import { ALL_KINDS, kindOfAddress, nodeOfAddress, resourceOf } from './resources.ts'
 import type { Place } from './target.ts'
 import { createV2Calls } from './v2-calls.ts'
 import type { Answer } from './exchange.ts'
@@ -19,11 +19,14 @@ export const RED_HAT_V2: DialectFacts = {
 
 type Published = Resource & { readonly name: string | undefined }
 
-/** The publisher on the node itself, 4.16 and later (protocol.md §3). */
+/** The publisher on the node itself: the proxy of 4.16 and later, and linuxptp-daemon's own API (protocol.md §3, §8). */
 export function createRedHatV2(http: Http, place: Place, node: string): Client {
   const base = `${place.prefix}${RED_HAT_V2_BASE}`
   const get = (path: string, options?: CallOptions) =>
     http.request(place.origin, { method: 'GET', path: `${base}${path}` }, options)
+
+  /** Without a list of what it publishes, it is the daemon's own API, whose pulls have the time of the last change. */
+  let queryTime = RED_HAT_V2.queryTime
 
   const publishedIn = rememberingText(readPublished)
   const heldIn = rememberingText(readList)
@@ -33,14 +36,20 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
     ...createV2Calls(http, place, base),
     node,
     url: place.shown,
+    get queryTime() {
+      return queryTime
+    },
 
     async health(options) {
-      const answer = await get('/health', options)
+      const health = await get('/health', options)
+      const answer = health.status === 404 ? await get('/subscriptions', options) : health
       if (answer.status !== 200) throw unexpected('GET', answer)
     },
 
     async offer(kinds, options) {
       const answer = await get('/publishers', options)
+      queryTime = RED_HAT_V2.queryTime && answer.status !== 404
+      if (answer.status === 404) return { outcome: 'offered', ...wellKnown(kinds, node), node: undefined }
       if (answer.status !== 200) throw unexpected('GET', answer)
       const published = publishedIn(answer)
       if (published.length === 0) return { outcome: 'not-ready', reason: 'it publishes nothing yet' }
@@ -85,6 +94,15 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
       }
     },
   }
+}
+
+/** The addresses that every release has. Whether the host has such a clock, a create or a pull shows. */
+function wellKnown(kinds: readonly string[], node: string) {
+  const resources = kinds.flatMap((kind): Resource[] => {
+    const path = resourceOf(kind, 'v2')
+    return path === undefined ? [] : [{ kind, address: `/cluster/node/${node}/${path}` }]
+  })
+  return { resources, unpublished: [] }
 }
 
 /** The resources of kinds that we know, each with the node that its address names. */

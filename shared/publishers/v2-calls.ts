@@ -29,8 +29,8 @@ export function createV2Calls(
     async currentState(address, options) {
       const path = `${base}${pathOf(address)}/CurrentState`
       const answer = await http.request(place.origin, { method: 'GET', path }, options)
-      const { body, sentAt, receivedAt, status } = answer
-      if (status === 200) return { outcome: 'answered', body, sentAt, receivedAt }
+      const { body, date, sentAt, receivedAt, status } = answer
+      if (status === 200) return { outcome: 'answered', body, date, sentAt, receivedAt }
       if (status !== 404 && status !== 400) throw unexpected('GET', answer)
       const message = messageOf(body)
       const reason = message === '' ? `it answered ${status}` : `it answered ${status}: ${message}`

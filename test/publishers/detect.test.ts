@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import { expect, test } from 'vitest'
 import { createRedHatV1 } from '#local/publishers/index.ts'
+import { createRedHatV2 } from '#shared/publishers/red-hat-v2.ts'
 import { detectDialect } from '#shared/publishers/detect.ts'
 import { placeOf } from '#shared/publishers/target.ts'
 import { using } from './support/consumer.ts'
@@ -46,4 +47,35 @@ test('a proxy that has nobody to ask says nothing about the dialect, and may lat
 test('a publisher behind a path is found under that path', async () => {
   const url = await answering({ '/site-a/api/ocloudNotifications/v1/health': { status: 200, body: 'OK' } })
   expect(await detectDialect(startHttp(), placeOf(`${url}/site-a/`))).toBe('red-hat-v1')
+})
+
+test.each(['[]', 'null', '[{"SubscriptionId":"1"}]'])(
+  "the daemon's own API, which has no health check, is told by its list %s",
+  async (body) => {
+    const url = await answering({ '/api/ocloudNotifications/v2/subscriptions': { status: 200, body } })
+    expect(await detectDialect(startHttp(), placeOf(url))).toBe('red-hat-v2')
+  },
+)
+
+test('a page where the list would be is no list', async () => {
+  const url = await answering({
+    '/api/ocloudNotifications/v2/subscriptions': { status: 200, body: '<html>' },
+  })
+  await expect(detectDialect(startHttp(), placeOf(url))).rejects.toMatchObject({ code: 'status' })
+})
+
+test("of the daemon's own API the well-known addresses are wanted, and its pulls have no query time", async () => {
+  const url = await answering({ '/api/ocloudNotifications/v2/subscriptions': { status: 200, body: '[]' } })
+  const client = createRedHatV2(startHttp(), placeOf(url), 'n1')
+  await client.health()
+  expect(await client.offer(['lock-state', 'clock-class'])).toEqual({
+    outcome: 'offered',
+    resources: [
+      { kind: 'lock-state', address: '/cluster/node/n1/sync/ptp-status/lock-state' },
+      { kind: 'clock-class', address: '/cluster/node/n1/sync/ptp-status/clock-class' },
+    ],
+    unpublished: [],
+    node: undefined,
+  })
+  expect(client.queryTime).toBe(false)
 })
