@@ -125,9 +125,9 @@ function judge(
   const stranger = plan.find((step) => step.do === 'blocked')
   const missing = plan.flatMap((step) => (step.do === 'create' ? [step.resource.kind] : []))
   // SyncE is published by 4.17 to 4.19, but only 4.20 and later take a subscription to it (protocol.md §5).
-  const lacking = missing.filter((kind) => state?.lacking?.some((one) => one.kind === kind))
-  const untaken = missing.filter(
-    (kind) => isSyncE(kind) && kinds.size > 0 && !wasHeld(state, kind) && !lacking.includes(kind),
+  const untaken = missing.filter((kind) => isSyncE(kind) && kinds.size > 0 && !wasHeld(state, kind))
+  const lacking = missing.filter(
+    (kind) => !untaken.includes(kind) && state?.lacking?.some((one) => one.kind === kind),
   )
   const lost = missing.filter((kind) => !untaken.includes(kind) && !lacking.includes(kind))
   const leftOver = leftOverIn(plan)
@@ -181,7 +181,10 @@ const OTHERS_STARVE =
   'The sidecar delivers each event to the first matching subscription alone, so none of these events reaches the other consumer. Run a sidecar of its own for PTP Watch'
 
 function leftOverIn(plan: readonly Step[]): HeldSubscription[] {
-  return plan.flatMap((step) => (step.do === 'remove' || step.do === 'retire' ? [step.subscription] : []))
+  return plan.flatMap((step) => {
+    if (step.do === 'remove' || step.do === 'retire') return [step.subscription]
+    return step.do === 'create' && step.replaces !== undefined ? [step.replaces] : []
+  })
 }
 
 function wasHeld(state: NodeState | undefined, kind: string): boolean {

@@ -2,7 +2,7 @@ import pLimit from 'p-limit'
 import { PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Resource } from '#shared/publishers/client.ts'
-import type { Keeper } from '#shared/publishers/keeper.ts'
+import type { KeepOptions, Keeper } from '#shared/publishers/keeper.ts'
 import { withoutLacking } from '#shared/publishers/record.ts'
 import type { Registry } from '#shared/publishers/registry.ts'
 import type { Target } from '#shared/publishers/target.ts'
@@ -33,6 +33,8 @@ export type Polled = {
   readonly node: string
   /** One line each; none if all went well. */
   readonly problems: readonly string[]
+  /** Old subscriptions of ours that were not deleted for want of a proof of our callback. */
+  readonly withheld?: number
 }
 
 export type Poller = {
@@ -43,7 +45,12 @@ export type Poller = {
    */
   poll(
     targets: readonly Target[],
-    options: { signal: AbortSignal; onDone?: (one: Polled) => void },
+    options: {
+      signal: AbortSignal
+      onDone?: (one: Polled) => void
+      /** Whether our callback answers; see KeepOptions. */
+      proof?: KeepOptions['proof']
+    },
   ): Promise<Polled[]>
   /**
    * One of many rounds, `everyMs` apart: a target is polled as above once a minute, and in between only asked for what
@@ -53,7 +60,7 @@ export type Poller = {
    */
   round(
     targets: readonly Target[],
-    options: { signal: AbortSignal; everyMs: number; random: () => number },
+    options: { signal: AbortSignal; everyMs: number; random: () => number; proof?: KeepOptions['proof'] },
   ): Promise<Polled[]>
 }
 
@@ -111,10 +118,14 @@ export function createPoller(deps: PollDeps): Poller {
     return merged
   }
 
-  const pollWhole = async (target: Target, signal: AbortSignal): Promise<Polled> => {
+  const pollWhole = async (
+    target: Target,
+    signal: AbortSignal,
+    proof: KeepOptions['proof'],
+  ): Promise<Polled> => {
     const startedAt = clock.now()
     const { node } = target
-    const kept = await keeper.keep(target, { signal, handOver: true })
+    const kept = await keeper.keep(target, { signal, handOver: true, ...(proof !== undefined && { proof }) })
     const standing = (kind: string) => ({
       held: kept.applied?.held.has(kind) ?? false,
       isLacking: kept.lacking.some((one) => one.kind === kind),
@@ -131,13 +142,13 @@ export function createPoller(deps: PollDeps): Poller {
     // A sidecar that is stuck before its first push contradicts nothing, but what it holds back is missed.
     const missed = memories.get(target)?.missed === true || entries.some(isMissed)
     if (disagreements.length > 0 || (kept.dialect === 'red-hat-v1' && missed)) {
-      const cured = await keeper.cure(target, { signal })
+      const cured = await keeper.cure(target, { signal, ...(proof !== undefined && { proof }) })
       log.info('Cure of a silent publisher tried', { node, outcome: cured.outcome, problems: cured.problems })
     }
     remember(target, kept.resources, pulls, startedAt)
     metrics.polls.inc({ outcome: problems.length === 0 ? 'ok' : 'failed' })
     log.debug('polled', { node, problems, durationMs: clock.now() - startedAt })
-    return { node, problems }
+    return { node, problems, withheld: kept.applied?.withheld ?? 0 }
   }
 
   const remember = (
@@ -202,12 +213,17 @@ export function createPoller(deps: PollDeps): Poller {
     }
   }
 
-  const tryOne = async (target: Target, signal: AbortSignal, light?: Memory): Promise<Tried> => {
+  const tryOne = async (
+    target: Target,
+    signal: AbortSignal,
+    proof: KeepOptions['proof'],
+    light?: Memory,
+  ): Promise<Tried> => {
     const { node } = target
     if (signal.aborted) return { node, problems: ['not reached: the poll was ended first'] }
     try {
       const polled = await (light === undefined
-        ? pollWhole(target, signal)
+        ? pollWhole(target, signal, proof)
         : pollLight(target, light, signal))
       storeOutage.worked(node)
       return polled
@@ -234,14 +250,14 @@ export function createPoller(deps: PollDeps): Poller {
     failures === 0 ? wholeAt : triedAt + Math.min(WHOLE_EVERY_MS, everyMs * 2 ** Math.max(0, failures - 2))
 
   return {
-    poll: (targets, { signal, onDone }) =>
+    poll: (targets, { signal, onDone, proof }) =>
       tryAll(targets, async (target) => {
-        const one = await tryOne(target, signal)
+        const one = await tryOne(target, signal, proof)
         onDone?.(one)
         return one
       }),
 
-    round(targets, { signal, everyMs, random }) {
+    round(targets, { signal, everyMs, random, proof }) {
       const now = clock.now()
       const due = targets.flatMap((target) => {
         const memory = memories.get(target)
@@ -257,7 +273,7 @@ export function createPoller(deps: PollDeps): Poller {
       const light = new Map(due.map(({ target, memory, isWhole }) => [target, isWhole ? undefined : memory]))
       return tryAll([...light.keys()], async (target) => {
         const known = memories.has(target)
-        const one = await tryOne(target, signal, light.get(target))
+        const one = await tryOne(target, signal, proof, light.get(target))
         // So that those that were polled together for the first time are not so each time.
         const memory = memories.get(target)
         if (!known && memory !== undefined) memory.wholeAt -= (random() * WHOLE_EVERY_MS) / 2

@@ -2,6 +2,7 @@ import { openForwarder } from '#shared/broker/open.ts'
 import { ConfigurationError, type DiscoveryError, reasonOf } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { Target } from '#shared/publishers/target.ts'
+import { type Proof, withheldText } from '#shared/publishers/proof.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openDriver } from '#shared/state/open.ts'
 import { overallOf } from '#shared/state/overall.ts'
@@ -16,6 +17,7 @@ export const poll: FunctionDefinition = {
   summary: 'asks every publisher for CurrentState, to prove that nothing was missed',
   description: [
     'For each publisher: sees that our subscriptions are there and makes those anew that are not, pulls the state of every resource, merges it, and logs what was missed and what has become stale.',
+    'First an empty POST shows that ingest takes our token. If it refuses it, all are pulled, no subscription is changed, and poll ends with 2; if nobody answers, nothing is deleted.',
     'With PUBLISHERS=kubernetes://<namespace> it finds the publishers by their Services at each run, marks nodes that are gone, and removes them after STATE_RETENTION_SECONDS.',
     'Run once, it ends by POLL_DEADLINE_SECONDS. Served, it runs on POST /tick and answers 202 after the run; a tick during a run starts no second one.',
     'With --every it also polls by itself: in rounds so many seconds apart it asks each publisher for the kinds that decide the overall state, and for what is suspect, contested or undated; each publisher is polled as a whole once a minute. Rounds never overlap; a tick during a round is answered 202.',
@@ -81,7 +83,7 @@ export const poll: FunctionDefinition = {
     })
     const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
     const overall = (state: Parameters<typeof overallOf>[0]) => overallOf(state, clock.now(), settings)
-    const { registry, keeper, find, close } = await openPublishers(config, callbackUrl, {
+    const { registry, keeper, find, prove, close } = await openPublishers(config, callbackUrl, {
       ...host,
       store: forwarder.store,
       overall,
@@ -109,15 +111,20 @@ export const poll: FunctionDefinition = {
         return await withDeadline(pollDeadlineMs, signal, async (ended) => {
           const { targets, unnamed, failure } = await find({ signal: ended, marks: true })
           publishers = targets.length
+          const proof = await proved(prove(targets, ended))
           let done = 0
           const polled = await poller.poll(targets, {
             signal: ended,
+            proof: proof.outcome,
             onDone: () => onDone?.(++done, targets.length),
           })
           // Each poll was shown the document anew, and with it what others could not send.
           await forwarder.settle(ended)
+          const withheld = polled.reduce((sum, one) => sum + (one.withheld ?? 0), 0)
+          if (withheld > 0 && proof.outcome !== 'refused') log.warn(withheldText(withheld, proof))
           const nameless = unnamed.map(({ target, reason }) => ({ node: target.node, problems: [reason] }))
-          return { polled: [...polled, ...nameless], failure }
+          const refusal = proof.outcome === 'refused' ? proof.error : undefined
+          return { polled: [...polled, ...nameless], failure, refusal }
         })
       } finally {
         counted.running.set({}, 0)
@@ -141,11 +148,16 @@ export const poll: FunctionDefinition = {
     /** What was found last, and when it is to be looked for again; looked for beside the rounds, which it may outlast. */
     let targets: readonly Target[] | undefined
     let finding: Promise<void> | undefined
+    let proof: Awaited<ReturnType<typeof proved>> | undefined
     let findAt = 0
     const findAgain = async (signal: AbortSignal) => {
       findAt = performance.now() + FIND_EVERY_MS
       try {
         const found = await find({ signal, marks: true })
+        const before = proof
+        proof = await proved(prove(found.targets, signal))
+        // Once, and again when it has become right in between.
+        if (proof.outcome === 'refused' && before?.outcome !== 'refused') log.error(proof.error.message)
         targets = found.targets
         if (found.failure !== undefined) findAt = 0
       } catch (error) {
@@ -166,7 +178,10 @@ export const poll: FunctionDefinition = {
           if (targets === undefined) await finding
           // What waits for the sink is sent beside the rounds: this process stays.
           await withDeadline(roundDeadlineMs, signal, (ended) =>
-            poller.round(targets ?? [], { signal: ended, everyMs, random }),
+            poller.round(targets ?? [], {
+              ...{ signal: ended, everyMs, random },
+              ...(proof !== undefined && { proof: proof.outcome }),
+            }),
           )
         } finally {
           counted.running.set({}, 0)
@@ -181,12 +196,13 @@ export const poll: FunctionDefinition = {
     return {
       handle: createTickHandler(async (signal) => {
         await alone(async () => {
-          const { failure } = await run(signal)
+          const { failure, refusal } = await run(signal)
           if (failure !== undefined) throw failure
+          if (refusal !== undefined) throw refusal
         })
       }),
       async run(_flags, { signal, terminal }) {
-        const { polled, failure } = await run(signal, (done, total) => {
+        const { polled, failure, refusal } = await run(signal, (done, total) => {
           if (terminal.interactive) terminal.err(`\r\u001b[2Kpolling ${done}/${total}`)
         })
         if (terminal.interactive) terminal.err('\r\u001b[2K')
@@ -196,6 +212,7 @@ export const poll: FunctionDefinition = {
           for (const problem of problems) terminal.err(`failed: ${node}: ${problem}\n`)
         }
         terminal.out(`${polled.length - failed.length} of ${polled.length} publishers polled\n`)
+        if (refusal !== undefined) throw refusal
         return failed.length === 0 && failure === undefined ? 0 : 1
       },
       ping: () => store.ping(),
@@ -213,7 +230,22 @@ export const poll: FunctionDefinition = {
 /** How often discovery looks for publishers where rounds are seconds apart. */
 const FIND_EVERY_MS = 60_000
 
-type Run = { readonly polled: readonly Polled[]; readonly failure: DiscoveryError | undefined }
+type Run = {
+  readonly polled: readonly Polled[]
+  readonly failure: DiscoveryError | undefined
+  /** Ingest refused our token: all were pulled, and no subscription was changed. */
+  readonly refusal: ConfigurationError | undefined
+}
+
+/** What a wrong token breaks is subscriptions: pulls go on without it. */
+function proved(
+  proof: Promise<Proof>,
+): Promise<Proof | { readonly outcome: 'refused'; readonly error: ConfigurationError }> {
+  return proof.catch((error: unknown) => {
+    if (!(error instanceof ConfigurationError)) throw error
+    return { outcome: 'refused', error }
+  })
+}
 
 /** Runs `work` with a signal that is aborted by `signal`, or after `ms`. */
 async function withDeadline<T>(

@@ -15,6 +15,7 @@ export const subscribe: FunctionDefinition = {
   summary: 'creates, repairs and removes our subscriptions at every publisher',
   description: [
     'Creates at each publisher what is missing of our subscriptions, adopts what is there, replaces those with an old token, and removes those of ours that are not wanted. Subscriptions of others are never touched. It can be run as often as one likes.',
+    'First an empty POST shows that ingest takes our token. If it refuses it, nothing is changed; if nobody answers, nothing is deleted.',
     'Ours are those whose endpoint lies under CALLBACK_URL/event. Publishers that are still starting are tried again until SUBSCRIBE_DEADLINE_SECONDS.',
     'With PUBLISHERS=kubernetes://<namespace> it finds the publishers by their Services, as poll does.',
     'Served, it runs on POST / and answers 202, or 500 with what failed.',
@@ -72,7 +73,7 @@ export const subscribe: FunctionDefinition = {
       random,
     })
     const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
-    const { keeper, find, close } = await openPublishers(config, callbackUrl, {
+    const { keeper, find, prove, close } = await openPublishers(config, callbackUrl, {
       store: forwarder.store,
       clock,
       log,
@@ -94,16 +95,16 @@ export const subscribe: FunctionDefinition = {
       const found = await find({ signal, marks: mode === 'keep' })
       // Those whose node is not known yet are asked for it anew at each try.
       const targets = [...found.targets, ...found.unnamed.map(({ target }) => target)]
-      return {
-        results: await subscribeAll({ ...deps, targets }, mode, progress, signal),
-        failure: found.failure,
-      }
+      const ask = (ended?: AbortSignal) => prove(found.targets, ended)
+      const done = await subscribeAll({ ...deps, targets, prove: ask }, mode, progress, signal)
+      return { ...done, failure: found.failure }
     }
 
     return {
       handle: createSubscribeHandler(async (signal) => {
-        const { results, failure } = await run('keep', quiet, signal)
+        const { results, withheld, failure } = await run('keep', quiet, signal)
         if (failure !== undefined) throw failure
+        if (withheld !== undefined) log.warn(withheld)
         return results
       }),
       async run(flags, { signal, terminal }) {
@@ -111,10 +112,15 @@ export const subscribe: FunctionDefinition = {
         // A line of progress and a report tell people more than log lines in between.
         if (terminal.interactive && !log.on('debug')) hush()
         const progress = createProgress(terminal, mode)
-        const { results, failure } = await run(mode, progress, signal).finally(() => progress.end())
+        const { results, withheld, failure } = await run(mode, progress, signal).finally(() => progress.end())
         if (failure !== undefined) terminal.err(`failed: ${failure.message}\n`)
         printOutcome(terminal, results, mode)
-        return failure === undefined && results.every(({ outcome }) => outcome !== 'failed') ? 0 : 1
+        if (withheld !== undefined) terminal.err(`failed: ${withheld}\n`)
+        return failure === undefined &&
+          withheld === undefined &&
+          results.every(({ outcome }) => outcome !== 'failed')
+          ? 0
+          : 1
       },
       ping: () => store.ping(),
       async close() {

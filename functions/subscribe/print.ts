@@ -78,7 +78,8 @@ export function printOutcome(terminal: Terminal, results: readonly Kept[], mode:
     const of = (...verbs: readonly Step['do'][]) => steps.filter((step) => verbs.includes(step.do)).length
     add(of('create'), mayLack ? 'or fewer to create' : 'to create')
     add(of('keep'), 'to keep')
-    add(of('remove', 'retire'), 'to remove')
+    const replaced = steps.filter((step) => step.do === 'create' && step.replaces !== undefined).length
+    add(of('remove', 'retire') + replaced, 'to remove')
     add(of('blocked'), 'blocked')
   }
   add(
@@ -147,7 +148,7 @@ function planText({ node, url, dialect, plan, strangers, outcome }: Kept): strin
 function stepText(step: Step): string {
   switch (step.do) {
     case 'create':
-      return `create   ${step.resource.kind}  ${step.resource.address}${mayBeLacking(step.resource.kind) ? '  if the host has it' : ''}`
+      return `create   ${step.resource.kind}  ${step.resource.address}${mayBeLacking(step.resource.kind) ? '  if the host has it' : ''}${step.replaces === undefined ? '' : `  instead of ${redact(step.replaces.endpoint)}`}`
     case 'keep':
       return `${step.refresh ? 'refresh' : 'keep   '}  ${step.resource.kind}  ${step.resource.address}`
     case 'blocked':

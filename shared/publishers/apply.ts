@@ -8,6 +8,7 @@ import type { Situation, Step } from './plan.ts'
 import type { Record } from './record.ts'
 import { redact } from './redact.ts'
 import { requestOne } from './request-one.ts'
+import type { Proof } from './proof.ts'
 import { isSyncE } from './resources.ts'
 
 /** What applying a plan has done, by kinds, and what went wrong. */
@@ -22,6 +23,8 @@ export type Applied = {
   readonly lacking: Lacking[]
   /** Subscriptions taken away. */
   removed: number
+  /** Subscriptions that were to be taken away, and stay until our callback is proven. */
+  withheld: number
   /** For people, redacted. */
   readonly problems: string[]
   /** The publisher is warming up or our endpoint is not up yet: a later try may succeed. */
@@ -55,6 +58,8 @@ export type ApplyDeps = {
   /** The node's document, and whether it was read just now or is only remembered. */
   readonly before: NodeState | undefined
   readonly isFresh: boolean
+  /** Whether our callback answers. Without that nothing is deleted (design.md §5). */
+  readonly proof: Proof['outcome']
 }
 
 /** Steps in a row that failed and together took this long: the next would too (an endpoint that nobody reaches). */
@@ -82,12 +87,24 @@ export async function applyPlan(
     held: new Set(),
     lacking: [],
     removed: 0,
+    withheld: 0,
     problems: [],
     again: false,
   }
 
-  const remove = async (subscription: HeldSubscription, why: string) => {
-    if (!(await client.remove(subscription.id, call))) return
+  let isProven = deps.proof === 'proven'
+  /** A v1 sidecar tries the endpoint itself, and wants the same 204, before it answers 201. */
+  const onTaken = () => {
+    if (client.uniqueBy === 'resource' && deps.proof === 'unreachable') isProven = true
+  }
+
+  /** False where it was withheld. */
+  const remove = async (subscription: HeldSubscription, why: string): Promise<boolean> => {
+    if (!isProven) {
+      applied.withheld += 1
+      return false
+    }
+    if (!(await client.remove(subscription.id, call))) return true
     applied.removed += 1
     const { id, address } = subscription
     log.info('Subscription removed', {
@@ -97,6 +114,7 @@ export async function applyPlan(
       endpoint: redact(subscription.endpoint),
       why,
     })
+    return true
   }
 
   /** True if it is the one on record. */
@@ -137,7 +155,7 @@ export async function applyPlan(
 
   const create = async (resource: Resource, endpoint: string): Promise<void> => {
     const { kind } = resource
-    const asked = await requestOne({ client, record, situation, remove }, resource, endpoint, call)
+    const asked = await requestOne({ client, record, situation, remove, onTaken }, resource, endpoint, call)
     switch (asked.outcome) {
       case 'created':
         if (!(await hold(resource, asked.id, endpoint))) {
@@ -154,6 +172,8 @@ export async function applyPlan(
       case 'blocked':
         applied.problems.push(blocked(resource, asked.endpoint))
         return
+      case 'withheld':
+        return
       case 'refused':
         refusals.push({ resource, reason: asked.reason })
         return
@@ -166,7 +186,8 @@ export async function applyPlan(
   const take = async (step: Step): Promise<void> => {
     switch (step.do) {
       case 'remove':
-        return await remove(step.subscription, step.why)
+        await remove(step.subscription, step.why)
+        return
       case 'keep':
         if (step.refresh) return await create(step.resource, step.endpoint)
         if (!(await hold(step.resource, step.id, step.endpoint))) applied.adopted.push(step.resource.kind)
@@ -184,7 +205,7 @@ export async function applyPlan(
 
   let inRow = 0
   let sinceMs = clock.now()
-  for (const step of inOrder(plan)) {
+  for (const step of inOrder(plan, isProven)) {
     try {
       await take(step)
       inRow = 0
@@ -220,10 +241,13 @@ function idsOn(state: NodeState | undefined): ReadonlyMap<string, string> {
   return new Map(state?.subscriptions.map((held) => [held.kind, held.id]))
 }
 
-/** SyncE after the other creates: by then it is known whether the publisher takes any. */
-function inOrder(plan: readonly Step[]): Step[] {
+/**
+ * SyncE after the other creates: by then it is known whether the publisher takes any. Deletions that are not allowed
+ * yet after all creates, which may prove our callback.
+ */
+function inOrder(plan: readonly Step[], isProven: boolean): Step[] {
   const rank = (step: Step) => {
-    if (step.do === 'remove') return 0
+    if (step.do === 'remove') return isProven ? 0 : 3
     if (step.do === 'retire') return 3
     return isSyncE(step.resource.kind) ? 2 : 1
   }

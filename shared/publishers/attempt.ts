@@ -6,6 +6,7 @@ import { type Applied, applyPlan, blocked } from './apply.ts'
 import type { CallOptions, Client, Resource } from './client.ts'
 import { type Lacking, stillLacking } from './lacking.ts'
 import { othersIn, ownerOf, planOf, removalPlanOf, type Situation, type Step } from './plan.ts'
+import type { Proof } from './proof.ts'
 import type { Record } from './record.ts'
 import type { Registry } from './registry.ts'
 import { nodesNamed } from './resources.ts'
@@ -49,7 +50,12 @@ export const NOTHING_TRIED = {
  * One try, from learning what the publisher offers to the end. What it leaves to `record` is not written yet.
  * Throws PublisherError and StoreError.
  */
-export type Attempt = (target: Target, record: Record, call: CallOptions, dryRun: boolean) => Promise<Tried>
+export type Attempt = (
+  target: Target,
+  record: Record,
+  call: CallOptions,
+  options: { readonly dryRun: boolean; readonly proof: Proof['outcome'] | 'refused' },
+) => Promise<Tried>
 
 export type AttemptDeps = {
   readonly registry: Registry
@@ -65,7 +71,7 @@ export function createKeepAttempt(
 ): Attempt {
   const { registry, callback, log, clock } = deps
 
-  return async (target, record, call, dryRun) => {
+  return async (target, record, call, { dryRun, proof }) => {
     const client = await registry.client(target, call)
     const tried: Tried = { ...NOTHING_TRIED, client }
     const offer = await client.offer(options.kinds, call)
@@ -94,9 +100,16 @@ export function createKeepAttempt(
     const strangers = othersIn(situation).length
     const looked = { ...tried, resources, plan, strangers, lacking: known }
     if (dryRun) return { ...looked, problems: blockedIn(plan) }
+    // A publisher is asked for nothing with a token that ingest does not take; what is there may well work.
+    if (proof === 'refused') return looked
 
     const isFresh = remembered === undefined
-    const applied = await applyPlan({ client, record, log, clock, before, isFresh }, plan, situation, call)
+    const applied = await applyPlan(
+      { client, record, log, clock, before, isFresh, proof },
+      plan,
+      situation,
+      call,
+    )
     if (applied.failure !== undefined) {
       // What it offers is known: that it takes no subscription just now must not keep it from being pulled.
       const { again, reachable, reason } = consequencesOf(registry, target, applied.failure)
@@ -119,7 +132,8 @@ export function createKeepAttempt(
     const check = await checkName(client, resources, call)
     switch (check.outcome) {
       case 'own':
-        await removeStale(client, situation, applied, call)
+        // That the sidecar took our endpoint is as good a proof.
+        if (proof !== 'wrong' && applied.held.size > 0) await removeStale(client, situation, applied, call)
         return done
       case 'unknown':
         return done
@@ -139,7 +153,7 @@ export function createKeepAttempt(
 /** Takes all of ours away from a publisher. */
 export function createRemoveAttempt(deps: AttemptDeps, configured: ReadonlySet<string>): Attempt {
   const { registry, callback, log, clock } = deps
-  return async (target, record, call, dryRun) => {
+  return async (target, record, call, { dryRun }) => {
     const client = await registry.client(target, call)
     const situation: Situation = {
       node: target.node,
@@ -157,7 +171,12 @@ export function createRemoveAttempt(deps: AttemptDeps, configured: ReadonlySet<s
     const remembered = record.remembered()
     const before = remembered ?? (await record.read())
     const isFresh = remembered === undefined
-    const applied = await applyPlan({ client, record, log, clock, before, isFresh }, plan, situation, call)
+    const applied = await applyPlan(
+      { client, record, log, clock, before, isFresh, proof: 'proven' },
+      plan,
+      situation,
+      call,
+    )
     if (applied.failure !== undefined) throw applied.failure
     return { ...looked, applied, problems: applied.problems, again: applied.again }
   }

@@ -16,6 +16,7 @@ import type { Http } from './http.ts'
 import type { Lacking } from './lacking.ts'
 import type { KeeperMetrics } from './metrics.ts'
 import type { Step } from './plan.ts'
+import type { Proof } from './proof.ts'
 import { type Closing, createRecord, type Record, type RecordDeps } from './record.ts'
 import { placeOf, type Target } from './target.ts'
 
@@ -24,6 +25,11 @@ export type KeepOptions = {
   /** How long to go on trying while it warms up or does not answer, in ms; 0 tries once. */
   readonly deadlineMs?: number
   readonly signal?: AbortSignal
+  /**
+   * What is known of our callback (proof.ts). Unless it is `proven`, nothing is deleted; if ingest `refused` our token,
+   * nothing is created either.
+   */
+  readonly proof?: Proof['outcome'] | 'refused'
   /** Only find out what would be done: nothing is created, removed or written. */
   readonly dryRun?: boolean
   /** Leaves the end of the record to the caller where nothing else is to be written: see {@link Kept.closing}. */
@@ -48,7 +54,7 @@ export type Kept = {
   readonly lacking: readonly Lacking[]
   /** How many subscriptions of others it holds; they are left alone. */
   readonly strangers: number
-  /** It failed, and a later try may succeed. */
+  /** It failed or left old subscriptions, and a later try may succeed. */
   readonly again: boolean
   /** Why it failed, and what people should know; one line each, redacted. */
   readonly problems: readonly string[]
@@ -100,14 +106,14 @@ export function createKeeper(
   const run = async (
     target: Target,
     record: Record,
-    { deadlineMs = 0, signal, dryRun = false }: KeepOptions,
+    { deadlineMs = 0, signal, dryRun = false, proof = 'unreachable' }: KeepOptions,
     one: Attempt,
   ): Promise<Tried> => {
     const until = clock.now() + deadlineMs
     let known = registry.knows(target)
     let earlier: Applied | undefined
     for (let tries = 1; ; tries += 1) {
-      const now = await one(target, record, { signal }, dryRun).catch((error: unknown) =>
+      const now = await one(target, record, { signal }, { dryRun, proof }).catch((error: unknown) =>
         failure(target, error),
       )
       const tried = { ...now, earlier }
@@ -143,7 +149,8 @@ export function createKeeper(
       applied: together(tried.earlier, tried.applied),
       lacking: tried.lacking,
       strangers: tried.strangers,
-      again: failed && tried.again,
+      // Another try comes with another proof.
+      again: (failed && tried.again) || (tried.applied?.withheld ?? 0) > 0,
       problems: tried.problems,
     }
   }

@@ -9,7 +9,9 @@ import type { FindOptions, Found } from './discover.ts'
 import { createHttp, type Http } from './http.ts'
 import { createKeeper, type Keeper } from './keeper.ts'
 import { createKeeperMetrics } from './metrics.ts'
+import { type Proof, proveCallback } from './proof.ts'
 import { createRegistry, type Registry } from './registry.ts'
+import type { Target } from './target.ts'
 
 /** What speaks to the publishers of a configuration. */
 export type Publishers = {
@@ -17,6 +19,11 @@ export type Publishers = {
   readonly keeper: Keeper
   /** The publishers of this process's shard: those that are listed, or those that discovery finds now. */
   find(options: FindOptions): Promise<Found>
+  /**
+   * Whether our callback answers as ingest does; asked for the first of these nodes. Once for each run.
+   * @throws ConfigurationError where ingest refuses our token.
+   */
+  prove(targets: readonly Target[], signal?: AbortSignal): Promise<Proof>
   /** The way to them, for questions that no client has. */
   readonly http: Pick<Http, 'request'>
   readonly callback: Callback
@@ -71,10 +78,21 @@ export async function openPublishers(
     },
     { kinds: config.resources, configured },
   )
-  const opened = { registry, http, callback }
+  // Ingest is not shown what publishers are.
+  const toIngest = createHttp({ clock, log }, { credentials: { ca: config.publisherFiles.ca } })
+  await toIngest.ready()
+  const closeHttp = async () => {
+    await http.close()
+    await toIngest.close()
+  }
+  const prove = async ([first]: readonly Target[], signal?: AbortSignal): Promise<Proof> =>
+    first === undefined
+      ? { outcome: 'unreachable', reason: 'there is no node to ask for' }
+      : await proveCallback({ callback, http: toIngest }, first.node, signal)
+  const opened = { registry, http, callback, prove }
   if (config.discovery === undefined) {
     const found = { targets, unnamed: [], failure: undefined }
-    return { ...opened, keeper, find: () => Promise.resolve(found), close: () => http.close() }
+    return { ...opened, keeper, find: () => Promise.resolve(found), close: closeHttp }
   }
   // Loaded only when they are asked for, and with them the client of the API server.
   const { openDiscovery } = await import('./discover.ts')
@@ -91,7 +109,7 @@ export async function openPublishers(
     },
     async close() {
       await discovery.close()
-      await http.close()
+      await closeHttp()
     },
   }
 }

@@ -8,7 +8,13 @@ export type Unwanted = 'not-wanted' | 'replaced' | 'stale-node'
 /** One thing to do at a publisher. */
 export type Step =
   | { readonly do: 'remove'; readonly subscription: HeldSubscription; readonly why: Unwanted }
-  | { readonly do: 'create'; readonly resource: Resource; readonly endpoint: string }
+  | {
+      readonly do: 'create'
+      readonly resource: Resource
+      readonly endpoint: string
+      /** One of ours that stands in its place. The publisher tries the new endpoint first, then it goes (v1). */
+      readonly replaces?: HeldSubscription
+    }
   /** It is there. `refresh`: post it again all the same, since the list proves nothing (v1). */
   | {
       readonly do: 'keep'
@@ -97,18 +103,16 @@ export function planOf(situation: Situation): Step[] {
       .filter((subscription) => subscription.endpoint === endpoint)
       .toSorted((a, b) => (a.id < b.id ? -1 : 1))[0]
     const others = there.filter((other) => other !== equal)
-    for (const subscription of others) {
-      if (ownerOf(subscription, situation) !== 'ours') continue
-      if (facts.uniqueBy === 'resource') before.push({ do: 'remove', subscription, why: 'replaced' })
-      else after.push({ do: 'retire', subscription, successor: resource })
-    }
+    const older = others.filter((subscription) => ownerOf(subscription, situation) === 'ours')
+    const replaces = facts.uniqueBy === 'resource' && equal === undefined ? older.shift() : undefined
+    for (const subscription of older) after.push({ do: 'retire', subscription, successor: resource })
     if (equal !== undefined) {
       return { do: 'keep', resource, id: equal.id, endpoint, refresh: !facts.listProves }
     }
     const stranger = others.find((subscription) => ownerOf(subscription, situation) === 'stranger')
     if (facts.uniqueBy === 'resource' && stranger !== undefined)
       return { do: 'blocked', resource, by: stranger }
-    return { do: 'create', resource, endpoint }
+    return { do: 'create', resource, endpoint, ...(replaces !== undefined && { replaces }) }
   })
   return [...before, ...steps, ...after]
 }

@@ -8,15 +8,23 @@ export type Requested =
   | { readonly outcome: 'created' | 'adopted'; readonly id: string }
   /** A stranger's stands in its place (v1). */
   | { readonly outcome: 'blocked'; readonly endpoint: string }
+  /** One of ours with an older endpoint stands in its place (v1), and may not be taken away yet. */
+  | { readonly outcome: 'withheld' }
   | { readonly outcome: 'not-ready' | 'refused'; readonly reason: string }
 
 export type RequestDeps = {
   readonly client: Client
   readonly record: Record
   readonly situation: Situation
-  /** Takes one of ours away. */
-  readonly remove: (subscription: HeldSubscription, why: string) => Promise<void>
+  /** Takes one of ours away; false where that is not allowed yet. */
+  readonly remove: (subscription: HeldSubscription, why: string) => Promise<boolean>
+  /** The publisher took a subscription to our endpoint. */
+  readonly onTaken: () => void
 }
+
+/** What a v1 sidecar has in memory more than once is delivered from there until it restarts (protocol.md §2.4). */
+const STUCK =
+  'the sidecar has deleted our previous subscription but still delivers to its endpoint from memory: restart the sidecar (its pod); the next poll or subscribe then creates the new one. Keep the previous CALLBACK_SECRET as the second value until then'
 
 /**
  * Asks a publisher for one subscription, and finds it in the list where it says that it is there already. While the
@@ -28,14 +36,15 @@ export async function requestOne(
   endpoint: string,
   call: CallOptions,
 ): Promise<Requested> {
-  const { client, situation, remove } = deps
+  const { client, situation, remove, onTaken } = deps
   const { address } = resource
   let created = await create(deps, resource, endpoint, call)
-  if (created.outcome === 'foreign') {
-    const other = { ...created, address }
-    if (ownerOf(other, situation) !== 'stranger') {
-      await remove(other, 'replaced')
-      created = await create(deps, resource, endpoint, call)
+  if (created.outcome === 'created' || created.outcome === 'foreign') onTaken()
+  if (created.outcome === 'foreign' && ownerOf({ ...created, address }, situation) !== 'stranger') {
+    if (!(await remove({ ...created, address }, 'replaced'))) return { outcome: 'withheld' }
+    created = await create(deps, resource, endpoint, call)
+    if (created.outcome === 'foreign' && ownerOf({ ...created, address }, situation) !== 'stranger') {
+      return { outcome: 'refused', reason: STUCK }
     }
   }
   switch (created.outcome) {

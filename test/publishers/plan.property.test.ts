@@ -69,6 +69,7 @@ function carryOut(situation: Situation): HeldSubscription[] {
       held = held.filter(({ id }) => id !== step.subscription.id)
     if (step.do !== 'create') return
     const { address } = step.resource
+    held = held.filter(({ id }) => id !== step.replaces?.id)
     if (situation.facts.uniqueBy === 'resource' && held.some((one) => one.address === address)) {
       throw new Error(`A sidecar would answer with what stands at ${address}`)
     }

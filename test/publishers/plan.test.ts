@@ -45,7 +45,7 @@ function short(step: Step): string {
     case 'blocked':
       return `blocked ${step.resource.kind} by ${step.by.id}`
     case 'create':
-      return `create ${step.resource.kind}`
+      return `create ${step.resource.kind}${step.replaces === undefined ? '' : ` instead of ${step.replaces.id}`}`
     case 'keep':
       return `${step.refresh ? 'refresh' : 'keep'} ${step.resource.kind} ${step.id}`
   }
@@ -65,9 +65,9 @@ test.each<[string, Partial<Situation>, string[]]>([
     ['create lock-state', 'after lock-state remove a'],
   ],
   [
-    'v1: one with an old token goes first, since a resource has one subscription',
+    'v1: one with an old token goes once the sidecar has tried the new endpoint',
     { facts: V1, held: [held('a', LOCK, OLD)] },
-    ['remove a: replaced', 'create lock-state'],
+    ['create lock-state instead of a'],
   ],
   [
     'an old token beside the new one goes',

@@ -20,7 +20,7 @@ async function startTls(server: Pair, ca: string) {
       .writeHead(authorized ? 200 : 401)
       .end(request.socket.getPeerCertificate().subject?.CN ?? 'nobody')
   })
-  return { url: await listen(publisher, 'https'), publisher }
+  return { url: await listen(publisher, { scheme: 'https' }), publisher }
 }
 
 async function startedWithFiles() {

@@ -158,6 +158,7 @@ function pollerOver(
       restored: [],
       held: new Set([resource.kind]),
       lacking: [],
+      withheld: 0,
       removed: 0,
       problems: [],
       again: false,

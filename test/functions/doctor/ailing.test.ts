@@ -17,7 +17,7 @@ test('of each publisher that cannot be spoken to it says what came and what to d
   await writeFile(join(path, 'ca.pem'), trusted.cert)
   const secure = await listen(
     createTlsServer(await other.issue('server'), (_, response) => response.end('OK')),
-    'https',
+    { scheme: 'https' },
   )
   const elsewhere = await listen(createServer((_, response) => response.writeHead(404).end()))
   const failing = await listen(createServer((_, response) => response.writeHead(503).end('no upstream')))

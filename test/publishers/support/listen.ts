@@ -2,11 +2,14 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 
-/** Listens on a free port of 127.0.0.1 until the test ends; gives the origin. */
-export async function listen(server: Server, scheme: 'http' | 'https' = 'http'): Promise<string> {
+/** Listens on 127.0.0.1, on a free port unless one is given, until the test ends; gives the origin. */
+export async function listen(
+  server: Server,
+  { scheme = 'http', port = 0 }: { scheme?: 'http' | 'https'; port?: number } = {},
+): Promise<string> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
+    server.listen(port, '127.0.0.1', resolve)
   })
   onTestFinished(
     () =>
