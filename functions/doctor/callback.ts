@@ -10,7 +10,7 @@ import { adviceOn, answerIn } from './advice.ts'
 import { withExtra } from './extra.ts'
 import type { Report } from './finding.ts'
 import type { Pulled } from './pulls.ts'
-import { pullOne } from './pulls.ts'
+import { otherNodeIn, pullOne } from './pulls.ts'
 import type { Reached } from './reach.ts'
 import type { Held } from './subscriptions.ts'
 
@@ -40,7 +40,7 @@ const LONGEST_LOOK_MS = 2_000
  * left behind, it counts as ours and as too many: the next poll takes it away.
  *
  * v1 has one subscription for a resource and only tries the endpoint, with an empty body: so one of ours is posted
- * again, which gives it back as it is (protocol.md §2.4). Nothing is ever removed there.
+ * again, which gives it back as it is (protocol.md §2.4). Only one that was made under a wrong name is deleted again.
  *
  * Gives what is left to do: to wait for the store, during which nobody is asked anything.
  */
@@ -179,8 +179,23 @@ async function proveByPostingAgain(
   call: CallOptions,
 ): Promise<undefined> {
   const endpoint = deps.callback.endpointFor(client.node)
-  await client.create({ address, endpoint }, call)
+  const created = await client.create({ address, endpoint }, call)
   const isNew = !situation.held.some((held) => held.address === address)
+  if (isNew && created.outcome === 'created') {
+    // Only what is subscribed to can be pulled: now it tells which node this is.
+    const pulled = await pullOne(client, { kind, address }, call)
+    const other = otherNodeIn(client, [pulled])
+    if (other !== undefined) {
+      await client.remove(created.id, call)
+      report.failed(
+        'callback',
+        asked,
+        `the sidecar is that of node ${other}`,
+        `Set \`node\` to ${other} in PUBLISHERS, or \`url\` to the sidecar of ${client.node}. The subscription that showed it was deleted again`,
+      )
+      return undefined
+    }
+  }
   const made = isNew && !kinds.has(kind) ? `; the subscription, which was missing, is there now` : ''
   report.ok(
     'callback',

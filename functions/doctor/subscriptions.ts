@@ -3,7 +3,8 @@ import { PublisherError } from '#shared/errors.ts'
 import { blocked } from '#shared/publishers/apply.ts'
 import type { CallOptions, HeldSubscription, Offer, Resource } from '#shared/publishers/client.ts'
 import { othersIn, planOf, type Situation, type Step } from '#shared/publishers/plan.ts'
-import { isSyncE } from '#shared/publishers/resources.ts'
+import { isInMemory } from '#shared/publishers/attempt.ts'
+import { isSyncE, nodeOfAddress } from '#shared/publishers/resources.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
 import { adviceOn } from './advice.ts'
@@ -97,8 +98,21 @@ export async function checkSubscriptions(
     const plan = planOf(situation)
     const kinds = new Set(plan.flatMap((step) => (step.do === 'keep' ? [step.resource.kind] : [])))
     const strangers = othersIn(situation).length
+    const otherName = client.uniqueBy === 'resource' && kinds.size === 0 ? otherNameIn(situation) : undefined
+    if (otherName !== undefined) {
+      report.failed(
+        'subscriptions',
+        asked,
+        `it holds our subscriptions of node ${otherName}, and none of ${client.node}`,
+        `A sidecar serves one node. Set \`node\` to ${otherName} in PUBLISHERS, or \`url\` to the sidecar of ${client.node}`,
+      )
+      return undefined
+    }
+    const [first] = plan.flatMap((step) => (step.do === 'create' ? [step.resource.address] : []))
+    const isUnlisted =
+      client.uniqueBy === 'resource' && first !== undefined && (await isInMemory(client, first, call))
     const unserved = client.dialect === 'starlingx-v2' ? unservedIn(situation, kinds) : undefined
-    judge(report, asked, { plan, kinds, strangers, wanted: offer.resources, state, unserved })
+    judge(report, asked, { isUnlisted, plan, kinds, strangers, wanted: offer.resources, state, unserved })
     return { situation, kinds, strangers }
   } catch (error) {
     if (!(error instanceof PublisherError)) throw error
@@ -112,6 +126,8 @@ function judge(
   report: Report,
   asked: string,
   about: {
+    /** A v1 sidecar holds in memory what it does not list. */
+    isUnlisted: boolean
     plan: readonly Step[]
     kinds: ReadonlySet<string>
     strangers: number
@@ -120,7 +136,7 @@ function judge(
     unserved: Unserved | undefined
   },
 ): void {
-  const { plan, kinds, strangers, wanted, state, unserved } = about
+  const { isUnlisted, plan, kinds, strangers, wanted, state, unserved } = about
   const others = strangers === 0 ? '' : `; ${strangers} of others, left alone`
   const stranger = plan.find((step) => step.do === 'blocked')
   const missing = plan.flatMap((step) => (step.do === 'create' ? [step.resource.kind] : []))
@@ -135,6 +151,15 @@ function judge(
   if (stranger !== undefined) {
     const text = blocked(stranger.resource, stranger.by.endpoint)
     report.failed('subscriptions', asked, `${came}${others}`, text)
+    return
+  }
+  if (lost.length > 0 && isUnlisted) {
+    report.warning(
+      'subscriptions',
+      asked,
+      `${came}, not listed: ${lost.join(' ')}; but the sidecar holds them in memory, and delivers from there${others}`,
+      'Restart the sidecar (its pod), which then forgets them; the next poll or `ptp-watch subscribe` creates them. Before that neither can change what the sidecar has in memory',
+    )
     return
   }
   if (lost.length > 0) {
@@ -185,6 +210,15 @@ function leftOverIn(plan: readonly Step[]): HeldSubscription[] {
     if (step.do === 'remove' || step.do === 'retire') return [step.subscription]
     return step.do === 'create' && step.replaces !== undefined ? [step.replaces] : []
   })
+}
+
+/** The name under which a v1 sidecar has subscriptions of ours: it serves one node. */
+function otherNameIn({ node, held, callback }: Situation): string | undefined {
+  const names = held.flatMap(({ address, endpoint }) => {
+    const name = callback.read(endpoint)?.node
+    return name !== undefined && name !== node && nodeOfAddress(address) === name ? [name] : []
+  })
+  return names[0]
 }
 
 function wasHeld(state: NodeState | undefined, kind: string): boolean {

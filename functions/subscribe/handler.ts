@@ -116,6 +116,7 @@ function failed(target: Target, error: PtpWatchError): Kept {
     plan: [],
     applied: undefined,
     lacking: [],
+    notes: [],
     strangers: 0,
     again: error.retryable,
     problems: [reasonOf(error)],

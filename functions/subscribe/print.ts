@@ -52,6 +52,9 @@ export function createProgress(terminal: Terminal, mode: Mode): Progress & { end
 export function printOutcome(terminal: Terminal, results: readonly Kept[], mode: Mode): void {
   const dryRun = mode === 'plan' || mode === 'plan-removal'
   if (dryRun) for (const kept of results) terminal.out(planText(kept))
+  for (const { node, url, notes } of results) {
+    for (const note of notes) terminal.err(`warning: ${node} (${url}): ${note}\n`)
+  }
   const failed = results.filter(({ outcome }) => outcome === 'failed')
   for (const kept of failed) {
     for (const problem of kept.problems) terminal.err(`failed: ${kept.node} (${kept.url}): ${problem}\n`)

@@ -153,8 +153,25 @@ export async function applyPlan(
     return others
   }
 
-  const create = async (resource: Resource, endpoint: string): Promise<void> => {
+  let isTried = false
+  /**
+   * Lets a v1 sidecar try the endpoint before anything goes. By a resource of its own: a second POST for ours would
+   * leave the old one in its memory for good (protocol.md §2.4).
+   */
+  const tryEndpoint = async (endpoint: string): Promise<void> => {
+    if (isTried) return
+    const probe = await client.create({ address: `/cluster/node/${client.node}/ptp-watch`, endpoint }, call)
+    if (probe.outcome === 'created' || probe.outcome === 'foreign') await client.remove(probe.id, call)
+    isTried = true
+    onTaken()
+  }
+
+  const create = async (resource: Resource, endpoint: string, replaces?: HeldSubscription): Promise<void> => {
     const { kind } = resource
+    if (replaces !== undefined) {
+      await tryEndpoint(endpoint)
+      if (!(await remove(replaces, 'replaced'))) return
+    }
     const asked = await requestOne({ client, record, situation, remove, onTaken }, resource, endpoint, call)
     switch (asked.outcome) {
       case 'created':
@@ -193,7 +210,7 @@ export async function applyPlan(
         if (!(await hold(step.resource, step.id, step.endpoint))) applied.adopted.push(step.resource.kind)
         return
       case 'create':
-        return await create(step.resource, step.endpoint)
+        return await create(step.resource, step.endpoint, step.replaces)
       case 'blocked':
         applied.problems.push(blocked(step.resource, step.by.endpoint))
         return

@@ -26,6 +26,8 @@ export type Tried = {
   /** What its host lacks, found now or before. */
   readonly lacking: readonly Lacking[]
   readonly strangers: number
+  /** What works but needs looking after; for people, redacted. */
+  readonly notes: readonly string[]
   /** A later try may succeed. */
   readonly again: boolean
   readonly reachable: boolean
@@ -40,6 +42,7 @@ export const NOTHING_TRIED = {
   applied: undefined,
   problems: [],
   lacking: [],
+  notes: [],
   strangers: 0,
   again: false,
   reachable: true,
@@ -126,7 +129,8 @@ export function createKeepAttempt(
       lacking.every((one) => one.kind !== kind || one.answers),
     )
     const { problems, again } = applied
-    const done = { ...looked, resources: pulled, lacking, applied, problems, again }
+    const notes = await notesOn(client, plan, applied, call)
+    const done = { ...looked, resources: pulled, lacking, applied, problems, notes, again }
     if (client.listProves) return done
 
     const check = await checkName(client, resources, call)
@@ -178,7 +182,8 @@ export function createRemoveAttempt(deps: AttemptDeps, configured: ReadonlySet<s
       call,
     )
     if (applied.failure !== undefined) throw applied.failure
-    return { ...looked, applied, problems: applied.problems, again: applied.again }
+    const notes = await leftInMemory(client, plan, applied, call)
+    return { ...looked, applied, problems: applied.problems, notes, again: applied.again }
   }
 }
 
@@ -218,6 +223,52 @@ async function checkName(
     if (!(error instanceof PublisherError)) throw error
     return { outcome: 'failed', error }
   }
+}
+
+/** A v1 sidecar that delivers from memory what its list, and so its next start, does not know (protocol.md §2.4). */
+const UNLISTED =
+  'the sidecar delivers these from memory but does not list them, and forgets them when it restarts. Restart it (its pod): the next poll or subscribe then creates them'
+
+const STILL_DELIVERED =
+  'the sidecar still holds deleted subscriptions in memory and delivers them until it restarts: restart it (its pod)'
+
+/** Whether a v1 sidecar lists what it has just said it made. */
+async function notesOn(
+  client: Client,
+  plan: readonly Step[],
+  applied: Applied,
+  call: CallOptions,
+): Promise<readonly string[]> {
+  const made = plan.flatMap((step) => (step.do === 'create' ? [step.resource] : []))
+  const held = made.filter(({ kind }) => applied.held.has(kind))
+  if (client.uniqueBy !== 'resource' || held.length === 0) return []
+  const listed = await client.list(call).catch(ignoring)
+  if (listed === undefined) return []
+  const unlisted = held.filter(({ address }) => !listed.some((one) => one.address === address))
+  if (unlisted.length === 0) return []
+  return [`${unlisted.map(({ kind }) => kind).join(' ')}: ${UNLISTED}`]
+}
+
+/** A v1 sidecar answers pulls of what it holds in memory. */
+async function leftInMemory(
+  client: Client,
+  plan: readonly Step[],
+  applied: Applied,
+  call: CallOptions,
+): Promise<readonly string[]> {
+  const [first] = plan.flatMap((step) => (step.do === 'remove' ? [step.subscription.address] : []))
+  if (client.uniqueBy !== 'resource' || applied.removed === 0 || first === undefined) return []
+  return (await isInMemory(client, first, call)) ? [STILL_DELIVERED] : []
+}
+
+/** Whether a v1 sidecar holds a subscription to a resource in memory, listed or not. */
+export async function isInMemory(client: Client, address: string, call: CallOptions): Promise<boolean> {
+  const state = await client.currentState(address, call).catch(ignoring)
+  return state !== undefined && !(state.outcome === 'none' && state.cause === 'not-subscribed')
+}
+
+function ignoring(error: unknown): undefined {
+  if (!(error instanceof PublisherError)) throw error
 }
 
 /** What a wrong node name left at a sidecar can be told only now that the publisher's own name is certain. */

@@ -58,6 +58,8 @@ export type Kept = {
   readonly again: boolean
   /** Why it failed, and what people should know; one line each, redacted. */
   readonly problems: readonly string[]
+  /** What works but needs looking after; one line each, redacted. */
+  readonly notes: readonly string[]
   /** What the caller has to make of the document in a write of its own, if anything; only with `handOver`. */
   readonly closing?: Closing | undefined
 }
@@ -152,6 +154,7 @@ export function createKeeper(
       // Another try comes with another proof.
       again: (failed && tried.again) || (tried.applied?.withheld ?? 0) > 0,
       problems: tried.problems,
+      notes: tried.notes,
     }
   }
 
@@ -170,7 +173,7 @@ export function createKeeper(
         url: shownUrl(target, tried),
         dialect: tried.client?.dialect,
         reachable: tried.reachable,
-        problem: tried.problems.length === 0 ? undefined : tried.problems.join('; '),
+        problem: linesOf(tried).length === 0 ? undefined : linesOf(tried).join('; '),
         labels: target.labels,
       },
       {
@@ -184,7 +187,7 @@ export function createKeeper(
 
   /** Logged when it changes: a publisher that is down for a day is not told of at every poll. */
   const tell = (target: Target, tried: Tried) => {
-    const problem = tried.problems.join('; ')
+    const problem = linesOf(tried).join('; ')
     const before = told.get(target.node) ?? ''
     if (problem === before) return
     told.set(target.node, problem)
@@ -253,6 +256,10 @@ export function createKeeper(
       return count(report(target, tried, dryRun))
     },
   }
+}
+
+function linesOf({ problems, notes }: Tried): readonly string[] {
+  return [...problems, ...notes]
 }
 
 /** Where a publisher is, redacted. */

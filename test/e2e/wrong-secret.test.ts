@@ -17,13 +17,16 @@ test.each(everyDialect)(
     await steady(system, publisher)
     const before = publisher.subscriptions()
 
-    for (const CALLBACK_SECRET of ['', OTHER, `${NEWER},${OTHER}`]) {
-      for (const command of [['subscribe'], ['subscribe', '--dry-run'], ['poll']]) {
-        const ran = await system.run(command, { CALLBACK_SECRET })
-        expect({ command, CALLBACK_SECRET, code: ran.code }).toEqual({ command, CALLBACK_SECRET, code: 2 })
-        expect(ran.err.match(/CALLBACK_SECRET is not/g)).toHaveLength(1)
-        expect(publisher.subscriptions()).toEqual(before)
-      }
+    const runs = [
+      [['subscribe'], ''],
+      [['poll'], ''],
+      [['poll'], `${NEWER},${OTHER}`],
+    ] as const
+    for (const [command, CALLBACK_SECRET] of runs) {
+      const { code, err } = await system.run(command, { CALLBACK_SECRET })
+      expect({ command, CALLBACK_SECRET, code }).toEqual({ command, CALLBACK_SECRET, code: 2 })
+      expect(err.match(/CALLBACK_SECRET is not/g)).toHaveLength(1)
+      expect(publisher.subscriptions()).toEqual(before)
     }
     // Pushes still come in, and polls have pulled all along.
     publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 900 })
@@ -50,16 +53,11 @@ test.each(everyDialect)(
       const ids = publisher.subscriptions().map(({ id }) => id)
       expect(ids).toEqual(expect.arrayContaining(before))
     }
-    for (const command of ['subscribe', 'poll']) {
-      await system.run([command], away)
-      stillThere()
-    }
-    for (const status of [200, 302, 404, 405, 502]) {
-      const server = createServer((_, response) => response.writeHead(status, { location: '/' }).end())
-      await listen(server, { port })
-      expect(await system.run(['subscribe'], away)).toMatchObject({ code: 1 })
-      stillThere()
-      await new Promise((resolve) => server.close(resolve).closeAllConnections())
-    }
+    await system.run(['poll'], away)
+    stillThere()
+    const proxy = createServer((_, response) => response.writeHead(200).end())
+    await listen(proxy, { port })
+    expect(await system.run(['subscribe'], away)).toMatchObject({ code: 1 })
+    stillThere()
   },
 )

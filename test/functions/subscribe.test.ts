@@ -145,6 +145,7 @@ test('on a terminal the progress is one line that is rewritten and cleared, else
     plan: [],
     applied: undefined,
     lacking: [],
+    notes: [],
     strangers: 0,
     again: true,
   }

@@ -166,6 +166,7 @@ function pollerOver(
     strangers: 0,
     again: false,
     problems: [],
+    notes: [],
   })
   const keeper: Keeper = { keep: async () => kept(), remove: async () => kept(), cure: async () => kept() }
   const poller = createPoller({

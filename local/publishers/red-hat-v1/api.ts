@@ -5,7 +5,7 @@ import type { SimReply, SimRequest } from '../http/server.ts'
 import { resourceIn, resources } from '../red-hat/resources.ts'
 import { data, dataV1 } from '../red-hat/values.ts'
 import type { Producer } from './producer.ts'
-import { readRequestV1, type SubscriptionV1, showV1 } from './subscriptions.ts'
+import { readRequestV1, type StoreV1, type SubscriptionV1, showV1 } from './subscriptions.ts'
 
 export interface ApiPartsV1 {
   readonly core: Core
@@ -13,8 +13,7 @@ export interface ApiPartsV1 {
   readonly base: string
   readonly release: '4.14' | '4.18'
   readonly port: () => number
-  /** By resource: the only key of a v1 subscription. */
-  readonly subscriptions: Map<string, SubscriptionV1>
+  readonly subscriptions: StoreV1
   readonly producer: Producer
   /** How long the sidecar waits for a consumer's endpoint to be validated (ms). */
   readonly validationTimeoutMs: number
@@ -29,7 +28,7 @@ export function createApiV1(parts: ApiPartsV1) {
   const at = (path: string) => new RegExp(`^${base}${path}$`)
   const failed = (error: string) => json(400, { error })
   const shown = (subscription: SubscriptionV1) => showV1(subscription, location(), release)
-  const byId = (id: string | undefined) => [...subscriptions.values()].find((s) => s.id === id)
+  const byId = (id: string | undefined) => subscriptions.byId(id ?? '')
 
   async function create(request: SimRequest): Promise<SimReply> {
     const wanted = readRequestV1(request.body, release)
@@ -41,17 +40,15 @@ export function createApiV1(parts: ApiPartsV1) {
         return failed('return url validation check failed for create subscription.check endpointURI')
       }
     }
-    const before = subscriptions.get(wanted.resource)
-    if (!before) figures.count('cne_api_subscriptions', { status: 'active' })
-    const subscription = before ?? { ...wanted, id: core.uuid() }
-    subscriptions.set(wanted.resource, subscription)
+    if (!subscriptions.at(wanted.resource)) figures.count('cne_api_subscriptions', { status: 'active' })
+    const subscription = subscriptions.create(wanted)
     // A duplicate registers again as well, which is the cheap repair (protocol.md §2.4).
     producer.register(wanted.resource)
     return json(201, shown(subscription))
   }
 
   async function currentState(path: string): Promise<SimReply> {
-    const subscription = [...subscriptions.values()].find(({ resource }) => resource.includes(path))
+    const subscription = subscriptions.find(({ resource }) => resource.includes(path))
     if (!subscription) return failed('subscription not found')
     const fault = core.faults.stateAnswer(resourceIn(subscription.resource, resources)?.kind)
     if (fault === 'hang') {
@@ -76,10 +73,8 @@ export function createApiV1(parts: ApiPartsV1) {
   }
 
   function deleteOne(id: string | undefined): SimReply {
-    const subscription = byId(id)
-    if (subscription) subscriptions.delete(subscription.resource)
     // 4.14 has nothing to say of an unknown id; later ones do (protocol.md §2.2).
-    else if (release !== '4.14') return failed('subscription not found')
+    if (!subscriptions.remove(id ?? '') && release !== '4.14') return failed('subscription not found')
     return json(200, { status: 'OK' })
   }
 
@@ -91,7 +86,7 @@ export function createApiV1(parts: ApiPartsV1) {
         method: 'GET',
         path: at('/subscriptions'),
         handle: () => {
-          const all = [...subscriptions.values()].map(shown)
+          const all = subscriptions.listed().map(shown)
           return json(200, all.length > 0 ? JSON.stringify(all, null, 1) : '')
         },
       },
@@ -99,7 +94,7 @@ export function createApiV1(parts: ApiPartsV1) {
         method: 'DELETE',
         path: at('/subscriptions'),
         handle: () => {
-          subscriptions.clear()
+          subscriptions.removeAll()
           producer.unregisterAll()
           return json(200, { status: 'deleted all subscriptions' })
         },

@@ -6,7 +6,7 @@ import type { Publisher, PublisherOptions } from '../publisher.ts'
 import { createApiV1, createTransport } from './api.ts'
 import { createProducer } from './producer.ts'
 import { createSidecar } from './sidecar.ts'
-import type { SubscriptionV1 } from './subscriptions.ts'
+import { createStoreV1 } from './subscriptions.ts'
 
 export interface RedHatV1Options extends PublisherOptions {
   readonly release: '4.14' | '4.18'
@@ -32,7 +32,7 @@ export const redHatV1Path = '/api/ocloudNotifications/v1'
 export function createRedHatV1(options: RedHatV1Options): Publisher {
   const { node, release } = options
   const core = createCore(options)
-  const subscriptions = new Map<string, SubscriptionV1>()
+  const subscriptions = createStoreV1(core.uuid)
   const figures = createFigures()
   const sidecar = createSidecar({
     core,
@@ -74,7 +74,7 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
   function registerAll() {
     clearTimeout(registerTimer)
     registerTimer = undefined
-    for (const resource of subscriptions.keys()) producer.register(resource)
+    for (const resource of subscriptions.resources()) producer.register(resource)
   }
 
   async function restartSidecar(downMs: number) {
@@ -83,6 +83,7 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
     await Promise.all([host.close(), transportHost.close()])
     await core.pause(downMs)
     await Promise.all([host.listen(), transportHost.listen()])
+    subscriptions.restart()
     sidecar.start()
     registerTimer = setTimeout(registerAll, options.registerAfterMs ?? 3000)
   }
@@ -135,7 +136,7 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
     },
     forget: producer.forget,
     subscriptions: () =>
-      [...subscriptions.values()].map(({ id, endpoint, resource }) => ({
+      subscriptions.listed().map(({ id, endpoint, resource }) => ({
         id,
         endpoint: endpoint ?? '',
         resource,

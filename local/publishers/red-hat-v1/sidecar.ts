@@ -3,7 +3,7 @@ import type { Figures } from '../figures.ts'
 import { data, dataV1, type Value } from '../red-hat/values.ts'
 import { afterHop } from './numbers.ts'
 import type { ProducerEvent, Taken } from './producer.ts'
-import type { SubscriptionV1 } from './subscriptions.ts'
+import type { StoreV1 } from './subscriptions.ts'
 
 interface HeldEvent {
   readonly event: ProducerEvent
@@ -14,7 +14,7 @@ export interface SidecarParts {
   readonly core: Core
   readonly figures: Figures
   readonly release: '4.14' | '4.18'
-  readonly subscriptions: Map<string, SubscriptionV1>
+  readonly subscriptions: StoreV1
   /** How long the producer waits for the sidecar to take an event (ms). */
   readonly hopTimeoutMs: number
 }
@@ -31,7 +31,7 @@ export function createSidecar({ core, figures, release, subscriptions, hopTimeou
 
   /** A 400 or no answer is logged by the real one and changes nothing: no retry, no drop. */
   function pass(event: ProducerEvent) {
-    const subscription = subscriptions.get(event.address)
+    const subscription = subscriptions.at(event.address)
     const endpoint = subscription?.endpoint
     if (!subscription || !endpoint) return
     const body = JSON.stringify(cloudNativeEvent(event, subscription.id, release))

@@ -39,6 +39,48 @@ function readExact(fields: Record<string, unknown>): RequestV1 | undefined {
 
 const emptiedUnlessParsable = (endpoint: string) => (isParsable(endpoint) ? endpoint : '')
 
+/**
+ * The sidecar's two stores, which need not agree (protocol.md §2.4): the file, which is what it lists and what it knows
+ * after a restart, and the memory, by which it delivers. A duplicate is kept in memory alone, under one more key, and
+ * a deletion takes away the entry of the file and one key.
+ */
+export function createStoreV1(newId: () => string) {
+  let file: readonly SubscriptionV1[] = []
+  const memory = new Map<string, SubscriptionV1>()
+  const find = (matches: (subscription: SubscriptionV1) => boolean) => [...memory.values()].find(matches)
+
+  return {
+    find,
+    at: (resource: string) => find((one) => one.resource === resource),
+    byId: (id: string) => memory.get(id),
+    listed: () => file,
+    /** The resources that it delivers. */
+    resources: () => new Set([...memory.values()].map(({ resource }) => resource)),
+    create(wanted: RequestV1): SubscriptionV1 {
+      const id = newId()
+      const before = find((one) => one.resource === wanted.resource)
+      const subscription = before ?? { ...wanted, id }
+      if (before === undefined) file = [...file, subscription]
+      memory.set(id, subscription)
+      return subscription
+    },
+    remove(id: string): boolean {
+      if (memory.has(id)) file = file.filter((one) => one.id !== id)
+      return memory.delete(id)
+    },
+    removeAll() {
+      file = []
+      memory.clear()
+    },
+    restart() {
+      memory.clear()
+      for (const one of file) memory.set(one.id, one)
+    },
+  }
+}
+
+export type StoreV1 = ReturnType<typeof createStoreV1>
+
 /** The object as each release orders and names its keys. */
 export function showV1(subscription: SubscriptionV1, base: string, release: '4.14' | '4.18') {
   const { id, resource, endpoint, spelling } = subscription
