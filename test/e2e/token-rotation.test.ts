@@ -24,6 +24,8 @@ test.each(everyDialect)(
     publisher.setClock(...clocksIn('LOCKED'))
     const system = await startSystem([publisher])
     await steady(system, publisher)
+    // A poll posts again what a v1 sidecar has.
+    await system.tick()
     const [old = '', ...others] = endpointsOf(publisher)
     expect(others).toEqual([])
 
@@ -59,7 +61,9 @@ test.each(everyDialect)(
     await publisher.idle()
     const node = await system.node(publisher)
     expect(clockOf(node, 'lock-state')).toMatchObject({ state: 'LOCKED', via: 'push' })
-    expect(node.log?.filter(({ type }) => type === 'missed' || type === 'restored')).toEqual([])
+    // The v1 sidecar forgot when it restarted.
+    const amiss = publisher.dialect === 'red-hat-v1' ? ['missed'] : ['missed', 'restored']
+    expect(node.log?.filter(({ type }) => amiss.includes(type))).toEqual([])
     expect(node.subscriptions).toHaveLength(publisher.subscriptions().length)
     // Each of the three came in once, whichever token was in its path.
     for (const word of ['HOLDOVER', 'FREERUN', 'LOCKED']) {
