@@ -45,7 +45,7 @@ export type HttpOptions = {
   readonly keptOpen?: number
 }
 
-/** Two connections each, with all that undici holds for them, are 35 MiB (docs/scaling.md). */
+/** Two connections each: what they take is in docs/scaling.md. */
 const KEPT_OPEN = 512
 /** How long an idle connection is kept, in ms: longer than polls in seconds are apart, shorter than a minute. */
 const KEEP_ALIVE_MS = 15_000

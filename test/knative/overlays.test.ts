@@ -4,8 +4,23 @@ import { COMPONENTS, ofKind, renderOverlay, renderWith, workloads } from './supp
 import { RENDERED } from './support/rendered.ts'
 
 describe('the components', () => {
-  it('that poll exclude each other', () => {
-    expect(() => renderWith('dev', ['poll-pingsource'])).toThrow(/already registered|conflict/)
+  it.each([
+    ['poll-cronjob', 'poll-pingsource'],
+    ['poll-cronjob', 'poll-deployment'],
+    ['poll-pingsource', 'poll-deployment'],
+  ])('%s and %s exclude each other', (...both) => {
+    expect(() => renderWith('dev', both)).toThrow(/already registered|conflict/)
+  })
+
+  it.each(['poll-deployment', 'poll-pingsource'])('%s and poll-sharded exclude each other', (other) => {
+    expect(() => renderWith('dev', [other, 'poll-sharded'])).toThrow(/CronJob.*poll/)
+  })
+
+  it('that polls every few seconds makes what is stale fit that, for all functions', () => {
+    const settings = ofKind(renderWith('dev', ['poll-deployment']), 'ConfigMap', 'v1').find(
+      ({ metadata }) => metadata.name === 'ptp-watch-settings',
+    )
+    expect(settings?.data.STALE_AFTER_SECONDS).toBe('30')
   })
 
   it.each([
@@ -27,6 +42,7 @@ describe('the components', () => {
       'network-policy': 'NetworkPolicy/nobody-unless-said',
       'network-policy-metrics': 'NetworkPolicy/monitoring-to-functions',
       'poll-cronjob': 'CronJob/poll',
+      'poll-deployment': 'Deployment/poll',
       'poll-pingsource': 'PingSource/poll',
       'poll-sharded': 'CronJob/poll',
       'publisher-auth': 'Service/poll',

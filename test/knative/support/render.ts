@@ -21,7 +21,7 @@ export const renderText = (overlay: string): string => kustomize(join(KNATIVE, '
 
 /**
  * An overlay with further components in its list, as docs/deploy.md has them put there: `broker-input` first, since
- * others change what it brings, a store in place of the overlay's own, all others last.
+ * others change what it brings, a way of polling or a store in place of the overlay's own, all others last.
  */
 export function renderWith(overlay: string, components: readonly string[]): readonly Manifest[] {
   return parse(renderTextWith(overlay, components))
@@ -63,7 +63,7 @@ export function componentsOf(overlay: string): { own: readonly string[]; under: 
   const under = overlays.map(componentsOf).flatMap((each) => [...each.own, ...each.under])
   return { own: components.map((path) => basename(path)), under }
 }
-const isFirst = (component: string) => component === 'broker-input'
+const isFirst = (component: string) => ['broker-input', 'poll-deployment'].includes(component)
 
 /** Needs kubectl in PATH; no cluster. */
 function kustomize(folder: string): string {

@@ -29,6 +29,20 @@ export const RENDERED: readonly { name: string; manifests: readonly Manifest[] }
     name: 'dev with TLS, tokens and a Redis that is there',
     manifests: renderWith('dev', ['sink-tls-oidc', 'publisher-auth', 'state-redis-url']),
   },
+  {
+    name: 'red-hat-v2 polled every few seconds, with everything else',
+    manifests: renderWith('red-hat-v2', [
+      'broker-input',
+      'poll-deployment',
+      'state-redis-url',
+      'sink-tls-oidc',
+      'publisher-auth',
+    ]),
+  },
+  {
+    name: 'dev polled every few seconds',
+    manifests: renderWith('dev', ['poll-deployment']),
+  },
 ]
 
 /** The names of all objects of a kind. */
