@@ -59,8 +59,8 @@ export function createApi(parts: ApiParts): Handler {
       (other) => other.endpoint === endpoint && overlaps(other.parsed, parsed),
     )
     if (equal) {
-      const shown = JSON.stringify(show(equal)).replaceAll('"', "'")
-      return client(`Subscription already exists: ${shown}`, 409)
+      const shown = Object.entries(show(equal)).map(([name, value]) => `'${name}': '${value}'`)
+      return client(`Subscription already exists: {${shown.join(', ')}}`, 409)
     }
     for (const service of services) {
       const bodies = isKnown(parsed) ? service.initial(parsed) : []

@@ -88,8 +88,8 @@ export function createService(parts: ServiceParts): Service {
   }
 
   /** Legacy pushes and initial notifications are maps by kind, pushes of GNSS apart. */
-  function bodyOf(item: Item, as: 'push' | 'initial'): string {
-    const one = make(item, node, as)
+  function bodyOf(item: Item, as: 'push' | 'initial', asked = node): string {
+    const one = make(item, asked, as)
     const isPlain = format === 'standard' || (as === 'push' && item.clock.kind === 'gnss-sync-status')
     return JSON.stringify(isPlain ? one : { [item.resource.legacyKey]: [one] })
   }
@@ -136,7 +136,8 @@ export function createService(parts: ServiceParts): Service {
       const isOne = events.length === 1 && only?.clock.kind === 'sync-state'
       return isOne ? only.event : events.map((item) => item.event)
     },
-    initial: (address) => itemsAt(address).map((item) => bodyOf(item, 'initial')),
+    initial: (address) =>
+      itemsAt(address).map((item) => bodyOf(item, 'initial', address.node === '*' ? '*' : node)),
     clocks: model.clocks,
     replay: model.replay,
   }
