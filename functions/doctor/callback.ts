@@ -196,7 +196,11 @@ async function proveByPostingAgain(
       return undefined
     }
   }
-  const made = isNew && !kinds.has(kind) ? `; the subscription, which was missing, is there now` : ''
+  const isListed = async () => (await client.list(call)).some((one) => one.address === address)
+  const made =
+    isNew && !kinds.has(kind) && (await isListed())
+      ? `; the subscription, which was missing, is there now`
+      : ''
   report.ok(
     'callback',
     asked,

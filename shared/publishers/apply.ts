@@ -93,9 +93,9 @@ export async function applyPlan(
   }
 
   let isProven = deps.proof === 'proven'
-  /** A v1 sidecar tries the endpoint itself, and wants the same 204, before it answers 201. */
+  /** A v1 sidecar tries the endpoint itself, from where it matters, and wants the same 204 before it answers 201. */
   const onTaken = () => {
-    if (client.uniqueBy === 'resource' && deps.proof === 'unreachable') isProven = true
+    if (client.uniqueBy === 'resource') isProven = true
   }
 
   /** False where it was withheld. */

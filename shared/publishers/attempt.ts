@@ -137,7 +137,7 @@ export function createKeepAttempt(
     switch (check.outcome) {
       case 'own':
         // That the sidecar took our endpoint is as good a proof.
-        if (proof !== 'wrong' && applied.held.size > 0) await removeStale(client, situation, applied, call)
+        if (applied.held.size > 0) await removeStale(client, situation, applied, call)
         return done
       case 'unknown':
         return done
