@@ -12,6 +12,7 @@ export type Bundles = {
   readonly main: readonly string[]
   readonly bare: string
   readonly bareRedis: string
+  readonly bareForward: string
   readonly rawStatus: string
   /** Where processes keep what V8 compiled of them. */
   readonly compileCache: string
@@ -26,6 +27,7 @@ export async function createBundles(): Promise<Bundles> {
     input: {
       bare: 'test/bench/children/bare.ts',
       'bare-redis': 'test/bench/children/bare-redis.ts',
+      'bare-forward': 'test/bench/children/bare-forward.ts',
       'raw-status': 'test/bench/children/raw-status.ts',
     },
     platform: 'node',
@@ -37,6 +39,7 @@ export async function createBundles(): Promise<Bundles> {
     main: [...readRecipe().entryPoint.slice(1, -1), join(folder, 'ours', 'main.mjs')],
     bare: yardstick('bare.mjs'),
     bareRedis: yardstick('bare-redis.mjs'),
+    bareForward: yardstick('bare-forward.mjs'),
     rawStatus: yardstick('raw-status.mjs'),
     compileCache: join(folder, 'compiled'),
     remove: () => rm(folder, { recursive: true, force: true }),

@@ -4,6 +4,7 @@ import { table } from './report.ts'
 import { type Result, type Row, resultOf } from './row.ts'
 import { ingestRows } from './rows/ingest.ts'
 import { publisherRows } from './rows/publishers.ts'
+import { sinkRows } from './rows/sink.ts'
 import { startRows } from './rows/start.ts'
 import { statusRows } from './rows/status.ts'
 import { withWorld } from './world.ts'
@@ -13,7 +14,7 @@ const HELP = `npm run bench [-- [--only <name>]… [--json] [--rounds <n>] [--se
 Measures each row beside its yardstick in the same run, and prints their medians and their ratio.
 `
 
-const ROWS: readonly Row[] = [...ingestRows, ...startRows, ...publisherRows, ...statusRows]
+const ROWS: readonly Row[] = [...ingestRows, ...startRows, ...publisherRows, ...sinkRows, ...statusRows]
 
 const { values } = parseArgs({
   options: {

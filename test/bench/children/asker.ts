@@ -4,7 +4,7 @@ import * as z from 'zod/mini'
 import { answering } from './answering.ts'
 
 const job = z.object({
-  do: z.enum(['poll', 'subscribe']),
+  do: z.enum(['poll', 'light', 'subscribe']),
   publishers: z.array(z.object({ node: z.string(), url: z.string() })),
   /** Publishers at once. */
   concurrency: z.number(),
@@ -40,6 +40,11 @@ async function work(message: unknown): Promise<object> {
   const { do: what, publishers, concurrency, callback } = job.parse(message)
   const begunAt = performance.now()
   await pLimit(concurrency).map(publishers, async ({ node, url }) => {
+    if (what === 'light') {
+      const deciding = RESOURCES.slice(0, 2).map((resource) => `/cluster/node/${node}/sync/${resource}`)
+      await Promise.all(deciding.map((address) => ask(url, `${address}/CurrentState`, 200)))
+      return
+    }
     await ask(url, '/publishers', 200)
     await ask(url, '/subscriptions', 200)
     const addresses = RESOURCES.map((resource) => `/cluster/node/${node}/sync/${resource}`)

@@ -5,7 +5,9 @@ const server = createServer((request, response) => {
   const chunks: Buffer[] = []
   request.on('data', (chunk: Buffer) => chunks.push(chunk))
   request.on('end', () => {
-    JSON.parse(Buffer.concat(chunks).toString())
+    const body = Buffer.concat(chunks)
+    // An empty body asks whether anybody is there.
+    if (body.length > 0) JSON.parse(body.toString())
     response.writeHead(204).end()
   })
 })

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import * as z from 'zod/mini'
@@ -64,6 +65,50 @@ async function measurePoll(world: World, what: 'cpu' | 'wall'): Promise<Sides> {
   })
 }
 
+const figure = (text: string, series: string) =>
+  Number(
+    text
+      .split('\n')
+      .find((line) => line.startsWith(`${series} `))
+      ?.split(' ')[1],
+  )
+
+/** Light rounds come by themselves, a second apart; those are taken in which no publisher was polled as a whole. */
+async function measureLight(world: World): Promise<Sides> {
+  const { env, job } = await openFleet(world)
+  const ours = await world.server([...world.bundles.main, 'poll', '--serve', '--every', '1'], env)
+  const asker = await world.worker('asker.ts')
+  const look = async () => {
+    const text = await (await request(`${ours.url}/metrics`)).body.text()
+    return {
+      cpu: ours.cpuSeconds(),
+      rounds: figure(text, 'ptp_watch_poll_rounds_total{outcome="ok"}'),
+      whole: figure(text, 'ptp_watch_polls_total{outcome="ok"}'),
+      light: figure(text, 'ptp_watch_light_polls_total{outcome="ok"}'),
+    }
+  }
+  const until = async (isReached: (now: Awaited<ReturnType<typeof look>>) => boolean) => {
+    for (;;) {
+      const now = await look()
+      if (isReached(now)) return now
+      await pause(200)
+    }
+  }
+  await until(({ light }) => light >= PUBLISHERS)
+  const round = async (): Promise<number> => {
+    const before = await look()
+    const after = await until(({ rounds }) => rounds >= before.rounds + 3)
+    if (after.whole !== before.whole) return round()
+    return ((after.cpu - before.cpu) * PUBLISHERS) / (after.light - before.light)
+  }
+  const bare = async () => {
+    const before = asker.cpuSeconds()
+    for (let times = 0; times < 3; times += 1) await asker.ask(asked, { do: 'light', ...job })
+    return (asker.cpuSeconds() - before) / 3
+  }
+  return alternate(world.rounds, { ours: round, yardstick: bare })
+}
+
 async function measureSubscribe(world: World): Promise<Sides> {
   const { env, job, forget } = await openFleet(world)
   const file = fileURLToPath(new URL('../children/asker.ts', import.meta.url))
@@ -82,5 +127,6 @@ async function measureSubscribe(world: World): Promise<Sides> {
 export const publisherRows: readonly Row[] = [
   { name: 'poll', unit: 'CPU s', bar: { most: 1.6 }, measure: (world) => measurePoll(world, 'cpu') },
   { name: 'poll-wall', unit: 's', bar: { most: 1.3 }, measure: (world) => measurePoll(world, 'wall') },
+  { name: 'poll-light', unit: 'CPU s', bar: { most: 1.6 }, measure: measureLight },
   { name: 'subscribe', unit: 's', bar: { most: 1.4 }, measure: measureSubscribe },
 ]
