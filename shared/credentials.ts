@@ -70,7 +70,7 @@ export function createCredentials(
 
   return {
     async current({ fresh = false } = {}) {
-      if (known === undefined || fresh || deps.clock.now() - lookedAt >= intervalMs) {
+      if (known === undefined || fresh || Math.abs(deps.clock.now() - lookedAt) >= intervalMs) {
         lookedAt = deps.clock.now()
         looking ??= look().finally(() => {
           looking = undefined

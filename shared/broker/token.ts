@@ -17,7 +17,7 @@ export function createTokenFile(
   let known: string | undefined
   let readAt = Number.NEGATIVE_INFINITY
   return async ({ fresh }) => {
-    if (!fresh && clock.now() - readAt < BELIEVED) return known
+    if (!fresh && Math.abs(clock.now() - readAt) < BELIEVED) return known
     readAt = clock.now()
     try {
       known = (await readFile(path, 'utf8')).trim() || undefined

@@ -1,5 +1,6 @@
 import type { Log } from '#shared/log.ts'
 import { createDraft, finishDraft, patchNode } from '#shared/state/draft.ts'
+import { forgetFuture } from '#shared/state/merge-own-times.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
 import type { MergeSettings } from '#shared/state/settings.ts'
 import type { Outcome, Store } from '#shared/state/store.ts'
@@ -66,14 +67,18 @@ export async function markGone(
   const { goneSince, isNew } = await store.update(
     node,
     (current): Outcome<Seen> => {
-      const publisher = current?.publisher
-      if (current === undefined || publisher?.url !== url) return { result: THERE }
+      if (current === undefined) return { result: THERE }
+      const draft = createDraft(current, settings)
+      forgetFuture(draft, now)
+      const { publisher } = draft.state
+      if (publisher?.url !== url) return { result: THERE }
       const isNew = publisher.goneSince === undefined
-      if (isNew && publisher.reachable && milliseconds(publisher.checkedAt) >= listedAt) {
+      // A time of ours in the future does not say when it was reached.
+      const isKnown = publisher.checkedAt === current.publisher?.checkedAt
+      if (isNew && isKnown && publisher.reachable && milliseconds(publisher.checkedAt) >= listedAt) {
         return { result: THERE }
       }
       const goneSince = publisher.goneSince ?? isoTime(now)
-      const draft = createDraft(current, settings)
       if (isNew) {
         const problem = `discovery finds it no more behind the Service ${service}`
         patchNode(draft, { publisher: { ...publisher, reachable: false, problem, goneSince } })

@@ -113,7 +113,7 @@ export function createRecord(deps: RecordDeps, node: string): Record {
       const requestedAt = isoTime(now)
       announced.set(kind, requestedAt)
       notes.push((state) => {
-        const alive = state.pending.filter((entry) => now - milliseconds(entry.requestedAt) < PENDING_MS)
+        const alive = state.pending.filter((entry) => isWithin(entry.requestedAt, now, PENDING_MS))
         return { state: { ...state, pending: [...alive, { kind, requestedAt, queryTime }] } }
       })
       return write()
@@ -194,9 +194,14 @@ function closingOf(
       before.reachable === reachable &&
       before.problem === problem &&
       isDeepStrictEqual(state.labels ?? {}, labels) &&
-      now - milliseconds(before.checkedAt) < refreshMs
+      isWithin(before.checkedAt, now, refreshMs)
     if (same) return state
     const publisher = { url, dialect, reachable, checkedAt, ...(problem !== undefined && { problem }) }
     return { ...state, labels, publisher, subscriptions }
   }
+}
+
+/** Whether a stored time of ours is of the last so many milliseconds; one in the future is of a clock that was set back. */
+function isWithin(time: string, now: number, ms: number): boolean {
+  return Math.abs(now - milliseconds(time)) < ms
 }

@@ -4,8 +4,10 @@ import { compareWorse, isMissable, isWorse, sameValue, shownValue, takesWorst, w
 import { addEntry, clockOf, count, createDraft, type Draft, finishDraft, putClock } from './draft.ts'
 import { detectClockStep } from './merge-clock-step.ts'
 import { type Disagreement, disagreement } from './merge-disagreement.ts'
+import { forgetFuture } from './merge-own-times.ts'
 import { noteAbsence, retireUnnamed } from './merge-unnamed.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
+import { isAhead } from './own-time.ts'
 import { OVERALL_KINDS } from './overall.ts'
 import type { MergeSettings } from './settings.ts'
 import type { Outcome } from './store.ts'
@@ -50,6 +52,8 @@ export function mergePulls(
   const agreed: Agreement[] = []
   const disagreements: Disagreement[] = []
   let clockStepped = false
+  // An initial notification is taken in on another host than that of the polls: it is not to judge what they wrote.
+  if (poll !== undefined) forgetFuture(draft, now)
   for (const pull of pulls) {
     if (detectClockStep(draft, pull, settings)) clockStepped = true
     for (const [instance, readings] of byInstance(pull.observations)) {
@@ -351,7 +355,10 @@ function settleUndated(draft: Draft, clock: ClockState, now: number, settings: M
  */
 function confirm(draft: Draft, agreed: readonly Agreement[], settings: MergeSettings, now: number): void {
   const due = agreed.some(
-    ({ clock }) => isAlarming(clock) || now - milliseconds(clock.confirmedAt) >= settings.staleAfterMs / 3,
+    ({ clock }) =>
+      isAlarming(clock) ||
+      now - milliseconds(clock.confirmedAt) >= settings.staleAfterMs / 3 ||
+      isAhead(clock.confirmedAt, now, settings),
   )
   if (!due) return
   for (const { clock, shown, base, pull } of agreed) {

@@ -1,6 +1,7 @@
 import { rankOf } from '../events/words.ts'
 import { isoTime, milliseconds } from '../time.ts'
 import type { ClockState, NodeState } from './node-state.ts'
+import { isAhead } from './own-time.ts'
 import type { MergeSettings } from './settings.ts'
 
 export type Overall = 'FREERUN' | 'HOLDOVER' | 'UNKNOWN' | 'LOCKED'
@@ -11,10 +12,11 @@ export const OVERALL_KINDS: ReadonlySet<string> = new Set(['lock-state', 'os-clo
 /** What of a document decides about the node as a whole. */
 export type Deciding = Pick<NodeState, 'clocks' | 'absent' | 'publisher'>
 
-/** A clock that no push and no pull has confirmed for long enough. `now` in milliseconds. */
+/** A clock that no push and no pull has confirmed for long enough, or nobody knows when. `now` in milliseconds. */
 export function isStale(clock: ClockState, now: number, settings: MergeSettings): boolean {
   // Times of our own clock are all written alike, so that their texts are in their order.
-  return clock.confirmedAt <= isoTime(now - settings.staleAfterMs)
+  const { confirmedAt } = clock
+  return confirmedAt <= isoTime(now - settings.staleAfterMs) || isAhead(confirmedAt, now, settings)
 }
 
 /**
@@ -25,6 +27,7 @@ export function isStale(clock: ClockState, now: number, settings: MergeSettings)
 function isLeaving(clock: ClockState, now: number, settings: MergeSettings): boolean {
   return (
     clock.unnamed !== undefined &&
+    !isAhead(clock.unnamed.confirmedAt, now, settings) &&
     now - milliseconds(clock.unnamed.confirmedAt) < settings.staleAfterMs &&
     clock.state !== 'FREERUN' &&
     clock.state !== 'HOLDOVER'
@@ -89,7 +92,7 @@ export function isNodeStale(state: Deciding, now: number, settings: MergeSetting
  */
 export function isAbsent(state: Deciding, kind: string, now: number, settings: MergeSettings): boolean {
   const absence = state.absent[kind]
-  if (absence === undefined) return false
+  if (absence === undefined || isAhead(absence.confirmedAt, now, settings)) return false
   const confirmedAt = milliseconds(absence.confirmedAt)
   if (confirmedAt - milliseconds(absence.since) < settings.staleAfterMs) return false
   if (now - confirmedAt >= settings.staleAfterMs) return false
