@@ -41,29 +41,19 @@ export async function nameOf(
 }
 
 async function askName(http: Http, place: Place, options: CallOptions): Promise<string> {
-  try {
-    const offer = await createRedHatV2(http, place, '').offer([], options)
-    if (offer.outcome === 'not-ready') {
-      throw unnamed(place, 'publishes nothing yet, and so does not say which node it is', true)
-    }
-    if (offer.node === undefined || !isNodeName(offer.node)) {
-      throw unnamed(place, 'does not say which node it is', false)
-    }
-    return offer.node
-  } catch (error) {
-    if (
-      error instanceof PublisherError &&
-      error.status === 404 &&
-      (await isOldTransport(http, place, options))
-    ) {
-      throw unnamed(
-        place,
-        'is the transport port of a version 1 publisher, which serves no subscriptions: discovery is for version 2; list its sidecar in PUBLISHERS instead',
-        false,
-      )
-    }
-    throw error
+  const offer = await createRedHatV2(http, place, '').offer([], options)
+  if (offer.outcome === 'not-ready') {
+    throw unnamed(place, 'publishes nothing yet, and so does not say which node it is', true)
   }
+  if (offer.node !== undefined && isNodeName(offer.node)) return offer.node
+  if (offer.node === undefined && (await isOldTransport(http, place, options))) {
+    throw unnamed(
+      place,
+      'is the transport port of a version 1 publisher, which serves no subscriptions: discovery is for version 2; list its sidecar in PUBLISHERS instead',
+      false,
+    )
+  }
+  throw unnamed(place, 'does not say which node it is', false)
 }
 
 /** Whether this is what a publisher of version 1 has on its port (protocol.md §1). */
