@@ -46,7 +46,7 @@ async function askName(http: Http, place: Place, options: CallOptions): Promise<
     throw unnamed(place, 'publishes nothing yet, and so does not say which node it is', true)
   }
   if (offer.node !== undefined && isNodeName(offer.node)) return offer.node
-  if (offer.node === undefined && (await isOldTransport(http, place, options))) {
+  if (await isOldTransport(http, place, options)) {
     throw unnamed(
       place,
       'is the transport port of a version 1 publisher, which serves no subscriptions: discovery is for version 2; list its sidecar in PUBLISHERS instead',
