@@ -66,7 +66,9 @@ function initialOf(before: NodeState, { observations, named, receivedAt }: Said)
         named: named.filter((clock) => clock.kind === kind),
         sentAt: create.requestedAt,
         receivedAt,
-        queryTime: create.queryTime ?? before.publisher?.dialect !== 'starlingx-v2',
+        queryTime:
+          (create.queryTime ?? before.publisher?.dialect !== 'starlingx-v2') &&
+          ofKind.every(({ timeFrom }) => timeFrom === undefined),
         none: false,
       },
     ]

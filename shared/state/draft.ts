@@ -91,7 +91,9 @@ function datedLike(
   entries: readonly DraftEntry[],
   overall: string,
 ): Partial<Pick<NewEntry, 'at' | 'notBefore' | 'notAfter' | 'via'>> | undefined {
-  const deciding = entries.filter(({ type, kind }) => type === 'changed' && OVERALL_KINDS.has(kind ?? ''))
+  const deciding = entries.filter(
+    ({ type, kind }) => (type === 'changed' || type === 'suspect') && OVERALL_KINDS.has(kind ?? ''),
+  )
   const cause = deciding.findLast(({ to }) => to === overall) ?? deciding.at(-1)
   if (cause === undefined) return undefined
   const { at, notBefore, notAfter, via } = cause

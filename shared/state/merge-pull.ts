@@ -5,6 +5,7 @@ import { addEntry, clockOf, count, createDraft, type Draft, finishDraft, putCloc
 import { detectClockStep } from './merge-clock-step.ts'
 import { type Disagreement, disagreement } from './merge-disagreement.ts'
 import { forgetFuture } from './merge-own-times.ts'
+import { cleared } from './merge-suspect.ts'
 import { noteAbsence, retireUnnamed } from './merge-unnamed.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
 import { isAhead } from './own-time.ts'
@@ -115,7 +116,7 @@ function mergeClock(
       logChange(draft, pull, instance, undefined, base)
     return
   }
-  const clock = settleUndated(draft, before, milliseconds(pull.sentAt), settings)
+  const clock = cleared(draft, settleUndated(draft, before, milliseconds(pull.sentAt), settings), pull)
   if (isOvertaken(clock, base, pull)) return
   const after = clock.pushes.filter((push) => isAfter(push, base, pull))
   if (contested || takesWorst(clock)) {
@@ -158,7 +159,7 @@ function mayBeSetBack(clock: ClockState, base: Reading, pull: Pull, settings: Me
 function mayImprove(clock: ClockState, base: Reading, pull: Pull, settings: MergeSettings): boolean {
   const newest = clock.pushes[0]
   if (newest !== undefined && sameValue(newest, base)) return true
-  if (clock.pushedAt === undefined) return true
+  if (clock.pushedAt === undefined || clock.timeFrom === 'receipt') return true
   return milliseconds(pull.sentAt) - milliseconds(clock.pushedAt) >= settings.settleMs
 }
 
@@ -370,9 +371,8 @@ function confirm(draft: Draft, agreed: readonly Agreement[], settings: MergeSett
       observedAt: shown.at,
       receivedAt: pull.receivedAt,
       confirmedAt: pull.receivedAt,
-      ...(takesWorst(current) || isAlarming(current)
-        ? { pull: { ...appliedPull(base, pull), sentAt: current.pull?.sentAt ?? pull.sentAt } }
-        : {}),
+      // That it agreed is remembered with what is written anyway: a worse push from before it is then known as late.
+      pull: { ...appliedPull(base, pull), sentAt: current.pull?.sentAt ?? pull.sentAt },
     })
   }
 }

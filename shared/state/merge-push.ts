@@ -2,12 +2,13 @@ import type { Observation } from '../events/observation.ts'
 import { compareTimes, nanoseconds } from '../time.ts'
 import { isWorse, remember, sameContent, sameValue, shownValue, standing, takesWorst } from './clock.ts'
 import { addEntry, clockOf, count, createDraft, type Draft, finishDraft, putClock } from './draft.ts'
+import { isSuspect, mergeTimeless, suspect } from './merge-suspect.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
 import type { MergeSettings } from './settings.ts'
 import type { Outcome } from './store.ts'
 
 /** What became of a push; of several clocks in one body, what became of the most telling of them. */
-export type Fate = 'applied' | 'delayed' | 'duplicate' | 'late' | 'full'
+export type Fate = 'applied' | 'delayed' | 'duplicate' | 'late' | 'full' | 'suspect'
 
 /**
  * Merges a push: every observation of one body (design.md §3, rules 1 to 3, and of 6 to 8 what concerns pushes).
@@ -48,18 +49,20 @@ function readingOf({ at, state, metrics, receivedAt }: Observation): Reading {
   return { at, state: state ?? null, metrics, receivedAt }
 }
 
-const FATES: readonly Fate[] = ['full', 'applied', 'delayed', 'late', 'duplicate']
+const FATES: readonly Fate[] = ['full', 'suspect', 'applied', 'delayed', 'late', 'duplicate']
 
 function mergeOne(draft: Draft, observation: Observation, settings: MergeSettings): Fate {
   const { kind, instance } = observation
   const push = readingOf(observation)
   const clock = clockOf(draft, kind, instance)
+  if (observation.timeFrom === 'receipt') return mergeTimeless(draft, clock, push, observation)
   if (clock === undefined) return begin(draft, observation, push)
   const newest = clock.pushes[0]
   const order = newest === undefined ? 1 : compareTimes(push.at, newest.at)
-  if (order === 0 && newest !== undefined) return mergeSameTime(draft, clock, newest, push, observation)
+  if (order === 0 && newest !== undefined)
+    return mergeSameTime(draft, clock, newest, push, observation, settings)
   if (order < 0 && newest !== undefined) return mergeLate(draft, clock, newest, push, observation, settings)
-  return mergeNewest(draft, clock, push, observation)
+  return mergeNewest(draft, clock, push, observation, settings)
 }
 
 function begin(draft: Draft, observation: Observation, push: Reading): Fate {
@@ -96,19 +99,28 @@ function mergeSameTime(
   newest: Reading,
   push: Reading,
   about: Observation,
+  settings: MergeSettings,
 ): Fate {
   if (sameContent(newest, push)) return 'duplicate'
   if (standing(clock.kind, newest, push) === newest) return 'late'
   const others = { ...clock, pushes: clock.pushes.slice(1) }
-  return mergeNewest(draft, others, push, about)
+  return mergeNewest(draft, others, push, about, settings)
 }
 
 /** Rule 1: a push newer than every other applies, unless the last pull already knew it (rule 6). */
-function mergeNewest(draft: Draft, clock: ClockState, push: Reading, about: Observation): Fate {
+function mergeNewest(
+  draft: Draft,
+  clock: ClockState,
+  push: Reading,
+  about: Observation,
+  settings: MergeSettings,
+): Fate {
   const pushes = remember(clock.kind, clock.pushes, push, clock.pull?.at)
   const remembered = () => ({ ...clock, pushes, pushedAt: push.receivedAt })
   if (isInPull(clock, push)) {
     const dated = datedBy(draft, remembered(), push, about)
+    if (dated === undefined && isSuspect(clock, push, about, settings))
+      return suspect(draft, remembered(), push, about)
     putClock(draft, dated ?? remembered())
     return dated === undefined ? 'late' : 'delayed'
   }
@@ -142,15 +154,18 @@ function mergeLate(
   const age = nanoseconds(newest.at) - nanoseconds(push.at)
   if (age > BigInt(settings.reorderMs) * 1_000_000n && isWorse(clock.kind, push, clock)) {
     // Rule 3: so late a push is more likely a publisher's clock set back than a network's delay.
-    apply(draft, { ...clock, pushedAt: push.receivedAt }, push, about)
+    if (clock.setBack !== undefined && isKnown(clock.setBack)) return 'duplicate'
+    apply(draft, { ...clock, setBack: push, pushedAt: push.receivedAt }, push, about)
     return 'applied'
   }
-  if (isInPull(clock, push)) {
-    const dated = datedBy(draft, clock, push, about)
-    if (dated === undefined) return 'late'
+  if (clock.setBack !== undefined && isKnown(clock.setBack)) return 'duplicate'
+  const dated = isInPull(clock, push) ? datedBy(draft, clock, push, about) : undefined
+  if (dated !== undefined) {
     putClock(draft, dated)
     return 'delayed'
   }
+  if (!takesWorst(clock) && isSuspect(clock, push, about, settings)) return suspect(draft, clock, push, about)
+  if (isInPull(clock, push)) return 'late'
   const pushes = remember(clock.kind, clock.pushes, push, clock.pull?.at)
   const remembered = { ...clock, pushes }
   if (takesWorst(clock) && (isWorse(clock.kind, push, clock) || isNewerOfSame(push, clock))) {
@@ -184,6 +199,7 @@ function apply(
     confirmedAt: push.receivedAt,
     via,
     retired: false,
+    timeFrom: undefined,
     pushes: newest ?? clock.pushes,
     pushedAt: newest === undefined ? clock.pushedAt : push.receivedAt,
     unnamed: undefined,

@@ -66,6 +66,8 @@ const clock = z.object({
     }),
   ),
   undated: z.optional(undated),
+  /** The push that rule 3 applied though it was older: its repetition is a duplicate. */
+  setBack: z.optional(reading),
   /** Counts as UNKNOWN until the next pull of this clock (rule 3). */
   suspect: z.optional(suspicion),
   /** The first and the last of the pulls in a row that named other clocks of the kind but not this one (our time). */

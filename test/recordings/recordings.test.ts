@@ -42,6 +42,13 @@ describe.each(recordings())('the recording $name', (recording) => {
     },
   )
 
+  it('makes no clock suspect, as recorded and with up to 4 s of delay', async () => {
+    expect((await replay(recording)).state.counters.suspect).toBe(0)
+    const delays = lcg(7)
+    const { state } = await replay(recording, (exchange) => beginOf(exchange) + Math.floor(delays() * 4_000))
+    expect(state.counters.suspect).toBe(0)
+  })
+
   it('makes no clock change more often than its publisher said', async () => {
     const { log } = await replay(recording)
     for (const [key, said] of Object.entries(timelines(recording))) {

@@ -207,7 +207,10 @@ async function publisherOf(exchanges: readonly Exchange[], onPull: (exchange: Ex
     if (isAsked) onPull(next)
     const { status, body, headers } = found.response
     const type = headers['Content-Type']
-    response.writeHead(status, type === undefined ? {} : { 'content-type': type }).end(body)
+    const date = headers.Date
+    // By the clock of the publisher then, or not at all.
+    response.sendDate = false
+    response.writeHead(status, { ...(type && { 'content-type': type }), ...(date && { date }) }).end(body)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo

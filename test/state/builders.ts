@@ -32,6 +32,7 @@ type When = {
   readonly received?: number
   readonly instance?: string
   readonly metrics?: Readonly<Record<string, string>>
+  readonly timeFrom?: 'receipt'
 }
 
 export function reading(kind: string, said: Said, when: When, via: Observation['via'] = 'push'): Observation {
@@ -43,6 +44,7 @@ export function reading(kind: string, said: Said, when: When, via: Observation['
     metrics: typeof said === 'string' ? (when.metrics ?? {}) : said,
     at: at(when.at),
     receivedAt: at(when.received ?? when.at),
+    ...(when.timeFrom && { timeFrom: when.timeFrom }),
     via,
   }
 }

@@ -576,7 +576,7 @@ describe('rule 3: a pull that proves that the clock of the publisher was set bac
   test('begins the order anew: pushes apply again though they are older than what was', () => {
     const node = createNode()
     node.push(LOCK, 'LOCKED', { at: 5000, received: 0 })
-    expect(node.push(LOCK, 'HOLDOVER', { at: 4999, received: 10 })).toBe('late')
+    expect(node.push(LOCK, 'HOLDOVER', { at: 4999, received: 10 })).toBe('suspect')
     node.poll([answer(LOCK, ['LOCKED'], { at: 20 })])
     expect(node.state.counters.clockSteps).toBe(1)
     expect(node.push(LOCK, 'HOLDOVER', { at: 30 })).toBe('applied')

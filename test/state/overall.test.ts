@@ -98,7 +98,7 @@ describe('silence', () => {
   })
 
   test.each<[string, (node: ReturnType<typeof createNode>) => void]>([
-    ['a late push', (node) => node.push(LOCK, 'FREERUN', { at: 49, received: 170 })],
+    ['a late push', (node) => node.push(LOCK, 'FREERUN', { at: 49, received: 54 })],
     ['a duplicate', (node) => node.push(LOCK, 'LOCKED', { at: 50, received: 170 })],
     [
       'a clock named without a reading',

@@ -1,0 +1,95 @@
+import type { Observation } from '../events/observation.ts'
+import { compareTimes, milliseconds } from '../time.ts'
+import { isWorse, sameValue, shownValue } from './clock.ts'
+import { addEntry, count, type Draft, putClock } from './draft.ts'
+import type { Pull } from './merge-pull.ts'
+import type { ClockState, Reading } from './node-state.ts'
+import type { MergeSettings } from './settings.ts'
+
+/**
+ * Rule 3: whether a worse push that order would ignore was more than late. It came in longer after what is newer than a
+ * push takes: the publisher's clock was set back, or somebody held the push back. A Broker repeats what it likes.
+ */
+export function isSuspect(
+  clock: ClockState,
+  push: Reading,
+  { via }: Observation,
+  { settleMs }: MergeSettings,
+): boolean {
+  if (via === 'broker' || clock.retired || !isWorse(clock.kind, push, clock)) return false
+  const received = milliseconds(push.receivedAt)
+  const isLongKnown = ({ receivedAt }: { receivedAt: string }) =>
+    received - milliseconds(receivedAt) > settleMs
+  const [newest] = clock.pushes
+  if (newest !== undefined && compareTimes(push.at, newest.at) < 0 && isLongKnown(newest)) return true
+  const { pull } = clock
+  if (pull?.at === undefined || compareTimes(push.at, pull.at) > 0) return false
+  return isLongKnown(pull)
+}
+
+/** Neither believed nor ignored: the clock counts as UNKNOWN until the next pull of it. */
+export function suspect(
+  draft: Draft,
+  clock: ClockState,
+  push: Reading,
+  { kind, instance, via }: Observation,
+): 'suspect' | 'duplicate' {
+  const told = shownValue(push)
+  const { at, receivedAt } = push
+  if (clock.suspect !== undefined && clock.suspect.told === told) return 'duplicate'
+  putClock(draft, { ...clock, suspect: { told, at, receivedAt } })
+  count(draft, 'suspect')
+  const to = clock.state === 'HOLDOVER' ? clock.state : 'UNKNOWN'
+  addEntry(draft, { type: 'suspect', kind, instance, from: shownValue(clock), to, told, at, via })
+  return 'suspect'
+}
+
+/** The next pull of a clock, whatever it says, is newer than what made it suspect. */
+export function cleared(draft: Draft, clock: ClockState, pull: Pull): ClockState {
+  const { suspect, ...rest } = clock
+  if (suspect === undefined || milliseconds(pull.sentAt) < milliseconds(suspect.receivedAt)) return clock
+  putClock(draft, rest)
+  return rest
+}
+
+/**
+ * A push without a time of its own orders nothing: what is worse than the state applies, dated by its receipt, and the
+ * next pull sets the clock anew. What is better changes nothing.
+ */
+export function mergeTimeless(
+  draft: Draft,
+  clock: ClockState | undefined,
+  push: Reading,
+  { kind, instance, via }: Observation,
+): 'applied' | 'late' | 'full' {
+  const known = clock === undefined || clock.retired ? undefined : clock
+  if (known !== undefined && !isWorse(kind, push, known)) return 'late'
+  const isGood = known === undefined && isWorse(kind, UNKNOWN, push)
+  const shown = isGood ? UNKNOWN : push
+  const { at, receivedAt } = push
+  const done = putClock(draft, {
+    pushes: [],
+    ...clock,
+    kind,
+    instance,
+    state: shown.state,
+    metrics: shown.metrics,
+    since: null,
+    observedAt: at,
+    receivedAt,
+    timeFrom: 'receipt',
+    confirmedAt: receivedAt,
+    via,
+    contested: clock?.contested ?? false,
+    retired: false,
+    unnamed: undefined,
+  })
+  if (!done) return 'full'
+  if (known === undefined && isGood) return 'applied'
+  const from = known === undefined ? {} : { from: shownValue(known) }
+  if (known === undefined || !sameValue(known, push))
+    addEntry(draft, { type: 'changed', kind, instance, ...from, to: shownValue(push), notAfter: at, via })
+  return 'applied'
+}
+
+const UNKNOWN = { state: 'UNKNOWN', metrics: {} }
