@@ -159,3 +159,12 @@ function offsetSeconds(text: string, start: number): number | undefined {
   if (!(hours <= 23 && minutes <= 59)) return undefined
   return (sign === '-' ? -1 : 1) * (hours * 3600 + minutes * 60)
 }
+
+/** Go's zero time in any precision and zone: `0001-01-01T00:00:00Z`. */
+const ZERO_TIME = /^0001-01-01[Tt ]00:00:00(?:\.0+)?(?:[Zz]|[+-]00:00)?$/
+
+/** Whether an event says that it has no time: none, null, empty, or Go's zero time. */
+export function isNoTime(time: unknown): boolean {
+  if (time === undefined || time === null) return true
+  return typeof time === 'string' && (time.trim() === '' || ZERO_TIME.test(time))
+}

@@ -48,14 +48,15 @@ const LONGEST_ATTRIBUTE = 256
 
 /**
  * The event of a log entry. The same entry gives the same event, whoever sends it and however often: its id is of
- * the node, the entry's number and the document's incarnation, so that a store that was emptied repeats no old id.
+ * the node, the document's incarnation, and the entry's number and content: a store that was emptied, or set back to a
+ * backup, gives no old id to another entry.
  */
 export function eventOf(node: string, incarnation: string, entry: LogEntry): OutgoingEvent {
   const { kind, instance, from, to, at, notAfter } = entry
   const time = at ?? notAfter
   return {
     specversion: '1.0',
-    id: idOf([node, incarnation, String(entry.seq)]),
+    id: idOf([node, incarnation, String(entry.seq), entry.type, kind, instance, from, to, time].map(String)),
     source: `/ptp-watch/${encodeURIComponent(node.toWellFormed())}`,
     type: EVENT_TYPES[entry.type],
     subject: attributeOf(kind ? (instance === undefined ? kind : `${kind}/${instance}`) : node),

@@ -43,7 +43,7 @@ const PREFIXES: readonly string[] = ['cluster/node/', './']
 /** The node is the last name before `/sync/` (O-RAN), or the second of `/cluster/<node>/ptp/…` (4.10). */
 function withoutPrefix(path: string, start: number, wholeLength: number): Address {
   if (PREFIXES.includes(`${path.slice(start)}/`)) return addressOf('', '', wholeLength)
-  const sync = path.indexOf('/sync/', start)
+  const sync = path.lastIndexOf('/sync/')
   if (sync > 0) {
     const name = path.slice(path.lastIndexOf('/', sync - 1) + 1, sync)
     return addressOf(name, path.slice(sync), wholeLength)

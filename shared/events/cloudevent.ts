@@ -1,5 +1,5 @@
 import { MalformedEventError } from '../errors.ts'
-import { repairTime } from '../time.ts'
+import { isNoTime, repairTime } from '../time.ts'
 import { fromBase64, isObject, parseJson } from './wire.ts'
 
 /** A CloudEvent as a Broker delivers it, its time as received: the SDK would cut it to milliseconds. */
@@ -69,7 +69,7 @@ function checked(event: unknown): CloudEvent {
     )
   }
   const { subject } = event
-  const time = event.time ?? undefined
+  const time = isNoTime(event.time) ? undefined : event.time
   if (time !== undefined && (typeof time !== 'string' || repairTime(time) === undefined)) {
     throw new MalformedEventError('no-cloudevent', "The CloudEvent's time is no RFC 3339 time")
   }

@@ -1,4 +1,4 @@
-import { repairTime } from '../time.ts'
+import { isNoTime, repairTime } from '../time.ts'
 import { type Address, readAddress } from './address.ts'
 import { kindOf } from './kind.ts'
 import { NUMERIC_KINDS, type Observation, type Via } from './observation.ts'
@@ -128,12 +128,9 @@ function readEvent(event: WireEvent, context: Context): Normalised {
   }
 }
 
-/** Go's zero time in any precision and zone: `0001-01-01T00:00:00Z`. */
-const ZERO_TIME = /^0001-01-01[Tt ]00:00:00(?:\.0+)?(?:[Zz]|[+-]00:00)?$/
-
 /** An event may have no time, and Go's zero time says the same: then it is dated by its receipt. Undefined: no time. */
 function timeOf(text: string | undefined): { at?: string } | undefined {
-  if (text === undefined || text.trim() === '' || ZERO_TIME.test(text)) return {}
+  if (text === undefined || isNoTime(text)) return {}
   const at = repairTime(text)
   return at === undefined ? undefined : { at }
 }

@@ -62,13 +62,14 @@ const LOCK_ORDER = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
 
 /**
  * How bad a state is: 0 is worst. Lock words: FREERUN, HOLDOVER, UNKNOWN, LOCKED. GNSS: failures, antenna faults and
- * FREERUN, then BOOTING, ACQUIRING-SYNC and HOLDOVER, then SYNCHRONIZED; an unlisted word ranks worst
+ * FREERUN, then BOOTING, ACQUIRING-SYNC and HOLDOVER, then UNKNOWN, then SYNCHRONIZED; an unlisted word ranks worst
  * (design.md §3). Words of unknown kinds all rank alike.
  */
 export function rankOf(kind: string, word: string): number {
   if (LOCK_KINDS.has(kind)) return Math.max(0, LOCK_ORDER.indexOf(word))
   if (kind === 'gnss-sync-status') {
-    if (word === 'SYNCHRONIZED') return 2
+    if (word === 'SYNCHRONIZED') return 3
+    if (word === 'UNKNOWN') return 2
     if (word === 'BOOTING' || word === 'ACQUIRING-SYNC' || word === 'HOLDOVER') return 1
   }
   return 0
