@@ -35,6 +35,7 @@ const FORBIDDEN: readonly (readonly [file: string, imports: string])[] = [
   ['functions/poll/index.ts', '#functions/subscribe/handler.ts'],
   ['functions/status/index.ts', '#local/fleet.ts'],
   ['functions/doctor/index.ts', '#functions/subscribe/handler.ts'],
+  ['functions/forget/index.ts', '#functions/poll/handler.ts'],
   ['functions/main.ts', '#local/fleet.ts'],
   ['local/publishers/redfish.ts', '#shared/events/normalise.ts'],
   ['local/fleet.ts', '#shared/publishers/client.ts'],

@@ -62,10 +62,14 @@ export function flagsOf(definition: FunctionDefinition): Readonly<Record<string,
 }
 
 /**
- * The flags given to a function.
- * @throws UsageError if one is unknown, lacks its value, or has one that it does not take.
+ * What was given to a function.
+ * @throws UsageError if a flag is unknown, lacks its value, or has one that it does not take; or if there are operands
+ * where it takes none, or none where it takes some.
  */
-export function readFlags(definition: FunctionDefinition, args: readonly string[]): Flags {
+export function readArguments(
+  definition: FunctionDefinition,
+  args: readonly string[],
+): { flags: Flags; operands: readonly string[] } {
   const options = Object.fromEntries(
     Object.entries(flagsOf(definition)).map(([name, { type, short }]) => [
       name,
@@ -73,11 +77,11 @@ export function readFlags(definition: FunctionDefinition, args: readonly string[
     ]),
   )
   try {
-    const { values, tokens } = parseArgs({
+    const { values, tokens, positionals } = parseArgs({
       args: [...args],
       options,
       strict: true,
-      allowPositionals: false,
+      allowPositionals: definition.operands !== undefined,
       tokens: true,
     })
     // The last would win, and the others be ignored without a word.
@@ -88,7 +92,9 @@ export function readFlags(definition: FunctionDefinition, args: readonly string[
     for (const [name, value] of Object.entries(values)) {
       if (typeof value === 'string' || typeof value === 'boolean') flags[name] = value
     }
-    return flags
+    if (definition.operands !== undefined && positionals.length === 0 && flags.help !== true)
+      throw new UsageError(`ptp-watch ${definition.name} needs ${definition.operands}`)
+    return { flags, operands: positionals }
   } catch (error) {
     if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) {
       throw new UsageError(error.message.replaceAll('\n', ' '))

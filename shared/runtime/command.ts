@@ -1,5 +1,5 @@
 import type { Environment } from '#shared/config.ts'
-import { readFlags, readRequest, refuseServedOnly } from './command-line.ts'
+import { readArguments, readRequest, refuseServedOnly } from './command-line.ts'
 import type { FunctionDefinition, Terminal } from './function.ts'
 import { functionHelp, overallHelp } from './help.ts'
 import { closed, openFunction, serveUntil } from './host.ts'
@@ -34,7 +34,7 @@ export function command(
       }
       const definition = await load(catalogue, request.name)
       help = `ptp-watch ${definition.name} --help`
-      const flags = readFlags(definition, request.args)
+      const { flags, operands } = readArguments(definition, request.args)
       if (flags.help === true) {
         terminal.out(functionHelp(definition))
         return 0
@@ -48,7 +48,7 @@ export function command(
       if (open.run === undefined) throw new TypeError(`${definition.name} cannot be run`)
       let code = 1
       try {
-        code = await open.run(flags, { signal, terminal })
+        code = await open.run(flags, { signal, terminal, operands })
       } finally {
         if (!(await closed(open, host))) code = 1
       }

@@ -43,6 +43,13 @@ export type Host = {
   readonly newId: () => string
 }
 
+export type RunContext = {
+  readonly signal: AbortSignal
+  readonly terminal: Terminal
+  /** The arguments that are no flags, where the function takes any. */
+  readonly operands?: readonly string[]
+}
+
 /** A function that was opened: what it holds (a store, connections) is held until `close`. */
 export type OpenFunction = {
   /** Serves requests. Absent: the function cannot be served. Health and metrics are the host's. */
@@ -53,7 +60,7 @@ export type OpenFunction = {
    * Runs once and gives the exit code: 0, or 1 where a part failed. Absent: the function is only served.
    * What it throws ends the process with 1, a ConfigurationError with 2. `signal` is aborted by SIGTERM or SIGINT.
    */
-  readonly run?: (flags: Flags, context: { signal: AbortSignal; terminal: Terminal }) => Promise<number>
+  readonly run?: (flags: Flags, context: RunContext) => Promise<number>
   /** Whether the store answers; readiness shows it. Rejects when it does not. Absent: there is no store. */
   readonly ping?: () => Promise<void>
   /** Writes what waits and lets go of everything. Called once, after the last request or run. */
@@ -69,6 +76,8 @@ export type FunctionDefinition = {
   /** A few lines for its own help: what it does, what it answers, its exit codes. */
   readonly description: string
   readonly flags: Readonly<Record<string, FlagDefinition>>
+  /** What stands in its usage for the arguments that are no flags, at least one; absent, it takes none. */
+  readonly operands?: string
   /** Command lines worth showing, each with what it does. */
   readonly examples: readonly { readonly command: string; readonly does: string }[]
   /** The variables that it reads, for its help; those of every function (PORT, LOG_LEVEL …) need no mention. */

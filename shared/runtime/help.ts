@@ -52,7 +52,7 @@ export function functionHelp(definition: FunctionDefinition): string {
     ...definition.description.split('\n').flatMap((line) => wrapped(line, WIDTH)),
     '',
     'Usage:',
-    `  ptp-watch ${definition.name} [flags]`,
+    `  ptp-watch ${definition.name}${definition.operands === undefined ? '' : ` ${definition.operands}`} [flags]`,
     '',
     'Flags:',
     ...columns(flags),

@@ -4,10 +4,10 @@ import { flagsOf } from '#shared/runtime/command-line.ts'
 import { functionHelp } from '#shared/runtime/help.ts'
 
 describe.each(Object.entries(catalogue))('%s', (name, load) => {
-  test('is called what it is picked by, and can be served, but for the doctor, who is called', async () => {
+  test('is called what it is picked by, and can be served, but for doctor and forget, which are called', async () => {
     const definition = await load()
     expect(definition.name).toBe(name)
-    expect(definition.modes.serve).toBe(name !== 'doctor')
+    expect(definition.modes.serve).toBe(!['doctor', 'forget'].includes(name))
     expect(definition.summary).toMatch(/^[a-z].*[^.]$/)
   })
 

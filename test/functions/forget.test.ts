@@ -1,0 +1,115 @@
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { forgetNode } from '#functions/forget/handler.ts'
+import { silentLog } from '#shared/log.ts'
+import { openDriver } from '#shared/state/open.ts'
+import { createStore, type Store } from '#shared/state/store.ts'
+import { folder } from '../publishers/support/folder.ts'
+import { start } from '../runtime/processes.ts'
+import { lockedNode } from './fleet.ts'
+
+const NOW = Date.parse('2026-11-28T12:00:00Z')
+
+async function openStore(url: string): Promise<Store> {
+  const store = createStore(await openDriver(url), { historyPerNode: 50, log: silentLog })
+  onTestFinished(() => store.close())
+  return store
+}
+
+/** A file with these nodes, each with a line in its log. */
+async function storeWith(...nodes: string[]) {
+  const url = `sqlite:${join(await folder(), 'state.db')}`
+  const store = await openStore(url)
+  for (const node of nodes) {
+    await store.update(node, () => ({
+      state: {
+        ...lockedNode(node, NOW),
+        publisher: { url: 'http://10.0.0.1:9043', dialect: 'red-hat-v2', reachable: true, checkedAt: '' },
+      },
+      entries: [{ type: 'stale', via: 'poll', overall: 'UNKNOWN' }],
+      result: undefined,
+    }))
+  }
+  const names = async () => (await store.list({ limit: 100 })).nodes.map(({ state }) => state.node)
+  return { url, store, names }
+}
+
+async function forget(url: string, ...args: string[]) {
+  const running = start(['functions/main.ts', 'forget', ...args], { STATE_URL: url, LOG_LEVEL: 'error' })
+  onTestFinished(() => running.kill('SIGKILL'))
+  const code = await running.exit
+  return { code, out: running.out(), err: running.err() }
+}
+
+describe('ptp-watch forget', () => {
+  test('removes the nodes that it is given, document and log, and no other', async () => {
+    const { url, store, names } = await storeWith('a', 'b', 'c')
+    await store.update('a', (state) => ({
+      state: state && {
+        ...state,
+        forwarded: 0,
+        subscriptions: [
+          { kind: 'lock-state', address: '/x', id: '1', endpoint: 'http://i/event/a/token', confirmedAt: '' },
+        ],
+      },
+      result: undefined,
+    }))
+    const { code, out, err } = await forget(url, 'a', 'c', 'a')
+    expect({ code, out }).toEqual({
+      code: 0,
+      out: 'removed a: its state and its log\nremoved c: its state and its log\n',
+    })
+    expect(err).toMatch(/^warning: a: 1 log entries had not reached the sink, and are lost$/m)
+    expect(err).toMatch(/^note: a: http:\/\/10\.0\.0\.1:9043 held 1 of our subscriptions; .*PUBLISHERS/m)
+    expect(err).not.toContain('token')
+    expect(await names()).toEqual(['b'])
+    expect(await store.log('a', { after: 0, limit: 9 })).toEqual([])
+    expect(await store.log('b', { after: 0, limit: 9 })).toHaveLength(1)
+  })
+
+  test('names each node that it does not know, removes the others, and ends with 1', async () => {
+    const { url, names } = await storeWith('a', 'b')
+    const { code, out, err } = await forget(url, 'A', 'a')
+    expect({ code, out }).toEqual({ code: 1, out: 'removed a: its state and its log\n' })
+    expect(err).toMatch(/^failed: A: unknown: it is not in the store sqlite:/)
+    expect(await names()).toEqual(['b'])
+  })
+
+  test('needs a node, and a store that is there', async () => {
+    const { url, names } = await storeWith('a')
+    const none = await forget(url)
+    expect(none).toMatchObject({ code: 2, out: '' })
+    expect(none.err).toContain('ptp-watch forget needs <node> [<node> ...]')
+    expect(await forget(url, '--all')).toMatchObject({ code: 2, out: '' })
+    const elsewhere = await forget(`${url}.other`, 'a')
+    expect(elsewhere).toMatchObject({ code: 1, out: '' })
+    expect(elsewhere.err).toContain('There is no SQLite store')
+    const help = await forget(url, '--help')
+    expect(help).toMatchObject({ code: 0, err: '' })
+    expect(help.out).toContain('  ptp-watch forget <node> [<node> ...] [flags]\n')
+    expect(await names()).toEqual(['a'])
+  })
+})
+
+describe('a node that is being removed', () => {
+  test('stays where an event came in meanwhile', async () => {
+    const { url, store, names } = await storeWith('a')
+    const ingest = await openStore(url)
+    const between: typeof store.remove = async (...args) => {
+      await ingest.update('a', (state) => ({ state, counters: { received: 1 }, result: undefined }))
+      return store.remove(...args)
+    }
+    expect(await forgetNode({ ...store, remove: between }, 'a')).toEqual({ node: 'a', outcome: 'changed' })
+    expect(await names()).toEqual(['a'])
+    expect((await store.read('a'))?.counters.received).toBe(1)
+  })
+
+  test('is unknown where somebody else has removed it meanwhile', async () => {
+    const { store } = await storeWith('a')
+    const between: typeof store.remove = async (...args) => {
+      await store.remove('a')
+      return store.remove(...args)
+    }
+    expect(await forgetNode({ ...store, remove: between }, 'a')).toEqual({ node: 'a', outcome: 'unknown' })
+  })
+})
