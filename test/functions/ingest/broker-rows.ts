@@ -75,9 +75,9 @@ export function brokerRows(path: string): IngestRow[] {
       stored: { [node]: undefined },
     })),
     row((node) => ({
-      name: 'poison: CloudEvents 0.3',
+      name: 'poison: CloudEvents 0.2',
       headers: STRUCTURED,
-      body: text({ ...structured(node), specversion: '0.3' }),
+      body: text({ ...structured(node), specversion: '0.2' }),
       reply: refusal(400, 'no-cloudevent'),
       stored: { [node]: undefined },
     })),
