@@ -161,7 +161,7 @@ function offsetSeconds(text: string, start: number): number | undefined {
 }
 
 /** Go's zero time in any precision and zone: `0001-01-01T00:00:00Z`. */
-const ZERO_TIME = /^0001-01-01[Tt ]00:00:00(?:\.0+)?(?:[Zz]|[+-]00:00)?$/
+const ZERO_TIME = /^0001-01-01[Tt ]00:00:00(?:\.0+)?(?:[Zz]| ?[+-]00:?00(?: UTC)?)?$/
 
 /** Whether an event says that it has no time: none, null, empty, or Go's zero time. */
 export function isNoTime(time: unknown): boolean {

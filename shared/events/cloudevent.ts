@@ -1,6 +1,6 @@
 import { MalformedEventError } from '../errors.ts'
 import { isNoTime, repairTime } from '../time.ts'
-import { fromBase64, isObject, parseJson } from './wire.ts'
+import { dataOf, isObject, parseJson } from './wire.ts'
 
 /** A CloudEvent as a Broker delivers it, its time as received: the SDK would cut it to milliseconds. */
 export type CloudEvent = {
@@ -82,22 +82,6 @@ function checked(event: unknown): CloudEvent {
     ...(time === undefined ? {} : { time }),
     data: dataOf(event),
   }
-}
-
-/** The JSON of an event: in `data`, in `data_base64`, or in 0.3 as base64 in `data`. */
-function dataOf({
-  data,
-  data_base64: encoded,
-  datacontentencoding: encoding,
-}: Readonly<Record<string, unknown>>): unknown {
-  const isEncoded03 = typeof encoding === 'string' && encoding.toLowerCase() === 'base64'
-  if (isEncoded03 && typeof data === 'string') return fromBase64(data)
-  if (encoded === undefined || encoded === null) return data
-  if (data !== undefined && data !== null)
-    throw new MalformedEventError('no-cloudevent', 'The CloudEvent has both data and data_base64')
-  if (typeof encoded !== 'string')
-    throw new MalformedEventError('no-cloudevent', "The CloudEvent's data_base64 is no text")
-  return fromBase64(encoded)
 }
 
 function mediaType(header: string | readonly string[] | undefined): string | undefined {

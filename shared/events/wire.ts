@@ -61,7 +61,7 @@ export function isObject(value: unknown): value is Json {
 
 function toEvent(body: unknown, key: string | undefined): WireEvent | undefined {
   if (!isObject(body)) return undefined
-  const data = dataOf(body)
+  const data = readableData(body)
   if (isObject(data) && (Array.isArray(data.values) || data.values === null)) {
     return {
       id: text(body.id),
@@ -76,11 +76,10 @@ function toEvent(body: unknown, key: string | undefined): WireEvent | undefined 
   return toStarlingxV1(body, key)
 }
 
-/** The data of a structured CloudEvent: as JSON, or as the base64 of JSON (CloudEvents JSON format 1.0.2, §3.1). */
-function dataOf({ data, data_base64: encoded }: Json): unknown {
-  if (typeof encoded !== 'string' || (data !== undefined && data !== null)) return data
+/** The same where it can be read; undefined where it cannot. */
+function readableData(event: Json): unknown {
   try {
-    return fromBase64(encoded)
+    return dataOf(event)
   } catch (error) {
     if (error instanceof MalformedEventError) return undefined
     throw error
@@ -88,10 +87,30 @@ function dataOf({ data, data_base64: encoded }: Json): unknown {
 }
 
 /**
+ * The JSON of a structured CloudEvent: in `data`, in `data_base64`, or in 0.3 as base64 in `data` (CloudEvents JSON format
+ * 1.0.2, §3.1).
+ * @throws MalformedEventError if it has both, or base64 that cannot be read.
+ */
+export function dataOf({
+  data,
+  data_base64: encoded,
+  datacontentencoding: encoding,
+}: Readonly<Record<string, unknown>>): unknown {
+  const isEncoded03 = typeof encoding === 'string' && encoding.toLowerCase() === 'base64'
+  if (isEncoded03 && typeof data === 'string') return fromBase64(data)
+  if (encoded === undefined || encoded === null) return data
+  if (data !== undefined && data !== null)
+    throw new MalformedEventError('no-cloudevent', 'The CloudEvent has both data and data_base64')
+  if (typeof encoded !== 'string')
+    throw new MalformedEventError('no-cloudevent', "The CloudEvent's data_base64 is no text")
+  return fromBase64(encoded)
+}
+
+/**
  * The JSON value that a base64 text holds.
  * @throws MalformedEventError `not-json` if it is no base64, or holds no JSON.
  */
-export function fromBase64(text: string): unknown {
+function fromBase64(text: string): unknown {
   const bytes = Buffer.from(text, 'base64')
   const isWhole = bytes.toString('base64').replace(/=+$/, '') === text.replace(/=+$/, '')
   if (!isWhole) throw new MalformedEventError('not-json', 'The data is not base64')

@@ -78,6 +78,7 @@ describe('a delivery of a Broker', () => {
     const encoded = Buffer.from(JSON.stringify(data)).toString('base64')
     const old = { ...structured, specversion: '0.3', datacontentencoding: 'Base64', data: encoded }
     expect(readCloudEvent(STRUCTURED, bytes(old)).data).toEqual(data)
+    expect(normalise(old, { receivedAt: TIME, via: 'push' }).observations).toHaveLength(1)
   })
 
   test('has its data in data_base64, beside a data that is null', () => {
@@ -88,6 +89,11 @@ describe('a delivery of a Broker', () => {
       expect(readCloudEvent(STRUCTURED, bytes(event)).data).toEqual(data)
       expect(normalise(event, { receivedAt: TIME, via: 'push' }).observations).toHaveLength(1)
     }
+  })
+
+  test.each(['', '0001-01-01T00:00:00Z'])('whose time is %j has none', (time) => {
+    expect(readCloudEvent(STRUCTURED, bytes({ ...structured, time }))).not.toHaveProperty('time')
+    expect(readCloudEvent({ ...binary, 'ce-time': time }, bytes(data))).not.toHaveProperty('time')
   })
 
   test('may have attributes that are null, which are unset', () => {

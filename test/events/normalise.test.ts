@@ -536,6 +536,7 @@ describe('times', () => {
     '0001-01-01T00:00:00Z',
     '0001-01-01T00:00:00.000000000Z',
     '0001-01-01T00:00:00+00:00',
+    '0001-01-01 00:00:00 +0000 UTC',
   ])('an event whose time is %j is dated by its receipt, and marked so', (time) => {
     expect(
       normalise(event('lock-state', [value('a', 'LOCKED')], { time }), context).observations,
