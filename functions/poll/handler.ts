@@ -2,10 +2,11 @@ import pLimit from 'p-limit'
 import { PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Resource } from '#shared/publishers/client.ts'
-import type { KeepOptions, Keeper } from '#shared/publishers/keeper.ts'
+import type { KeepOptions, Keeper, Kept } from '#shared/publishers/keeper.ts'
 import { withoutLacking } from '#shared/publishers/record.ts'
 import type { Registry } from '#shared/publishers/registry.ts'
 import type { Target } from '#shared/publishers/target.ts'
+import type { Ways } from '#shared/state/merge-blind.ts'
 import { mergePulls, type Pull } from '#shared/state/merge-pull.ts'
 import { emptyNodeState, type NewEntry, type NodeState } from '#shared/state/node-state.ts'
 import { createOutage } from '#shared/outage.ts'
@@ -100,6 +101,7 @@ export function createPoller(deps: PollDeps): Poller {
     pulls: readonly Pull[],
     startedAt: number,
     closing: (state: NodeState) => NodeState,
+    ways?: Ways,
   ) => {
     const merged = await store.update(
       node,
@@ -107,7 +109,7 @@ export function createPoller(deps: PollDeps): Poller {
         const before = current ?? emptyNodeState(node, newId())
         const named = pulls.flatMap((one) => (namesClocks(one) ? [one.kind] : []))
         const closed = withoutLacking(closing(before), named)
-        const outcome = mergePulls(closed, pulls, settings, { now: clock.now(), poll: { startedAt } })
+        const outcome = mergePulls(closed, pulls, settings, { now: clock.now(), poll: { startedAt, ways } })
         const state = outcome.state ?? (closed === before ? undefined : closed)
         return { ...outcome, state, result: { ...outcome.result, entries: outcome.entries ?? [] } }
       },
@@ -134,7 +136,7 @@ export function createPoller(deps: PollDeps): Poller {
     const { pulls } = answers
     const problems = [...new Set([...kept.problems, ...answers.problems])]
     const closing = kept.closing ?? ((state: NodeState) => state)
-    const { entries, disagreements } = await merge(node, pulls, startedAt, closing)
+    const { entries, disagreements } = await merge(node, pulls, startedAt, closing, waysOf(kept))
     if (disagreements.length > 0) {
       metrics.disagreements.inc({}, disagreements.length)
       log.warn('Pulls contradict what was pushed', { node, disagreements })
@@ -281,6 +283,13 @@ export function createPoller(deps: PollDeps): Poller {
       })
     },
   }
+}
+
+/** What a run of the reconciler knows of the ways by which a node reaches us; undefined where it could not look. */
+function waysOf({ reachable, applied }: Kept): Ways | undefined {
+  if (reachable === false) return 'unreachable'
+  if (reachable === undefined || applied === undefined) return undefined
+  return applied.held.size > 0 ? 'open' : 'cut'
 }
 
 function isMissed({ type }: NewEntry): boolean {

@@ -115,6 +115,7 @@ function failed(target: Target, error: PtpWatchError): Kept {
     resources: [],
     plan: [],
     applied: undefined,
+    reachable: undefined,
     lacking: [],
     notes: [],
     strangers: 0,

@@ -50,6 +50,8 @@ export type Kept = {
   readonly plan: readonly Step[]
   /** What was done; absent if nothing was. */
   readonly applied: Applied | undefined
+  /** Whether it answered; undefined where it was given up before it could have. */
+  readonly reachable: boolean | undefined
   /** The kinds that its host lacks. Those whose pulls are `answers` are among `resources`. */
   readonly lacking: readonly Lacking[]
   /** How many subscriptions of others it holds; they are left alone. */
@@ -149,6 +151,7 @@ export function createKeeper(
       resources: tried.resources,
       plan: tried.plan,
       applied: together(tried.earlier, tried.applied),
+      reachable: tried.reachable,
       lacking: tried.lacking,
       strangers: tried.strangers,
       // Another try comes with another proof.
@@ -218,7 +221,7 @@ export function createKeeper(
     const kept = count(report(target, tried, dryRun))
     if (!cut) return { ...kept, closing: await finish(target, record, tried, { handOver }) }
     await record.flush()
-    return kept
+    return { ...kept, reachable: undefined }
   }
 
   return {

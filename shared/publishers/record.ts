@@ -196,7 +196,16 @@ function closingOf(
       isDeepStrictEqual(state.labels ?? {}, labels) &&
       isWithin(before.checkedAt, now, refreshMs)
     if (same) return state
-    const publisher = { url, dialect, reachable, checkedAt, ...(problem !== undefined && { problem }) }
+    const { unreachableSince, blindSince } = before ?? {}
+    const publisher = {
+      url,
+      dialect,
+      reachable,
+      checkedAt,
+      ...(problem !== undefined && { problem }),
+      ...(unreachableSince !== undefined && { unreachableSince }),
+      ...(blindSince !== undefined && { blindSince }),
+    }
     return { ...state, labels, publisher, subscriptions }
   }
 }

@@ -3,6 +3,7 @@ import { compareTimes, milliseconds, nanoseconds } from '../time.ts'
 import { compareWorse, isMissable, isWorse, sameValue, shownValue, takesWorst, worstOf } from './clock.ts'
 import { addEntry, clockOf, count, createDraft, type Draft, finishDraft, putClock } from './draft.ts'
 import { detectClockStep } from './merge-clock-step.ts'
+import { noteWays, type Ways } from './merge-blind.ts'
 import { type Disagreement, disagreement } from './merge-disagreement.ts'
 import { forgetFuture } from './merge-own-times.ts'
 import { cleared } from './merge-suspect.ts'
@@ -41,13 +42,14 @@ export type PullResult = {
  * query time, so they never date a transition. Pure. Times in our milliseconds.
  *
  * `poll` says when the poll began that these are all the pulls of: it is then concluded, with what no push has
- * dated since an earlier poll (rule 6), and with what becomes of the node by time alone.
+ * dated since an earlier poll (rule 6), and with what becomes of the node by time alone. `ways`: what it knows of them,
+ * if anything, beside what the pulls brought.
  */
 export function mergePulls(
   before: NodeState,
   pulls: readonly Pull[],
   settings: MergeSettings,
-  { now, poll }: { now: number; poll?: { startedAt: number } },
+  { now, poll }: { now: number; poll?: { startedAt: number; ways?: Ways | undefined } },
 ): Outcome<PullResult> {
   const draft = createDraft(before, settings)
   const agreed: Agreement[] = []
@@ -68,6 +70,8 @@ export function mergePulls(
     }
   }
   confirm(draft, agreed, settings, now)
+  const ways = pulls.some(({ observations }) => observations.length > 0) ? 'heard' : poll?.ways
+  if (poll !== undefined && ways !== undefined) noteWays(draft, ways, now)
   if (poll !== undefined)
     for (const clock of draft.clocks) settleUndated(draft, clock, poll.startedAt, settings)
   else count(draft, 'received')

@@ -40,7 +40,7 @@ export type Condition = {
    * The one word for a node (design.md §3): the worst of its lock-state and OS clocks. Silence is never LOCKED: a
    * stale clock counts as UNKNOWN, unless it was FREERUN or HOLDOVER, which stand; and LOCKED needs a LOCKED clock
    * of each kind asked for, save a kind that the node has been shown not to have. A suspect clock, and
-   * every clock of a node that is blind, count like a stale one.
+   * one that nothing has confirmed since its node became blind, count like a stale one.
    */
   readonly overall: Overall
   /** A node is stale while any clock of the deciding kinds is, save one that is on its way out. */
@@ -61,7 +61,8 @@ export function conditionOf(state: Deciding, now: number, settings: MergeSetting
     if (isSilent && isLeaving(clock, now, settings)) continue
     stale ||= isSilent
     decided.add(clock.kind)
-    const word = effective(clock, blind || isSilent || clock.suspect !== undefined)
+    const isDoubtful = isUnseen(clock, state) || clock.suspect !== undefined
+    const word = effective(clock, isSilent || isDoubtful)
     if (rankOf('lock-state', word) < rankOf('lock-state', overall)) overall = word
   }
   if (overall === 'LOCKED') {
@@ -72,9 +73,17 @@ export function conditionOf(state: Deciding, now: number, settings: MergeSetting
   return { overall, stale, blind }
 }
 
-/** Nothing of the node can reach us: no push and no pull (design.md §3, blind). */
-export function isBlind({ publisher }: Pick<Deciding, 'publisher'>): boolean {
-  return publisher?.blindSince !== undefined
+/** Nothing of the node can reach us, no push and no pull (design.md §3), and nothing has since that was found. */
+export function isBlind(state: Pick<Deciding, 'publisher' | 'clocks'>): boolean {
+  if (state.publisher?.blindSince === undefined) return false
+  const deciding = state.clocks.filter(({ kind, retired }) => OVERALL_KINDS.has(kind) && !retired)
+  return deciding.every((clock) => isUnseen(clock, state))
+}
+
+/** A clock that nothing has confirmed since its node was found to be blind. */
+function isUnseen({ confirmedAt }: ClockState, { publisher }: Pick<Deciding, 'publisher'>): boolean {
+  // Times of our own clock are all written alike, so that their texts are in their order.
+  return publisher?.blindSince !== undefined && confirmedAt <= publisher.blindSince
 }
 
 export function overallOf(state: Deciding, now: number, settings: MergeSettings): Overall {

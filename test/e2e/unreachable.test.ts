@@ -50,3 +50,40 @@ test('a FREERUN of a node that is gone stands: it is not made better by silence'
     expect(await system.node(publisher)).toMatchObject({ overall: 'FREERUN', stale: true })
   })
 })
+
+test.each(everyDialect)(
+  '$name: a publisher that two polls in a row do not reach makes its node UNKNOWN at once, though it is not stale',
+  async ({ create }) => {
+    const [publisher] = await listening(create())
+    publisher.setClock(...clocksIn('LOCKED'))
+    const system = await startSystem([publisher], { SETTLE_SECONDS: '0.2' })
+    await steady(system, publisher)
+    await publisher.faults({ refuse: true })
+    await system.tick()
+    expect(await system.node(publisher)).toMatchObject({ overall: 'LOCKED', blind: false })
+    const blind = await eventually(async () => {
+      await system.tick()
+      const node = await system.node(publisher)
+      expect(node).toMatchObject({ overall: 'UNKNOWN', stale: false, blind: true })
+      return node
+    })
+    expect(entriesOf(blind, 'blind')).toHaveLength(1)
+    await publisher.faults({ refuse: false })
+    await system.tick()
+    expect(await system.node(publisher)).toMatchObject({ overall: 'LOCKED', blind: false })
+  },
+)
+
+test('a publisher that dropped our subscriptions while ingest is away can be asked nothing: UNKNOWN at once', async () => {
+  const dialect = everyDialect.find(({ name }) => name === 'v2')
+  if (dialect === undefined) throw new Error('There is no publisher of version 2')
+  const [publisher] = await listening(dialect.create())
+  publisher.setClock(...clocksIn('LOCKED'))
+  const system = await startSystem([publisher])
+  await steady(system, publisher)
+  await system.stopIngest()
+  publisher.forget()
+  publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 900 })
+  await system.run(['poll'])
+  expect(await system.node(publisher)).toMatchObject({ overall: 'UNKNOWN', stale: false, blind: true })
+})

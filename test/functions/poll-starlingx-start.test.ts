@@ -62,7 +62,7 @@ test.each(['standard', 'legacy'] as const)(
   },
 )
 
-test('subscriptions that are lost meanwhile are made anew only once it has read its clocks', async () => {
+test('subscriptions that are lost meanwhile are made again only once it has read its clocks, and its node is blind until then', async () => {
   const { publisher, consumer, target, poller, signal, seen } = await startLocked('standard')
   const before = await seen()
   publisher.forget()
@@ -71,9 +71,10 @@ test('subscriptions that are lost meanwhile are made anew only once it has read 
   const [waiting] = await poller.poll([target], { signal })
   expect(waiting?.problems.join()).toContain('start values')
   expect(consumer.arrivals).toEqual([])
-  expect(await seen()).toMatchObject({ overall: 'LOCKED', missed: 0, changes: before.changes })
+  expect(await seen()).toMatchObject({ overall: 'UNKNOWN', missed: 0, changes: before.changes })
   publisher.becomeReady()
   expect(await poller.poll([target], { signal })).toMatchObject([{ node: NODE, problems: [] }])
+  expect(await seen()).toMatchObject({ overall: 'LOCKED', missed: 0 })
   expect(publisher.subscriptions()).toHaveLength(7)
   expect(consumer.arrivals.some(({ body }) => body.includes('FREERUN'))).toBe(false)
 })

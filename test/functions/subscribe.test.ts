@@ -144,6 +144,7 @@ test('on a terminal the progress is one line that is rewritten and cleared, else
     resources: [],
     plan: [],
     applied: undefined,
+    reachable: true,
     lacking: [],
     notes: [],
     strangers: 0,

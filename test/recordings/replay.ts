@@ -148,6 +148,7 @@ function pollerOver(
   const kept = (): Kept => ({
     ...target,
     outcome: 'kept',
+    reachable: true,
     lacking: [],
     resources: [resource],
     plan: [],
