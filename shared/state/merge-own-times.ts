@@ -5,13 +5,14 @@ import { isAhead } from './own-time.ts'
 
 /**
  * Replaces times of ours that lie in the future, so that they neither hold anything back nor come true later: what
- * was received then counts as received now, and what was confirmed then as confirmed no more.
+ * was received then counts as received at `heardAt`, before the poll that concludes asked; what was confirmed then as
+ * confirmed no more.
  */
-export function forgetFuture(draft: Draft, now: number): void {
+export function forgetFuture(draft: Draft, now: number, heardAt = now): void {
   const { settings } = draft
   const ahead = (time: string | undefined) => time !== undefined && isAhead(time, now, settings)
   const aheadIn = (span: Span | undefined) => ahead(span?.since) || ahead(span?.confirmedAt)
-  const heard = isoTime(now)
+  const heard = isoTime(heardAt)
   const past = (time: string) => (ahead(time) ? heard : time)
   const pastIn = <T extends { readonly receivedAt: string }>(reading: T): T =>
     ahead(reading.receivedAt) ? { ...reading, receivedAt: heard } : reading
@@ -30,7 +31,7 @@ export function forgetFuture(draft: Draft, now: number): void {
       receivedAt: past(clock.receivedAt),
       confirmedAt: ahead(clock.confirmedAt) ? isoTime(now - settings.staleAfterMs) : clock.confirmedAt,
       pushes: clock.pushes.map(pastIn),
-      ...(pushedAt && { pushedAt: past(pushedAt) }),
+      ...(pushedAt && !ahead(pushedAt) && { pushedAt }),
       ...(pull && { pull: { ...pastIn(pull), sentAt: past(pull.sentAt) } }),
       ...(undated && { undated: { ...undated, sentAt: past(undated.sentAt) } }),
       ...(suspect && { suspect: pastIn(suspect) }),

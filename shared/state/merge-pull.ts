@@ -56,7 +56,7 @@ export function mergePulls(
   const disagreements: Disagreement[] = []
   let clockStepped = false
   // An initial notification is taken in on another host than that of the polls: it is not to judge what they wrote.
-  if (poll !== undefined) forgetFuture(draft, now)
+  if (poll !== undefined) forgetFuture(draft, now, poll.startedAt)
   for (const pull of pulls) {
     if (detectClockStep(draft, pull, settings)) clockStepped = true
     for (const [instance, readings] of byInstance(pull.observations)) {
