@@ -20,7 +20,7 @@ export function detectClockStep(draft: Draft, pull: Pull, settings: MergeSetting
   const ahead = draft.clocks.filter((clock) => isAhead(clock.pushes[0]) || isAhead(clock.pull))
   if (ahead.length === 0) return false
   for (const clock of ahead) {
-    const { pull: _, ...rest } = clock
+    const { pull: _, anchor: __, ...rest } = clock
     putClock(draft, { ...rest, pushes: [] })
   }
   count(draft, 'clockSteps')

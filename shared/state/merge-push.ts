@@ -2,7 +2,7 @@ import type { Observation } from '../events/observation.ts'
 import { compareTimes, nanoseconds } from '../time.ts'
 import { isWorse, remember, sameContent, sameValue, shownValue, standing, takesWorst } from './clock.ts'
 import { addEntry, clockOf, count, createDraft, type Draft, finishDraft, putClock } from './draft.ts'
-import { isSuspect, mergeTimeless, suspect } from './merge-suspect.ts'
+import { anchored, isSuspect, mergeTimeless, suspect } from './merge-suspect.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
 import type { MergeSettings } from './settings.ts'
 import type { Outcome } from './store.ts'
@@ -110,11 +110,12 @@ function mergeSameTime(
 /** Rule 1: a push newer than every other applies, unless the last pull already knew it (rule 6). */
 function mergeNewest(
   draft: Draft,
-  clock: ClockState,
+  before: ClockState,
   push: Reading,
   about: Observation,
   settings: MergeSettings,
 ): Fate {
+  const clock = anchored(before, push, settings)
   const pushes = remember(clock.kind, clock.pushes, push, clock.pull?.at)
   const remembered = () => ({ ...clock, pushes, pushedAt: push.receivedAt })
   if (isInPull(clock, push)) {

@@ -18,13 +18,21 @@ export function isSuspect(
 ): boolean {
   if (via === 'broker' || clock.retired || !isWorse(clock.kind, push, clock)) return false
   const received = milliseconds(push.receivedAt)
-  const isLongKnown = ({ receivedAt }: { receivedAt: string }) =>
-    received - milliseconds(receivedAt) > settleMs
-  const [newest] = clock.pushes
-  if (newest !== undefined && compareTimes(push.at, newest.at) < 0 && isLongKnown(newest)) return true
-  const { pull } = clock
-  if (pull?.at === undefined || compareTimes(push.at, pull.at) > 0) return false
-  return isLongKnown(pull)
+  const { anchor, pushes, pull } = clock
+  return [anchor, pushes[0], pull].some(
+    (known) =>
+      known?.at !== undefined &&
+      compareTimes(push.at, known.at) <= 0 &&
+      received - milliseconds(known.receivedAt) > settleMs,
+  )
+}
+
+/** A clock that gets a newer push: of the former newest that is kept which was known a settle time before it. */
+export function anchored(clock: ClockState, push: Reading, { settleMs }: MergeSettings): ClockState {
+  const [former] = clock.pushes
+  if (former === undefined || milliseconds(push.receivedAt) - milliseconds(former.receivedAt) <= settleMs)
+    return clock
+  return { ...clock, anchor: { at: former.at, receivedAt: former.receivedAt } }
 }
 
 /** Neither believed nor ignored: the clock counts as UNKNOWN until the next pull of it. */

@@ -66,6 +66,8 @@ const clock = z.object({
     }),
   ),
   undated: z.optional(undated),
+  /** A former newest push, received a settle time before the one after it: what is older than it is old (rule 3). */
+  anchor: z.optional(z.object({ at: z.string(), receivedAt: z.string() })),
   /** The push that rule 3 applied though it was older: its repetition is a duplicate. */
   setBack: z.optional(reading),
   /** Counts as UNKNOWN until the next pull of this clock (rule 3). */

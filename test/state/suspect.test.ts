@@ -54,6 +54,13 @@ describe('a worse push that is older than what was known for longer than pushes 
     expect(locked().push(LOCK, 'FREERUN', when)).toBe(fate)
   })
 
+  test('is so too where another push has just come in', () => {
+    const node = locked()
+    node.push(LOCK, 'LOCKED', { at: 130 })
+    expect(node.push(LOCK, 'FREERUN', { at: 120, received: 132 })).toBe('late')
+    expect(node.push(LOCK, 'FREERUN', { at: 99, received: 133 })).toBe('suspect')
+  })
+
   test('one that is no worse is late', () => {
     const node = locked()
     expect(node.push(LOCK, 'LOCKED', { at: 99, received: 200 })).toBe('late')
