@@ -5,7 +5,7 @@ import { mergePush } from '#shared/state/merge-push.ts'
 import type { NewEntry, NodeState } from '#shared/state/node-state.ts'
 import type { MergeSettings } from '#shared/state/settings.ts'
 import type { Outcome } from '#shared/state/store.ts'
-import { milliseconds } from '#shared/time.ts'
+import { compareTimes, milliseconds } from '#shared/time.ts'
 
 /** A pending subscription counts as one for this long at most (design.md §3, rule 9). Milliseconds. */
 const PENDING_FOR = 10_000
@@ -39,14 +39,17 @@ export function mergeBody(
       certain,
       result,
     } = mergePush(before, said.observations, settings, now)
-    return { state, entries, counters, certain, result: { outcome: result, entries } }
+    const noted = heard(state ?? before, said)
+    const next = noted === before ? undefined : noted
+    return { state: next, entries, counters, certain, result: { outcome: result, entries } }
   }
-  const pushed = said.observations.filter(({ kind }) => pulls.every((pull) => pull.kind !== kind))
+  const taken = new Set<Observation>(pulls.flatMap(({ of }) => of))
+  const pushed = said.observations.filter((observation) => !taken.has(observation))
   const initial = mergePulls(before, pulls, settings, { now })
   const push = pushed.length === 0 ? undefined : mergePush(initial.state ?? before, pushed, settings, now)
   const entries = [...(initial.entries ?? []), ...(push?.entries ?? [])]
   return {
-    state: push?.state ?? initial.state,
+    state: heard(push?.state ?? initial.state ?? before, said),
     entries,
     // Each counts the body as received: it is one all the same.
     counters: { ...initial.counters, ...push?.counters },
@@ -54,13 +57,29 @@ export function mergeBody(
   }
 }
 
-function initialOf(before: NodeState, { observations, named, receivedAt }: Said): Pull[] {
-  return [...Map.groupBy(observations, ({ kind }) => kind)].flatMap(([kind, ofKind]): Pull[] => {
+/** The answer to a question that was asked just now is newer than all that came before; a late push is not. */
+function isNewest({ clocks }: NodeState, { kind, instance, at }: Observation): boolean {
+  const clock = clocks.find((each) => each.kind === kind && each.instance === instance)
+  const known = [clock?.pushes[0]?.at, clock?.pull?.at]
+  return known.every((time) => time === undefined || compareTimes(at, time) > 0)
+}
+
+type Initial = Pull & { readonly of: readonly Observation[] }
+
+/** The first reading of each clock while a create is under way; what comes after it are pushes. */
+function initialOf(before: NodeState, { observations, named, receivedAt }: Said): Initial[] {
+  return [...Map.groupBy(observations, ({ kind }) => kind)].flatMap(([kind, all]): Initial[] => {
     const create = createOf(before, kind, receivedAt)
     if (create === undefined) return []
+    const ofKind = all.filter(
+      (observation) => !create.heard?.includes(observation.instance) && isNewest(before, observation),
+    )
+    if (ofKind.length === 0) return []
     return [
       {
         kind,
+        of: ofKind,
+        create: create.requestedAt,
         via: 'initial',
         observations: ofKind.map((observation) => ({ ...observation, via: 'initial' })),
         named: named.filter((clock) => clock.kind === kind),
@@ -75,6 +94,26 @@ function initialOf(before: NodeState, { observations, named, receivedAt }: Said)
   })
 }
 
+/** With the clocks that a body has readings of noted at the creates that are under way. */
+function heard(state: NodeState, { observations, receivedAt }: Said): NodeState {
+  const isNoted = state.pending.some(
+    (create) => isUnderWay(create, receivedAt) && observations.some(({ kind }) => kind === create.kind),
+  )
+  if (!isNoted) return state
+  const pending = state.pending.map((create) => {
+    if (!isUnderWay(create, receivedAt)) return create
+    const ofKind = observations.filter(({ kind }) => kind === create.kind)
+    const instances = new Set(ofKind.map(({ instance }) => instance))
+    return instances.size === 0
+      ? create
+      : { ...create, heard: [...(create.heard ?? []), ...instances].slice(-MOST_HEARD) }
+  })
+  return { ...state, pending }
+}
+
+/** Of a flood of pushes while a create is under way it is enough to know that there were several. */
+const MOST_HEARD = 128
+
 /**
  * The create that a reading of this kind is the initial notification of; undefined if of none. What counts is when
  * it was received: it may have waited for the store since.
@@ -84,8 +123,9 @@ function createOf(
   kind: string,
   receivedAt: string,
 ): NodeState['pending'][number] | undefined {
-  const received = milliseconds(receivedAt)
-  return pending.find(
-    (create) => create.kind === kind && Math.abs(received - milliseconds(create.requestedAt)) < PENDING_FOR,
-  )
+  return pending.find((create) => create.kind === kind && isUnderWay(create, receivedAt))
+}
+
+function isUnderWay({ requestedAt }: NodeState['pending'][number], receivedAt: string): boolean {
+  return Math.abs(milliseconds(receivedAt) - milliseconds(requestedAt)) < PENDING_FOR
 }

@@ -180,7 +180,6 @@ export async function applyPlan(
           return
         }
         applied.refreshed.push(kind)
-        if (client.sendsInitial) record.answered(kind)
         return
       case 'adopted':
         await hold(resource, asked.id, endpoint)
@@ -242,6 +241,8 @@ export async function applyPlan(
     }
   }
 
+  // What comes from now on is a push: the last create is answered, and no other one follows to write it.
+  if (applied.created.length + applied.refreshed.length > 0) await record.flush()
   if (applied.failure !== undefined) return applied
   const others = await withoutLacking(refusals)
   const hard = others.find(({ error }) => error !== undefined && error.status !== 400)

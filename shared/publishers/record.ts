@@ -33,8 +33,11 @@ export type Record = {
    * question. The dialect is on record only at the end of a run, too late for a first one.
    */
   pending(kind: string, queryTime: boolean): Promise<void>
-  /** After an answer to that create that made nothing. */
-  answered(kind: string): void
+  /**
+   * After an answer to that create. `sentInitial`: it was made, and the publisher has posted its initial notification
+   * before: if nothing else came, that was the one reading that did.
+   */
+  answered(kind: string, options?: { sentInitial: boolean }): void
   /**
    * A subscription that was made or found; it answers a pending create too. `restored`: the document had one, and
    * the publisher did not any more.
@@ -119,10 +122,13 @@ export function createRecord(deps: RecordDeps, node: string): Record {
       return write()
     },
 
-    answered(kind) {
+    answered(kind, { sentInitial = false } = { sentInitial: false }) {
       notes.push((state) => {
         const pending = withoutPending(state, kind)
-        return { state: pending.length === state.pending.length ? state : { ...state, pending } }
+        if (pending.length === state.pending.length) return { state }
+        const create = state.pending.find((entry) => !pending.includes(entry))
+        const clocks = sentInitial && create !== undefined ? proven(state.clocks, create) : state.clocks
+        return { state: { ...state, clocks, pending } }
       })
     },
 
@@ -159,6 +165,19 @@ export function createRecord(deps: RecordDeps, node: string): Record {
       return undefined
     },
   }
+}
+
+/** Where one reading came of a clock, it was the initial notification, and what that alone showed may be missed (rule 9). */
+function proven(
+  clocks: NodeState['clocks'],
+  { kind, requestedAt, heard = [] }: NodeState['pending'][number],
+): NodeState['clocks'] {
+  return clocks.map((clock) => {
+    const { undated, ...rest } = clock
+    const isOne = heard.filter((instance) => instance === clock.instance).length === 1
+    if (clock.kind !== kind || undated?.create !== requestedAt || !isOne) return clock
+    return { ...rest, undated: { ...undated, proven: true } }
+  })
 }
 
 /** Without the entries of these kinds, which are there after all. */

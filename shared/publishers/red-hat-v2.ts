@@ -39,6 +39,9 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
     get queryTime() {
       return queryTime
     },
+    get sendsInitial() {
+      return queryTime
+    },
 
     async health(options) {
       const health = await get('/health', options)

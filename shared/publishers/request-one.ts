@@ -74,8 +74,7 @@ async function create(
   await record.pending(kind, client.queryTime)
   try {
     const created = await client.create({ address, endpoint }, call)
-    // What is made is written with the end of its pending entry in one go.
-    if (created.outcome !== 'created') record.answered(kind)
+    record.answered(kind, { sentInitial: created.outcome === 'created' })
     return created
   } catch (error) {
     // Without an answer the publisher may still be creating: the entry stands until it dies of age.

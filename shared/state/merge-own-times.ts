@@ -19,13 +19,14 @@ export function forgetFuture(draft: Draft, now: number, heardAt = now): void {
 
   const isWrong = (clock: ClockState) =>
     [clock.receivedAt, clock.confirmedAt, clock.pushedAt, clock.undated?.sentAt].some(ahead) ||
+    clock.overtaken?.some(({ sentAt }) => ahead(sentAt)) ||
     [clock.pull?.sentAt, clock.pull?.receivedAt].some(ahead) ||
     aheadIn(clock.unnamed) ||
     readingsOf(clock).some(({ receivedAt }) => ahead(receivedAt))
 
   for (const clock of draft.clocks) {
     if (!isWrong(clock)) continue
-    const { unnamed, pushedAt, pull, undated, suspect, ...rest } = clock
+    const { unnamed, pushedAt, pull, undated, overtaken, suspect, ...rest } = clock
     putClock(draft, {
       ...rest,
       receivedAt: past(clock.receivedAt),
@@ -34,6 +35,7 @@ export function forgetFuture(draft: Draft, now: number, heardAt = now): void {
       ...(pushedAt && !ahead(pushedAt) && { pushedAt }),
       ...(pull && { pull: { ...pastIn(pull), sentAt: past(pull.sentAt) } }),
       ...(undated && { undated: { ...undated, sentAt: past(undated.sentAt) } }),
+      ...(overtaken && { overtaken: overtaken.map((one) => ({ ...one, sentAt: past(one.sentAt) })) }),
       ...(suspect && { suspect: pastIn(suspect) }),
       ...(unnamed && !aheadIn(unnamed) && { unnamed }),
     })

@@ -1,12 +1,13 @@
 import { NUMERIC_KINDS, type Observation } from '../events/observation.ts'
 import { compareTimes, milliseconds, nanoseconds } from '../time.ts'
-import { compareWorse, isMissable, isWorse, sameValue, shownValue, takesWorst, worstOf } from './clock.ts'
+import { compareWorse, isWorse, sameValue, shownValue, takesWorst, worstOf } from './clock.ts'
 import { addEntry, clockOf, count, createDraft, type Draft, finishDraft, putClock } from './draft.ts'
 import { detectClockStep } from './merge-clock-step.ts'
 import { noteWays, type Ways } from './merge-blind.ts'
 import { type Disagreement, disagreement } from './merge-disagreement.ts'
 import { forgetFuture } from './merge-own-times.ts'
 import { cleared } from './merge-suspect.ts'
+import { overtakenBy, settleUndated } from './merge-undated.ts'
 import { noteAbsence, retireUnnamed } from './merge-unnamed.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
 import { isAhead } from './own-time.ts'
@@ -26,6 +27,8 @@ export type Pull = {
   readonly receivedAt: string
   /** Whether the publisher's `time` is that of the query: then it orders pull and pushes, else receipt does. */
   readonly queryTime: boolean
+  /** Of what came while a create was under way: when that was asked for. It may be an ordinary push (rule 9). */
+  readonly create?: string | undefined
   /** The publisher holds our subscription, and says that it has no clock of this kind. */
   readonly none: boolean
 }
@@ -124,12 +127,12 @@ function mergeClock(
   if (isOvertaken(clock, base, pull)) return
   const after = clock.pushes.filter((push) => isAfter(push, base, pull))
   if (contested || takesWorst(clock)) {
-    setAnew(draft, clock, worstOf(kind, base, ...after), base, pull, contested, settings, agreed)
+    setAnew(draft, clock, worstOf(kind, base, ...after), base, pull, contested, agreed)
     return
   }
   // A push that this pull cannot know of yet is the newer word.
   if (after.length > 0) {
-    if (mayBeSetBack(clock, base, pull, settings)) change(draft, clock, base, base, pull, contested, settings)
+    if (mayBeSetBack(clock, base, pull, settings)) change(draft, clock, base, base, pull, contested)
     return
   }
   if (sameValue(clock, base) && !clock.retired) {
@@ -137,7 +140,7 @@ function mergeClock(
     return
   }
   if (clock.retired || isWorse(kind, base, clock) || mayImprove(clock, base, pull, settings)) {
-    change(draft, clock, base, base, pull, contested, settings)
+    change(draft, clock, base, base, pull, contested)
   }
 }
 
@@ -164,6 +167,8 @@ function mayImprove(clock: ClockState, base: Reading, pull: Pull, settings: Merg
   const newest = clock.pushes[0]
   if (newest !== undefined && sameValue(newest, base)) return true
   if (clock.pushedAt === undefined || clock.timeFrom === 'receipt') return true
+  // It may be that very push.
+  if (pull.create !== undefined && pull.queryTime) return true
   return milliseconds(pull.sentAt) - milliseconds(clock.pushedAt) >= settings.settleMs
 }
 
@@ -181,7 +186,6 @@ function setAnew(
   base: Reading,
   pull: Pull,
   contested: boolean,
-  settings: MergeSettings,
   agreed: Agreement[],
 ): void {
   if (sameValue(clock, shown) && clock.contested === contested && !clock.retired) {
@@ -192,7 +196,7 @@ function setAnew(
   const newest = clock.pushes[0]
   const single = !contested && clock.kind !== 'sync-state'
   const state = single && newest !== undefined && isAfter(newest, base, pull) ? newest : shown
-  change(draft, clock, state, base, pull, contested, settings)
+  change(draft, clock, state, base, pull, contested)
 }
 
 function change(
@@ -202,13 +206,10 @@ function change(
   base: Reading,
   pull: Pull,
   contested: boolean,
-  settings: MergeSettings,
 ): void {
   const { kind, instance } = clock
   const next = fresh(kind, instance, base, pull, contested)
   const same = sameValue(clock, shown) && !clock.retired
-  // Of two transitions that only pulls show, the first has been missed, however soon the second comes.
-  if (!same) settleUndated(draft, clock, Number.POSITIVE_INFINITY, settings)
   const dating = same ? undefined : datingPush(clock, shown, pull)
   // What a push began and only a pull could show, for the clock is contested, is no transition that was missed.
   const told =
@@ -228,6 +229,7 @@ function change(
         ? { undated: clock.undated }
         : {}
       : { undated }),
+    ...(same ? clock.overtaken && { overtaken: clock.overtaken } : overtakenBy(draft, clock, pull.create)),
   })
   if (!same) logChange(draft, pull, instance, clock.retired ? undefined : clock, shown, dating)
 }
@@ -252,7 +254,9 @@ function isPushedSincePull({ pushes: [newest], pull }: ClockState): boolean {
 
 function undatedOf(clock: ClockState, shown: Reading, base: Reading, pull: Pull): ClockState['undated'] {
   const bounds = boundsOf(clock, base, pull)
-  return { from: shownValue(clock), to: shownValue(shown), ...bounds, sentAt: pull.sentAt }
+  const { sentAt, create } = pull
+  const from = shownValue(clock)
+  return { from, to: shownValue(shown), ...bounds, sentAt, ...(create !== undefined && { create }) }
 }
 
 /** Between the last agreement and the pull; on the publisher's clock where both are known on it, else on ours. */
@@ -330,38 +334,15 @@ function appliedPull(base: Reading, pull: Pull): NonNullable<ClockState['pull']>
 }
 
 /**
- * Rule 6: a transition that only a pull showed, and that no push has dated by a later poll, was missed. `now` is
- * our time in milliseconds when that later poll asked. Returns the clock as it then is.
- */
-function settleUndated(draft: Draft, clock: ClockState, now: number, settings: MergeSettings): ClockState {
-  const { undated, ...rest } = clock
-  if (undated === undefined || now - milliseconds(undated.sentAt) < settings.settleMs) return clock
-  putClock(draft, rest)
-  if (isMissable(clock.kind)) {
-    const { from, to, notBefore, notAfter } = undated
-    const bounds = { ...(notBefore === undefined ? {} : { notBefore }), notAfter }
-    addEntry(draft, {
-      type: 'missed',
-      kind: clock.kind,
-      instance: clock.instance,
-      from,
-      to,
-      ...bounds,
-      via: 'poll',
-    })
-    count(draft, 'missed')
-  }
-  return rest
-}
-
-/**
  * Rule 4. A confirmation alone is worth a write only when the stored one is a third of the way to stale. That a
  * deciding clock is still not LOCKED is always written: a LOCKED push from before this pull must not better it.
  */
 function confirm(draft: Draft, agreed: readonly Agreement[], settings: MergeSettings, now: number): void {
   const due = agreed.some(
-    ({ clock }) =>
+    ({ clock, pull }) =>
       isAlarming(clock) ||
+      // It is written for its create anyway, and may be a push that older ones follow.
+      pull.create !== undefined ||
       now - milliseconds(clock.confirmedAt) >= settings.staleAfterMs / 3 ||
       isAhead(clock.confirmedAt, now, settings),
   )

@@ -3,6 +3,7 @@ import { compareTimes, nanoseconds } from '../time.ts'
 import { isWorse, remember, sameContent, sameValue, shownValue, standing, takesWorst } from './clock.ts'
 import { addEntry, clockOf, count, createDraft, type Draft, finishDraft, putClock } from './draft.ts'
 import { anchored, isSuspect, mergeTimeless, suspect } from './merge-suspect.ts'
+import { datedBy, datedByItself } from './merge-undated.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
 import type { MergeSettings } from './settings.ts'
 import type { Outcome } from './store.ts'
@@ -54,7 +55,8 @@ const FATES: readonly Fate[] = ['full', 'suspect', 'applied', 'delayed', 'late',
 function mergeOne(draft: Draft, observation: Observation, settings: MergeSettings): Fate {
   const { kind, instance } = observation
   const push = readingOf(observation)
-  const clock = clockOf(draft, kind, instance)
+  const known = clockOf(draft, kind, instance)
+  const clock = known === undefined ? undefined : datedByItself(draft, known)
   if (observation.timeFrom === 'receipt') return mergeTimeless(draft, clock, push, observation)
   if (clock === undefined) return begin(draft, observation, push)
   const newest = clock.pushes[0]
@@ -219,20 +221,4 @@ function isInPull(clock: ClockState, push: Reading): boolean {
 function isNextAfterPull({ pull, undated, state, metrics, since }: ClockState): boolean {
   if (pull === undefined || pull.at !== undefined) return false
   return since === null && undated?.to === shownValue({ state, metrics })
-}
-
-/**
- * Rule 6: a push that comes after the pull that showed its transition gives the transition its time. Returns the
- * clock as it then is, undefined if the push is not of that transition.
- */
-function datedBy(draft: Draft, clock: ClockState, push: Reading, about: Observation): ClockState | undefined {
-  const { undated, ...rest } = clock
-  if (undated === undefined || undated.to !== shownValue(push)) return undefined
-  // Where a pull's time is not known to be that of the query, its bounds are on our clock, not on the publisher's.
-  const earliest = clock.pull?.at === undefined ? undefined : undated.notBefore
-  if (earliest !== undefined && compareTimes(push.at, earliest) <= 0) return undefined
-  const current = shownValue(clock) === undated.to && clock.since === null
-  const { kind, instance, via } = about
-  addEntry(draft, { type: 'delayed', kind, instance, from: undated.from, to: undated.to, at: push.at, via })
-  return { ...rest, ...(current ? { since: push.at } : {}) }
 }

@@ -16,6 +16,12 @@ const undated = z.object({
   notAfter: z.string(),
   /** When we sent the pull that showed it (our time). */
   sentAt: z.string(),
+  /**
+   * What showed it came while a create was under way, asked at that time (ours), and may have been an ordinary push:
+   * until the answer to the create proves otherwise it is not missed (rule 9).
+   */
+  create: z.optional(z.string()),
+  proven: z.optional(z.literal(true)),
 })
 
 /** A push that order would ignore, but that came in too late to have been merely late (design.md §3, rule 3). */
@@ -66,6 +72,8 @@ const clock = z.object({
     }),
   ),
   undated: z.optional(undated),
+  /** Transitions that others came after before their own pushes could have come, the oldest first. */
+  overtaken: z.optional(z.array(undated)),
   /** A former newest push, received a settle time before the one after it: what is older than it is old (rule 3). */
   anchor: z.optional(z.object({ at: z.string(), receivedAt: z.string() })),
   /** The push that rule 3 applied though it was older: its repetition is a duplicate. */
@@ -148,6 +156,8 @@ export const nodeState = z.object({
       requestedAt: z.string(),
       /** Whether the `time` of the initial notification is that of the question. */
       queryTime: z.optional(z.boolean()),
+      /** The instance of each reading that has come since, in order. */
+      heard: z.optional(z.array(z.string())),
     }),
   ),
   counters,

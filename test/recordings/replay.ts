@@ -81,7 +81,7 @@ export async function replay(
       acts.push({
         at: begin + exchange.ms + 0.5,
         run: async () => {
-          record.answered(kind)
+          record.answered(kind, { sentInitial: exchange.response?.status === 201 })
           await record.flush()
         },
       })
