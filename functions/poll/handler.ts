@@ -128,6 +128,11 @@ export function createPoller(deps: PollDeps): Poller {
     const startedAt = clock.now()
     const { node } = target
     const kept = await keeper.keep(target, { signal, handOver: true, ...(proof !== undefined && { proof }) })
+    if (kept.isNobody === true) {
+      remember(target, [], [], startedAt)
+      metrics.polls.inc({ outcome: 'failed' })
+      return { node, problems: kept.problems }
+    }
     const standing = (kind: string) => ({
       held: kept.applied?.held.has(kind) ?? false,
       isLacking: kept.lacking.some((one) => one.kind === kind),

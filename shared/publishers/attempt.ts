@@ -80,7 +80,7 @@ export function createKeepAttempt(
     const offer = await client.offer(options.kinds, call)
     if (offer.outcome === 'not-ready') return { ...tried, problems: [offer.reason], again: true }
     if (offer.node !== undefined && offer.node !== target.node) {
-      return { ...tried, problems: [misnamed(target, offer.node)], mismatch: true }
+      return { ...tried, ...misnamed(target, offer.node) }
     }
     const { unpublished, node: ownName } = offer
     const held = await client.list(call)
@@ -102,6 +102,9 @@ export function createKeepAttempt(
     const plan = planOf(situation)
     const strangers = othersIn(situation).length
     const looked = { ...tried, resources, plan, strangers, lacking: known }
+    const early =
+      client.listProves || held.length === 0 ? undefined : await checkName(client, resources, call)
+    if (early?.outcome === 'other') return { ...looked, ...misnamed(target, early.name), resources: [] }
     if (dryRun) return { ...looked, problems: blockedIn(plan) }
     // A publisher is asked for nothing with a token that ingest does not take; what is there may well work.
     if (proof === 'refused') return looked
@@ -133,7 +136,7 @@ export function createKeepAttempt(
     const done = { ...looked, resources: pulled, lacking, applied, problems, notes, again }
     if (client.listProves) return done
 
-    const check = await checkName(client, resources, call)
+    const check = early?.outcome === 'own' ? early : await checkName(client, resources, call)
     switch (check.outcome) {
       case 'own':
         // That the sidecar took our endpoint is as good a proof.
@@ -142,7 +145,8 @@ export function createKeepAttempt(
       case 'unknown':
         return done
       case 'other':
-        return { ...done, problems: [...done.problems, misnamed(target, check.name)], mismatch: true }
+        // What it says is that node's: it is not pulled.
+        return { ...done, ...misnamed(target, check.name), resources: [] }
       case 'failed':
         return {
           ...done,
@@ -289,6 +293,7 @@ function blockedIn(plan: readonly Step[]): string[] {
   return plan.flatMap((step) => (step.do === 'blocked' ? [blocked(step.resource, step.by.endpoint)] : []))
 }
 
-function misnamed(target: Target, name: string): string {
-  return `the publisher at ${placeOf(target.url).shown} is that of node ${name}, configured as ${target.node}: set \`node\` to ${name}`
+function misnamed(target: Target, name: string): Pick<Tried, 'problems' | 'mismatch'> {
+  const problem = `the publisher at ${placeOf(target.url).shown} is that of node ${name}, configured as ${target.node}: set \`node\` to ${name}`
+  return { problems: [problem], mismatch: true }
 }

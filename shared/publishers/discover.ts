@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
 import type { Config } from '#shared/config.ts'
-import { DiscoveryError, PublisherError, reasonOf, StoreError } from '#shared/errors.ts'
+import { DiscoveryError, PublisherError } from '#shared/errors.ts'
 import { findAccess } from '#shared/kubernetes/access.ts'
 import { createKubernetesClient } from '#shared/kubernetes/client.ts'
 import type { Log } from '#shared/log.ts'
@@ -8,11 +8,12 @@ import type { MergeSettings } from '#shared/state/settings.ts'
 import type { Store } from '#shared/state/store.ts'
 import type { Clock } from '#shared/time.ts'
 import type { CallOptions } from './client.ts'
-import { type KnownNode, knownNodes, markGone } from './discover-gone.ts'
 import { nameOf } from './discover-name.ts'
-import { goneOf, isThere, resolve, shardOf } from './discover-resolve.ts'
-import { listServices, type PublisherService } from './discover-services.ts'
+import { goneOf, isThere, type NodeBehind, resolve } from './discover-resolve.ts'
+import { listServices, type PublisherService, serviceOf } from './discover-services.ts'
+import { knownOrNone, markAllGone } from './gone.ts'
 import type { Http } from './http.ts'
+import { shardOf } from './shard.ts'
 import type { Target } from './target.ts'
 
 /** What was found of this process's part of the publishers. */
@@ -88,9 +89,9 @@ export async function openDiscovery(
 }
 
 export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions): Omit<Discovery, 'close'> {
-  const { http, store, clock, log } = deps
-  const { namespace, shard, retentionMs, merge: settings } = options
-  const limit = pLimit(options.concurrency)
+  const { http, clock, log } = deps
+  const { namespace, shard, retentionMs, concurrency, merge: settings } = options
+  const limit = pLimit(concurrency)
   const unnamed = new WeakSet<Target>()
   /** The targets of the last run: one that is found again stays the same, and with it its client. */
   let targets = new Map<string, Target>()
@@ -118,21 +119,16 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
     }
   }
 
-  /** A store that does not list its nodes may well take what is polled; if not, that is said there. */
-  const knownOrNone = async (): Promise<readonly KnownNode[]> => {
-    try {
-      return await knownNodes(store, namespace)
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error
-      log.warn('The nodes that are known cannot be listed: none is marked', { reason: reasonOf(error) })
-      return []
-    }
-  }
+  const knownHere = async (): Promise<readonly NodeBehind[]> =>
+    (await knownOrNone(deps)).flatMap((each) => {
+      const service = serviceOf(each.url, namespace)
+      return service === undefined ? [] : { ...each, service }
+    })
 
   return {
     async find({ signal, marks }) {
       const listedAt = clock.now()
-      const [listed, known] = await Promise.all([listOrFail(), knownOrNone()])
+      const [listed, known] = await Promise.all([listOrFail(), knownHere()])
       const ours = known.filter(({ service }) => isMine(service))
       if (listed instanceof DiscoveryError) {
         told.problem(LIST, listed.message)
@@ -159,21 +155,11 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
         told.problem(service.name, node === undefined ? reason : undefined)
       }
       if (marks) {
-        const unmarked: string[] = []
-        await limit.map(goneOf(ours, asked), (each) =>
-          markGone(deps, each, { settings, retentionMs, listedAt }).catch((error: unknown) => {
-            // One document that cannot be written keeps nobody from being polled; the next run tries again.
-            if (!(error instanceof StoreError)) throw error
-            unmarked.push(reasonOf(error))
-          }),
-        )
-        if (unmarked.length > 0) {
-          const [reason] = unmarked
-          log.warn('nodes that are gone could not be marked: retried at the next poll', {
-            nodes: unmarked.length,
-            reason,
-          })
-        }
+        const gone = goneOf(ours, asked).map((each) => ({
+          ...each,
+          problem: `discovery finds it no more behind the Service ${each.service}`,
+        }))
+        await markAllGone(deps, gone, { settings, retentionMs, listedAt, concurrency })
       }
       return {
         targets: targetsOf(

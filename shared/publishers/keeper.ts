@@ -62,6 +62,8 @@ export type Kept = {
   readonly problems: readonly string[]
   /** What works but needs looking after; one line each, redacted. */
   readonly notes: readonly string[]
+  /** Nobody has this name: the publisher gave another, and nothing is on record under it. */
+  readonly isNobody?: boolean
   /** What the caller has to make of the document in a write of its own, if anything; only with `handOver`. */
   readonly closing?: Closing | undefined
 }
@@ -219,6 +221,7 @@ export function createKeeper(
     if (!cut) tell(target, tried)
     if (dryRun) return report(target, tried, dryRun)
     const kept = count(report(target, tried, dryRun))
+    if (tried.mismatch && (await record.discard())) return { ...kept, isNobody: true }
     if (!cut) return { ...kept, closing: await finish(target, record, tried, { handOver }) }
     await record.flush()
     return { ...kept, reachable: undefined }

@@ -6,6 +6,7 @@ import type { NodeState } from '#shared/state/node-state.ts'
 import type { Store } from '#shared/state/store.ts'
 import type { Clock } from '#shared/time.ts'
 import type { FindOptions, Found } from './discover.ts'
+import { markUnlisted } from './gone.ts'
 import { createHttp, type Http } from './http.ts'
 import { createKeeper, type Keeper } from './keeper.ts'
 import { createKeeperMetrics } from './metrics.ts'
@@ -92,7 +93,15 @@ export async function openPublishers(
   const opened = { registry, http, callback, prove }
   if (config.discovery === undefined) {
     const found = { targets, unnamed: [], failure: undefined }
-    return { ...opened, keeper, find: () => Promise.resolve(found), close: closeHttp }
+    return {
+      ...opened,
+      keeper,
+      async find({ marks }) {
+        if (marks) await markUnlisted({ store, clock, log }, config)
+        return found
+      },
+      close: closeHttp,
+    }
   }
   // Loaded only when they are asked for, and with them the client of the API server.
   const { openDiscovery } = await import('./discover.ts')

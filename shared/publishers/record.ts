@@ -48,6 +48,11 @@ export type Record = {
   /** Writes what waits, if anything does. */
   flush(): Promise<void>
   /**
+   * For a name that turned out to be nobody's: nothing that waits is written, and what is on record is removed unless
+   * a clock was heard of under that name. True if nothing is on record now.
+   */
+  discard(): Promise<boolean>
+  /**
    * The end of a run: how the publisher is, and which of the kinds on record are still meant to be there. Gives what
    * is to become of the document, where nothing but that waits to be written; undefined where all was written.
    */
@@ -67,7 +72,7 @@ export type Confirmed = {
 export type Closing = (state: NodeState) => NodeState
 
 export type RecordDeps = {
-  readonly store: Pick<Store, 'update' | 'read' | 'remembered'>
+  readonly store: Pick<Store, 'update' | 'read' | 'remembered' | 'remove'>
   readonly clock: Clock
   /** The overall state of a document now, for the log (state/overall.ts). */
   readonly overall: (state: NodeState) => string
@@ -110,6 +115,14 @@ export function createRecord(deps: RecordDeps, node: string): Record {
     remembered: () => store.remembered(node),
     read: () => store.read(node),
     flush,
+
+    async discard() {
+      const isEmpty = (state: NodeState) => state.clocks.length === 0
+      const before = await store.read(node)
+      if (before !== undefined && !isEmpty(before)) return false
+      notes = []
+      return before === undefined || (await store.remove(node, isEmpty))
+    },
 
     pending(kind, queryTime) {
       const now = clock.now()
@@ -212,6 +225,7 @@ function closingOf(
       before.dialect === dialect &&
       before.reachable === reachable &&
       before.problem === problem &&
+      before.goneSince === undefined &&
       isDeepStrictEqual(state.labels ?? {}, labels) &&
       isWithin(before.checkedAt, now, refreshMs)
     if (same) return state

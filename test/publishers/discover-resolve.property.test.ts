@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { PublisherError } from '#shared/errors.ts'
-import type { KnownNode } from '#shared/publishers/discover-gone.ts'
-import { type Asked, goneOf, resolve, shardOf } from '#shared/publishers/discover-resolve.ts'
+import { type Asked, goneOf, type NodeBehind, resolve } from '#shared/publishers/discover-resolve.ts'
+import { shardOf } from '#shared/publishers/shard.ts'
 
 const SERVICES = ['a', 'b', 'c', 'd'].map((name) => ({
   name: `ptp-event-publisher-service-${name}`,
@@ -31,7 +31,7 @@ const asked: fc.Arbitrary<Asked[]> = fc.uniqueArray(
   { selector: (each) => each.service.name },
 )
 
-const known: fc.Arbitrary<KnownNode[]> = fc.uniqueArray(
+const known: fc.Arbitrary<NodeBehind[]> = fc.uniqueArray(
   service.chain(({ name, url }) =>
     fc.record({
       node: nodeOf(name),

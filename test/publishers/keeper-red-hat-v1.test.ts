@@ -148,9 +148,21 @@ test('a node name that is not the publisher’s own is found by a pull, and told
   expect(kept).toMatchObject({
     outcome: 'failed',
     problems: [expect.stringContaining(`set \`node\` to ${NODE}`)],
+    isNobody: true,
   })
-  expect((await world.store.read('worker-1'))?.publisher?.problem).toContain(NODE)
+  expect(await world.store.read('worker-1')).toBeUndefined()
   expect(world.lines).toContainEqual(expect.objectContaining({ level: 'error', node: 'worker-1' }))
+})
+
+test('a node name that is known to be wrong is not subscribed again', async () => {
+  const { publisher, target, world } = await started({ node: 'worker-1' })
+  publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: -2 })
+  await world.keeper.keep(target)
+  const before = publisher.subscriptions()
+  const writes = vi.spyOn(world.store, 'update')
+  expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'failed', isNobody: true })
+  expect(writes).not.toHaveBeenCalled()
+  expect(publisher.subscriptions()).toEqual(before)
 })
 
 test('what a wrong node name left behind goes once the right name has proven to be it', async () => {

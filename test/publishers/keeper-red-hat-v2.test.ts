@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import { expect, test, vi } from 'vitest'
 import { createRedHatV1, createRedHatV2 } from '#local/publishers/index.ts'
 import { createCallback } from '#shared/callback.ts'
+import { lockedNode } from '../functions/fleet.ts'
 import { startConsumer, using } from './support/consumer.ts'
 import { listen } from './support/listen.ts'
 import { createWorld } from './support/world.ts'
@@ -294,8 +295,19 @@ test('a node name that is not the publisher’s own is told with the right one, 
   expect(kept).toMatchObject({ outcome: 'failed', again: false, resources: [] })
   expect(kept.problems).toEqual([expect.stringContaining(`set \`node\` to ${NODE}`)])
   expect(publisher.subscriptions()).toEqual([])
-  expect((await world.store.read('worker-0'))?.publisher?.problem).toContain(NODE)
+  expect(kept.isNobody).toBe(true)
+  expect(await world.store.read('worker-0')).toBeUndefined()
   expect(world.lines).toContainEqual(expect.objectContaining({ level: 'error', node: 'worker-0' }))
+})
+
+test('a node that has another name now keeps what is known of it, and says so', async () => {
+  const { target, world } = await started({ node: 'worker-0' })
+  await world.store.update('worker-0', () => ({ state: lockedNode('worker-0', 0), result: undefined }))
+  const kept = await world.keeper.keep(target)
+  expect(kept).not.toHaveProperty('isNobody')
+  const state = await world.store.read('worker-0')
+  expect(state?.clocks).toHaveLength(2)
+  expect(state?.publisher?.problem).toContain(NODE)
 })
 
 test('SyncE of a release that publishes it but does not take subscriptions to it is no failure', async () => {

@@ -144,3 +144,16 @@ test('the end of a run that made nothing is handed over, and changes what is new
   expect(away?.(known).publisher).toMatchObject({ reachable: false, problem: 'away' })
   expect(await store.read('n1')).toEqual(known)
 })
+
+test('a node that was marked as gone is not any more once it is kept again, however soon', async () => {
+  const { time, store, make } = createNode()
+  await make().finish(INFO, ALL)
+  const goneSince = '2026-11-23T12:00:01.000Z'
+  await store.update('n1', (state) => ({
+    state: state?.publisher && { ...state, publisher: { ...state.publisher, goneSince } },
+    result: undefined,
+  }))
+  time.now += 1_000
+  await make().finish(INFO, ALL)
+  expect((await store.read('n1'))?.publisher).not.toHaveProperty('goneSince')
+})

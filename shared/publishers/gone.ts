@@ -1,16 +1,19 @@
+import pLimit from 'p-limit'
+import type { Config } from '#shared/config.ts'
+import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { createDraft, finishDraft, patchNode } from '#shared/state/draft.ts'
 import { forgetFuture } from '#shared/state/merge-own-times.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
+import { isAhead } from '#shared/state/own-time.ts'
 import type { MergeSettings } from '#shared/state/settings.ts'
 import type { Outcome, Store } from '#shared/state/store.ts'
 import { type Clock, isoTime, milliseconds } from '#shared/time.ts'
-import { serviceOf } from './discover-services.ts'
+import { shardOf } from './shard.ts'
 
-/** A node of the store whose publisher is, or was, behind a Service of the namespace. */
+/** A node of the store whose publisher was polled. */
 export type KnownNode = {
   readonly node: string
-  readonly service: string
   readonly url: string
   /** RFC 3339, our time. */
   readonly checkedAt: string
@@ -19,8 +22,8 @@ export type KnownNode = {
 
 const NODES_A_PAGE = 200
 
-/** The nodes of the store that were found in this namespace. Throws StoreError. */
-export async function knownNodes(store: Pick<Store, 'list'>, namespace: string): Promise<KnownNode[]> {
+/** The nodes of the store whose publisher was polled. Throws StoreError. */
+async function knownNodes(store: Pick<Store, 'list'>): Promise<KnownNode[]> {
   const known: KnownNode[] = []
   let from: string | undefined
   do {
@@ -28,12 +31,25 @@ export async function knownNodes(store: Pick<Store, 'list'>, namespace: string):
     for (const { state } of page.nodes) {
       if (state.publisher === undefined) continue
       const { url, checkedAt, goneSince } = state.publisher
-      const service = serviceOf(url, namespace)
-      if (service !== undefined) known.push({ node: state.node, service, url, checkedAt, goneSince })
+      known.push({ node: state.node, url, checkedAt, goneSince })
     }
     from = page.next
   } while (from !== undefined)
   return known
+}
+
+/** A store that does not list its nodes may well take what is polled; if not, that is said there. */
+export async function knownOrNone(deps: {
+  readonly store: Pick<Store, 'list'>
+  readonly log: Log
+}): Promise<KnownNode[]> {
+  try {
+    return await knownNodes(deps.store)
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    deps.log.warn('The nodes that are known cannot be listed: none is marked', { reason: reasonOf(error) })
+    return []
+  }
 }
 
 export type GoneDeps = {
@@ -46,19 +62,76 @@ export type GoneOptions = {
   readonly settings: MergeSettings
   /** Milliseconds that a node is kept after it has gone. */
   readonly retentionMs: number
-  /** When the list was asked for that the node is not on (our time, ms). */
+  /** One that was reached at this time or later is not gone (our time, ms). */
   readonly listedAt: number
+}
+
+/** A node that is gone; `problem` is why, for people. */
+export type GoneNode = KnownNode & { readonly problem: string }
+
+/**
+ * Marks all these nodes, a few at once. One document that cannot be written keeps nobody from being polled: it is
+ * logged, and the next run tries again.
+ */
+export async function markAllGone(
+  deps: GoneDeps,
+  nodes: readonly GoneNode[],
+  options: GoneOptions & { readonly concurrency: number },
+): Promise<void> {
+  const unmarked: string[] = []
+  await pLimit(options.concurrency).map(nodes, (each) =>
+    markGone(deps, each, options).catch((error: unknown) => {
+      if (!(error instanceof StoreError)) throw error
+      unmarked.push(reasonOf(error))
+    }),
+  )
+  const [reason] = unmarked
+  if (reason === undefined) return
+  deps.log.warn('nodes that are gone could not be marked: retried at the next poll', {
+    nodes: unmarked.length,
+    reason,
+  })
+}
+
+/**
+ * Marks the nodes of the store that a list of publishers does not name, as far as this shard sees to them. A node that
+ * was polled within STALE_AFTER_SECONDS is on the list of somebody else who shares the store; an empty list marks
+ * nobody. A store that cannot be listed is logged.
+ */
+export async function markUnlisted(
+  deps: GoneDeps & { readonly store: Pick<Store, 'list'> },
+  config: Pick<Config, 'publishers' | 'shard' | 'stateRetentionMs' | 'pollConcurrency'> & {
+    readonly merge: MergeSettings
+  },
+): Promise<void> {
+  const { publishers, shard, merge: settings, stateRetentionMs: retentionMs } = config
+  if (publishers.length === 0) return
+  const listed = new Set(publishers.map(({ node }) => node))
+  const now = deps.clock.now()
+  const listedAt = now - settings.staleAfterMs
+  const isPolled = ({ checkedAt, goneSince }: KnownNode) =>
+    goneSince === undefined && milliseconds(checkedAt) >= listedAt && !isAhead(checkedAt, now, settings)
+  const unlisted = (await knownOrNone(deps))
+    .filter((each) => !listed.has(each.node) && shardOf(each.node, shard.count) === shard.index)
+    .filter((each) => !isPolled(each))
+    .map((each) => ({ ...each, problem: 'PUBLISHERS does not list it any more' }))
+  await markAllGone(deps, unlisted, {
+    settings,
+    retentionMs,
+    listedAt,
+    concurrency: config.pollConcurrency,
+  })
 }
 
 /**
  * Marks a node that is gone, and has its silence told of as a poll would; removes it from the store once it has been
  * gone, and nothing of it has come in, for long enough. A node that was reached after the list was asked for, or
- * elsewhere, is left as it is. Its mark goes with the next time it is found, when the keeper writes its publisher anew.
+ * elsewhere, is left as it is. Its mark goes with the next time it is polled, when the keeper writes its publisher anew.
  * Throws StoreError.
  */
 export async function markGone(
   deps: GoneDeps,
-  { node, service, url }: KnownNode,
+  { node, url, problem }: GoneNode,
   options: GoneOptions,
 ): Promise<'gone' | 'forgotten' | 'there'> {
   const { store, clock, log } = deps
@@ -80,7 +153,6 @@ export async function markGone(
       }
       const goneSince = publisher.goneSince ?? isoTime(now)
       if (isNew) {
-        const problem = `discovery finds it no more behind the Service ${service}`
         patchNode(draft, { publisher: { ...publisher, reachable: false, problem, goneSince } })
       }
       const { state, entries } = finishDraft(draft, 'poll', now, true)
@@ -89,7 +161,7 @@ export async function markGone(
     { fresh: true },
   )
   if (goneSince === undefined) return 'there'
-  if (isNew) log.warn('A node is gone', { node, service })
+  if (isNew) log.warn('A node is gone', { node, problem })
   let unsent = 0
   const removed = await store.remove(node, (current) => {
     unsent = current.seq - (current.forwarded ?? current.seq)
