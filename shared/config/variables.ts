@@ -125,7 +125,7 @@ export const schema = z.object({
     group: 'State',
     type: 'seconds',
     description:
-      'With `PUBLISHERS=kubernetes://…`: how long a node whose Service is gone is kept, marked as gone, before it is removed from the state with its log. 604800 is a week.',
+      'How long a node that is no longer listed in `PUBLISHERS`, or whose Service is gone, is kept, marked as gone, before it is removed from the state with its log. 604800 is a week.',
     example: '86400',
   }),
   PUBLISHERS: variable(z._default(publishers, []), {

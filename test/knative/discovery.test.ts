@@ -8,7 +8,7 @@ import { serviceFor } from '../publishers/discover-world.ts'
 import { type KubernetesApi, startKubernetesApi } from '../support/kubernetes-api.ts'
 import { createImage, type Image } from './support/container.ts'
 import { ended, served } from './support/processes.ts'
-import { environmentOf, functionContainers, ofKind, renderOverlay } from './support/render.ts'
+import { environmentOf, functionContainers, renderOverlay, verbsOf } from './support/render.ts'
 import { SECRETS } from './support/secrets.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-discovery-'))
@@ -22,16 +22,12 @@ const DNS = '/test/cluster-dns.ts'
 async function startCluster(image: Image): Promise<KubernetesApi> {
   const api = await startKubernetesApi(mkdtempSync(join(folder, 'api-')))
   onTestFinished(() => api.close())
-  const roles = ofKind(manifests, 'Role', 'rbac.authorization.k8s.io/v1')
-  const rules = roles.flatMap(({ metadata, rules }) =>
-    rules.map((rule) => ({ ...rule, namespace: metadata.namespace, role: metadata.name })),
-  )
+  const may = (where: { resource: string; namespace?: string }) => verbsOf(manifests, 'ptp-watch-poll', where)
   api.allowed.clear()
+  for (const verb of may({ resource: 'configmaps' })) api.allowed.add(verb)
   api.discoverable.clear()
-  for (const { role, resources, verbs, namespace } of rules) {
-    if (role === 'ptp-watch-state') for (const verb of verbs) api.allowed.add(verb)
-    if (resources.includes('services') && verbs.includes('list')) api.discoverable.add(namespace)
-  }
+  const namespace = 'openshift-ptp'
+  if (may({ resource: 'services', namespace }).has('list')) api.discoverable.add(namespace)
   for (const file of ['token', 'ca.crt', 'namespace']) {
     const text = readFileSync(join(api.serviceAccount, file), 'utf8')
     image.mount(`/var/run/secrets/kubernetes.io/serviceaccount/${file}`, text)

@@ -20,6 +20,7 @@ import {
   ofKind,
   renderOverlay,
   renderWith,
+  verbsOf,
   workloads,
 } from './support/render.ts'
 import type { Manifest } from './support/schemas.ts'
@@ -75,6 +76,8 @@ const DELIVERY_BODY = JSON.stringify({
   ],
 })
 
+const CONFIG_MAPS = { resource: 'configmaps' }
+
 describe.each(SITES)('the functions of $overlay', ({ overlay, store, create }) => {
   it('start, pass their probes, subscribe, poll, show the node, send its events and stop, as their manifests have them', async () => {
     const manifests = renderOverlay(overlay)
@@ -86,7 +89,10 @@ describe.each(SITES)('the functions of $overlay', ({ overlay, store, create }) =
     onTestFinished(() => publisher.close())
     const sink = await startSink()
     onTestFinished(() => sink.close())
-    const place = store === 'redis' ? await redisStore() : await kubernetesStore(image, verbsIn(manifests))
+    const place =
+      store === 'redis'
+        ? await redisStore()
+        : await kubernetesStore(image, verbsOf(manifests, 'ptp-watch-poll', CONFIG_MAPS))
     const { dialect } = publishersOf(manifests)
     image.mount(
       '/etc/ptp-watch/publishers/publishers.yaml',
@@ -148,7 +154,7 @@ describe('the Trigger of broker-input', () => {
       HOST: '127.0.0.1',
       PORT: '0',
       K_SINK: '',
-      ...(await kubernetesStore(image, verbsIn(manifests))),
+      ...(await kubernetesStore(image, verbsOf(manifests, 'ptp-watch-poll', CONFIG_MAPS))),
     }
     const ingest = await served(image.run(container.args ?? [], { ...env, ...around }))
     const secret = SECRETS['ptp-watch-callback/CALLBACK_SECRET'] ?? ''
@@ -208,14 +214,6 @@ describe('the Redis of our own', () => {
     expect(await get('maxmemory-policy')).toContain('noeviction')
   })
 })
-
-/** What the functions that write may do to ConfigMaps. */
-function verbsIn(manifests: readonly Manifest[]) {
-  const role = ofKind(manifests, 'Role', 'rbac.authorization.k8s.io/v1').find(
-    ({ metadata }) => metadata.name === 'ptp-watch-state',
-  )
-  return role?.rules.flatMap(({ verbs }) => verbs) ?? []
-}
 
 function publishersOf(manifests: readonly Manifest[]): { dialect: string } {
   const map = ofKind(manifests, 'ConfigMap', 'v1').find(

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseAllDocuments, parse as parseYaml } from 'yaml'
 import * as z from 'zod/mini'
+import type { Verb } from '../../support/kubernetes-api/routes.ts'
 import { type Container, type Manifest, manifest, type Pod } from './schemas.ts'
 
 const KNATIVE = fileURLToPath(new URL('../../../knative', import.meta.url))
@@ -158,4 +159,27 @@ export function environmentOf(
     }
   }
   return found
+}
+
+/** What a service account may do with a resource by its Roles: in its own namespace where none is named. */
+export function verbsOf(
+  manifests: readonly Manifest[],
+  account: string,
+  { resource, namespace = namespaceOf(manifests, account) }: { resource: string; namespace?: string },
+): Set<Verb> {
+  const bound = ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1')
+    .filter(({ metadata }) => metadata.namespace === namespace)
+    .filter(({ subjects }) => subjects.some(({ name }) => name === account))
+    .map(({ roleRef }) => roleRef.name)
+  const roles = ofKind(manifests, 'Role', 'rbac.authorization.k8s.io/v1').filter(
+    ({ metadata }) => metadata.namespace === namespace && bound.includes(metadata.name),
+  )
+  const rules = roles.flatMap(({ rules }) => rules).filter(({ resources }) => resources.includes(resource))
+  return new Set(rules.flatMap(({ verbs }) => verbs))
+}
+
+function namespaceOf(manifests: readonly Manifest[], account: string): string {
+  const found = ofKind(manifests, 'ServiceAccount', 'v1').find(({ metadata }) => metadata.name === account)
+  if (found === undefined) throw new Error(`There is no service account ${account}`)
+  return found.metadata.namespace
 }

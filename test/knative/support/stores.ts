@@ -18,7 +18,7 @@ export async function redisStore(): Promise<Record<string, string>> {
  * An API server until the test ends, the service account of a pod that may do no more than `verbs`, and what Kubernetes
  * puts into the environment of every pod.
  */
-export async function kubernetesStore(image: Image, verbs: readonly Verb[]): Promise<Record<string, string>> {
+export async function kubernetesStore(image: Image, verbs: Iterable<Verb>): Promise<Record<string, string>> {
   const files = mkdtempSync(join(tmpdir(), 'ptp-watch-api-'))
   const api = await startKubernetesApi(files)
   onTestFinished(async () => {
