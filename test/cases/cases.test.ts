@@ -1,0 +1,90 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { request } from 'undici'
+import { expect, onTestFinished, test } from 'vitest'
+import * as z from 'zod/mini'
+import { COMPILE_CACHE, serve } from '../e2e/support/system.ts'
+import { type View, view } from '../e2e/support/view.ts'
+import { folder } from '../publishers/support/folder.ts'
+import { start } from '../runtime/processes.ts'
+import { filled, readCases, type Step, type WantedNode } from './case.ts'
+import { startToldPublisher } from './publisher.ts'
+
+const shown = z.looseObject({ nodes: z.array(view) })
+
+test.each(readCases())('$id: $what: $expect', async (one) => {
+  const publisher = await startToldPublisher(one.publisher)
+  const place = await folder()
+  for (const [file, text] of Object.entries(one.files)) await writeFile(join(place, file), text)
+  const own = Object.entries(one.env).map(([name, value]) => [name, value.replaceAll('{{folder}}', place)])
+  const common: Record<string, string> = {
+    STATE_URL: `sqlite:${join(place, 'state.db')}`,
+    PUBLISHERS: JSON.stringify([{ node: one.node, url: publisher.url + one.urlSuffix, ...one.target }]),
+    SETTLE_SECONDS: '0.2',
+    SUBSCRIBE_DEADLINE_SECONDS: '5',
+    ...COMPILE_CACHE,
+    ...Object.fromEntries(own),
+  }
+  const ingest = await serve(['ingest'], common)
+  const env = { ...common, CALLBACK_URL: ingest.url + one.callbackSuffix }
+  const run = async (args: readonly string[]) => {
+    const running = start(['functions/main.ts', ...args], env)
+    onTestFinished(() => running.kill('SIGKILL'))
+    return { code: await running.exit, out: running.out(), err: running.err() }
+  }
+  for (const step of one.steps) {
+    if (step.wait !== undefined) await new Promise((resolve) => setTimeout(resolve, step.wait))
+    if (step.publisher !== undefined) publisher.become(step.publisher)
+    if (step.post !== undefined) {
+      const { status, text } = await post(ingest.url + step.post, step)
+      expect(step.status ?? status, text).toBe(status)
+    }
+    if (step.run !== undefined) {
+      const { code, out, err } = await run(step.run)
+      expect(code, err).toBe(step.code ?? code)
+      for (const text of step.says ?? []) expect(out + err).toMatch(new RegExp(text, 's'))
+      for (const text of step.saysNot ?? []) expect(out + err).not.toMatch(new RegExp(text, 's'))
+    }
+    if (typeof step.held === 'number') expect(publisher.held()).toHaveLength(step.held)
+    else if (step.held !== undefined) expect(publisher.held().toSorted()).toEqual(step.held.toSorted())
+    if (step.state === undefined) continue
+    const { nodes } = shown.parse(JSON.parse((await run(['status', '--json'])).out))
+    for (const [name, wanted] of Object.entries(step.state)) {
+      const found = nodes.find(({ node }) => node === name)
+      if (wanted === null) expect(found).toBeUndefined()
+      else check(found, wanted)
+    }
+  }
+})
+
+async function post(url: string, { headers, body, raw }: Step) {
+  const bytes = raw ?? (body === undefined ? '' : JSON.stringify(body))
+  const all = Object.entries(headers ?? { 'content-type': 'application/json' })
+  const answer = await request(url, {
+    method: 'POST',
+    headers: Object.fromEntries(all.map(([name, value]) => [name, filled(value)])),
+    body: filled(bytes),
+  })
+  return { status: answer.statusCode, text: await answer.body.text() }
+}
+
+function check(found: View | undefined, wanted: WantedNode): void {
+  if (found === undefined) throw new Error('The node is not shown')
+  const { overall, stale, clocks = {}, only, counters, log = [], logNot = [] } = wanted
+  if (overall !== undefined) expect([overall].flat()).toContain(found.overall)
+  if (stale !== undefined) expect(found.stale).toBe(stale)
+  const all = new Map(found.resources.map((one) => [`${one.kind} ${one.instance}`, one]))
+  if (only !== undefined) expect([...all.keys()].toSorted()).toEqual(only.toSorted())
+  for (const [name, clock] of Object.entries(clocks)) {
+    const seen = all.get(name)
+    if (clock === null) expect(seen).toBeUndefined()
+    else {
+      const { metrics = {}, ...rest } = clock
+      expect({ name, ...seen }).toMatchObject({ name, ...rest })
+      for (const [figure, value] of Object.entries(metrics)) expect(seen?.metrics[figure] ?? null).toBe(value)
+    }
+  }
+  if (counters !== undefined) expect(found.counters).toMatchObject(counters)
+  for (const entry of log) expect(found.log).toContainEqual(expect.objectContaining(entry))
+  for (const entry of logNot) expect(found.log).not.toContainEqual(expect.objectContaining(entry))
+}
