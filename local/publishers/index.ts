@@ -1,4 +1,5 @@
 export type { FaultChange, StateAnswer } from './faults.ts'
+export { createLinuxptpDaemon } from './linuxptp-daemon/index.ts'
 export type {
   ClockChange,
   Delivery,

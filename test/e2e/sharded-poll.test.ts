@@ -49,7 +49,7 @@ test('two shards of poll over one Redis: each of 200 nodes is polled by one of t
   const redis = await startRedis()
   onTestFinished(() => redis.close())
   const names = Array.from({ length: NODES }, (_, number) => `worker-${number}.site-a.example.com`)
-  const publishers = await listening(...names.map(redHatV2))
+  const publishers = await listening(...names.map((name) => redHatV2(name)))
   for (const publisher of publishers) publisher.setClock(...clocksIn('LOCKED'))
   const system = await startSystem(publishers, {
     STATE_URL: `redis://127.0.0.1:${redis.port}`,

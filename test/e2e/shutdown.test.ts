@@ -25,7 +25,7 @@ test.each([
 ] as const)(
   '$signal while publishers push: the store has all that ingest acknowledged',
   async ({ signal, code }) => {
-    const publishers = await listening(...names.map(redHatV2))
+    const publishers = await listening(...names.map((name) => redHatV2(name)))
     for (const publisher of publishers) publisher.setClock(...clocksIn('LOCKED'))
     const system = await startSystem(publishers)
     await system.tick()

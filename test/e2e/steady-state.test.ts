@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import {
   type ClockChange,
+  createLinuxptpDaemon,
   createRedHatV1,
   createRedHatV2,
   createStarlingX,
@@ -52,6 +53,12 @@ const dialects: readonly Dialect[] = [
     publisher: () => createRedHatV2({ node: NODE, release: '4.18', warmUpMs: 300 }),
     clocks: redHat,
     kinds: usual,
+  },
+  {
+    name: 'linuxptp-daemon',
+    publisher: () => createLinuxptpDaemon({ node: NODE, warmUpMs: 300 }),
+    clocks: [...redHat, ...synce],
+    kinds: all,
   },
   {
     name: 'v1 of 4.14',

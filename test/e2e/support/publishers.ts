@@ -1,5 +1,6 @@
 import {
   type ClockChange,
+  createLinuxptpDaemon,
   createRedHatV1,
   createRedHatV2,
   createStarlingX,
@@ -19,7 +20,10 @@ export const publishersClock: () => bigint = (() => {
 
 const usual = { warmUpMs: 0, now: publishersClock }
 
-export const redHatV2 = (node = NODE): Publisher => createRedHatV2({ ...usual, node, release: 'main' })
+export const redHatV2 = (node: string = NODE, more: { port?: number } = {}): Publisher =>
+  createRedHatV2({ ...usual, ...more, node, release: 'main' })
+export const linuxptpDaemon = (node = NODE, more: { port?: number } = {}): Publisher =>
+  createLinuxptpDaemon({ ...usual, ...more, node })
 /** A stuck sidecar makes the publisher behind it time out fast. */
 export const redHatV1 = (node = NODE): Publisher =>
   createRedHatV1({ ...usual, node, release: '4.14', hopTimeoutMs: 50 })
@@ -27,6 +31,7 @@ export const starlingX = (node = 'controller-0'): Publisher => createStarlingX({
 
 export const everyDialect: readonly { readonly name: string; readonly create: () => Publisher }[] = [
   { name: 'v2', create: redHatV2 },
+  { name: 'linuxptp-daemon', create: linuxptpDaemon },
   { name: 'v1', create: redHatV1 },
   { name: 'StarlingX', create: starlingX },
 ]
