@@ -62,7 +62,7 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
       const needed = size + chunk.length
       pieces += 1
       if (needed > bodyBytes) return stop(tooLarge(bodyBytes))
-      if (pieces > MOST_PIECES) return stop(SPLINTERED)
+      if (pieces > FREE_PIECES && needed < pieces * LEAST_PIECE) return stop(SPLINTERED)
       if (needed > buffer.length) {
         // Nearly every body comes in one piece. One that comes byte by byte is not kept as so many pieces.
         const larger = size === 0 ? chunk : Buffer.allocUnsafeSlow(Math.min(bodyBytes, 2 * needed + 256))
@@ -83,14 +83,15 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
   }
 }
 
-/** A chunk of a byte costs as much as one of a thousand. */
-const MOST_PIECES = 1_000
+/** A chunk of a byte costs as much as one of a thousand: past the first few, pieces have this length on average. Bytes. */
+const LEAST_PIECE = 256
+const FREE_PIECES = 200
 
 /** Whether anything follows the head. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-const SPLINTERED = errorReply(413, 'too-large', `The body comes in more than ${MOST_PIECES} pieces`)
+export const SPLINTERED = errorReply(413, 'too-large', 'The body comes in too many small pieces')
 const TOO_MANY = errorReply(503, 'busy', 'Too many large or slow bodies at once', { 'retry-after': '1' })
 const EMPTY = new Uint8Array(0)

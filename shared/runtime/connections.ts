@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 export type ConnectionLimits = {
@@ -17,6 +17,11 @@ export type ConnectionLimits = {
 export type Connections = {
   /** The head of a request has come; its body, if it has one, is arriving. */
   head(request: IncomingMessage, hasBody: boolean): void
+  /**
+   * Its reply has to wait for those before it, which the client has not read yet. Closes the connection, and gives false,
+   * where that many wait: what is read at once may hold a thousand requests, and each costs as much as a connection.
+   */
+  waits(request: IncomingMessage, response: ServerResponse): boolean
   /** All of the request has come. */
   whole(socket: Socket): void
   answered(socket: Socket, ok: boolean): void
@@ -40,11 +45,16 @@ type Connection = {
   /** It has had a reply that was no refusal. */
   proven: boolean
   inFlight: number
+  /** Replies that wait for others to be read. */
+  waiting: number
   /** The request whose body is arriving. */
   arriving: IncomingMessage | undefined
   /** What is still to be done once all is answered. */
   end: (() => void) | undefined
 }
+
+/** Publishers and proxies wait for each reply before they send the next request. */
+const MOST_WAITING = 8
 
 /** How many connections are closed in one turn of the event loop. */
 const CLOSED_AT_ONCE = 20
@@ -99,6 +109,7 @@ export function createConnections(
       bytes: 0,
       proven: false,
       inFlight: 0,
+      waiting: 0,
       arriving: undefined,
       end: undefined,
     } as const
@@ -149,6 +160,18 @@ export function createConnections(
       one.phase = hasBody ? 'body' : 'nothing'
       if (hasBody) spare(socket, one.proven ? proven : unproven)
       else spare(socket)
+    },
+    waits({ socket }, response) {
+      const one = all.get(socket)
+      if (one === undefined || one.waiting >= MOST_WAITING) {
+        socket.destroy()
+        return false
+      }
+      one.waiting += 1
+      response.once('close', () => {
+        one.waiting -= 1
+      })
+      return true
     },
     whole(socket) {
       const one = all.get(socket)

@@ -2,16 +2,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as NetServer, Socket } from 'node:net'
 import { PtpWatchError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import { type BodyLimits, createBodies, hasBody, SMALL_BODY } from './bodies.ts'
+import { type BodyLimits, createBodies, hasBody, SMALL_BODY, SPLINTERED } from './bodies.ts'
 import { type ConnectionLimits, createConnections } from './connections.ts'
 import { type Admit, errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './http.ts'
 import { createServer } from './light-http.ts'
 import { answer, invalidRequest, targetOf, writeReply } from './node-http.ts'
+import { inPieces } from './pieces.ts'
 import { createSlices } from './slices.ts'
 
-/** What a server lets its clients do. Times in milliseconds. */
+/** What a server lets its clients do. Times in milliseconds, sizes in bytes. */
 export type Limits = BodyLimits &
   ConnectionLimits & {
+    /** A larger head is answered 431. */
+    readonly headBytes: number
     /** How long a drain waits for requests in flight. */
     readonly drainTimeout: number
     /** How long a drain leaves idle connections open: what is on its way over them is still answered. */
@@ -19,6 +22,7 @@ export type Limits = BodyLimits &
   }
 
 export const DEFAULT_LIMITS: Limits = {
+  headBytes: 8 * 1024,
   bodyBytes: 64 * 1024,
   bodiesBytes: 8 * 1024 * 1024,
   connections: 5_000,
@@ -83,6 +87,7 @@ export async function serve(options: {
     requestTimeout: 0,
     // Refused by `invalidRequest`, with a body.
     requireHostHeader: false,
+    maxHeaderSize: limits.headBytes,
   })
   // Who has nothing more to say than one request may close its side at once: the reply goes out all the same.
   Object.assign(server, { httpAllowHalfOpen: true })
@@ -91,6 +96,9 @@ export async function serve(options: {
     if (inRequest && !connections.isRefused(socket)) refuseRaw(socket, 'ERR_HTTP_REQUEST_TIMEOUT')
     else socket.destroy()
   })
+  /** Refused, and not worth reading to the end of the request. */
+  const unheard = new WeakSet<Socket>()
+  server.on('connection', (socket) => inPieces(socket, () => unheard.has(socket)))
   const takeBody = createBodies(limits)
 
   const send = ({ socket }: IncomingMessage, response: ServerResponse, reply: Reply) => {
@@ -106,6 +114,7 @@ export async function serve(options: {
   const refuse = (request: IncomingMessage, response: ServerResponse, reply: Reply) => {
     const { socket } = request
     connections.refused(socket)
+    if (reply === SPLINTERED) unheard.add(socket)
     onReply(reply.status)
     response.setHeader('connection', 'close')
     const { status, headers, body = '' } = reply
@@ -129,6 +138,8 @@ export async function serve(options: {
       request.resume()
       return
     }
+    // A socket has one reply at a time.
+    if (response.socket === null && (socket.destroyed || !connections.waits(request, response))) return
     const { path, query } = targetOf(request.url)
     // An accessor would keep each request until a full collection, since V8 makes a shape of its own, in the old
     // generation, for every object literal that has one.

@@ -31,7 +31,9 @@ function heaviest(): string {
 }
 
 /** What a connection sends when it is open; and again after each reply, if `again`. */
-const ATTACKS: Readonly<Record<string, { readonly text: () => string; readonly again?: true }>> = {
+const ATTACKS: Readonly<
+  Record<string, { readonly text: () => string; readonly again?: true; readonly isDeaf?: true }>
+> = {
   /** Says nothing. */
   idle: { text: () => '' },
   /** Half a head. */
@@ -43,6 +45,11 @@ const ATTACKS: Readonly<Record<string, { readonly text: () => string; readonly a
   small: { text: () => withLength(8_000, spaces(7_999)) },
   /** The same in chunks of a byte, without an end. */
   chunks: { text: () => `${HEAD}Transfer-Encoding: chunked\r\n\r\n${'1\r\n \r\n'.repeat(60_000)}` },
+  /** A body that is allowed, in chunks of 66 bytes. */
+  crumbs: { text: () => `${HEAD}Transfer-Encoding: chunked\r\n\r\n${`42\r\n${spaces(66)}\r\n`.repeat(900)}` },
+  /** A thousand requests without waiting, of which no reply is read; with and without a body. */
+  posts: { text: () => withLength(7, '{"a":1}').repeat(1_000), isDeaf: true },
+  gets: { text: () => 'GET /metrics HTTP/1.1\r\nHost: ingest\r\n\r\n'.repeat(2_000), isDeaf: true },
   /** Bodies that are hard to digest, one after the other. */
   heavy: { text: () => withLength(heaviest().length, heaviest()), again: true },
   rubbish: { text: () => withLength(60_000, '{"a":'.repeat(8_000).padEnd(60_000, '}')), again: true },
@@ -67,7 +74,7 @@ const ATTACKS: Readonly<Record<string, { readonly text: () => string; readonly a
 
 const chosen = ATTACKS[attack]
 if (chosen === undefined) throw new TypeError(`There is no attack ${attack}`)
-const { again = false } = chosen
+const { again = false, isDeaf = false } = chosen
 const bytes = chosen.text()
 let opened = 0
 
@@ -78,7 +85,7 @@ function open(): void {
     if (opened === Number(connections)) process.stderr.write('"message":"attacking"\n')
   })
   if (again) socket.on('data', () => socket.write(bytes))
-  else socket.resume()
+  else if (!isDeaf) socket.resume()
   socket.on('error', () => {})
   socket.on('close', () => setTimeout(open, 1_000))
 }
