@@ -1,7 +1,7 @@
 import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { createOutage } from '#shared/outage.ts'
-import type { NodeState } from '#shared/state/node-state.ts'
+import type { LogEntry, NodeState } from '#shared/state/node-state.ts'
 import type { Store } from '#shared/state/store.ts'
 import { createCursors } from './cursors.ts'
 import { eventOf } from './event.ts'
@@ -13,6 +13,8 @@ import type { Sink } from './sink.ts'
 export const CONCURRENCY = 32
 /** How many entries of a node are read at once. */
 const BATCH = 100
+/** How many entries of a node are kept to be sent without reading them; where more wait, all are read. */
+const FRESH = 16
 /** How long a cursor waits for a write to go with, in milliseconds. */
 const CURSOR_PAUSE = 1_000
 /** What another process has logged is left to that process for so long; then it is taken to be left over. */
@@ -55,6 +57,9 @@ export type ForwarderOptions = {
   readonly lastChanceMs?: number
 }
 
+/** Entries of one node as this process has just written them, oldest first. */
+type Fresh = { readonly incarnation: string; readonly entries: readonly LogEntry[] }
+
 export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions = {}): Forwarder {
   const { store, sink, log, metrics, random } = deps
   const { lastChanceMs = LAST_CHANCE } = options
@@ -71,6 +76,18 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
     failed: 'the log could not be read from the store: its events wait and are retried',
     recovered: 'events are read from the store again',
   })
+
+  /** By node: the entries of this process's newest writes, without a gap, that are yet to be sent. */
+  const written = new Map<string, Fresh>()
+  const remember = (node: string, fresh: Fresh) => {
+    const before = written.get(node)
+    const isNext =
+      before?.incarnation === fresh.incarnation &&
+      before.entries.at(-1)?.seq === (fresh.entries[0]?.seq ?? 0) - 1
+    const entries = isNext ? [...before.entries, ...fresh.entries] : fresh.entries
+    if (entries.length <= FRESH) written.set(node, { ...fresh, entries })
+    else written.delete(node)
+  }
 
   /** Nodes whose document, as the changes of this turn are shown it, holds less than was sent. */
   const behind = new Set<string>()
@@ -129,13 +146,21 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
   const drain = async (node: string): Promise<Worked> => {
     let answered = false
     for (;;) {
-      const state = await store.read(node)
+      // What this process has just written is sent without asking for it; then it is looked whether there is more.
+      const fresh = written.get(node)
+      written.delete(node)
+      const remembered = fresh && store.remembered(node)
+      const known = remembered !== undefined && !cursors.isAhead(remembered) ? remembered : undefined
+      const state = known ?? (await store.read(node))
       if (state === undefined) return { done: true, answered }
       // A document that was read now and has less than was sent: the store was set back (a backup, a lost journal).
       if (cursors.isAhead(state)) cursors.forget(node)
       const after = cursors.of(state)
-      const entries = after >= state.seq ? [] : await store.log(node, { after, limit: BATCH })
-      if (entries.length === 0) return { done: true, answered }
+      const next =
+        known?.incarnation === fresh?.incarnation ? fresh?.entries.filter(({ seq }) => seq > after) : []
+      const isNext = next?.[0]?.seq === after + 1
+      const entries = isNext ? next : after >= state.seq ? [] : await store.log(node, { after, limit: BATCH })
+      if (entries.length === 0 && known === undefined) return { done: true, answered }
       for (const entry of entries) {
         if (ended.signal.aborted) return { done: false, sink: false }
         const sent = await sink.send(eventOf(node, state.incarnation, entry), ended.signal)
@@ -173,16 +198,18 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
 
   const update: Store['update'] = async (node, change, updateOptions) => {
     // Of the last time that the change was applied: that is the one that was written.
-    let news = false
+    let news: Fresh | undefined
     let leftOver = false
     let setBack = false
     const marked: typeof change = (current) => {
       const outcome = change(current)
-      news = (outcome.entries?.length ?? 0) > 0
+      const { seq = 0, incarnation = outcome.state?.incarnation ?? '' } = current ?? {}
+      const numbered = outcome.entries?.map((entry, index) => ({ ...entry, seq: seq + index + 1 })) ?? []
+      news = numbered.length > 0 ? { incarnation, entries: numbered } : undefined
       const before = current ?? (outcome.state && { ...outcome.state, seq: 0 })
       const forwarded = before === undefined ? 0 : cursorOf(before)
       leftOver = current?.forwarded !== undefined && forwarded < current.seq
-      const next = outcome.state ?? (news ? current : undefined)
+      const next = outcome.state ?? (news && current)
       setBack = next !== undefined && behind.has(node)
       if (next === undefined) return outcome
       // A document that was there before there was a sink keeps its history to itself.
@@ -190,8 +217,10 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
     }
     const result = await store.update(node, marked, updateOptions)
     if (setBack) cursors.forget(node)
-    if (news) queue.add(node)
-    else if (leftOver) queue.add(node, LEFT_OVER_AFTER)
+    if (news !== undefined) {
+      remember(node, news)
+      queue.add(node)
+    } else if (leftOver) queue.add(node, LEFT_OVER_AFTER)
     return result
   }
 

@@ -201,6 +201,24 @@ test('one node whose event is refused for now holds up no other node', async () 
   expect(sink.taken('bad.example.com')).toEqual([])
 })
 
+test('what was just written is sent without reading it from the store, and what others left is read', async () => {
+  const driver = createMemoryDriver()
+  const reads = vi.spyOn(driver, 'log')
+  const sink = await openSink()
+  const member = await join(driver, sink.url)
+  for (const count of [1, 2, 3, 4]) {
+    await transit(member.store)
+    await sink.until(({ arrivals }) => arrivals.length === count)
+    expect(await member.forwarder.settle(soon())).toBe(true)
+  }
+  expect(reads).not.toHaveBeenCalled()
+  await transit(member.base, 2)
+  await transit(member.store)
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  expect(numbersOf(sink.taken())).toEqual([1, 2, 3, 4, 5, 6, 7])
+  expect(reads).toHaveBeenCalled()
+})
+
 test('a write is done before the sink has answered', async () => {
   const sink = await openSink()
   const member = await join(createMemoryDriver(), sink.url, { lastChanceMs: 1 })

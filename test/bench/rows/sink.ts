@@ -5,6 +5,8 @@ import type { World } from '../world.ts'
 
 const NODES = 500
 const RATE = 500
+/** Ingest stays for weeks: its first seconds, in which code is compiled and documents are made, are not measured. */
+const WARM_UP = 8
 
 const listening = z.object({ url: z.string() })
 const ran = z.object({ p50: z.number(), p99: z.number(), refused: z.number() })
@@ -20,14 +22,15 @@ async function measure(world: World, what: 'p50' | 'p99'): Promise<Sides> {
     LOG_LEVEL: 'warn',
   })
   const bare = await world.server([world.bundles.bareForward], { SINK: sink.url })
-  const through = (url: string) => async () => {
-    // A whole number of seconds, so that each side begins with FREERUN.
-    const seconds = 2 * Math.ceil(world.seconds / 2)
+  const through = (url: string, seconds: number) => async () => {
     const done = await worker.ask(ran, { do: 'run', url, nodes: NODES, seconds, rate: RATE })
     if (done.refused > 0) throw new Error(`${url} refused ${done.refused} requests`)
     return done[what]
   }
-  return alternate(world.rounds, { ours: through(ours.url), yardstick: through(bare.url) })
+  for (const { url } of [ours, bare]) await through(url, WARM_UP)()
+  // A whole number of seconds, so that each side begins with FREERUN.
+  const seconds = 2 * Math.ceil(world.seconds / 2)
+  return alternate(world.rounds, { ours: through(ours.url, seconds), yardstick: through(bare.url, seconds) })
 }
 
 export const sinkRows: readonly Row[] = [
