@@ -37,7 +37,7 @@ export const DEFAULT_LIMITS: Limits = {
 /** How much more is read from a client that was refused, for it to see the reply. Bytes. */
 const MOST_UNWANTED = 8 * 1024 * 1024
 /** What each piece of that counts beside its length. Bytes. */
-const UNWANTED_PIECE = 4 * 1024
+const UNWANTED_PIECE = 512
 
 /** How many connections wait in the kernel to be accepted; what finds no place there is tried again after a second. */
 const BACKLOG = 4_096

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
@@ -348,18 +347,6 @@ test('a ping shows what the Role leaves out', async () => {
   await driver.ping()
   api.allowed.delete('list')
   expect(String(await failureOf(driver.ping()))).toMatch(/list configmaps in namespace ptp-watch.*403/)
-})
-
-test('the Role of the documentation is what it takes, and no more', async () => {
-  const page = readFileSync(new URL('../../../docs/configmap.md', import.meta.url), 'utf8')
-  const [, verbs = ''] = /resources: \[configmaps\]\n *verbs: \[(.*)\]/.exec(page) ?? []
-  const documented = verbs.split(', ')
-  for (const verb of [...api.allowed]) if (!documented.includes(verb)) api.allowed.delete(verb)
-  const version = await create('a', 1)
-  await driver.write('a', { state: document('a', 1), entries: [], expected: version, trimThrough: 0 })
-  await driver.list({ limit: 1 })
-  await driver.remove('a')
-  expect(new Set(api.requests.map(({ verb }) => verb))).toEqual(new Set(documented))
 })
 
 test('an empty namespace in the URL is that of the context', async () => {
