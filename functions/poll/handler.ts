@@ -38,6 +38,9 @@ export type Polled = {
   readonly withheld?: number
 }
 
+/** How publishers are asked; see KeepOptions. */
+type Asking = Pick<KeepOptions, 'proof' | 'quiet'>
+
 export type Poller = {
   /**
    * Polls every target once: its subscriptions are kept, its resources pulled, what they say merged. `signal` ends
@@ -49,9 +52,7 @@ export type Poller = {
     options: {
       signal: AbortSignal
       onDone?: (one: Polled) => void
-      /** Whether our callback answers; see KeepOptions. */
-      proof?: KeepOptions['proof']
-    },
+    } & Asking,
   ): Promise<Polled[]>
   /**
    * One of many rounds, `everyMs` apart: a target is polled as above once a minute, and in between only asked for what
@@ -61,7 +62,7 @@ export type Poller = {
    */
   round(
     targets: readonly Target[],
-    options: { signal: AbortSignal; everyMs: number; random: () => number; proof?: KeepOptions['proof'] },
+    options: { signal: AbortSignal; everyMs: number; random: () => number } & Asking,
   ): Promise<Polled[]>
 }
 
@@ -120,14 +121,10 @@ export function createPoller(deps: PollDeps): Poller {
     return merged
   }
 
-  const pollWhole = async (
-    target: Target,
-    signal: AbortSignal,
-    proof: KeepOptions['proof'],
-  ): Promise<Polled> => {
+  const pollWhole = async (target: Target, signal: AbortSignal, asking: Asking): Promise<Polled> => {
     const startedAt = clock.now()
     const { node } = target
-    const kept = await keeper.keep(target, { signal, handOver: true, ...(proof !== undefined && { proof }) })
+    const kept = await keeper.keep(target, { signal, handOver: true, ...asking })
     if (kept.isNobody === true) {
       remember(target, [], [], startedAt)
       metrics.polls.inc({ outcome: 'failed' })
@@ -149,7 +146,7 @@ export function createPoller(deps: PollDeps): Poller {
     // A sidecar that is stuck before its first push contradicts nothing, but what it holds back is missed.
     const missed = memories.get(target)?.missed === true || entries.some(isMissed)
     if (disagreements.length > 0 || (kept.dialect === 'red-hat-v1' && missed)) {
-      const cured = await keeper.cure(target, { signal, ...(proof !== undefined && { proof }) })
+      const cured = await keeper.cure(target, { signal, ...asking })
       log.info('Cure of a silent publisher tried', { node, outcome: cured.outcome, problems: cured.problems })
     }
     remember(target, kept.resources, pulls, startedAt)
@@ -223,14 +220,14 @@ export function createPoller(deps: PollDeps): Poller {
   const tryOne = async (
     target: Target,
     signal: AbortSignal,
-    proof: KeepOptions['proof'],
+    asking: Asking,
     light?: Memory,
   ): Promise<Tried> => {
     const { node } = target
     if (signal.aborted) return { node, problems: ['not reached: the poll was ended first'] }
     try {
       const polled = await (light === undefined
-        ? pollWhole(target, signal, proof)
+        ? pollWhole(target, signal, asking)
         : pollLight(target, light, signal))
       storeOutage.worked(node)
       return polled
@@ -257,14 +254,14 @@ export function createPoller(deps: PollDeps): Poller {
     failures === 0 ? wholeAt : triedAt + Math.min(WHOLE_EVERY_MS, everyMs * 2 ** Math.max(0, failures - 2))
 
   return {
-    poll: (targets, { signal, onDone, proof }) =>
+    poll: (targets, { signal, onDone, ...asking }) =>
       tryAll(targets, async (target) => {
-        const one = await tryOne(target, signal, proof)
+        const one = await tryOne(target, signal, asking)
         onDone?.(one)
         return one
       }),
 
-    round(targets, { signal, everyMs, random, proof }) {
+    round(targets, { signal, everyMs, random, ...asking }) {
       const now = clock.now()
       const due = targets.flatMap((target) => {
         const memory = memories.get(target)
@@ -280,7 +277,7 @@ export function createPoller(deps: PollDeps): Poller {
       const light = new Map(due.map(({ target, memory, isWhole }) => [target, isWhole ? undefined : memory]))
       return tryAll([...light.keys()], async (target) => {
         const known = memories.has(target)
-        const one = await tryOne(target, signal, proof, light.get(target))
+        const one = await tryOne(target, signal, asking, light.get(target))
         // So that those that were polled together for the first time are not so each time.
         const memory = memories.get(target)
         if (!known && memory !== undefined) memory.wholeAt -= (random() * WHOLE_EVERY_MS) / 2

@@ -103,7 +103,10 @@ export const poll: FunctionDefinition = {
     })
 
     /** `onDone` is told how many of how many are done, each time one is. */
-    const run = async (signal: AbortSignal, onDone?: (done: number, total: number) => void): Promise<Run> => {
+    const run = async (
+      signal: AbortSignal,
+      { quiet = false, onDone }: { quiet?: boolean; onDone?: (done: number, total: number) => void } = {},
+    ): Promise<Run> => {
       const startedAt = clock.now()
       let publishers = 0
       counted.running.set({}, 1)
@@ -116,6 +119,7 @@ export const poll: FunctionDefinition = {
           const polled = await poller.poll(targets, {
             signal: ended,
             proof: proof.outcome,
+            quiet,
             onDone: () => onDone?.(++done, targets.length),
           })
           // Each poll was shown the document anew, and with it what others could not send.
@@ -167,6 +171,15 @@ export const poll: FunctionDefinition = {
       finding = undefined
     }
 
+    let isWithheldTold = false
+    /** Once, and again when our callback has answered in between. */
+    const tellWithheld = (polled: readonly Polled[]) => {
+      if (proof === undefined || proof.outcome === 'refused') return
+      const withheld = polled.reduce((sum, one) => sum + (one.withheld ?? 0), 0)
+      if (withheld > 0 && !isWithheldTold) log.warn(withheldText(withheld, proof))
+      isWithheldTold = proof.outcome !== 'proven' && (isWithheldTold || withheld > 0)
+    }
+
     /** However many publishers are silent, the others are asked again before they would be stale. */
     const roundDeadlineMs = Math.min(pollDeadlineMs, Math.max(everyMs ?? 0, settings.staleAfterMs / 2))
 
@@ -177,12 +190,13 @@ export const poll: FunctionDefinition = {
         try {
           if (targets === undefined) await finding
           // What waits for the sink is sent beside the rounds: this process stays.
-          await withDeadline(roundDeadlineMs, signal, (ended) =>
+          const polled = await withDeadline(roundDeadlineMs, signal, (ended) =>
             poller.round(targets ?? [], {
               ...{ signal: ended, everyMs, random },
               ...(proof !== undefined && { proof: proof.outcome }),
             }),
           )
+          tellWithheld(polled)
         } finally {
           counted.running.set({}, 0)
         }
@@ -202,8 +216,12 @@ export const poll: FunctionDefinition = {
         })
       }),
       async run(_flags, { signal, terminal }) {
-        const { polled, failure, refusal } = await run(signal, (done, total) => {
-          if (terminal.interactive) terminal.err(`\r\u001b[2Kpolling ${done}/${total}`)
+        // Each run is a process of its own, for which every problem would be new: they are printed at its end.
+        const { polled, failure, refusal } = await run(signal, {
+          quiet: true,
+          onDone: (done, total) => {
+            if (terminal.interactive) terminal.err(`\r\u001b[2Kpolling ${done}/${total}`)
+          },
         })
         if (terminal.interactive) terminal.err('\r\u001b[2K')
         const failed = polled.filter(({ problems }) => problems.length > 0)

@@ -1,13 +1,14 @@
-import { ACCEPTED, type HttpFunction, methodNotAllowed, notFound } from '#shared/runtime/http.ts'
+import { ACCEPTED, checkQuery, type HttpFunction, methodNotAllowed, notFound } from '#shared/runtime/http.ts'
 
 /**
  * `POST /tick`, from a PingSource: 202 after the run, which is to end at once where another one is under way. What is
  * thrown becomes a 5xx, so that the sender tries again.
  */
 export function createTickHandler(run: (signal: AbortSignal) => Promise<void>): HttpFunction {
-  return async ({ path, method, signal }) => {
+  return async ({ path, query, method, signal }) => {
     if (path !== '/tick') return notFound()
     if (method !== 'POST') return methodNotAllowed(['POST'])
+    checkQuery(new URLSearchParams(query))
     await run(signal)
     return ACCEPTED
   }

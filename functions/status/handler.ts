@@ -8,6 +8,7 @@ import {
   notFound,
   pathSegments,
   type Reply,
+  checkQuery,
 } from '#shared/runtime/http.ts'
 import type { Page } from '#shared/state/store.ts'
 import { viewOf } from '#shared/state/view.ts'
@@ -66,20 +67,8 @@ export function createStatusHandler(deps: Deps): HttpFunction {
     if (api !== 'api' || nodes !== 'nodes' || node === '' || rest.length > 0) return notFound()
     if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed(['GET', 'HEAD'])
     const query = new URLSearchParams(request.query)
-    checkNames(query, node === undefined ? ['limit', 'continue'] : [])
+    checkQuery(query, node === undefined ? ['limit', 'continue'] : [])
     return node === undefined ? list(query) : one(node)
-  }
-}
-
-/** A filter that is misspelt and ignored would show the wrong fleet. */
-function checkNames(query: URLSearchParams, allowed: readonly string[]): void {
-  for (const name of new Set(query.keys())) {
-    const problem = !allowed.includes(name)
-      ? `there is no query parameter ${JSON.stringify(name.slice(0, 40))} here; there ${allowed.length === 0 ? 'is none' : `are ${allowed.join(', ')}`}`
-      : query.getAll(name).length > 1
-        ? `${name} may be given once`
-        : undefined
-    if (problem !== undefined) throw new HttpError(400, 'query', problem)
   }
 }
 

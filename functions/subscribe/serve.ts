@@ -1,5 +1,12 @@
 import type { Kept } from '#shared/publishers/keeper.ts'
-import { ACCEPTED, errorReply, type HttpFunction, methodNotAllowed, notFound } from '#shared/runtime/http.ts'
+import {
+  ACCEPTED,
+  checkQuery,
+  errorReply,
+  type HttpFunction,
+  methodNotAllowed,
+  notFound,
+} from '#shared/runtime/http.ts'
 
 /**
  * `POST /` runs once: 202 when all publishers are as they should be, 500 naming those that are not. A request during
@@ -10,6 +17,7 @@ export function createSubscribeHandler(run: (signal: AbortSignal) => Promise<Kep
   return async (request) => {
     if (request.path !== '/') return notFound()
     if (request.method !== 'POST') return methodNotAllowed(['POST'])
+    checkQuery(new URLSearchParams(request.query))
     running ??= run(request.signal).finally(() => {
       running = undefined
     })

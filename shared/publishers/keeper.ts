@@ -32,6 +32,8 @@ export type KeepOptions = {
   readonly proof?: Proof['outcome'] | 'refused'
   /** Only find out what would be done: nothing is created, removed or written. */
   readonly dryRun?: boolean
+  /** What is amiss is told by whoever asked, who gets it as `problems`: it is not logged too. */
+  readonly quiet?: boolean
   /** Leaves the end of the record to the caller where nothing else is to be written: see {@link Kept.closing}. */
   readonly handOver?: boolean
 }
@@ -213,12 +215,12 @@ export function createKeeper(
   }
 
   const keep = async (target: Target, keepOptions: KeepOptions = {}) => {
-    const { dryRun = false, handOver = false, signal } = keepOptions
+    const { dryRun = false, handOver = false, quiet = false, signal } = keepOptions
     const startedAt = clock.now()
     const record = createRecord(deps, target.node)
     const tried = await run(target, record, keepOptions, keepAttempt)
     const cut = wasCut(tried, signal, startedAt)
-    if (!cut) tell(target, tried)
+    if (!cut && !quiet) tell(target, tried)
     if (dryRun) return report(target, tried, dryRun)
     const kept = count(report(target, tried, dryRun))
     if (tried.mismatch && (await record.discard())) return { ...kept, isNobody: true }

@@ -103,9 +103,14 @@ export function readArguments(
   }
 }
 
-/** @throws UsageError if a flag was given that a function takes only where it is served. */
-export function refuseServedOnly({ flags: definitions }: FunctionDefinition, flags: Flags): void {
-  for (const [name, { servedOnly }] of Object.entries(definitions)) {
-    if (servedOnly && flags[name] !== undefined) throw new UsageError(`--${name} needs --serve`)
+/** @throws UsageError if a flag was given that a function takes only where it is served, or only where it runs once. */
+export function refuseMisplaced(
+  { flags: definitions }: FunctionDefinition,
+  flags: Flags,
+  serves: boolean,
+): void {
+  for (const [name, { servedOnly = false }] of Object.entries(definitions)) {
+    if (flags[name] === undefined || servedOnly === serves) continue
+    throw new UsageError(serves ? `--${name} does not go with --serve` : `--${name} needs --serve`)
   }
 }

@@ -1,5 +1,5 @@
 import type { Environment } from '#shared/config.ts'
-import { readArguments, readRequest, refuseServedOnly } from './command-line.ts'
+import { readArguments, readRequest, refuseMisplaced } from './command-line.ts'
 import type { FunctionDefinition, Terminal } from './function.ts'
 import { functionHelp, overallHelp } from './help.ts'
 import { closed, openFunction, serveUntil } from './host.ts'
@@ -41,7 +41,7 @@ export function command(
       }
       const { modes } = definition
       const serves = modes.serve && (!modes.run || flags.serve === true || request.named === 'target')
-      if (!serves) refuseServedOnly(definition, flags)
+      refuseMisplaced(definition, flags, serves)
       const opened = await openFunction(definition, env, flags)
       if (serves) return serveUntil(opened, signal)
       const { open, host } = opened

@@ -103,6 +103,22 @@ export function replyOf(error: unknown, log: Log): Reply {
 const STATUS_OF_CODE: Readonly<Record<string, number>> = { store: 503, conflict: 503 }
 
 /**
+ * Refuses a query parameter that is not allowed or given twice: what is misspelt and ignored would do something else
+ * than was asked for.
+ * @throws HttpError 400
+ */
+export function checkQuery(query: URLSearchParams, allowed: readonly string[] = []): void {
+  for (const name of new Set(query.keys())) {
+    const problem = !allowed.includes(name)
+      ? `there is no query parameter ${JSON.stringify(name.slice(0, 40))} here; there ${allowed.length === 0 ? 'is none' : `are ${allowed.join(', ')}`}`
+      : query.getAll(name).length > 1
+        ? `${name} may be given once`
+        : undefined
+    if (problem !== undefined) throw new HttpError(400, 'query', problem)
+  }
+}
+
+/**
  * The segments of a path, percent-decoded: `/event/a%2Fb` is `['event', 'a/b']`, `/` is `[]`.
  * Undefined if an encoding is broken or the path does not begin with a slash.
  */

@@ -120,19 +120,19 @@ describe('a node that is configured under a wrong name', () => {
     { name: 'v2', create: redHatV2, wrong: 'worker-0' },
     { name: 'v1', create: redHatV1, wrong: 'worker-0' },
   ])(
-    '$name: fails subscribe, which tells the right one; status shows the problem',
+    '$name: fails subscribe and poll, which tell the right one, and leaves no row',
     async ({ create, wrong }) => {
       const [publisher] = await listening(create())
       publisher.setClock(...clocksIn('LOCKED'))
       const targets = targetsOf([publisher]).map((target) => ({ ...target, node: wrong }))
       const system = await startSystem([], { PUBLISHERS: JSON.stringify(targets) })
 
-      const subscribed = await system.run(['subscribe'])
-      expect(subscribed.code).toBe(1)
-      expect(`${subscribed.out}${subscribed.err}`).toContain(`set \`node\` to ${NODE}`)
-      const node = await system.node({ node: wrong })
-      expect(node.publisher?.problem).toContain(NODE)
-      expect(node.overall).toBe('UNKNOWN')
+      for (const command of ['subscribe', 'poll', 'poll']) {
+        const { code, out, err } = await system.run([command])
+        expect([command, code]).toEqual([command, 1])
+        expect(`${out}${err}`).toContain(`set \`node\` to ${NODE}`)
+        expect(await system.nodes()).toEqual([])
+      }
 
       // Once it is put right, nothing of the wrong name is left at the publisher.
       const right = { PUBLISHERS: JSON.stringify(targetsOf([publisher])) }

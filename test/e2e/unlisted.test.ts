@@ -30,17 +30,3 @@ test('a node taken from PUBLISHERS is shown as gone, and is back as it was once 
   expect(back).toMatchObject({ overall: 'LOCKED', publisher: { reachable: true } })
   expect(back.publisher).not.toHaveProperty('goneSince')
 })
-
-test('a name that its publisher refuses leaves no row, at any poll', async () => {
-  const [publisher] = await listening(
-    createRedHatV2({ node: 'worker-0.example.com', release: 'main', warmUpMs: 0 }),
-  )
-  const system = await startSystem([publisher])
-  const wrong = { PUBLISHERS: JSON.stringify([{ node: 'worker-0', url: publisher.url }]) }
-  for (const args of [['subscribe'], ['poll'], ['poll']]) {
-    const { code, err } = await system.run(args, wrong)
-    expect(code).toBe(1)
-    expect(err).toContain('set `node` to worker-0.example.com')
-    expect(await system.nodes()).toEqual([])
-  }
-})

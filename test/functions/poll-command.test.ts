@@ -1,6 +1,7 @@
+import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { readEvery } from '#functions/poll/every.ts'
-import { start } from '../runtime/processes.ts'
+import { onServe, start } from '../runtime/processes.ts'
 
 const ENV = {
   STATE_URL: 'memory:',
@@ -53,4 +54,35 @@ test.each([
 
 test('where STALE_AFTER_SECONDS leaves no room, it is named', () => {
   expect(() => readEvery('1', 2_000)).toThrow(/needs STALE_AFTER_SECONDS of at least 3/)
+})
+
+test('a problem of a publisher is said once', async () => {
+  const { code, err, out } = await ptpWatch([], { LOG_LEVEL: 'info' })
+  expect({ code, out }).toEqual({ code: 1, out: '0 of 1 publishers polled\n' })
+  expect(err.match(/ECONNREFUSED/g)).toHaveLength(1)
+  expect(err).toMatch(/^failed: worker-0: /m)
+})
+
+test.each([
+  ['poll', '/tick'],
+  ['subscribe', '/'],
+])('%s refuses a query parameter that it does not know', async (name, path) => {
+  const { url, stop } = await onServe('functions/main.ts', name, { ...ENV, LOG_LEVEL: 'info' })
+  onTestFinished(stop)
+  const { statusCode, body } = await request(`${url}${path}?dry-run=1`, { method: 'POST' })
+  expect([statusCode, await body.json()]).toEqual([
+    400,
+    { error: { code: 'query', message: expect.stringContaining('dry-run') } },
+  ])
+})
+
+test.each([
+  ['subscribe', '--remove'],
+  ['subscribe', '--dry-run'],
+  ['status', '--exit-code'],
+])('%s --serve %s ends with 2: what is served does not heed it', async (name, flag) => {
+  const running = start(['functions/main.ts', name, '--serve', flag], ENV)
+  onTestFinished(() => running.kill('SIGKILL'))
+  expect(await running.exit).toBe(2)
+  expect(running.err()).toContain(`${flag} does not go with --serve`)
 })
