@@ -42,7 +42,7 @@ async function besieged({ env, secured = false }: { env: Env; secured?: boolean 
     server.kill('SIGKILL')
     await server.exit
     // The kernel may hold on to it for a moment.
-    await vi.waitFor(() => limit.remove())
+    await vi.waitFor(() => limit.remove(), { timeout: 10_000 })
   })
 
   const path = createCallback({ url: '', secrets: secured ? [SECRET] : [] }).endpointFor(NODE)

@@ -268,9 +268,12 @@ describe('the Trigger of broker-input, ingest behind it', () => {
     const sent = readings(NODES, 5)
     for (const one of sent) await broker.publish(eventOf(one))
     await broker.until(() => changesIn(broker).length === sent.length)
-    await vi.waitFor(async () => {
-      expect(await metric(ingest, 'ptp_watch_forward_waiting_nodes')).toBe(0)
-    })
+    await vi.waitFor(
+      async () => {
+        expect(await metric(ingest, 'ptp_watch_forward_waiting_nodes')).toBe(0)
+      },
+      { timeout: 10_000 },
+    )
     await broker.idle()
 
     const own = ownOf(broker).length

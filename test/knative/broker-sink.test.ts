@@ -59,9 +59,12 @@ describe('what ingest and poll send to the Broker', () => {
       publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 900, announce: 'never' })
     await tick()
     await tick()
-    await vi.waitFor(async () => {
-      expect(await metric(ingest, 'ptp_watch_forward_waiting_nodes')).toBe(0)
-    })
+    await vi.waitFor(
+      async () => {
+        expect(await metric(ingest, 'ptp_watch_forward_waiting_nodes')).toBe(0)
+      },
+      { timeout: 10_000 },
+    )
     await broker.idle()
 
     const held = await heldIn(env, NODES)

@@ -20,7 +20,10 @@ function fits(component: string, overlay: string): boolean {
   return !under.some((one) => exclude(one, component))
 }
 
-/** All components together: as many as go together, and those with each that takes the place of the overlay's own. */
+/**
+ * Each component alone, and all together: as many as go together, and those with each that takes the place of the
+ * overlay's own.
+ */
 function combinationsOf(overlay: string): string[][] {
   const { own, under } = componentsOf(overlay)
   const has = [...own, ...under]
@@ -31,10 +34,11 @@ function combinationsOf(overlay: string): string[][] {
   })
   const replaces = (all: readonly string[]) => all.some((one) => own.some((other) => exclude(one, other)))
   const free = single.filter((all) => !replaces(all)).flat()
-  return [free, ...single.filter(replaces)].map((some) => {
+  const together = [free, ...single.filter(replaces)].map((some) => {
     const rest = free.filter((one) => !some.some((other) => exclude(other, NEEDS[one] ?? one)))
     return [...new Set([...rest, ...some])]
   })
+  return [...single, ...together]
 }
 
 /** Every `namespace` that is written anywhere in an object. */

@@ -83,7 +83,7 @@ const polls = async (poll: Pod) =>
   (await metric(poll, 'ptp_watch_polls_total{outcome="failed"}'))
 
 const running = (poll: Pod) =>
-  vi.waitFor(async () => expect(await metric(poll, 'ptp_watch_poll_running')).toBe(1))
+  vi.waitFor(async () => expect(await metric(poll, 'ptp_watch_poll_running')).toBe(1), { timeout: 10_000 })
 
 describe('poll as a Service, ticked by its PingSource', () => {
   it('answers 202 without a body once the run is over', async () => {

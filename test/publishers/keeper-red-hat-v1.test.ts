@@ -199,7 +199,9 @@ test('a stuck sidecar lets go of the event that it holds, once cured', async () 
   const cured = await world.keeper.cure(target)
 
   expect(cured).toMatchObject({ outcome: 'kept', applied: { refreshed: ['lock-state'] } })
-  await vi.waitFor(() => expect(consumer.arrivals.some(({ body }) => body.includes('FREERUN'))).toBe(true))
+  await vi.waitFor(() => expect(consumer.arrivals.some(({ body }) => body.includes('FREERUN'))).toBe(true), {
+    timeout: 10_000,
+  })
   expect(world.metrics.text()).toContain('ptp_watch_sidecar_cures_total{outcome="done"} 1')
   expect(world.lines).toContainEqual(expect.objectContaining({ level: 'warn', node: NODE, outcome: 'done' }))
 })
@@ -219,7 +221,7 @@ test('a client that its publisher marked for deletion because of a stuck sidecar
   await world.keeper.cure(target)
 
   publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 7 })
-  await vi.waitFor(() => expect(consumer.arrivals.at(-1)?.body).toMatch(/LOCKED.*"7"/))
+  await vi.waitFor(() => expect(consumer.arrivals.at(-1)?.body).toMatch(/LOCKED.*"7"/), { timeout: 10_000 })
 })
 
 test('without a transport address a cure posts ours again and says that it could do no more', async () => {
