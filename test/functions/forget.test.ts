@@ -5,8 +5,10 @@ import { silentLog } from '#shared/log.ts'
 import { openDriver } from '#shared/state/open.ts'
 import { createStore, type Store } from '#shared/state/store.ts'
 import { folder } from '../publishers/support/folder.ts'
+import { startApi } from '../kubernetes/api.ts'
 import { start } from '../runtime/processes.ts'
-import { lockedNode } from './fleet.ts'
+import { startRedis } from '../support/redis.ts'
+import { lockedNode, put } from './fleet.ts'
 
 const NOW = Date.parse('2026-11-28T12:00:00Z')
 
@@ -89,6 +91,42 @@ describe('ptp-watch forget', () => {
     expect(help.out).toContain('  ptp-watch forget <node> [<node> ...] [flags]\n')
     expect(await names()).toEqual(['a'])
   })
+})
+
+test.each([
+  {
+    store: 'Redis',
+    async open() {
+      const redis = await startRedis()
+      onTestFinished(() => redis.close())
+      return { STATE_URL: `redis://127.0.0.1:${redis.port}` }
+    },
+  },
+  {
+    store: 'ConfigMaps',
+    async open() {
+      const api = await startApi()
+      return { STATE_URL: 'configmap://ptp-watch', KUBECONFIG: api.kubeconfig }
+    },
+  },
+])('ptp-watch forget removes a node, and no other, from $store', async ({ open }) => {
+  const env: { STATE_URL: string; KUBECONFIG?: string } = await open()
+  const { KUBECONFIG: kubeconfig } = env
+  const driver = await openDriver(
+    env.STATE_URL,
+    kubeconfig === undefined ? {} : { kubernetes: { kubeconfig } },
+  )
+  const store = createStore(driver, { historyPerNode: 50, log: silentLog })
+  onTestFinished(() => store.close())
+  for (const node of ['a', 'b']) await put(store, lockedNode(node, NOW), 2)
+  const running = start(['functions/main.ts', 'forget', 'a', 'c'], { ...env, LOG_LEVEL: 'error' })
+  onTestFinished(() => running.kill('SIGKILL'))
+  expect(await running.exit).toBe(1)
+  expect(running.out()).toBe('removed a: its state and its log\n')
+  expect(running.err()).toMatch(/^failed: c: unknown/)
+  expect((await store.list({ limit: 9 })).nodes.map(({ state }) => state.node)).toEqual(['b'])
+  expect(await store.log('a', { after: 0, limit: 9 })).toEqual([])
+  expect(await store.log('b', { after: 0, limit: 9 })).toHaveLength(2)
 })
 
 describe('a node that is being removed', () => {
