@@ -1,3 +1,5 @@
+import { isObject, readableData } from '#shared/events/wire.ts'
+
 /**
  * The largest of 1,702 recorded notifications is one event of 790 bytes with 4 values; a document holds 64 clocks, each of
  * which may have its word, its number and as much again.
@@ -14,9 +16,10 @@ export function isOverfull(body: unknown): boolean {
   let values = 0
 
   const look = (part: unknown, depth: number): boolean => {
-    if (isObject(part) && isObject(part.data) && Array.isArray(part.data.values)) {
+    const data = isObject(part) ? readableData(part) : undefined
+    if (isObject(data) && Array.isArray(data.values)) {
       events += 1
-      values += part.data.values.length
+      values += data.values.length
     } else if (depth >= MAX_DEPTH || typeof part !== 'object' || part === null) {
       events += 1
     } else {
@@ -31,8 +34,4 @@ export function isOverfull(body: unknown): boolean {
 
 function isContainer(value: unknown): value is object {
   return typeof value === 'object' && value !== null
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return isContainer(value) && !Array.isArray(value)
 }

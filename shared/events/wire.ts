@@ -77,7 +77,7 @@ function toEvent(body: unknown, key: string | undefined): WireEvent | undefined 
 }
 
 /** The same where it can be read; undefined where it cannot. */
-function readableData(event: Json): unknown {
+export function readableData(event: Json): unknown {
   try {
     return dataOf(event)
   } catch (error) {
