@@ -1,6 +1,7 @@
 import type { Normalised } from '#shared/events/normalise.ts'
 import type { Observation } from '#shared/events/observation.ts'
-import { mergePulls, type Pull } from '#shared/state/merge-pull.ts'
+import { mergePulls } from '#shared/state/merge-pull.ts'
+import type { Pull } from '#shared/state/pull.ts'
 import { mergePush } from '#shared/state/merge-push.ts'
 import type { NewEntry, NodeState } from '#shared/state/node-state.ts'
 import type { MergeSettings } from '#shared/state/settings.ts'

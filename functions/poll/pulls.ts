@@ -4,7 +4,7 @@ import type { Observation } from '#shared/events/observation.ts'
 import type { Client, CurrentState, Resource } from '#shared/publishers/client.ts'
 import type { Registry } from '#shared/publishers/registry.ts'
 import type { Target } from '#shared/publishers/target.ts'
-import type { Pull } from '#shared/state/merge-pull.ts'
+import type { Pull } from '#shared/state/pull.ts'
 import { type Clock, nanoseconds } from '#shared/time.ts'
 import type { PollMetrics } from './metrics.ts'
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { mergePulls, type Pull } from '#shared/state/merge-pull.ts'
+import { mergePulls } from '#shared/state/merge-pull.ts'
+import type { Pull } from '#shared/state/pull.ts'
 import type { Ways } from '#shared/state/merge-blind.ts'
 import { mergePush } from '#shared/state/merge-push.ts'
 import { emptyNodeState, type LogEntry, type NodeState } from '#shared/state/node-state.ts'

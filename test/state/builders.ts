@@ -1,6 +1,7 @@
 import type { Observation } from '#shared/events/observation.ts'
 import { applyAll } from '#shared/state/batch.ts'
-import { mergePulls, type Pull, type PullResult } from '#shared/state/merge-pull.ts'
+import { mergePulls, type PullResult } from '#shared/state/merge-pull.ts'
+import type { Pull } from '#shared/state/pull.ts'
 import { type Fate, mergePush } from '#shared/state/merge-push.ts'
 import { type ClockState, emptyNodeState, type LogEntry, type NodeState } from '#shared/state/node-state.ts'
 import { type Overall, overallOf } from '#shared/state/overall.ts'
