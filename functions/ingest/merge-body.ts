@@ -5,7 +5,7 @@ import type { Pull } from '#shared/state/pull.ts'
 import { mergePush } from '#shared/state/merge-push.ts'
 import type { NewEntry, NodeState } from '#shared/state/node-state.ts'
 import type { MergeSettings } from '#shared/state/settings.ts'
-import type { Outcome } from '#shared/state/store.ts'
+import type { Outcome } from '#shared/state/change.ts'
 import { compareTimes, milliseconds } from '#shared/time.ts'
 
 /** A pending subscription counts as one for this long at most (design.md §3, rule 9). Milliseconds. */

@@ -1,5 +1,5 @@
 import { type Counters, emptyNodeState, type LogEntry, type NodeState } from './node-state.ts'
-import type { Outcome } from './store.ts'
+import type { Outcome } from './change.ts'
 
 /** What the changes of a batch come to, computed on one document. */
 export type Batch<S> = {

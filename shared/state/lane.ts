@@ -1,5 +1,5 @@
 import type { Counters, NodeState } from './node-state.ts'
-import type { Change, Decide, Outcome } from './store.ts'
+import type { Change, Decide, Outcome } from './change.ts'
 
 /** A change that waits for the write that will hold it. */
 export type Job = {

@@ -14,7 +14,7 @@ import { isAhead } from './own-time.ts'
 import { OVERALL_KINDS } from './overall.ts'
 import type { Pull } from './pull.ts'
 import type { MergeSettings } from './settings.ts'
-import type { Outcome } from './store.ts'
+import type { Outcome } from './change.ts'
 
 export type PullResult = {
   /** Clocks whose state has differed from the newest push for longer than pushes may be under way. */

@@ -6,7 +6,7 @@ import { anchored, isSuspect, mergeTimeless, suspect } from './merge-suspect.ts'
 import { datedBy, datedByItself } from './merge-undated.ts'
 import type { ClockState, NodeState, Reading } from './node-state.ts'
 import type { MergeSettings } from './settings.ts'
-import type { Outcome } from './store.ts'
+import type { Outcome } from './change.ts'
 
 /** What became of a push; of several clocks in one body, what became of the most telling of them. */
 export type Fate = 'applied' | 'delayed' | 'duplicate' | 'late' | 'full' | 'suspect'

@@ -3,33 +3,12 @@ import { ConflictError, reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { createOutage } from '#shared/outage.ts'
 import { applyAll, totalOf } from './batch.ts'
+import type { Change, Decide } from './change.ts'
 import { createDocumentCache, type Known } from './document-cache.ts'
 import type { Driver, Page, PageRange, Versioned } from './driver.ts'
 import { addWork, applyJob, createLane, type Job, type Lane, type Removal, settleJob } from './lane.ts'
-import type { Counters, LogEntry, NewEntry, NodeState } from './node-state.ts'
+import type { LogEntry, NodeState } from './node-state.ts'
 import { trim } from './trim.ts'
-
-/** What a change makes of the document it was shown. */
-export type Outcome<T> = {
-  /** The next document, or undefined where it stays as it is. Its `seq` and `counters` are left to the store. */
-  readonly state?: NodeState | undefined
-  /** New lines of the log, in order; the store numbers them. They need a document: this one, or the current. */
-  readonly entries?: readonly NewEntry[]
-  /** Added to the stored counters: with `state` at once, alone at the next write or after a pause. */
-  readonly counters?: Partial<Counters> | undefined
-  /**
-   * An outcome without `state` that holds whatever others have written since (a duplicate of what is stored).
-   * Without it the store shows the change a document read after the call before it believes "nothing to do".
-   */
-  readonly certain?: boolean | undefined
-  readonly result: T
-}
-
-/** Pure: may be called again with a newer document. `current` must not be modified. */
-export type Change<T> = (current: NodeState | undefined) => Outcome<T>
-
-/** Whether a node with this document is to be removed. Pure, as a {@link Change} is. */
-export type Decide = (current: NodeState) => boolean
 
 /** The store that functions use: a driver behind group commit, conflict handling and trimming (design.md §4). */
 export type Store = {

@@ -6,7 +6,7 @@ import { type Fate, mergePush } from '#shared/state/merge-push.ts'
 import { type ClockState, emptyNodeState, type LogEntry, type NodeState } from '#shared/state/node-state.ts'
 import { type Overall, overallOf } from '#shared/state/overall.ts'
 import { defaultSettings, type MergeSettings } from '#shared/state/settings.ts'
-import type { Outcome } from '#shared/state/store.ts'
+import type { Outcome } from '#shared/state/change.ts'
 import { isoTime } from '#shared/time.ts'
 
 export const NODE = 'node1.example.com'

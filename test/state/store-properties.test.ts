@@ -4,7 +4,8 @@ import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
 import type { Driver } from '#shared/state/driver.ts'
 import { emptyNodeState } from '#shared/state/node-state.ts'
-import { type Change, createStore, type Store } from '#shared/state/store.ts'
+import type { Change } from '#shared/state/change.ts'
+import { createStore, type Store } from '#shared/state/store.ts'
 import { LOCAL_STORES } from './drivers/stores.ts'
 
 const NODES = ['a', 'b'] as const
