@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createFaults, type Faults } from './faults.ts'
 import { type CallOutcome, createCaller } from './http/call.ts'
-import type { ClockChange, Delivery, PublisherOptions } from './publisher.ts'
+import type { ClockChange } from './clocks/clock.ts'
+import type { Delivery, PublisherOptions } from './publisher.ts'
 
 /** What every dialect needs besides its API: time, ids, faults, calls out, warm-up, and an end to it all. */
 export interface Core {

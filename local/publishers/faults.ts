@@ -1,4 +1,4 @@
-import type { Kind } from './publisher.ts'
+import type { Kind } from './clocks/clock.ts'
 
 export type StateAnswer = 404 | 500 | 'hang'
 

@@ -1,10 +1,9 @@
 export type { FaultChange, StateAnswer } from './faults.ts'
 export { createLinuxptpDaemon } from './linuxptp-daemon/index.ts'
+export type { ClockChange, Kind } from './clocks/clock.ts'
 export type {
-  ClockChange,
   Delivery,
   HeldSubscription,
-  Kind,
   Publisher,
   PublisherOptions,
   PublisherSummary,

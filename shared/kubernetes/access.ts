@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { type CredentialSource, createCredentials } from '#shared/credentials.ts'
+import { createCredentials } from '#shared/credentials.ts'
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
+import { type Access, CREDENTIALS_INTERVAL_MS } from './client.ts'
 
 /** What the environment says of the cluster: `Config` has it as `kubernetes`. */
 export type KubernetesSettings = {
@@ -19,28 +20,7 @@ export type KubernetesSettings = {
   readonly home?: string | undefined
 }
 
-/** How the API server is reached, and as whom. */
-export type Access = {
-  /** Scheme, host and port. */
-  readonly origin: string
-  /** Put before every path; empty or without a slash at its end. */
-  readonly basePath: string
-  /** The name that the server's certificate has to bear, where it is not its host. */
-  readonly serverName?: string | undefined
-  readonly credentials: CredentialSource
-  /**
-   * The namespace to use where none is asked for.
-   * @throws ConfigurationError if the pod's own is not to be had.
-   */
-  namespace(): Promise<string>
-  /** Where all this comes from, for messages. */
-  readonly source: string
-}
-
 export const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
-
-/** The kubelet replaces a token after four fifths of its life, an hour at most: a minute is early enough. */
-export const CREDENTIALS_INTERVAL_MS = 60_000
 
 /**
  * The way to the API server: KUBECONFIG where it is set, else the service account of the pod that this is, else

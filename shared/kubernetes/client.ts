@@ -1,10 +1,30 @@
 import { setTimeout as sleepOfNode } from 'node:timers/promises'
 import { Agent, type Dispatcher } from 'undici'
-import type { Credentials } from '#shared/credentials.ts'
+import type { Credentials, CredentialSource } from '#shared/credentials.ts'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import type { Access } from './access.ts'
 import { failureOf, parseStatus } from './status.ts'
+
+/** How the API server is reached, and as whom. */
+export type Access = {
+  /** Scheme, host and port. */
+  readonly origin: string
+  /** Put before every path; empty or without a slash at its end. */
+  readonly basePath: string
+  /** The name that the server's certificate has to bear, where it is not its host. */
+  readonly serverName?: string | undefined
+  readonly credentials: CredentialSource
+  /**
+   * The namespace to use where none is asked for.
+   * @throws ConfigurationError if the pod's own is not to be had.
+   */
+  namespace(): Promise<string>
+  /** Where all this comes from, for messages. */
+  readonly source: string
+}
+
+/** The kubelet replaces a token after four fifths of its life, an hour at most: a minute is early enough. */
+export const CREDENTIALS_INTERVAL_MS = 60_000
 
 export type Verb = 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete'
 

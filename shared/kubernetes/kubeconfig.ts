@@ -6,7 +6,7 @@ import { type CredentialFiles, type CredentialSource, createCredentials } from '
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
-import { type Access, CREDENTIALS_INTERVAL_MS } from './access.ts'
+import { type Access, CREDENTIALS_INTERVAL_MS } from './client.ts'
 import { orAbsent } from './nulls.ts'
 
 const text = orAbsent(z.string())

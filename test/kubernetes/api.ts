@@ -1,6 +1,11 @@
 import { onTestFinished } from 'vitest'
-import { type Access, findAccess, type KubernetesSettings } from '#shared/kubernetes/access.ts'
-import { type Call, type ClientOptions, createKubernetesClient } from '#shared/kubernetes/client.ts'
+import { findAccess, type KubernetesSettings } from '#shared/kubernetes/access.ts'
+import {
+  type Access,
+  type Call,
+  type ClientOptions,
+  createKubernetesClient,
+} from '#shared/kubernetes/client.ts'
 import { silentLog } from '#shared/log.ts'
 import { folder } from '../publishers/support/folder.ts'
 import { type KubernetesApi, startKubernetesApi } from '../support/kubernetes-api.ts'

@@ -1,18 +1,5 @@
-import type { ClockChange, Figure, Kind } from '../publisher.ts'
+import type { Clock, ClockChange, Figure, Kind } from './clock.ts'
 import { createSyncState, type SyncStateRule } from './sync-state.ts'
-
-/** One clock as a publisher knows it, numbers as text. */
-export interface Clock {
-  readonly kind: Kind
-  readonly instance: string
-  readonly config: string
-  readonly state?: string
-  readonly offset: string
-  readonly clockClass: string
-  readonly gpsFix: string
-  readonly ql: string
-  readonly extQl: string
-}
 
 export interface ClockModel {
   /** Takes in a change and returns what is to be announced because of it, in order. */

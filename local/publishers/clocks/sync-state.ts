@@ -1,4 +1,4 @@
-import type { Clock } from './model.ts'
+import type { Clock } from './clock.ts'
 
 /**
  * How a release derives sync-state from its clocks (protocol.md §5):

@@ -1,6 +1,7 @@
-import { type Clock, createClockModel } from '../clocks/model.ts'
+import type { Clock } from '../clocks/clock.ts'
+import { createClockModel } from '../clocks/model.ts'
 import { type Core, goTime } from '../core.ts'
-import type { ClockChange } from '../publisher.ts'
+import type { ClockChange } from '../clocks/clock.ts'
 import { classChangeResource, type Resource, resourceIn, resources } from '../red-hat/resources.ts'
 import { pullValues, pushValues, type Value } from '../red-hat/values.ts'
 

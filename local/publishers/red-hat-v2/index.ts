@@ -1,4 +1,5 @@
-import { type Clock, createClockModel } from '../clocks/model.ts'
+import type { Clock } from '../clocks/clock.ts'
+import { createClockModel } from '../clocks/model.ts'
 import { createCore, goTime } from '../core.ts'
 import { createControl } from '../control.ts'
 import { createFigures, createFiguresHost } from '../figures.ts'

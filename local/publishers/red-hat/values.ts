@@ -1,5 +1,5 @@
-import type { Clock } from '../clocks/model.ts'
-import type { Kind } from '../publisher.ts'
+import type { Clock } from '../clocks/clock.ts'
+import type { Kind } from '../clocks/clock.ts'
 
 /** One entry of `values[]`, before a release has spelt its keys. */
 export interface Value {

@@ -1,4 +1,4 @@
-import type { Clock } from '../clocks/model.ts'
+import type { Clock } from '../clocks/clock.ts'
 import type { Resource } from './resources.ts'
 
 export interface EventParts {

@@ -1,4 +1,4 @@
-import type { Kind } from '../publisher.ts'
+import type { Kind } from '../clocks/clock.ts'
 
 export interface Resource {
   readonly kind: Kind

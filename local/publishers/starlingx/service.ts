@@ -1,6 +1,7 @@
-import { type Clock, createClockModel } from '../clocks/model.ts'
+import type { Clock } from '../clocks/clock.ts'
+import { createClockModel } from '../clocks/model.ts'
 import type { Core } from '../core.ts'
-import type { ClockChange } from '../publisher.ts'
+import type { ClockChange } from '../clocks/clock.ts'
 import { type EventParts, event, isWholeNode, legacyInstance, malformedTime } from './events.ts'
 import { type Address, isAt, type Resource, resources } from './resources.ts'
 

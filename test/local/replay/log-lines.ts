@@ -1,4 +1,4 @@
-import type { ClockChange } from '#local/publishers/publisher.ts'
+import type { ClockChange } from '#local/publishers/index.ts'
 import type { Release } from '#local/publishers/red-hat/resources.ts'
 
 /** Turns lines of the linuxptp processes into what a publisher's log parser makes of them. */
