@@ -13,7 +13,7 @@ const code = await command(catalogue, {
   argv: process.argv.slice(2),
   env: process.env,
   terminal: createTerminal(process, process.env),
-  signal: stopSignal(process, (killed) => process.exit(killed)).signal,
+  signal: stopSignal(process, (killed) => process.exit(killed)),
   version: async () => (await import('../package.json', { with: { type: 'json' } })).default.version,
 })
 await flushed(process.stdout)

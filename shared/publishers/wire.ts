@@ -1,6 +1,5 @@
 import * as z from 'zod/mini'
 import { PublisherError } from '#shared/errors.ts'
-import { createFits } from '#shared/fits.ts'
 import type { HeldSubscription } from './client.ts'
 import type { Answer } from './exchange.ts'
 import { redact } from './redact.ts'
@@ -23,8 +22,6 @@ const subscription = z.object({
 })
 
 const list = z.nullable(z.array(subscription))
-const fitsList = createFits(list)
-const fitsSubscription = createFits(subscription)
 
 function heldOf(wire: z.infer<typeof subscription>): HeldSubscription {
   return {
@@ -45,12 +42,12 @@ const fault = z.object({ faultstring: z.string() })
 /** A list of subscriptions or publishers: an array, `null`, or nothing at all where there are none. */
 export function readList(answer: Answer): readonly HeldSubscription[] {
   if (answer.body.trim() === '') return []
-  return read(list, fitsList, answer)?.map(heldOf) ?? []
+  return read(list, answer)?.map(heldOf) ?? []
 }
 
 /** The object that a create or a GET by id answers with. */
 export function readSubscription(answer: Answer): HeldSubscription {
-  const held = heldOf(read(subscription, fitsSubscription, answer))
+  const held = heldOf(read(subscription, answer))
   if (held.id === '') throw misread(answer, 'a subscription without an id')
   return held
 }
@@ -87,10 +84,8 @@ export function unexpected(method: string, answer: Answer): PublisherError {
   })
 }
 
-function read<T>(schema: z.ZodMiniType<T>, fits: (value: unknown) => value is T, answer: Answer): T {
-  const value = parse(answer.body)
-  if (fits(value)) return value
-  const result = schema.safeParse(value)
+function read<T>(schema: z.ZodMiniType<T>, answer: Answer): T {
+  const result = schema.safeParse(parse(answer.body))
   if (!result.success) throw misread(answer, 'a body that is none of this API')
   return result.data
 }

@@ -4,25 +4,15 @@ const CODES = { SIGTERM: 143, SIGINT: 130 } as const
 
 /**
  * Aborted by the first SIGTERM or SIGINT; a second one calls `exit` at once, with the code that a shell gives a
- * process that the signal killed. `dispose` takes the listeners off again.
+ * process that the signal killed.
  */
-export function stopSignal(
-  process: Pick<EventEmitter, 'on' | 'off'>,
-  exit: (code: number) => void,
-): { signal: AbortSignal; dispose(): void } {
+export function stopSignal(process: Pick<EventEmitter, 'on'>, exit: (code: number) => void): AbortSignal {
   const controller = new AbortController()
-  const listeners = Object.entries(CODES).map(([name, code]) => {
-    const listener = () => {
+  for (const [name, code] of Object.entries(CODES)) {
+    process.on(name, () => {
       if (controller.signal.aborted) exit(code)
       else controller.abort(new Error(`Stopped by ${name}`))
-    }
-    process.on(name, listener)
-    return { name, listener }
-  })
-  return {
-    signal: controller.signal,
-    dispose() {
-      for (const { name, listener } of listeners) process.off(name, listener)
-    },
+    })
   }
+  return controller.signal
 }

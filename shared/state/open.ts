@@ -52,11 +52,6 @@ export function shownStateUrl(url: string): string {
   return url.replace(/\/\/.*@/, '//…@')
 }
 
-/** Whether a driver takes the state URL. Opens nothing. */
-export function isStateUrl(url: string): boolean {
-  return find(url) !== undefined
-}
-
 /**
  * The driver that a state URL names.
  * @throws ConfigurationError if no driver takes the URL; the message leaves out all but the scheme, since the

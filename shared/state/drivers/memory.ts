@@ -1,5 +1,5 @@
 import { ConflictError } from '#shared/errors.ts'
-import { documentText, parseDocument, parseEntry } from '../documents.ts'
+import { parseDocument, parseEntry } from '../documents.ts'
 import type { Driver, Version } from '../driver.ts'
 import type { LogEntry, NodeState } from '../node-state.ts'
 
@@ -59,7 +59,7 @@ export function createMemoryDriver(): Driver {
 }
 
 function copyOf(state: NodeState): NodeState {
-  return parseDocument(state.node, documentText(state))
+  return parseDocument(state.node, JSON.stringify(state))
 }
 
 function byBytes(a: string, b: string): number {

@@ -9,7 +9,7 @@ const code = await command(
     argv: process.argv.slice(2),
     env: process.env,
     terminal: createTerminal(process, process.env),
-    signal: stopSignal(process, (killed) => process.exit(killed)).signal,
+    signal: stopSignal(process, (killed) => process.exit(killed)),
     version: () => Promise.resolve('0.0.0'),
   },
 )

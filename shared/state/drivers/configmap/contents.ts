@@ -1,5 +1,4 @@
 import { StoreError } from '#shared/errors.ts'
-import { documentText } from '../../documents.ts'
 import type { Write } from '../../driver.ts'
 
 /** The texts that one write leaves in a ConfigMap. */
@@ -18,7 +17,7 @@ export type Contents = {
  * @throws StoreError, not retryable, if the document alone is larger, or the log that is stored is damaged.
  */
 export function pack(node: string, before: string, write: Write, maxBytes: number): Contents {
-  const state = documentText(write.state)
+  const state = JSON.stringify(write.state)
   let room = maxBytes - Buffer.byteLength(state)
   if (room < 0) {
     throw new StoreError(
