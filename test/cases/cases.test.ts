@@ -3,14 +3,17 @@ import { join } from 'node:path'
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod/mini'
+import { defaultSettings } from '#shared/state/settings.ts'
+import { viewOf } from '#shared/state/view.ts'
 import { COMPILE_CACHE, serve } from '../e2e/support/system.ts'
 import { type View, view } from '../e2e/support/view.ts'
+import { openStore } from '../functions/fleet.ts'
 import { folder } from '../publishers/support/folder.ts'
 import { start } from '../runtime/processes.ts'
 import { filled, readCases, type Step, type WantedNode } from './case.ts'
 import { startToldPublisher } from './publisher.ts'
 
-const shown = z.looseObject({ nodes: z.array(view) })
+const SETTINGS = { ...defaultSettings, settleMs: 200 }
 
 test.each(readCases())('$id: $what: $expect', async (one) => {
   const publisher = await startToldPublisher(one.publisher)
@@ -20,7 +23,7 @@ test.each(readCases())('$id: $what: $expect', async (one) => {
   const common: Record<string, string> = {
     STATE_URL: `sqlite:${join(place, 'state.db')}`,
     PUBLISHERS: JSON.stringify([{ node: one.node, url: publisher.url + one.urlSuffix, ...one.target }]),
-    SETTLE_SECONDS: '0.2',
+    SETTLE_SECONDS: String(SETTINGS.settleMs / 1_000),
     SUBSCRIBE_DEADLINE_SECONDS: '5',
     ...COMPILE_CACHE,
     ...Object.fromEntries(own),
@@ -48,7 +51,7 @@ test.each(readCases())('$id: $what: $expect', async (one) => {
     if (typeof step.held === 'number') expect(publisher.held()).toHaveLength(step.held)
     else if (step.held !== undefined) expect(publisher.held().toSorted()).toEqual(step.held.toSorted())
     if (step.state === undefined) continue
-    const { nodes } = shown.parse(JSON.parse((await run(['status', '--json'])).out))
+    const nodes = await shownIn(common.STATE_URL ?? '')
     for (const [name, wanted] of Object.entries(step.state)) {
       const found = nodes.find(({ node }) => node === name)
       if (wanted === null) expect(found).toBeUndefined()
@@ -56,6 +59,20 @@ test.each(readCases())('$id: $what: $expect', async (one) => {
     }
   }
 })
+
+/** What the API would show of every node. */
+async function shownIn(stateUrl: string): Promise<View[]> {
+  const store = await openStore(stateUrl)
+  try {
+    const { nodes } = await store.list({ limit: 100 })
+    const views = nodes.map(async ({ state }) =>
+      viewOf(state, Date.now(), SETTINGS, await store.log(state.node, { after: 0, limit: 100 })),
+    )
+    return z.array(view).parse(await Promise.all(views))
+  } finally {
+    await store.close()
+  }
+}
 
 async function post(url: string, { headers, body, raw }: Step) {
   const bytes = raw ?? (body === undefined ? '' : JSON.stringify(body))
