@@ -1,6 +1,5 @@
 import type { FunctionDefinition, Terminal } from '#shared/runtime/function.ts'
-import { openDriver, shownStateUrl } from '#shared/state/open.ts'
-import { createStore } from '#shared/state/store.ts'
+import { openStore, shownStateUrl } from '#shared/state/open.ts'
 import { type Forgotten, forgetNode } from './handler.ts'
 
 export const forget: FunctionDefinition = {
@@ -25,10 +24,9 @@ export const forget: FunctionDefinition = {
   required: [],
   modes: { serve: false, run: true },
   async open(config, { log, random }) {
-    const { historyPerNode, stateUrl } = config
+    const { stateUrl } = config
     // Nothing can be removed from a store that is not there, and none is made by looking.
-    const driver = await openDriver(stateUrl, { log, ...config.stateOptions, create: false })
-    const store = createStore(driver, { historyPerNode, log, random })
+    const store = await openStore(config, { log, random }, { create: false })
     return {
       async run(_flags, { signal, terminal, operands = [] }) {
         let failed = 0

@@ -2,8 +2,7 @@ import { openForwarder } from '#shared/broker/open.ts'
 import { createCallback } from '#shared/callback.ts'
 import { StoreError } from '#shared/errors.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
-import { openDriver } from '#shared/state/open.ts'
-import { createStore } from '#shared/state/store.ts'
+import { openStore } from '#shared/state/open.ts'
 import { createIngestHandler } from './handler.ts'
 import { createIngestMetrics } from './metrics.ts'
 import { createReceiver } from './receive.ts'
@@ -38,12 +37,8 @@ export const ingest: FunctionDefinition = {
   required: [],
   modes: { serve: true, run: false },
   async open(config, { clock, log, metrics, random, newId }) {
-    const { historyPerNode, merge: settings } = config
-    const store = createStore(await openDriver(config.stateUrl, { log, ...config.stateOptions }), {
-      historyPerNode,
-      log,
-      random,
-    })
+    const { merge: settings } = config
+    const store = await openStore(config, { log, random })
     const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
     // Where publishers reach us does not matter to what comes in: only the secrets do.
     const callback = createCallback({

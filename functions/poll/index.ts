@@ -4,9 +4,8 @@ import { openPublishers } from '#shared/publishers/open.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { type Proof, withheldText } from '#shared/publishers/proof.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
-import { openDriver } from '#shared/state/open.ts'
+import { openStore } from '#shared/state/open.ts'
 import { overallOf } from '#shared/state/overall.ts'
-import { createStore } from '#shared/state/store.ts'
 import { createPoller, type Polled } from './handler.ts'
 import { createPollMetrics } from './metrics.ts'
 import { readEvery, startRounds } from './every.ts'
@@ -71,16 +70,12 @@ export const poll: FunctionDefinition = {
   modes: { serve: true, run: true },
 
   async open(config, host, flags = {}) {
-    const { callbackUrl, historyPerNode, merge: settings, pollDeadlineMs } = config
+    const { callbackUrl, merge: settings, pollDeadlineMs } = config
     const everyMs =
       typeof flags.every === 'string' ? readEvery(flags.every, settings.staleAfterMs) : undefined
     if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
     const { clock, log, metrics, random, newId } = host
-    const store = createStore(await openDriver(config.stateUrl, { log, ...config.stateOptions }), {
-      historyPerNode,
-      log,
-      random,
-    })
+    const store = await openStore(config, { log, random })
     const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
     const overall = (state: Parameters<typeof overallOf>[0]) => overallOf(state, clock.now(), settings)
     const { registry, keeper, find, prove, close } = await openPublishers(config, callbackUrl, {

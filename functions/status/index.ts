@@ -1,6 +1,5 @@
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
-import { openDriver, shownStateUrl } from '#shared/state/open.ts'
-import { createStore } from '#shared/state/store.ts'
+import { openStore, shownStateUrl } from '#shared/state/open.ts'
 import { createStatusHandler } from './handler.ts'
 import { printStatus } from './print.ts'
 
@@ -62,12 +61,7 @@ export const status: FunctionDefinition = {
   async open(config, { clock, log, random }) {
     const { historyPerNode, merge } = config
     // To look at a store must not make one: an empty fleet would be shown where the file is another one.
-    const driver = await openDriver(config.stateUrl, { log, ...config.stateOptions, create: false })
-    const store = createStore(driver, {
-      historyPerNode,
-      log,
-      random,
-    })
+    const store = await openStore(config, { log, random }, { create: false })
     const deps = { store, clock, settings: merge, historyPerNode }
     return {
       handle: createStatusHandler(deps),

@@ -2,9 +2,8 @@ import { openForwarder } from '#shared/broker/open.ts'
 import { ConfigurationError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
-import { openDriver } from '#shared/state/open.ts'
+import { openStore } from '#shared/state/open.ts'
 import { overallOf } from '#shared/state/overall.ts'
-import { createStore } from '#shared/state/store.ts'
 import { type Mode, type Progress, subscribeAll } from './handler.ts'
 import { createHushable } from './hushable.ts'
 import { createProgress, printOutcome } from './print.ts'
@@ -63,15 +62,11 @@ export const subscribe: FunctionDefinition = {
   modes: { serve: true, run: true },
 
   async open(config, host) {
-    const { callbackUrl, historyPerNode, merge } = config
+    const { callbackUrl, merge } = config
     if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
     const { clock, metrics, random, newId } = host
     const { log, hush } = createHushable(host.log)
-    const store = createStore(await openDriver(config.stateUrl, { log, ...config.stateOptions }), {
-      historyPerNode,
-      log,
-      random,
-    })
+    const store = await openStore(config, { log, random })
     const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
     const { keeper, find, prove, close } = await openPublishers(config, callbackUrl, {
       store: forwarder.store,

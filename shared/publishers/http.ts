@@ -1,10 +1,10 @@
+import pLimit, { type LimitFunction } from 'p-limit'
 import { Pool } from 'undici'
 import { PublisherError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
 import { type CredentialFiles, type Credentials, createCredentials } from '#shared/credentials.ts'
 import { type Answer, type Exchange, exchange, type HttpMethod, networkCodeOf } from './exchange.ts'
-import { createTurns, type Turns } from './turns.ts'
 
 /** How one request may be bounded: by its own deadline (ms), and by a signal. */
 export type CallOptions = {
@@ -50,9 +50,9 @@ const KEPT_OPEN = 512
 /** How long an idle connection is kept, in ms: longer than polls in seconds are apart, shorter than a minute. */
 const KEEP_ALIVE_MS = 15_000
 
-/** One publisher: whose turn it is there, and its connections, if it has any. */
+/** One publisher: how many may ask it at once, and its connections, if it has any. */
 type Origin = {
-  readonly turns: Turns
+  readonly limit: LimitFunction
   /** Requests that wait or are under way. */
   users: number
   opened: { readonly pool: Pool; readonly tlsGeneration: number } | undefined
@@ -75,14 +75,14 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
     ...(options.credentialsIntervalMs !== undefined && { intervalMs: options.credentialsIntervalMs }),
     variables: VARIABLES,
   })
-  const all = createTurns(overall)
+  const all = pLimit(overall)
   /** The one that was asked last is last. */
   const origins = new Map<string, Origin>()
   let underWay = 0
   let onIdle = () => {}
 
   const enter = (origin: string): Origin => {
-    const known = origins.get(origin) ?? { turns: createTurns(perPublisher), users: 0, opened: undefined }
+    const known = origins.get(origin) ?? { limit: pLimit(perPublisher), users: 0, opened: undefined }
     known.users += 1
     origins.delete(origin)
     origins.set(origin, known)
@@ -134,27 +134,26 @@ export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOption
     return await once({ ...request, headers: headersOf(request.body, fresh) }, known, fresh)
   }
 
+  const ask = async (known: Origin, request: Omit<Exchange, 'headers'>): Promise<Answer> => {
+    underWay += 1
+    try {
+      const current = await credentials.current()
+      const asked = { ...request, headers: headersOf(request.body, current) }
+      const answer = await once(asked, known, current)
+      return answer.status === 401 ? ((await withFresh(asked, known, current)) ?? answer) : answer
+    } finally {
+      underWay -= 1
+      if (underWay === 0) onIdle()
+    }
+  }
+
   return {
     async request(origin, { path, method, body }, { signal, deadlineMs: own = deadlineMs } = {}) {
       const known = enter(origin)
-      const { turns } = known
-      // Mostly there is room, and each promise that is waited for is one more for each of thousands of requests.
-      const turn = turns.enter()
-      if (turn !== undefined) await turn
-      const place = all.enter()
-      if (place !== undefined) await place
-      underWay += 1
+      const request = { origin, path, method, body, deadlineMs: own, signal }
       try {
-        const current = await credentials.current()
-        const headers = headersOf(body, current)
-        const request = { origin, path, method, headers, body, deadlineMs: own, signal }
-        const answer = await once(request, known, current)
-        return answer.status === 401 ? ((await withFresh(request, known, current)) ?? answer) : answer
+        return await known.limit(() => all(() => ask(known, request)))
       } finally {
-        underWay -= 1
-        if (underWay === 0) onIdle()
-        all.leave()
-        turns.leave()
         leave(known)
       }
     },

@@ -5,6 +5,7 @@ import type { KubernetesSettings } from '#shared/kubernetes/access.ts'
 import { type Log, silentLog } from '#shared/log.ts'
 import type { RedisSettings } from '#shared/redis/client.ts'
 import type { Driver } from './driver.ts'
+import { createStore, type Store, type StoreOptions } from './store.ts'
 
 /** What drivers go by beside their URL. */
 export type DriverOptions = {
@@ -50,6 +51,25 @@ export const STATE_URL_FORMS: readonly string[] = [...SCHEMES.values()].map(({ f
 /** A state URL as people may see it: without credentials. */
 export function shownStateUrl(url: string): string {
   return url.replace(/\/\/.*@/, '//…@')
+}
+
+/**
+ * The store of a configuration (config.ts). `create`: see {@link DriverOptions}.
+ * @throws as {@link openDriver} does.
+ */
+export async function openStore(
+  { stateUrl, stateOptions, historyPerNode }: StoreConfig,
+  { log, random }: Required<Pick<StoreOptions, 'log' | 'random'>>,
+  { create = true } = {},
+): Promise<Store> {
+  const driver = await openDriver(stateUrl, { log, ...stateOptions, create })
+  return createStore(driver, { historyPerNode, log, random })
+}
+
+type StoreConfig = {
+  readonly stateUrl: string
+  readonly stateOptions: DriverOptions
+  readonly historyPerNode: number
 }
 
 /**
