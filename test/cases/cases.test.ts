@@ -3,13 +3,16 @@ import { join } from 'node:path'
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod/mini'
+import { ingest } from '#functions/ingest/index.ts'
+import { openFunction } from '#shared/runtime/host.ts'
 import { defaultSettings } from '#shared/state/settings.ts'
 import { viewOf } from '#shared/state/view.ts'
-import { COMPILE_CACHE, serve } from '../e2e/support/system.ts'
+import { COMPILE_CACHE } from '../e2e/support/system.ts'
 import { type View, view } from '../e2e/support/view.ts'
 import { openStore } from '../functions/fleet.ts'
 import { folder } from '../publishers/support/folder.ts'
 import { start } from '../runtime/processes.ts'
+import { serving } from '../runtime/serving.ts'
 import { filled, readCases, type Step, type WantedNode } from './case.ts'
 import { startToldPublisher } from './publisher.ts'
 
@@ -28,8 +31,8 @@ test.each(readCases())('$id: $what: $expect', async (one) => {
     ...COMPILE_CACHE,
     ...Object.fromEntries(own),
   }
-  const ingest = await serve(['ingest'], common)
-  const env = { ...common, CALLBACK_URL: ingest.url + one.callbackSuffix }
+  const { url } = await serveIngest(common)
+  const env = { ...common, CALLBACK_URL: url + one.callbackSuffix }
   const run = async (args: readonly string[]) => {
     const running = start(['functions/main.ts', ...args], env)
     onTestFinished(() => running.kill('SIGKILL'))
@@ -39,7 +42,7 @@ test.each(readCases())('$id: $what: $expect', async (one) => {
     if (step.wait !== undefined) await new Promise((resolve) => setTimeout(resolve, step.wait))
     if (step.publisher !== undefined) publisher.become(step.publisher)
     if (step.post !== undefined) {
-      const { status, text } = await post(ingest.url + step.post, step)
+      const { status, text } = await post(url + step.post, step)
       expect(step.status ?? status, text).toBe(status)
     }
     if (step.run !== undefined) {
@@ -59,6 +62,15 @@ test.each(readCases())('$id: $what: $expect', async (one) => {
     }
   }
 })
+
+/** Ingest in this process, on a real socket: fifty processes would take half a minute to start. */
+async function serveIngest(env: Record<string, string>): Promise<{ url: string }> {
+  const { open } = await openFunction(ingest, { ...env, LOG_LEVEL: 'error' })
+  // After it has been drained.
+  onTestFinished(() => open.close())
+  if (open.handle === undefined) throw new TypeError('Ingest is served')
+  return serving(open.handle, {}, open.admit)
+}
 
 /** What the API would show of every node. */
 async function shownIn(stateUrl: string): Promise<View[]> {

@@ -21,8 +21,8 @@ function fits(component: string, overlay: string): boolean {
 }
 
 /**
- * Each component alone, and all together: as many as go together, and those with each that takes the place of the
- * overlay's own.
+ * All components together: as many as go together, and those with each that takes the place of the overlay's own. Into
+ * the overlay that most begin with, each alone too.
  */
 function combinationsOf(overlay: string): string[][] {
   const { own, under } = componentsOf(overlay)
@@ -38,7 +38,7 @@ function combinationsOf(overlay: string): string[][] {
     const rest = free.filter((one) => !some.some((other) => exclude(other, NEEDS[one] ?? one)))
     return [...new Set([...rest, ...some])]
   })
-  return [...single, ...together]
+  return overlay === 'red-hat-v2' ? [...single, ...together] : together
 }
 
 /** Every `namespace` that is written anywhere in an object. */
