@@ -7,7 +7,7 @@ import { eventually, listening, startSystem } from './support/system.ts'
 import { entriesOf, nanoseconds, type View } from './support/view.ts'
 
 const WORDS = ['LOCKED', 'HOLDOVER', 'FREERUN'] as const
-const ROUNDS = 9
+const ROUNDS = 6
 
 /** What was called missed though a push that says it, of a time between its bounds, got its 204. */
 function wronglyMissed(publisher: Publisher, node: View): object[] {

@@ -31,7 +31,6 @@ export const starlingX = (node = 'controller-0'): Publisher => createStarlingX({
 
 export const everyDialect: readonly { readonly name: string; readonly create: () => Publisher }[] = [
   { name: 'v2', create: redHatV2 },
-  { name: 'linuxptp-daemon', create: linuxptpDaemon },
   { name: 'v1', create: redHatV1 },
   { name: 'StarlingX', create: starlingX },
 ]
