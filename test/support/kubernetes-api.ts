@@ -146,8 +146,10 @@ export async function startKubernetesApi(
     if (!server.listening) return
     const left = once(server, 'close')
     server.close()
+    // A connection whose handshake is under way is none of its yet, and would be served for as long as it stays.
+    const closing = setInterval(() => server.closeAllConnections(), 5)
     server.closeAllConnections()
-    await left
+    await left.finally(() => clearInterval(closing))
   }
 
   const port = await listen(0)
