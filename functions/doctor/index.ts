@@ -146,6 +146,7 @@ function unopened(error: unknown): Driver {
     read: refuse,
     write: refuse,
     list: refuse,
+    names: refuse,
     log: refuse,
     remove: refuse,
     ping: refuse,

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit'
 import {
+  checkQuery,
   errorReply,
   HttpError,
   type HttpFunction,
@@ -8,7 +9,6 @@ import {
   notFound,
   pathSegments,
   type Reply,
-  checkQuery,
 } from '#shared/runtime/http.ts'
 import type { Page } from '#shared/state/store.ts'
 import { viewOf } from '#shared/state/view.ts'

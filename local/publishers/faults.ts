@@ -42,6 +42,15 @@ export interface Faults {
   describe(): object
 }
 
+/** Takes the publisher's port away, or opens it again, where a change says so. */
+export async function refuseIfTold(
+  host: { listen(): Promise<void>; close(): Promise<void> },
+  { refuse, clear }: FaultChange,
+): Promise<void> {
+  if (refuse === true) await host.close()
+  if (refuse === false || clear) await host.listen()
+}
+
 /** The switches that act on deliveries and answers alike in every dialect. */
 export function createFaults(): Faults {
   let counts = { drop: 0, duplicate: 0, reorder: 0 }

@@ -5,6 +5,7 @@ import type { LogEntry, NodeState } from '#shared/state/node-state.ts'
 import type { Store } from '#shared/state/store.ts'
 import { createCursors } from './cursors.ts'
 import { eventOf } from './event.ts'
+import { createFreshEntries, type Fresh } from './fresh.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { createQueue, type Worked } from './queue.ts'
 import type { Sink } from './sink.ts'
@@ -13,8 +14,6 @@ import type { Sink } from './sink.ts'
 export const CONCURRENCY = 32
 /** How many entries of a node are read at once. */
 const BATCH = 100
-/** How many entries of a node are kept to be sent without reading them; where more wait, all are read. */
-const FRESH = 16
 /** How long a cursor waits for a write to go with, in milliseconds. */
 const CURSOR_PAUSE = 1_000
 /** What another process has logged is left to that process for so long; then it is taken to be left over. */
@@ -57,8 +56,8 @@ export type ForwarderOptions = {
   readonly lastChanceMs?: number
 }
 
-/** Entries of one node as this process has just written them, oldest first. */
-type Fresh = { readonly incarnation: string; readonly entries: readonly LogEntry[] }
+/** Entries of a node that the sink lacks, with the document that they belong to. */
+type Unsent = { readonly state: NodeState; readonly entries: readonly LogEntry[] }
 
 export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions = {}): Forwarder {
   const { store, sink, log, metrics, random } = deps
@@ -77,17 +76,7 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
     recovered: 'events are read from the store again',
   })
 
-  /** By node: the entries of this process's newest writes, without a gap, that are yet to be sent. */
-  const written = new Map<string, Fresh>()
-  const remember = (node: string, fresh: Fresh) => {
-    const before = written.get(node)
-    const isNext =
-      before?.incarnation === fresh.incarnation &&
-      before.entries.at(-1)?.seq === (fresh.entries[0]?.seq ?? 0) - 1
-    const entries = isNext ? [...before.entries, ...fresh.entries] : fresh.entries
-    if (entries.length <= FRESH) written.set(node, { ...fresh, entries })
-    else written.delete(node)
-  }
+  const freshEntries = createFreshEntries()
 
   /** Nodes whose document, as the changes of this turn are shown it, holds less than was sent. */
   const behind = new Set<string>()
@@ -142,25 +131,35 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
     else log.warn('The sink takes no events: they wait in the log', { node, reason: failure })
   }
 
+  /** What this process has just written, where that is what the sink lacks next. */
+  const freshOf = (node: string): Unsent | undefined => {
+    const fresh = freshEntries.take(node)
+    if (fresh === undefined) return undefined
+    const state = store.remembered(node)
+    if (state?.incarnation !== fresh.incarnation || cursors.isAhead(state)) return undefined
+    const after = cursors.of(state)
+    const entries = fresh.entries.filter(({ seq }) => seq > after)
+    return entries[0]?.seq === after + 1 ? { state, entries } : undefined
+  }
+
+  /** What the store has that the sink lacks; undefined where there is no such node. */
+  const storedOf = async (node: string): Promise<Unsent | undefined> => {
+    const state = await store.read(node)
+    if (state === undefined) return undefined
+    // A document that was read now and has less than was sent: the store was set back (a backup, a lost journal).
+    if (cursors.isAhead(state)) cursors.forget(node)
+    const after = cursors.of(state)
+    const entries = after >= state.seq ? [] : await store.log(node, { after, limit: BATCH })
+    return { state, entries }
+  }
+
   /** Sends until nothing of the node is left, or the sink does not take something. */
   const drain = async (node: string): Promise<Worked> => {
     let answered = false
     for (;;) {
-      // What this process has just written is sent without asking for it; then it is looked whether there is more.
-      const fresh = written.get(node)
-      written.delete(node)
-      const remembered = fresh && store.remembered(node)
-      const known = remembered !== undefined && !cursors.isAhead(remembered) ? remembered : undefined
-      const state = known ?? (await store.read(node))
-      if (state === undefined) return { done: true, answered }
-      // A document that was read now and has less than was sent: the store was set back (a backup, a lost journal).
-      if (cursors.isAhead(state)) cursors.forget(node)
-      const after = cursors.of(state)
-      const next =
-        known?.incarnation === fresh?.incarnation ? fresh?.entries.filter(({ seq }) => seq > after) : []
-      const isNext = next?.[0]?.seq === after + 1
-      const entries = isNext ? next : after >= state.seq ? [] : await store.log(node, { after, limit: BATCH })
-      if (entries.length === 0 && known === undefined) return { done: true, answered }
+      const unsent = freshOf(node) ?? (await storedOf(node))
+      if (unsent === undefined || unsent.entries.length === 0) return { done: true, answered }
+      const { state, entries } = unsent
       for (const entry of entries) {
         if (ended.signal.aborted) return { done: false, sink: false }
         const sent = await sink.send(eventOf(node, state.incarnation, entry), ended.signal)
@@ -218,7 +217,7 @@ export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions =
     const result = await store.update(node, marked, updateOptions)
     if (setBack) cursors.forget(node)
     if (news !== undefined) {
-      remember(node, news)
+      freshEntries.add(node, news)
       queue.add(node)
     } else if (leftOver) queue.add(node, LEFT_OVER_AFTER)
     return result

@@ -102,6 +102,7 @@ export function createKeepAttempt(
     const plan = planOf(situation)
     const strangers = othersIn(situation).length
     const looked = { ...tried, resources, plan, strangers, lacking: known }
+    // Where it holds subscriptions it can tell its name before anything is done under a wrong one.
     const early =
       client.listProves || held.length === 0 ? undefined : await checkName(client, resources, call)
     if (early?.outcome === 'other') return { ...looked, ...misnamed(target, early.name), resources: [] }
@@ -136,7 +137,8 @@ export function createKeepAttempt(
     const done = { ...looked, resources: pulled, lacking, applied, problems, notes, again }
     if (client.listProves) return done
 
-    const check = early?.outcome === 'own' ? early : await checkName(client, resources, call)
+    const isTold = early !== undefined && early.outcome !== 'unknown'
+    const check = isTold ? early : await checkName(client, resources, call)
     switch (check.outcome) {
       case 'own':
         // That the sidecar took our endpoint is as good a proof.

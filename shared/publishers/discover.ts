@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
 import type { Config } from '#shared/config.ts'
-import { DiscoveryError, PublisherError } from '#shared/errors.ts'
+import { DiscoveryError, PublisherError, reasonOf, StoreError } from '#shared/errors.ts'
 import { findAccess } from '#shared/kubernetes/access.ts'
 import { createKubernetesClient } from '#shared/kubernetes/client.ts'
 import type { Log } from '#shared/log.ts'
@@ -11,7 +11,7 @@ import type { CallOptions } from './client.ts'
 import { nameOf } from './discover-name.ts'
 import { goneOf, isThere, type NodeBehind, resolve } from './discover-resolve.ts'
 import { listServices, type PublisherService, serviceOf } from './discover-services.ts'
-import { knownOrNone, markAllGone } from './gone.ts'
+import { knownNodes, markAllGone } from './gone.ts'
 import type { Http } from './http.ts'
 import { shardOf } from './shard.ts'
 import type { Target } from './target.ts'
@@ -89,7 +89,7 @@ export async function openDiscovery(
 }
 
 export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions): Omit<Discovery, 'close'> {
-  const { http, clock, log } = deps
+  const { http, store, clock, log } = deps
   const { namespace, shard, retentionMs, concurrency, merge: settings } = options
   const limit = pLimit(concurrency)
   const unnamed = new WeakSet<Target>()
@@ -119,11 +119,20 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
     }
   }
 
-  const knownHere = async (): Promise<readonly NodeBehind[]> =>
-    (await knownOrNone(deps)).flatMap((each) => {
-      const service = serviceOf(each.url, namespace)
-      return service === undefined ? [] : { ...each, service }
-    })
+  /** A store that does not list its nodes may well take what is polled; if not, that is said there. */
+  const knownHere = async (): Promise<readonly NodeBehind[]> => {
+    try {
+      const known = await knownNodes(store)
+      return known.flatMap((each) => {
+        const service = serviceOf(each.url, namespace)
+        return service === undefined ? [] : { ...each, service }
+      })
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      log.warn('The nodes that are known cannot be listed: none is marked', { reason: reasonOf(error) })
+      return []
+    }
+  }
 
   return {
     async find({ signal, marks }) {

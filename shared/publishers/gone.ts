@@ -23,43 +23,34 @@ export type KnownNode = {
 
 const NODES_A_PAGE = 200
 
-/** The nodes of the store whose publisher was polled. Throws StoreError. */
-async function knownNodes(store: Pick<Store, 'list'>): Promise<KnownNode[]> {
+/**
+ * All nodes of the store whose publisher was polled.
+ * @throws StoreError
+ */
+export async function knownNodes(store: Pick<Store, 'list'>): Promise<KnownNode[]> {
   const known: KnownNode[] = []
   let from: string | undefined
   do {
     const page = await store.list({ limit: NODES_A_PAGE, from })
-    for (const { state } of page.nodes) {
-      if (state.publisher === undefined) continue
-      const { url, checkedAt, goneSince } = state.publisher
-      known.push({ node: state.node, url, checkedAt, goneSince })
-    }
+    known.push(...page.nodes.flatMap(({ state }) => knownNode(state)))
     from = page.next
   } while (from !== undefined)
   return known
 }
 
-/** A store that does not list its nodes may well take what is polled; if not, that is said there. */
-export async function knownOrNone(deps: {
-  readonly store: Pick<Store, 'list'>
-  readonly log: Log
-}): Promise<KnownNode[]> {
-  try {
-    return await knownNodes(deps.store)
-  } catch (error) {
-    if (!(error instanceof StoreError)) throw error
-    deps.log.warn('The nodes that are known cannot be listed: none is marked', { reason: reasonOf(error) })
-    return []
-  }
+function knownNode(state: NodeState | undefined): KnownNode[] {
+  if (state?.publisher === undefined) return []
+  const { url, checkedAt, goneSince } = state.publisher
+  return [{ node: state.node, url, checkedAt, goneSince }]
 }
 
-export type GoneDeps = {
+type GoneDeps = {
   readonly store: Pick<Store, 'update' | 'remove'>
   readonly clock: Clock
   readonly log: Log
 }
 
-export type GoneOptions = {
+type GoneOptions = {
   readonly settings: MergeSettings
   /** Milliseconds that a node is kept after it has gone. */
   readonly retentionMs: number
@@ -68,7 +59,7 @@ export type GoneOptions = {
 }
 
 /** A node that is gone; `problem` is why, for people. */
-export type GoneNode = KnownNode & { readonly problem: string }
+type GoneNode = KnownNode & { readonly problem: string }
 
 /**
  * Marks all these nodes, a few at once. One document that cannot be written keeps nobody from being polled: it is
@@ -97,10 +88,10 @@ export async function markAllGone(
 /**
  * Marks the nodes of the store that a list of publishers does not name, as far as this shard sees to them. A node that
  * was polled within STALE_AFTER_SECONDS is on the list of somebody else who shares the store; an empty list marks
- * nobody. A store that cannot be listed is logged.
+ * nobody. Whether the store can be reached is the poll's to say.
  */
 export async function markUnlisted(
-  deps: GoneDeps & { readonly store: Pick<Store, 'list'> },
+  deps: GoneDeps & { readonly store: Pick<Store, 'names' | 'read'> },
   config: Pick<Config, 'publishers' | 'shard' | 'stateRetentionMs' | 'pollConcurrency'> & {
     readonly merge: MergeSettings
   },
@@ -112,25 +103,30 @@ export async function markUnlisted(
   const listedAt = now - settings.staleAfterMs
   const isPolled = ({ checkedAt, goneSince }: KnownNode) =>
     goneSince === undefined && milliseconds(checkedAt) >= listedAt && !isAhead(checkedAt, now, settings)
-  const unlisted = (await knownOrNone(deps))
-    .filter((each) => !listed.has(each.node) && shardOf(each.node, shard.count) === shard.index)
-    .filter((each) => !isPolled(each))
-    .map((each) => ({ ...each, problem: 'PUBLISHERS does not list it any more' }))
-  await markAllGone(deps, unlisted, {
-    settings,
-    retentionMs,
-    listedAt,
-    concurrency: config.pollConcurrency,
-  })
+  const options = { settings, retentionMs, listedAt, concurrency: config.pollConcurrency }
+  try {
+    const names = await deps.store.names()
+    const unlisted = names.filter((node) => !listed.has(node) && shardOf(node, shard.count) === shard.index)
+    const known = await pLimit(options.concurrency).map(unlisted, (node) => deps.store.read(node))
+    const gone = known.flatMap(knownNode).filter((each) => !isPolled(each))
+    const problem = 'PUBLISHERS does not list it any more'
+    await markAllGone(
+      deps,
+      gone.map((each) => ({ ...each, problem })),
+      options,
+    )
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+  }
 }
 
 /**
  * Marks a node that is gone, and has its silence told of as a poll would; removes it from the store once it has been
  * gone, and nothing of it has come in, for long enough. A node that was reached after the list was asked for, or
- * elsewhere, is left as it is. Its mark goes with the next time it is polled, when the keeper writes its publisher anew.
+ * elsewhere, is left as it is. Its mark goes with the next time it is polled, when the keeper writes its publisher.
  * Throws StoreError.
  */
-export async function markGone(
+async function markGone(
   deps: GoneDeps,
   { node, url, problem }: GoneNode,
   options: GoneOptions,

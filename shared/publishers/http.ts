@@ -50,7 +50,7 @@ const KEPT_OPEN = 512
 /** How long an idle connection is kept, in ms: longer than polls in seconds are apart, shorter than a minute. */
 const KEEP_ALIVE_MS = 15_000
 
-/** One publisher: how many may ask it at once, and its connections, if it has any. */
+/** One publisher: the bound on requests to it at once, and its connections, once there are any. */
 type Origin = {
   readonly limit: LimitFunction
   /** Requests that wait or are under way. */

@@ -32,7 +32,7 @@ export type KeepOptions = {
   readonly proof?: Proof['outcome'] | 'refused'
   /** Only find out what would be done: nothing is created, removed or written. */
   readonly dryRun?: boolean
-  /** What is amiss is told by whoever asked, who gets it as `problems`: it is not logged too. */
+  /** Whoever asked tells people of `problems`: they are not logged too. Notes are. */
   readonly quiet?: boolean
   /** Leaves the end of the record to the caller where nothing else is to be written: see {@link Kept.closing}. */
   readonly handOver?: boolean
@@ -193,8 +193,8 @@ export function createKeeper(
   }
 
   /** Logged when it changes: a publisher that is down for a day is not told of at every poll. */
-  const tell = (target: Target, tried: Tried) => {
-    const problem = linesOf(tried).join('; ')
+  const tell = (target: Target, tried: Tried, quiet: boolean) => {
+    const problem = (quiet ? tried.notes : linesOf(tried)).join('; ')
     const before = told.get(target.node) ?? ''
     if (problem === before) return
     told.set(target.node, problem)
@@ -220,7 +220,7 @@ export function createKeeper(
     const record = createRecord(deps, target.node)
     const tried = await run(target, record, keepOptions, keepAttempt)
     const cut = wasCut(tried, signal, startedAt)
-    if (!cut && !quiet) tell(target, tried)
+    if (!cut) tell(target, tried, quiet)
     if (dryRun) return report(target, tried, dryRun)
     const kept = count(report(target, tried, dryRun))
     if (tried.mismatch && (await record.discard())) return { ...kept, isNobody: true }

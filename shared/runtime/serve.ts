@@ -96,9 +96,9 @@ export async function serve(options: {
     if (inRequest && !connections.isRefused(socket)) refuseRaw(socket, 'ERR_HTTP_REQUEST_TIMEOUT')
     else socket.destroy()
   })
-  /** Refused, and not worth reading to the end of the request. */
-  const unheard = new WeakSet<Socket>()
-  server.on('connection', (socket) => inPieces(socket, () => unheard.has(socket)))
+  /** Refused, and too costly to read to the end of the request. */
+  const ignored = new WeakSet<Socket>()
+  server.on('connection', (socket) => inPieces(socket, () => ignored.has(socket)))
   const takeBody = createBodies(limits)
 
   const send = ({ socket }: IncomingMessage, response: ServerResponse, reply: Reply) => {
@@ -114,7 +114,7 @@ export async function serve(options: {
   const refuse = (request: IncomingMessage, response: ServerResponse, reply: Reply) => {
     const { socket } = request
     connections.refused(socket)
-    if (reply === SPLINTERED) unheard.add(socket)
+    if (reply === SPLINTERED) ignored.add(socket)
     onReply(reply.status)
     response.setHeader('connection', 'close')
     const { status, headers, body = '' } = reply

@@ -43,6 +43,8 @@ export type Driver = {
    * A node that is there from the first page to the last is on exactly one of them. `known` as for `read`.
    */
   list(page: PageRange, known?: (node: string) => Versioned | undefined): Promise<Page>
+  /** The names of all nodes, without their documents. */
+  names(): Promise<string[]>
   /** Entries with a number above `after`, oldest first. */
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
   /** Removes the document, of that version where one is expected, and its log; nothing happens if there is none. */

@@ -1,7 +1,7 @@
 import { compareTimes, milliseconds } from '../time.ts'
 import { count, type Draft, putClock } from './draft.ts'
-import type { MergeSettings } from './settings.ts'
 import type { Pull } from './pull.ts'
+import type { MergeSettings } from './settings.ts'
 
 /**
  * Rule 3: a pull whose own time is earlier than one that we had stored before we asked proves that the publisher's

@@ -1,8 +1,8 @@
 import { milliseconds } from '../time.ts'
 import { isMissable, sameValue, shownValue } from './clock.ts'
 import type { ClockState, Reading } from './node-state.ts'
-import type { MergeSettings } from './settings.ts'
 import type { Pull } from './pull.ts'
+import type { MergeSettings } from './settings.ts'
 
 export type Disagreement = {
   readonly kind: string

@@ -3,8 +3,8 @@ import { compareTimes, milliseconds } from '../time.ts'
 import { isWorse, sameValue, shownValue } from './clock.ts'
 import { addEntry, count, type Draft, putClock } from './draft.ts'
 import type { ClockState, Reading } from './node-state.ts'
-import type { MergeSettings } from './settings.ts'
 import type { Pull } from './pull.ts'
+import type { MergeSettings } from './settings.ts'
 
 /**
  * Rule 3: whether a worse push that order would ignore was more than late. It came in longer after what is newer than a

@@ -3,8 +3,8 @@ import { shownValue } from './clock.ts'
 import { addEntry, type Draft, patchNode, putClock } from './draft.ts'
 import type { Span } from './node-state.ts'
 import { isAbsent, isOtherConfirmed, OVERALL_KINDS } from './overall.ts'
-import type { MergeSettings } from './settings.ts'
 import type { Pull } from './pull.ts'
+import type { MergeSettings } from './settings.ts'
 
 /**
  * Retires clocks that a poll's pulls do not name while they name another of the kind (design.md §3, rule 10). Being

@@ -24,6 +24,8 @@ export type Store = {
   remembered(node: string): NodeState | undefined
   /** Remembers what it gave, so that what has not changed by the next time need not be read and parsed again. */
   list(page: PageRange): Promise<Page>
+  /** The names of all nodes, without their documents. */
+  names(): Promise<string[]>
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
   /**
    * Removes a node after the changes that were called before, and with it what it counted. Where `decide` is given, only
@@ -294,6 +296,10 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
       const found = await driver.list(page, (node) => listed.get(node))
       for (const each of found.nodes) listed.set(each.state.node, each)
       return found
+    },
+    async names() {
+      checkOpen()
+      return driver.names()
     },
     async log(node, range) {
       checkOpen()

@@ -28,13 +28,13 @@ test('a push that repeats an unchanged interface with the time of the one that c
   expect(changes).toMatchObject([{ instance: 'ens3f0/master', from: 'LOCKED', to: 'HOLDOVER', via: 'push' }])
 })
 
-test('the snapshot of a restart, in no order and with old times, changes nothing and is no step of its clock', async () => {
+test('the snapshot of a restart, in no order and with old times, changes nothing and does not count as a clock step', async () => {
   const { publisher, system } = await withTwoInterfaces()
   publisher.setClock({ ...first, state: 'FREERUN', offset: 9_999 })
   await publisher.idle()
   const before = await system.node(publisher)
   await publisher.restart({ warmUpMs: 3_600_000 })
-  // Made anew by a poll, so that the snapshot reaches us.
+  // A poll creates the subscriptions again, so that the snapshot reaches us.
   await system.tick()
   expect(publisher.subscriptions()).toHaveLength(7)
   publisher.becomeReady()

@@ -29,11 +29,33 @@ test('v1: what --remove leaves in the memory of the sidecar is told, and what th
   expect(again).toMatchObject({ outcome: 'kept', problems: [] })
   expect(again.notes).toEqual([expect.stringMatching(/^lock-state .*does not list them.*Restart it/)])
   expect(publisher.subscriptions()).toEqual([])
+  const warnings = () => world.lines.filter(({ level, node }) => level === 'warn' && node === NODE)
+  expect(warnings()).toEqual([
+    expect.objectContaining({ problem: expect.stringMatching(/does not list them/) }),
+  ])
 
   // The cure that it names.
   await publisher.restart({ part: 'sidecar' })
   expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'kept', notes: [] })
   expect(publisher.subscriptions()).toHaveLength(5)
+})
+
+test('what works but needs looking after is logged for whoever prints the problems too, and those are not', async () => {
+  const { publisher, target, world, consumer } = await started()
+  const quietly = { quiet: true }
+  const warnings = () => world.lines.filter(({ level }) => level === 'warn')
+  consumer.answer(() => 403)
+  expect((await world.keeper.keep(target, quietly)).problems).not.toEqual([])
+  expect(warnings()).toEqual([])
+  consumer.answer(() => 204)
+  await world.keeper.keep(target, quietly)
+  await world.keeper.keep(target, quietly)
+  await world.keeper.remove(target)
+  await world.keeper.keep(target, quietly)
+  expect(publisher.subscriptions()).toEqual([])
+  expect(warnings()).toEqual([
+    expect.objectContaining({ problem: expect.stringMatching(/does not list them/) }),
+  ])
 })
 
 test('v1: without a repeated create the list is right after --remove, and nothing is told', async () => {

@@ -10,6 +10,8 @@ import { data, pushValues, type Value } from '../red-hat/values.ts'
 import { type Resource, resources } from '../red-hat/resources.ts'
 import { redHatV2Path } from '../red-hat-v2/index.ts'
 import { readRequest, type SubscriptionV2 } from '../red-hat-v2/subscriptions.ts'
+import { refuseIfTold } from '../faults.ts'
+import { heldIn, summaryOf } from '../summary.ts'
 
 /**
  * The event API that linuxptp-daemon brings itself (protocol.md §8): version 2 without health, without a list of
@@ -145,8 +147,7 @@ export function createLinuxptpDaemon(options: PublisherOptions): Publisher {
     becomeReady: core.becomeReady,
     async faults(change) {
       core.faults.change(change)
-      if (change.refuse === true) await host.close()
-      if (change.refuse === false || change.clear) await host.listen()
+      await refuseIfTold(host, change)
     },
     async restart({ downMs = 0, warmUpMs, replay = true } = {}) {
       await host.close()
@@ -163,19 +164,9 @@ export function createLinuxptpDaemon(options: PublisherOptions): Publisher {
       })
     },
     forget: () => subscriptions.clear(),
-    subscriptions: () =>
-      [...subscriptions.values()].map(({ id, endpoint, address }) => ({ id, endpoint, resource: address })),
+    subscriptions: () => heldIn(subscriptions),
     idle: core.idle,
-    describe: () => ({
-      node,
-      label: publisher.label,
-      url: host.origin,
-      ready: core.ready,
-      subscriptions: publisher.subscriptions(),
-      clocks: model.clocks(),
-      faults: { ...core.faults.describe(), refuse: !host.listening },
-      delivered: core.delivered,
-    }),
+    describe: () => summaryOf(publisher, core, host, model.clocks()),
   }
   return publisher
 }

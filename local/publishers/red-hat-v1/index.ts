@@ -3,6 +3,8 @@ import { createCore } from '../core.ts'
 import { createFigures, createFiguresHost } from '../figures.ts'
 import { createHost, type Handler } from '../http/server.ts'
 import type { Publisher, PublisherOptions } from '../publisher.ts'
+import { refuseIfTold } from '../faults.ts'
+import { summaryOf } from '../summary.ts'
 import { createApiV1, createTransport } from './api.ts'
 import { createProducer } from './producer.ts'
 import { createSidecar } from './sidecar.ts'
@@ -125,8 +127,7 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
       else if ((change.publisherDown === false || change.clear) && !producer.isUp) {
         producer.start({ warmUpMs: undefined, replay: true })
       }
-      if (change.refuse === true) await host.close()
-      if (change.refuse === false || change.clear) await host.listen()
+      await refuseIfTold(host, change)
     },
     async restart({ downMs = 0, warmUpMs, replay = true, part = 'publisher' } = {}) {
       if (part === 'sidecar') return restartSidecar(downMs)
@@ -144,16 +145,7 @@ export function createRedHatV1(options: RedHatV1Options): Publisher {
     idle: core.idle,
     describe() {
       const { clocks, ...rest } = producer.describe()
-      return {
-        node,
-        label: publisher.label,
-        url: host.origin,
-        ready: core.ready,
-        subscriptions: publisher.subscriptions(),
-        clocks,
-        faults: { ...core.faults.describe(), ...sidecar.describe(), ...rest, refuse: !host.listening },
-        delivered: core.delivered,
-      }
+      return summaryOf(publisher, core, host, clocks, { ...sidecar.describe(), ...rest })
     },
   }
   return publisher

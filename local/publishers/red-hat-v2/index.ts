@@ -7,6 +7,8 @@ import { createHost, type Handler } from '../http/server.ts'
 import type { Publisher, PublisherOptions } from '../publisher.ts'
 import { classChangeResource, type Resource, resources } from '../red-hat/resources.ts'
 import { data, placeholderValues, pullValues, pushValues, type Value } from '../red-hat/values.ts'
+import { refuseIfTold } from '../faults.ts'
+import { heldIn, summaryOf } from '../summary.ts'
 import { createApi } from './api.ts'
 import { createDelivery } from './delivery.ts'
 import type { SubscriptionV2 } from './subscriptions.ts'
@@ -112,8 +114,7 @@ export function createRedHatV2(options: RedHatV2Options): Publisher {
     becomeReady: core.becomeReady,
     async faults(change) {
       core.faults.change(change)
-      if (change.refuse === true) await host.close()
-      if (change.refuse === false || change.clear) await host.listen()
+      await refuseIfTold(host, change)
     },
     async restart({ downMs = 0, warmUpMs, replay = true } = {}) {
       const seen = model.replay()
@@ -126,19 +127,9 @@ export function createRedHatV2(options: RedHatV2Options): Publisher {
       if (replay) publisher.setClock(...seen)
     },
     forget: () => subscriptions.clear(),
-    subscriptions: () =>
-      [...subscriptions.values()].map(({ id, endpoint, address }) => ({ id, endpoint, resource: address })),
+    subscriptions: () => heldIn(subscriptions),
     idle: core.idle,
-    describe: () => ({
-      node,
-      label: publisher.label,
-      url: host.origin,
-      ready: core.ready,
-      subscriptions: publisher.subscriptions(),
-      clocks: model.clocks(),
-      faults: { ...core.faults.describe(), refuse: !host.listening },
-      delivered: core.delivered,
-    }),
+    describe: () => summaryOf(publisher, core, host, model.clocks()),
   }
   return publisher
 }

@@ -3,6 +3,8 @@ import { createCore } from '../core.ts'
 import { createHost, type Handler } from '../http/server.ts'
 import type { ClockChange } from '../clocks/clock.ts'
 import type { Publisher, PublisherOptions } from '../publisher.ts'
+import { refuseIfTold } from '../faults.ts'
+import { heldIn, summaryOf } from '../summary.ts'
 import { createApi } from './api.ts'
 import { createDelivery, type Subscription } from './delivery.ts'
 import type { Address } from './resources.ts'
@@ -93,8 +95,7 @@ export function createStarlingX(options: StarlingXOptions): StarlingX {
     becomeReady: core.becomeReady,
     async faults(change) {
       core.faults.change(change)
-      if (change.refuse === true) await host.close()
-      if (change.refuse === false || change.clear) await host.listen()
+      await refuseIfTold(host, change)
     },
     async restart({ downMs = 0, warmUpMs, replay = true, part = 'publisher' } = {}) {
       if (part === 'sidecar') {
@@ -120,19 +121,9 @@ export function createStarlingX(options: StarlingXOptions): StarlingX {
       })
     },
     forget: () => subscriptions.clear(),
-    subscriptions: () =>
-      [...subscriptions.values()].map(({ id, endpoint, address }) => ({ id, endpoint, resource: address })),
+    subscriptions: () => heldIn(subscriptions),
     idle: core.idle,
-    describe: () => ({
-      node,
-      label: publisher.label,
-      url: host.origin,
-      ready: core.ready,
-      subscriptions: publisher.subscriptions(),
-      clocks: own.clocks(),
-      faults: { ...core.faults.describe(), refuse: !host.listening },
-      delivered: core.delivered,
-    }),
+    describe: () => summaryOf(publisher, core, host, own.clocks()),
   }
   return publisher
 }

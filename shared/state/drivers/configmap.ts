@@ -190,6 +190,7 @@ export async function createConfigMapDriver(
       }
       return { nodes, next: rest[limit] }
     },
+    names: index,
     async log(node, range) {
       const found = await get(node)
       if (found === undefined) return []

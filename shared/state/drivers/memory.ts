@@ -43,6 +43,10 @@ export function createMemoryDriver(): Driver {
       })
       return { nodes, next: sorted[start + limit] }
     },
+    async names() {
+      sorted ??= [...rows.keys()].sort(byBytes)
+      return [...sorted]
+    },
     async log(node, { after, limit }) {
       const entries = (rows.get(node)?.log ?? []).filter(({ seq }) => seq > after).slice(0, limit)
       return entries.map((entry) => parseEntry(node, JSON.stringify(entry)))

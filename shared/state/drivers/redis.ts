@@ -93,6 +93,9 @@ export async function createRedisDriver(
       const found = await Promise.all(sorted.slice(0, limit).map((node) => read(node, known(node))))
       return { nodes: found.filter((each) => each !== undefined), next: sorted[limit] }
     },
+    async names() {
+      return sortedByBytes((await Promise.all(TAGS.map((tag) => names(tag, '', ALL)))).flat())
+    },
     async log(node, { after, limit }) {
       const place = placeOf(node)
       const range = ['XRANGE', place.log, String(Math.max(0, after + 1)), '+', 'COUNT', String(limit)]
@@ -109,6 +112,9 @@ export async function createRedisDriver(
     },
   }
 }
+
+/** Redis takes it for as many as there are. */
+const ALL = -1
 
 function checked<T>(schema: z.ZodMiniType<T>, reply: unknown): T {
   const parsed = schema.safeParse(reply)

@@ -50,6 +50,7 @@ export async function createSqliteDriver(
   const reading = createTransaction(db, 'DEFERRED')
   const readDocument = db.prepare(`${DOCUMENT} WHERE name = ?`)
   const readPage = db.prepare(`${DOCUMENT} WHERE name >= ? ORDER BY name LIMIT ?`)
+  const readNames = db.prepare('SELECT name FROM node ORDER BY name')
   const readHead = db.prepare(
     `SELECT generation, revision, dropped, tail FROM node CROSS JOIN part ON id = generation << 16 WHERE name = ?`,
   )
@@ -155,6 +156,7 @@ export async function createSqliteDriver(
         const next = rows[limit]
         return { nodes: rows.slice(0, limit).map(documentOf), next: next && String(next.name) }
       }),
+    names: () => attempt('be read', () => readNames.all().map(({ name }) => String(name))),
     log: (node, { after, limit }) =>
       attempt('be read', () =>
         reading(() => {

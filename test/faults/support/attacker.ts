@@ -47,7 +47,7 @@ const ATTACKS: Readonly<
   chunks: { text: () => `${HEAD}Transfer-Encoding: chunked\r\n\r\n${'1\r\n \r\n'.repeat(60_000)}` },
   /** A body that is allowed, in chunks of 66 bytes. */
   crumbs: { text: () => `${HEAD}Transfer-Encoding: chunked\r\n\r\n${`42\r\n${spaces(66)}\r\n`.repeat(900)}` },
-  /** A thousand requests without waiting, of which no reply is read; with and without a body. */
+  /** A thousand requests without waiting, whose replies are never read; with and without a body. */
   posts: { text: () => withLength(7, '{"a":1}').repeat(1_000), isDeaf: true },
   gets: { text: () => 'GET /metrics HTTP/1.1\r\nHost: ingest\r\n\r\n'.repeat(2_000), isDeaf: true },
   /** Bodies that are hard to digest, one after the other. */

@@ -20,10 +20,12 @@ export type World = {
   readonly callback: Callback
   readonly metrics: Metrics
   /** The log lines written so far, parsed. */
-  readonly lines: { level: string; message: string }[]
+  readonly lines: LogLine[]
 }
 
-export function logTo(lines: { level: string; message: string }[]): Log {
+export type LogLine = { level: string; message: string; node?: string; problem?: string }
+
+export function logTo(lines: LogLine[]): Log {
   return createLog({ level: 'debug', now: () => 0, write: (line) => lines.push(JSON.parse(line)) })
 }
 
@@ -44,7 +46,7 @@ export function createWorld(options: {
   clock?: Clock
 }): World {
   const clock = options.clock ?? systemClock
-  const lines: { level: string; message: string }[] = []
+  const lines: LogLine[] = []
   const log = logTo(lines)
   const http = startHttp({}, clock)
   const registry = createRegistry({ http, log }, options.targets)

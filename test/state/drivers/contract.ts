@@ -253,6 +253,14 @@ export function driverContract(
         expect(nodes).toHaveLength(2)
       })
 
+      test('names are those of all nodes, in order, without their documents', async () => {
+        expect(await driver.names()).toEqual([])
+        for (const node of ['g', 'B', 'a']) await create(node)
+        expect(await driver.names()).toEqual(['B', 'a', 'g'])
+        await driver.remove('a')
+        expect(await driver.names()).toEqual(['B', 'g'])
+      })
+
       test('what was known is given only while it is so', async () => {
         await create('a', 2)
         await create('b')
