@@ -7,7 +7,7 @@ import { UsageError } from '#shared/runtime/command-line.ts'
 import type { Flags, FunctionDefinition } from '#shared/runtime/function.ts'
 import type { Driver } from '#shared/state/driver.ts'
 import type { NodeState } from '#shared/state/node-state.ts'
-import { openDriver } from '#shared/state/open.ts'
+import { openDriver, shownStateUrl } from '#shared/state/open.ts'
 import { overallOf } from '#shared/state/overall.ts'
 import { createStore } from '#shared/state/store.ts'
 import { createReport, WHOLE } from './finding.ts'
@@ -85,7 +85,7 @@ export const doctor: FunctionDefinition = {
       const [first] = targets
       checkPublishers(report, found, config.discovery?.namespace)
       const [storeUp, answersHere] = await Promise.all([
-        checkStore(report, store, shownStore(stateUrl)),
+        checkStore(report, store, shownStateUrl(stateUrl)),
         first && checkCallbackHere(report, { callback, http: others, node: first.node }, { signal }),
         checkSink(report, config.sink, signal),
       ])
@@ -152,9 +152,4 @@ function unopened(error: unknown): Driver {
     ping: refuse,
     close: async () => {},
   }
-}
-
-/** Enough to tell which one it is: what follows may hold a password. */
-function shownStore(url: string): string {
-  return url.replace(/\/\/.*@/, '//***@').replace(/\?.*$/, '')
 }

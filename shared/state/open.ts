@@ -48,9 +48,9 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
 /** The forms that a state URL may take, for messages and help. */
 export const STATE_URL_FORMS: readonly string[] = [...SCHEMES.values()].map(({ form }) => form)
 
-/** A state URL as people may see it: without credentials. */
+/** A state URL as people may see it: without credentials, and without a query, where some put them. */
 export function shownStateUrl(url: string): string {
-  return url.replace(/\/\/.*@/, '//…@')
+  return url.replace(/\/\/.*@/, '//…@').replace(/\?.*$/, '')
 }
 
 /**

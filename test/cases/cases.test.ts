@@ -20,6 +20,15 @@ import { startToldPublisher } from './publisher.ts'
 
 const SETTINGS = { ...defaultSettings, settleMs: 200 }
 
+const CHECKS = ['status', 'code', 'says', 'saysNot', 'held', 'state'] as const
+
+test('every case says what must come of it', () => {
+  const idle = readCases().filter(({ steps }) =>
+    steps.every((step) => CHECKS.every((check) => step[check] === undefined)),
+  )
+  expect(idle.map(({ id }) => id)).toEqual([])
+})
+
 test.each(readCases())('$id: $what: $expect', async (one) => {
   const publisher = await startToldPublisher(one.publisher)
   const place = await folder()
