@@ -212,7 +212,7 @@ function change(
         ? { undated: clock.undated }
         : {}
       : { undated }),
-    ...(same ? clock.overtaken && { overtaken: clock.overtaken } : overtakenBy(draft, clock, pull.create)),
+    ...(same ? clock.overtaken && { overtaken: clock.overtaken } : overtakenBy(draft, clock)),
   })
   if (!same) logChange(draft, pull, instance, clock.retired ? undefined : clock, shown, dating)
 }

@@ -7,25 +7,18 @@ import type { MergeSettings } from './settings.ts'
 
 type Undated = NonNullable<ClockState['undated']>
 
-/** How many transitions of one clock may wait for their pushes at once; with more the oldest is not told of as missed. */
-const MOST_OVERTAKEN = 4
+/** How many transitions of one clock may wait for their pushes beside the newest. */
+const MOST_OVERTAKEN = 8
 
 /**
- * What becomes of a clock's undated transition when another one comes: of two that only polls show the first has been
- * missed, however soon the second comes; the push of one that a create showed may still be under way.
+ * What becomes of a clock's undated transition when another one comes: its push may still be under way, so it waits
+ * beside that one. Of too many the oldest waits no longer.
  */
-export function overtakenBy(
-  draft: Draft,
-  clock: ClockState,
-  create: string | undefined,
-): Pick<ClockState, 'overtaken'> {
+export function overtakenBy(draft: Draft, clock: ClockState): Pick<ClockState, 'overtaken'> {
   const { undated, overtaken: before = [] } = clock
-  if (undated !== undefined && undated.create === undefined && create === undefined) {
-    settled(draft, clock, undated)
-    return before.length === 0 ? {} : { overtaken: before }
-  }
-  const all = undated === undefined ? before : [...before, undated].slice(-MOST_OVERTAKEN)
-  return all.length === 0 ? {} : { overtaken: all }
+  const all = undated === undefined ? before : [...before, undated]
+  for (const oldest of all.slice(0, -MOST_OVERTAKEN)) settled(draft, clock, oldest)
+  return all.length === 0 ? {} : { overtaken: all.slice(-MOST_OVERTAKEN) }
 }
 
 /**
