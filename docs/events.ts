@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import * as z from 'zod/mini'
 import { EVENT_TYPES, type EventData, eventData, eventOf } from '../shared/broker/event.ts'
-import type { LogEntry } from '../shared/state/node-state.ts'
+import type { LogEntry } from '#shared/state/document.ts'
 
 /** docs/events.md, made of the schema and of events as they are sent. `npm run docs` writes it; a test compares. */
 export function eventsPage(): string {

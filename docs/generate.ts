@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { VARIABLES, type Variable } from '../shared/config.ts'
+import { VARIABLES, type Variable } from '#shared/config/index.ts'
 import { writeEventsPage } from './events.ts'
 
 /** docs/configuration.md, made of the schema's own words. `npm run docs` writes it; a test holds it to the schema. */

@@ -1,4 +1,4 @@
-import type { Catalogue } from '#shared/runtime/command.ts'
+import type { Catalogue } from '#shared/runtime/cli.ts'
 
 /** All functions, by the name that picks them. Each is loaded only when it is picked. */
 export const catalogue: Catalogue = {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { command } from '#shared/runtime/command.ts'
+import { command } from '#shared/runtime/cli.ts'
 import { stopSignal } from '#shared/runtime/signals.ts'
 import { createTerminal, flushed } from '#shared/runtime/terminal.ts'
 import { catalogue } from './catalogue.ts'

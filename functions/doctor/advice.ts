@@ -1,5 +1,5 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
-import { networkCodeOf } from '#shared/publishers/exchange.ts'
+import { networkCodeOf } from '#shared/http/exchange.ts'
 import type { Place } from '#shared/publishers/target.ts'
 
 /** What came instead of an answer, and what to do about it. */

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 import type { Flags, Terminal } from '#shared/runtime/function.ts'
-import { type Finding, type Result, UNASKED } from './finding.ts'
+import { type Finding, type Result, UNASKED } from './report.ts'
 
 const WORDS: Readonly<Record<Result, string>> = {
   ok: 'ok',

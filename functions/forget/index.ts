@@ -1,6 +1,6 @@
 import type { FunctionDefinition, Terminal } from '#shared/runtime/function.ts'
-import { openStore, shownStateUrl } from '#shared/state/open.ts'
-import { type Forgotten, forgetNode } from './handler.ts'
+import { openStore, shownStateUrl } from '#shared/state/store/open.ts'
+import { type Forgotten, forgetNode } from './run.ts'
 
 export const forget: FunctionDefinition = {
   name: 'forget',

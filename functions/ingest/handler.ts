@@ -14,7 +14,7 @@ import {
   notFound,
   pathSegments,
   type Reply,
-} from '#shared/runtime/http.ts'
+} from '#shared/runtime/reply.ts'
 import { type Clock, isoTime } from '#shared/time.ts'
 import { isOverfull, MOST_EVENTS, MOST_VALUES } from './bounds.ts'
 import type { Receiver } from './receive.ts'

@@ -2,11 +2,11 @@ import { openForwarder } from '#shared/broker/open.ts'
 import { createCallback } from '#shared/callback.ts'
 import { StoreError } from '#shared/errors.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
-import { openStore } from '#shared/state/open.ts'
+import { openStore } from '#shared/state/store/open.ts'
 import { createIngestHandler } from './handler.ts'
 import { createIngestMetrics } from './metrics.ts'
 import { createReceiver } from './receive.ts'
-import { createWaiting } from './waiting.ts'
+import { createWaiting } from './backlog.ts'
 
 export const ingest: FunctionDefinition = {
   name: 'ingest',

@@ -1,7 +1,7 @@
 import type { Problem } from '#shared/events/normalise.ts'
 import type { Log, LogFields } from '#shared/log.ts'
-import type { NewEntry, NodeState } from '#shared/state/node-state.ts'
-import type { Outcome } from '#shared/state/change.ts'
+import type { NewEntry, NodeState } from '#shared/state/document.ts'
+import type { Outcome } from '#shared/state/store/change.ts'
 
 /** How many bodies a node's document keeps, and how much of each (bytes). */
 const KEPT = 5

@@ -1,14 +1,14 @@
 import { type Context, type Normalised, normalise, type Problem } from '#shared/events/normalise.ts'
 import type { Log } from '#shared/log.ts'
-import { emptyNodeState, type NodeState } from '#shared/state/node-state.ts'
-import type { MergeSettings } from '#shared/state/settings.ts'
-import type { Outcome } from '#shared/state/change.ts'
-import type { Store } from '#shared/state/store.ts'
+import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
+import type { MergeSettings } from '#shared/state/merge/settings.ts'
+import type { Outcome } from '#shared/state/store/change.ts'
+import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
-import { mergeBody, type Received, type Said } from './merge-body.ts'
+import { mergeBody, type Received, type Said } from '#shared/state/merge/body.ts'
 import type { IngestMetrics } from './metrics.ts'
 import { beginningOf, createTold, isNodeName, quarantined } from './quarantine.ts'
-import type { Waiting } from './waiting.ts'
+import type { Waiting } from './backlog.ts'
 
 export type Reception = Context & {
   /** The bytes that the JSON was read from: what is set aside is kept as it came. */

@@ -1,10 +1,10 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import { type Normalised, normalise } from '#shared/events/normalise.ts'
 import type { Observation } from '#shared/events/observation.ts'
-import type { Client, CurrentState, Resource } from '#shared/publishers/client.ts'
-import type { Registry } from '#shared/publishers/registry.ts'
+import type { Client, CurrentState, Resource } from '#shared/publishers/dialects/client.ts'
+import type { Registry } from '#shared/publishers/dialects/registry.ts'
 import type { Target } from '#shared/publishers/target.ts'
-import type { Pull } from '#shared/state/pull.ts'
+import type { Pull } from '#shared/state/merge/pulled.ts'
 import { type Clock, nanoseconds } from '#shared/time.ts'
 import type { PollMetrics } from './metrics.ts'
 

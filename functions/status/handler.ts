@@ -9,8 +9,8 @@ import {
   notFound,
   pathSegments,
   type Reply,
-} from '#shared/runtime/http.ts'
-import type { Page } from '#shared/state/store.ts'
+} from '#shared/runtime/reply.ts'
+import type { Page } from '#shared/state/store/store.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { type Deps, withLog } from './nodes.ts'
 import { fromToken, toToken } from './token.ts'

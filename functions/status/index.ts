@@ -1,5 +1,5 @@
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
-import { openStore, shownStateUrl } from '#shared/state/open.ts'
+import { openStore, shownStateUrl } from '#shared/state/store/open.ts'
 import { createStatusHandler } from './handler.ts'
 import { printStatus } from './print.ts'
 

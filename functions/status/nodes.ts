@@ -1,6 +1,6 @@
-import type { NodeState } from '#shared/state/node-state.ts'
-import type { MergeSettings } from '#shared/state/settings.ts'
-import type { Store } from '#shared/state/store.ts'
+import type { NodeState } from '#shared/state/document.ts'
+import type { MergeSettings } from '#shared/state/merge/settings.ts'
+import type { Store } from '#shared/state/store/store.ts'
 import { type NodeView, viewOf } from '#shared/state/view.ts'
 import type { Clock } from '#shared/time.ts'
 

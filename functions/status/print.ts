@@ -1,4 +1,4 @@
-import { UsageError } from '#shared/runtime/command-line.ts'
+import { UsageError } from '#shared/runtime/arguments.ts'
 import type { Flags, Terminal } from '#shared/runtime/function.ts'
 import { type NodeView, viewOf } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'

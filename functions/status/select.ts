@@ -1,7 +1,7 @@
 import { rankOf } from '#shared/events/words.ts'
-import { UsageError } from '#shared/runtime/command-line.ts'
+import { UsageError } from '#shared/runtime/arguments.ts'
 import type { Flags } from '#shared/runtime/function.ts'
-import { OVERALL_KINDS, type Overall } from '#shared/state/overall.ts'
+import { OVERALL_KINDS, type Overall } from '#shared/state/merge/overall.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds, nanoseconds } from '#shared/time.ts'
 

@@ -1,9 +1,9 @@
-import type { Kept } from '#shared/publishers/keeper.ts'
-import type { Step } from '#shared/publishers/plan.ts'
-import { redact } from '#shared/publishers/redact.ts'
-import { isSyncE } from '#shared/publishers/resources.ts'
+import type { Kept } from '#shared/publishers/reconcile/reconciler.ts'
+import type { Step } from '#shared/publishers/reconcile/plan.ts'
+import { redact } from '#shared/redact.ts'
+import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
 import type { Terminal } from '#shared/runtime/function.ts'
-import type { Mode, Progress } from './handler.ts'
+import type { Mode, Progress } from './run.ts'
 
 /** Shows a run: one line that is rewritten on a terminal, one line for each publisher elsewhere. */
 export function createProgress(terminal: Terminal, mode: Mode): Progress & { end(): void } {

@@ -1,4 +1,4 @@
-import type { Kept } from '#shared/publishers/keeper.ts'
+import type { Kept } from '#shared/publishers/reconcile/reconciler.ts'
 import {
   ACCEPTED,
   checkQuery,
@@ -6,7 +6,7 @@ import {
   type HttpFunction,
   methodNotAllowed,
   notFound,
-} from '#shared/runtime/http.ts'
+} from '#shared/runtime/reply.ts'
 
 /**
  * `POST /` runs once: 202 when all publishers are as they should be, 500 naming those that are not. A request during

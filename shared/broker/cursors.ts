@@ -1,4 +1,4 @@
-import type { NodeState } from '#shared/state/node-state.ts'
+import type { NodeState } from '#shared/state/document.ts'
 
 /**
  * Up to which number the sink has the log of each node, by what this process knows: for a moment it is ahead of

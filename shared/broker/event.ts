@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod/mini'
 import { repairTime } from '#shared/time.ts'
-import { type ENTRY_TYPES, type LogEntry, logEntry } from '#shared/state/node-state.ts'
+import { type ENTRY_TYPES, type LogEntry, logEntry } from '#shared/state/document.ts'
 
 /** The CloudEvents type of each kind of log entry (design.md §6). Renaming one breaks every consumer's Trigger. */
 export const EVENT_TYPES = {

@@ -1,4 +1,4 @@
-import type { LogEntry } from '#shared/state/node-state.ts'
+import type { LogEntry } from '#shared/state/document.ts'
 
 /** Entries of one node as this process has just written them, oldest first and without a gap. */
 export type Fresh = { readonly incarnation: string; readonly entries: readonly LogEntry[] }

@@ -1,7 +1,7 @@
-import type { Config } from '#shared/config.ts'
+import type { Config } from '#shared/config/index.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
-import type { Store } from '#shared/state/store.ts'
+import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
 import type { Forwarder } from './forward.ts'
 

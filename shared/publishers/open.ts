@@ -1,17 +1,17 @@
 import { type Callback, createCallback } from '#shared/callback.ts'
-import type { Config } from '#shared/config.ts'
+import type { Config } from '#shared/config/index.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
-import type { NodeState } from '#shared/state/node-state.ts'
-import type { Store } from '#shared/state/store.ts'
+import type { NodeState } from '#shared/state/document.ts'
+import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
-import type { FindOptions, Found } from './discover.ts'
-import { markUnlisted } from './gone.ts'
-import { createHttp, type Http } from './http.ts'
-import { createKeeper, type Keeper } from './keeper.ts'
-import { createKeeperMetrics } from './metrics.ts'
-import { type Proof, proveCallback } from './proof.ts'
-import { createRegistry, type Registry } from './registry.ts'
+import type { FindOptions, Found } from './discovery/index.ts'
+import { markUnlisted } from './discovery/gone.ts'
+import { createHttp, type Http } from '#shared/http/client.ts'
+import { createKeeper, type Keeper } from './reconcile/reconciler.ts'
+import { createKeeperMetrics } from './reconcile/metrics.ts'
+import { type Proof, proveCallback } from './reconcile/proof.ts'
+import { createRegistry, type Registry } from './dialects/registry.ts'
 import type { Target } from './target.ts'
 
 /** What speaks to the publishers of a configuration. */
@@ -104,8 +104,8 @@ export async function openPublishers(
     }
   }
   // Loaded only when they are asked for, and with them the client of the API server.
-  const { openDiscovery } = await import('./discover.ts')
-  const { createNamingKeeper } = await import('./discover-keeper.ts')
+  const { openDiscovery } = await import('./discovery/index.ts')
+  const { createNamingKeeper } = await import('./discovery/reconciler.ts')
   const discovery = await openDiscovery(config.discovery.namespace, config, { http, store, clock, log })
   return {
     ...opened,

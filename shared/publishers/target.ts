@@ -1,5 +1,5 @@
-import type { Dialect } from './client.ts'
-import { redact } from './redact.ts'
+import type { Dialect } from './dialects/client.ts'
+import { redact } from '#shared/redact.ts'
 
 /** A publisher as configured. */
 export type Target = {

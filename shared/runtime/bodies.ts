@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { errorReply, type Reply, tooLarge } from './http.ts'
+import { errorReply, type Reply, tooLarge } from './reply.ts'
 
 export type BodyLimits = {
   /** A larger body is answered 413. */

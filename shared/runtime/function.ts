@@ -1,8 +1,8 @@
-import type { Config, VariableName } from '#shared/config.ts'
+import type { Config, VariableName } from '#shared/config/index.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
 import type { Clock } from '#shared/time.ts'
-import type { Admit, HttpFunction } from './http.ts'
+import type { Admit, HttpFunction } from './reply.ts'
 
 /** One flag of a function's command line: `--dry-run`, `--node <name>`. */
 export type FlagDefinition = {

@@ -8,7 +8,7 @@ import {
   jsonReply,
   methodNotAllowed,
   type Reply,
-} from './http.ts'
+} from './reply.ts'
 
 export type Phase = 'starting' | 'ready' | 'draining'
 

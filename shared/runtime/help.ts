@@ -1,5 +1,5 @@
-import { VARIABLES, type Variable, type VariableName } from '#shared/config.ts'
-import { flagsOf } from './command-line.ts'
+import { VARIABLES, type Variable, type VariableName } from '#shared/config/index.ts'
+import { flagsOf } from './arguments.ts'
 import type { FunctionDefinition } from './function.ts'
 
 const WIDTH = 100

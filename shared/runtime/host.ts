@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
-import { type Config, type Environment, misspellings, readConfig } from '#shared/config.ts'
+import { type Config, type Environment, misspellings, readConfig } from '#shared/config/index.ts'
 import { reasonOf } from '#shared/errors.ts'
 import { createLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'

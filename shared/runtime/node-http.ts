@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline, Readable } from 'node:stream'
-import { errorReply, type HttpFunction, type HttpRequest, type Reply } from './http.ts'
+import { errorReply, type HttpFunction, type HttpRequest, type Reply } from './reply.ts'
 
 /**
  * Has a function answer: `send` is given its reply, `fail` what the function or `send` throws. A reply that is there at

@@ -1,5 +1,5 @@
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
-import { UsageError } from './command-line.ts'
+import { UsageError } from './arguments.ts'
 
 /**
  * Runs `run` to its end and gives the exit code of the process. What it throws is told to people by `err`, in full

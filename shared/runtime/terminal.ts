@@ -1,4 +1,4 @@
-import type { Environment } from '#shared/config.ts'
+import type { Environment } from '#shared/config/index.ts'
 import type { Terminal } from './function.ts'
 
 type Stream = { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number }

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { normalise } from '#shared/events/normalise.ts'
-import { applyAll } from '#shared/state/batch.ts'
-import { mergePush } from '#shared/state/merge-push.ts'
-import { emptyNodeState, type NodeState } from '#shared/state/node-state.ts'
-import { defaultSettings } from '#shared/state/settings.ts'
+import { applyAll } from '#shared/state/store/batch.ts'
+import { mergePush } from '#shared/state/merge/push.ts'
+import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
+import { defaultSettings } from '#shared/state/merge/settings.ts'
 import {
   changingNotifications,
   createTimes,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Environment, readConfig } from '#shared/config.ts'
+import { type Environment, readConfig } from '#shared/config/index.ts'
 import { ConfigurationError } from '#shared/errors.ts'
 
 const sinkOf = async (env: Environment) => (await readConfig(env)).sink

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { EVENT_TYPES, eventData, eventOf, type OutgoingEvent, severityOf } from '#shared/broker/event.ts'
 import { readCloudEvent } from '#shared/events/cloudevent.ts'
-import { ENTRY_TYPES, type LogEntry } from '#shared/state/node-state.ts'
+import { ENTRY_TYPES, type LogEntry } from '#shared/state/document.ts'
 
 const ENTRY: LogEntry = {
   seq: 17,

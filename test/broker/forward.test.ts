@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
-import type { Driver } from '#shared/state/driver.ts'
+import type { Driver } from '#shared/state/store/driver.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { range } from '../state/drivers/samples.ts'
 import { join, numbersOf, NODE, openSink, SHARED, soon, stateOf, touch, transit } from './world.ts'

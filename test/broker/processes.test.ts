@@ -1,6 +1,6 @@
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
-import type { LogEntry } from '#shared/state/node-state.ts'
+import type { LogEntry } from '#shared/state/document.ts'
 import { momentAfter, type Notification } from '../functions/ingest/notifications.ts'
 import { sendAll } from '../functions/ingest/senders.ts'
 import { openStore } from '../functions/fleet.ts'

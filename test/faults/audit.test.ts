@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { LogEntry } from '#shared/state/node-state.ts'
+import type { LogEntry } from '#shared/state/document.ts'
 import type { Arrival } from '../support/sink.ts'
 import { faultsOf, lostFrom, wrongAtSink } from './support/audit.ts'
 import type { Sent } from './support/load.ts'

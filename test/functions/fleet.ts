@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLog } from '#shared/log.ts'
-import { type ClockState, emptyNodeState, type NodeState } from '#shared/state/node-state.ts'
-import { openDriver } from '#shared/state/open.ts'
-import { createStore, type Store } from '#shared/state/store.ts'
+import { type ClockState, emptyNodeState, type NodeState } from '#shared/state/document.ts'
+import { openDriver } from '#shared/state/store/open.ts'
+import { createStore, type Store } from '#shared/state/store/store.ts'
 import { isoTime } from '#shared/time.ts'
 
 /** A clock that was confirmed at `now`, with what a test says of it. */

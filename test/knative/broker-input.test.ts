@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import * as z from 'zod/mini'
 import { EVENT_TYPES } from '#shared/broker/event.ts'
 import { createCallback } from '#shared/callback.ts'
-import type { NodeState } from '#shared/state/node-state.ts'
+import type { NodeState } from '#shared/state/document.ts'
 import { bundle } from '../../build.ts'
 import { isOurNotification, recordings } from '../recordings/recording.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'

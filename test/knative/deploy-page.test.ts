@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { createCallback } from '#shared/callback.ts'
-import { readConfig } from '#shared/config.ts'
+import { readConfig } from '#shared/config/index.ts'
 import {
   COMPONENTS,
   OVERLAYS,

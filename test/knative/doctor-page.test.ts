@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { EACH, WHOLE } from '#functions/doctor/finding.ts'
+import { EACH, WHOLE } from '#functions/doctor/report.ts'
 import { OVERLAYS, ofKind, parse, renderOverlay, renderText } from './support/render.ts'
 
 const PAGE = readFileSync(new URL('../../docs/doctor.md', import.meta.url), 'utf8')

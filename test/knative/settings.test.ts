@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readConfig, VARIABLES } from '#shared/config.ts'
+import { readConfig, VARIABLES } from '#shared/config/index.ts'
 import { catalogue } from '#functions/catalogue.ts'
 import { environmentOf, functionContainers, ofKind, workloads } from './support/render.ts'
 import { namesOf, RENDERED } from './support/rendered.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { normalise } from '#shared/events/normalise.ts'
 import type { Observation } from '#shared/events/observation.ts'
-import { type Content, sameValue, shownValue, worstOf } from '#shared/state/clock.ts'
+import { type Content, sameValue, shownValue, worstOf } from '#shared/state/merge/clock.ts'
 import { compareTimes } from '#shared/time.ts'
 import { beginOf, isOurNotification, pulledAddress, type Recording, recordings } from './recording.ts'
 import { replay } from './replay.ts'

@@ -6,7 +6,7 @@ import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { toFramework } from '#shared/runtime/framework.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
-import { NO_CONTENT } from '#shared/runtime/http.ts'
+import { NO_CONTENT } from '#shared/runtime/reply.ts'
 import { echo } from './echo/definition.ts'
 import { gate } from './serving.ts'
 

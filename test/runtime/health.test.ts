@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createMetrics } from '#shared/metrics.ts'
 import { type Phase, withHealth } from '#shared/runtime/health.ts'
-import type { HttpRequest } from '#shared/runtime/http.ts'
+import type { HttpRequest } from '#shared/runtime/reply.ts'
 
 const get = (path: string, method = 'GET'): HttpRequest => ({
   method,

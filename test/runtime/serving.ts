@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest'
 import { createLog } from '#shared/log.ts'
-import type { Admit, HttpFunction } from '#shared/runtime/http.ts'
+import type { Admit, HttpFunction } from '#shared/runtime/reply.ts'
 import { type Limits, type Serving, serve } from '#shared/runtime/serve.ts'
 
 /** A function on a real socket for the length of one test, and what its host logged. */

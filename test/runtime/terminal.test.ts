@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Environment } from '#shared/config.ts'
+import type { Environment } from '#shared/config/index.ts'
 import { createTerminal } from '#shared/runtime/terminal.ts'
 
 const terminal = (tty: boolean, env: Environment, columns = 80) => {

@@ -1,7 +1,7 @@
 import { ConflictError } from '#shared/errors.ts'
-import { parseDocument, parseEntry } from '../documents.ts'
-import type { Driver, Version } from '../driver.ts'
-import type { LogEntry, NodeState } from '../node-state.ts'
+import { parseDocument, parseEntry } from '#shared/state/store/documents.ts'
+import type { Driver, Version } from '#shared/state/store/driver.ts'
+import type { LogEntry, NodeState } from '#shared/state/document.ts'
 
 type Row = { version: Version; state: NodeState; log: LogEntry[] }
 

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
-import { parseDocument } from '../documents.ts'
-import { type NodeState, nodeState } from '../node-state.ts'
+import { parseDocument } from '#shared/state/store/documents.ts'
+import { type NodeState, nodeState } from '#shared/state/document.ts'
 
 /** A piece of a document: place 0 is the head, 1 what seldom changes, from 2 on there is a clock in each. */
 export type Part = { readonly place: number; readonly text: string }

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConflictError, PtpWatchError, StoreError } from '#shared/errors.ts'
-import { parseEntries } from '../documents.ts'
-import type { Driver, Version, Versioned, Write } from '../driver.ts'
-import type { LogEntry } from '../node-state.ts'
+import { parseEntries } from '#shared/state/store/documents.ts'
+import type { Driver, Version, Versioned, Write } from '#shared/state/store/driver.ts'
+import type { LogEntry } from '#shared/state/document.ts'
 import { changedParts, FIRST_CLOCK, headOf, joinParts } from './parts.ts'
 import { createTransaction, failure, isBusy, openFile } from './sqlite/file.ts'
 

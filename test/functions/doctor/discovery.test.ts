@@ -4,7 +4,7 @@ import { createRedHatV2 } from '#local/publishers/index.ts'
 import { clocksIn } from '../../e2e/support/publishers.ts'
 import { listening, startSystem } from '../../e2e/support/system.ts'
 import { startApi } from '../../kubernetes/api.ts'
-import { NAMESPACE, serviceFor } from '../../publishers/discover-world.ts'
+import { NAMESPACE, serviceFor } from '../../publishers/discovery/world.ts'
 import { examine } from './world.ts'
 
 test('publishers that are discovered are examined too, and one that does not say its name is told of', async () => {

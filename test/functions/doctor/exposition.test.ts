@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readExposition } from '#functions/doctor/exposition.ts'
+import { readExposition } from '#functions/doctor/checks/exposition.ts'
 
 const PAGE = `# HELP cne_events_received Metric to get number of events received
 # TYPE cne_events_received gauge

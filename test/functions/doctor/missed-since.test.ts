@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { missedSinceSubscribed } from '#functions/doctor/events.ts'
-import { emptyNodeState, type LogEntry } from '#shared/state/node-state.ts'
+import { missedSinceSubscribed } from '#functions/doctor/checks/events.ts'
+import { emptyNodeState, type LogEntry } from '#shared/state/document.ts'
 
 const at = (minute: number) => `2026-11-28T03:0${minute}:00.000Z`
 const entry = (type: LogEntry['type'], notBefore: number, notAfter: number): LogEntry => ({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createReport, EACH, type Finding } from '#functions/doctor/finding.ts'
+import { createReport, EACH, type Finding } from '#functions/doctor/report.ts'
 import { createView } from '#functions/doctor/print.ts'
 
 function terminal({ interactive = false, colour = false } = {}) {

@@ -1,5 +1,5 @@
 import { createIngestMetrics } from '#functions/ingest/metrics.ts'
-import { createWaiting, type WaitingOptions, type Write } from '#functions/ingest/waiting.ts'
+import { createWaiting, type WaitingOptions, type Write } from '#functions/ingest/backlog.ts'
 import { StoreError } from '#shared/errors.ts'
 import { createLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
-import { emptyNodeState } from '#shared/state/node-state.ts'
+import { emptyNodeState } from '#shared/state/document.ts'
 import { isoTime } from '#shared/time.ts'
 import { createGate } from '../../state/drivers/gate.ts'
 import { notification, text } from './notifications.ts'

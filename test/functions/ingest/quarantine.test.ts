@@ -1,7 +1,7 @@
 import { request } from 'undici'
 import { describe, expect, test } from 'vitest'
 import { createTold, isNodeName } from '#functions/ingest/quarantine.ts'
-import { readConfig } from '#shared/config.ts'
+import { readConfig } from '#shared/config/index.ts'
 import { createLog } from '#shared/log.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { notification, text } from './notifications.ts'

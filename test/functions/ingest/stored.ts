@@ -1,4 +1,4 @@
-import type { Store } from '#shared/state/store.ts'
+import type { Store } from '#shared/state/store/store.ts'
 
 /** What a test table says of a node in the store: undefined where the store has no document of it. */
 export type Stored =

@@ -1,7 +1,7 @@
-import { openDriver } from '#shared/state/open.ts'
-import { readConfig } from '#shared/config.ts'
+import { openDriver } from '#shared/state/store/open.ts'
+import { readConfig } from '#shared/config/index.ts'
 import { silentLog } from '#shared/log.ts'
-import type { NodeState } from '#shared/state/node-state.ts'
+import type { NodeState } from '#shared/state/document.ts'
 import { type CloudEvent, createEvent } from './event.ts'
 
 /** A reading of a clock, as the adapter of another cluster puts it into a Broker. */

@@ -10,7 +10,7 @@ import {
   methodNotAllowed,
   NO_CONTENT,
   notFound,
-} from '#shared/runtime/http.ts'
+} from '#shared/runtime/reply.ts'
 
 /** A function for the host contract: it shows what reached it, and fails in every way there is. */
 export const echo: FunctionDefinition = {

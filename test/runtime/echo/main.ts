@@ -1,4 +1,4 @@
-import { command } from '#shared/runtime/command.ts'
+import { command } from '#shared/runtime/cli.ts'
 import { stopSignal } from '#shared/runtime/signals.ts'
 import { createTerminal, flushed } from '#shared/runtime/terminal.ts'
 import { echo } from './definition.ts'

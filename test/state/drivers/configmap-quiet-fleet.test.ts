@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { poll } from '#functions/poll/index.ts'
 import { createRedHatV2 } from '#local/publishers/index.ts'
-import { readConfig } from '#shared/config.ts'
+import { readConfig } from '#shared/config/index.ts'
 import { silentLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'
 import { startApi } from '../../kubernetes/api.ts'

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import fc from 'fast-check'
 import { ConflictError } from '#shared/errors.ts'
-import type { Driver, Version } from '#shared/state/driver.ts'
-import type { NodeState } from '#shared/state/node-state.ts'
+import type { Driver, Version } from '#shared/state/store/driver.ts'
+import type { NodeState } from '#shared/state/document.ts'
 import { document, entries, numbers, range } from './samples.ts'
 
 /** One empty store that a test has for itself. */

@@ -1,5 +1,5 @@
 import { StoreError } from '#shared/errors.ts'
-import type { Driver, Write } from '#shared/state/driver.ts'
+import type { Driver, Write } from '#shared/state/store/driver.ts'
 
 /** A real driver behind a gate: counts what passes, lets writes wait, refuses everything while it is down. */
 export type Gate = {

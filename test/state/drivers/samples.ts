@@ -1,5 +1,5 @@
-import type { LogEntry, NodeState } from '#shared/state/node-state.ts'
-import { emptyNodeState } from '#shared/state/node-state.ts'
+import type { LogEntry, NodeState } from '#shared/state/document.ts'
+import { emptyNodeState } from '#shared/state/document.ts'
 
 /** A document with a value in every field, `seq` as given. */
 export function document(node: string, seq = 0): NodeState {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Driver } from '#shared/state/driver.ts'
+import type { Driver } from '#shared/state/store/driver.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { createSqliteDriver } from '#shared/state/drivers/sqlite.ts'
 import { makeConfigMapSubject } from './configmap-subject.ts'

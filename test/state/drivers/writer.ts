@@ -2,11 +2,11 @@
 // node, and prints the number of each once it is acknowledged.
 import { once } from 'node:events'
 import { writeSync } from 'node:fs'
-import { readConfig } from '#shared/config.ts'
+import { readConfig } from '#shared/config/index.ts'
 import { silentLog } from '#shared/log.ts'
-import { emptyNodeState } from '#shared/state/node-state.ts'
-import { openDriver } from '#shared/state/open.ts'
-import { createStore } from '#shared/state/store.ts'
+import { emptyNodeState } from '#shared/state/document.ts'
+import { openDriver } from '#shared/state/store/open.ts'
+import { createStore } from '#shared/state/store/store.ts'
 
 const [url = '', node = '', name = '', count = ''] = process.argv.slice(2)
 const { stateOptions } = await readConfig({ KUBECONFIG: process.env.KUBECONFIG })

@@ -1,5 +1,5 @@
 import { StoreError } from '#shared/errors.ts'
-import type { Write } from '../../driver.ts'
+import type { Write } from '#shared/state/store/driver.ts'
 
 /** The texts that one write leaves in a ConfigMap. */
 export type Contents = {

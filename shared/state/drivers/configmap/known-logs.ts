@@ -1,4 +1,4 @@
-import type { Version } from '../../driver.ts'
+import type { Version } from '#shared/state/store/driver.ts'
 
 /** The logs that this process has read or written last: a write needs the one that it adds to. */
 export type KnownLogs = {

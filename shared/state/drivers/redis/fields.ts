@@ -1,5 +1,5 @@
 import { StoreError } from '#shared/errors.ts'
-import type { Versioned, Write } from '../../driver.ts'
+import type { Versioned, Write } from '#shared/state/store/driver.ts'
 import { changedParts, FIRST_CLOCK, headOf, joinParts, REST } from '../parts.ts'
 
 /**

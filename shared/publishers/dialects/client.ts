@@ -1,0 +1,99 @@
+import type { CallOptions } from '#shared/http/client.ts'
+
+export type { CallOptions }
+
+export type Dialect = 'red-hat-v1' | 'red-hat-v2' | 'starlingx-v2'
+
+/** A resource of a publisher: what kind of reading it gives, and the address to subscribe to and to pull. */
+export type Resource = { readonly kind: string; readonly address: string }
+
+/** A subscription as the publisher lists it, ours or a stranger's. */
+export type HeldSubscription = {
+  readonly id: string
+  readonly address: string
+  /** The EndpointUri; empty where events are only logged (v1). It may be a credential: never log it unredacted. */
+  readonly endpoint: string
+  readonly location: string
+}
+
+/**
+ * What a publisher offers. `node` is the name it calls itself by, where it says so. `unpublished` are wanted kinds
+ * that it does not have. It is not ready while it publishes nothing yet (protocol.md §3.3).
+ */
+export type Offer =
+  | {
+      readonly outcome: 'offered'
+      readonly resources: readonly Resource[]
+      readonly unpublished: readonly string[]
+      readonly node: string | undefined
+    }
+  | { readonly outcome: 'not-ready'; readonly reason: string }
+
+/** What became of a create. */
+export type Created =
+  | { readonly outcome: 'created'; readonly id: string; readonly location: string; readonly endpoint: string }
+  /** 409: an equal one is there; its id is found in the list. */
+  | { readonly outcome: 'exists'; readonly reason: string }
+  /** v1's 201 with somebody else's subscription: one exists for the resource, and events go to its endpoint. */
+  | { readonly outcome: 'foreign'; readonly id: string; readonly location: string; readonly endpoint: string }
+  /** 404: warming up, or the resource is none of this publisher's; the two look the same (protocol.md §3.1). */
+  | { readonly outcome: 'not-ready'; readonly reason: string }
+
+export type NoStateCause = 'no-data' | 'not-subscribed' | 'not-ready' | 'unregistered' | 'unknown'
+
+/** The answer to a pull. `sentAt` and `receivedAt` are our time, RFC 3339. */
+export type CurrentState =
+  | {
+      readonly outcome: 'answered'
+      readonly body: string
+      /** The `Date` that it came with, by the publisher's clock. */
+      readonly date?: string | undefined
+      readonly sentAt: string
+      readonly receivedAt: string
+    }
+  | {
+      readonly outcome: 'none'
+      /** `unregistered`: v1, the publisher has lost the sidecar's registration; re-creating heals it. */
+      readonly cause: NoStateCause
+      readonly reason: string
+      readonly sentAt: string
+      readonly receivedAt: string
+    }
+
+/** What differs between dialects and matters to those who use a client. */
+export type DialectFacts = {
+  readonly dialect: Dialect
+  /** Posts the current state to the endpoint while it creates a subscription (design.md §3, rule 9). */
+  readonly sendsInitial: boolean
+  /** The `time` of a pull is the time of the question, by the publisher's clock (design.md §3, rule 6). */
+  readonly queryTime: boolean
+  /** The list proves that a subscription is served. v1's sidecar lists what its publisher may have forgotten. */
+  readonly listProves: boolean
+  /** What a subscription is unique by: v1 has one for a resource, whoever made it. */
+  readonly uniqueBy: 'resource' | 'resource-and-endpoint'
+  /** The kinds that can be subscribed to. */
+  readonly kinds: readonly string[]
+}
+
+/**
+ * One publisher, spoken to in its dialect. Every call throws PublisherError when the publisher cannot be reached, is
+ * too slow, answers with a status that its protocol does not have there, or with a body that is none of its own.
+ */
+export type Client = DialectFacts & {
+  readonly node: string
+  /** Where it is, for messages and documents: redacted. */
+  readonly url: string
+  /** Resolves when it answers its health check, which is not yet readiness (protocol.md §3.3). */
+  health(options?: CallOptions): Promise<void>
+  /** Which of these kinds it offers, with their exact addresses. */
+  offer(kinds: readonly string[], options?: CallOptions): Promise<Offer>
+  /** Every subscription it holds, strangers' too. */
+  list(options?: CallOptions): Promise<readonly HeldSubscription[]>
+  create(subscription: { address: string; endpoint: string }, options?: CallOptions): Promise<Created>
+  /** Undefined if there is none of this id. */
+  get(id: string, options?: CallOptions): Promise<HeldSubscription | undefined>
+  /** False if there was none of this id (as far as the dialect tells). */
+  remove(id: string, options?: CallOptions): Promise<boolean>
+  /** Pulls the state of one resource. */
+  currentState(address: string, options?: CallOptions): Promise<CurrentState>
+}

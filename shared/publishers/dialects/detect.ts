@@ -1,0 +1,55 @@
+import { PublisherError } from '#shared/errors.ts'
+import type { Dialect } from './client.ts'
+import type { Answer } from '#shared/http/exchange.ts'
+import type { CallOptions, Http } from '#shared/http/client.ts'
+import { RED_HAT_V1_BASE } from './red-hat-v1.ts'
+import { RED_HAT_V2_BASE } from './red-hat-v2.ts'
+import { STARLINGX_V2_BASE } from './starlingx-v2.ts'
+import type { Place } from '#shared/publishers/target.ts'
+import { unexpected } from './wire.ts'
+
+/**
+ * Finds out what a publisher speaks, by the health checks of the dialects (protocol.md §1, starlingx.md), and by the list
+ * of subscriptions where there is none.
+ * @throws PublisherError if it cannot be reached, is failing, or speaks none of them; the message then says what to
+ * configure.
+ */
+export async function detectDialect(http: Http, place: Place, options?: CallOptions): Promise<Dialect> {
+  const get = async (path: string): Promise<Answer> => {
+    const request = { method: 'GET', path: `${place.prefix}${path}` } as const
+    const answer = await http.request(place.origin, request, options)
+    // A proxy in between that has nobody to ask, or a failing publisher: no word about its dialect.
+    if (answer.status >= 500 || answer.status === 429) throw unexpected('GET', answer)
+    return answer
+  }
+
+  const v2 = await get(`${RED_HAT_V2_BASE}/health`)
+  if (v2.status === 200) return 'red-hat-v2'
+  const v1 = await get(`${RED_HAT_V1_BASE}/health`)
+  if (v1.status === 200) return 'red-hat-v1'
+  // The daemon's own API has no health check: its list says what it speaks (protocol.md §8).
+  const own = await get(`${RED_HAT_V2_BASE}/subscriptions`)
+  if (own.status === 200 && /^\s*(?:\[|null\s*$)/.test(own.body)) return 'red-hat-v2'
+  const root = await get('/health')
+  if (root.status === 200 && /^\s*\{\s*"ok"\s*:\s*true\s*\}\s*$/.test(root.body)) {
+    throw unknown(
+      place,
+      'is the transport port of a v1 publisher or sidecar, which serves no subscriptions: ' +
+        'set `url` to the API of its sidecar (port 8089) and `transport` to this address',
+    )
+  }
+  if (root.status === 200) {
+    const list = await get(`${STARLINGX_V2_BASE}/subscriptions`)
+    if (list.status === 200 || /"health"/.test(root.body)) return 'starlingx-v2'
+  }
+  throw unknown(
+    place,
+    `speaks no dialect that is known: GET ${RED_HAT_V2_BASE}/health answered ${v2.status}, ` +
+      `${RED_HAT_V1_BASE}/health ${v1.status} and /health ${root.status}; ` +
+      'check `url`, or set `dialect` to red-hat-v1, red-hat-v2 or starlingx-v2',
+  )
+}
+
+function unknown(place: Place, what: string): PublisherError {
+  return new PublisherError('status', `${place.shown} ${what}`, { url: place.shown })
+}

@@ -1,0 +1,58 @@
+import type { Callback } from '#shared/callback.ts'
+import { ConfigurationError, PublisherError, reasonOf } from '#shared/errors.ts'
+import type { Http } from '#shared/http/client.ts'
+import { redact } from '#shared/redact.ts'
+
+/**
+ * Whether our callback answers as ingest does, from here. Without that proof none of ours is deleted: a run with a
+ * wrong secret or URL would replace subscriptions that work by ones that do not.
+ * - `wrong`: something else answers there, or ingest without knowing us.
+ * - `unreachable`: nobody answers; publishers may reach what we do not.
+ */
+export type Proof =
+  | { readonly outcome: 'proven' }
+  | { readonly outcome: 'wrong' | 'unreachable'; readonly reason: string }
+
+/** Publishers wait 2 s. Milliseconds. */
+const DEADLINE_MS = 5_000
+
+/**
+ * Posts an empty body to the endpoint of a node, as a v1 sidecar does: ingest answers 204 and does no more.
+ * @throws ConfigurationError where ingest refuses our token (403): nothing may be changed then.
+ */
+export async function proveCallback(
+  { callback, http }: { callback: Callback; http: Pick<Http, 'request'> },
+  node: string,
+  signal?: AbortSignal,
+): Promise<Proof> {
+  const endpoint = callback.endpointFor(node)
+  const { origin, pathname } = new URL(endpoint)
+  const shown = redact(endpoint)
+  try {
+    const call = { deadlineMs: DEADLINE_MS, signal }
+    const { status } = await http.request(origin, { method: 'POST', path: pathname, body: '' }, call)
+    if (status === 204) return { outcome: 'proven' }
+    if (status === 403) {
+      const secret = callback.secured
+        ? 'CALLBACK_SECRET is not the one that ingest has (of two, the first counts)'
+        : 'CALLBACK_SECRET is not set, but ingest has one'
+      throw new ConfigurationError([
+        `${secret}: POST ${shown} answered 403. No subscription was changed. Set the same CALLBACK_SECRET for ingest, subscribe and poll, ingest first; or correct CALLBACK_URL if that is another ingest`,
+      ])
+    }
+    const reason = `POST ${shown} answered ${status}, and ingest answers 204: CALLBACK_URL must be the base of ingest, without /event`
+    return { outcome: 'wrong', reason }
+  } catch (error) {
+    if (!(error instanceof PublisherError)) throw error
+    return {
+      outcome: 'unreachable',
+      reason: `${reasonOf(error)}: start ingest, or correct CALLBACK_URL`,
+    }
+  }
+}
+
+/** What to tell people of subscriptions that were left for want of a proof. */
+export function withheldText(count: number, proof: Proof): string {
+  const why = proof.outcome === 'proven' ? '' : `: ${proof.reason}`
+  return `${count} old subscriptions of ours were not deleted, since our callback did not answer as ingest does${why}`
+}

@@ -1,0 +1,54 @@
+import type { LogEntry, NodeState } from '#shared/state/document.ts'
+
+/** Opaque to everybody but the driver that made it. */
+export type Version = string
+
+export type Versioned = { readonly state: NodeState; readonly version: Version }
+
+/** One atomic change of one node. */
+export type Write = {
+  /** A driver may keep it: nobody modifies it any more. */
+  readonly state: NodeState
+  /** Appended to the node's log in the same atomic change; numbered without a gap up to `state.seq`. */
+  readonly entries: readonly LogEntry[]
+  /** The version that the change was computed from; undefined if the node had no document. */
+  readonly expected: Version | undefined
+  /** The document of that version, if it is at hand: a clock that is still the same object need not be written again. */
+  readonly before?: NodeState | undefined
+  /** Log entries with a number up to this one, new ones too, are dropped in the same change; 0 drops none. */
+  readonly trimThrough: number
+}
+
+export type PageRange = { readonly limit: number; readonly from?: string | undefined }
+
+export type Page = {
+  readonly nodes: readonly Versioned[]
+  /** Where the next page begins; undefined on the last one. */
+  readonly next: string | undefined
+}
+
+/**
+ * Where documents live. A driver is a function of its options that returns this; what drivers would repeat sits
+ * in `store.ts`. Nodes come in order of the bytes of their names in UTF-8; names are well-formed Unicode.
+ *
+ * Every method throws `StoreError` when the store is out of reach; `write` and `remove` throw
+ * `ConflictError` when the version is not the expected one, and have then changed nothing.
+ */
+export type Driver = {
+  /** `known`, if it is given and its version still stands, may be the answer: a text need not be parsed again. */
+  read(node: string, known?: Versioned): Promise<Versioned | undefined>
+  write(node: string, write: Write): Promise<Version>
+  /**
+   * At most `limit` (1 or more) documents from the position `from`, which came as `next` of the page before.
+   * A node that is there from the first page to the last is on exactly one of them. `known` as for `read`.
+   */
+  list(page: PageRange, known?: (node: string) => Versioned | undefined): Promise<Page>
+  /** The names of all nodes, without their documents. */
+  names(): Promise<string[]>
+  /** Entries with a number above `after`, oldest first. */
+  log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
+  /** Removes the document, of that version where one is expected, and its log; nothing happens if there is none. */
+  remove(node: string, expected?: Version): Promise<void>
+  ping(): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,35 @@
+import type { NodeState } from '#shared/state/document.ts'
+
+/** Unsent entries are kept up to this many times the history of a node. */
+const UNSENT_HISTORIES = 20
+/** What goes, goes this many times in each history: a write that drops entries costs more than one that drops none. */
+const STEPS_A_HISTORY = 8
+
+/** What one write drops from a node's log. */
+export type Trim = {
+  /** Entries with a number up to this one go; 0 where none do. */
+  readonly through: number
+  /** How many of them the broker has never had. */
+  readonly unsent: number
+}
+
+/**
+ * The newest `historyPerNode` entries stay, and up to an eighth more, since the older ones go some at a time. While
+ * the node is forwarded, what the broker has not yet stays too, up to 20 times that number: a broker that never comes
+ * back must not fill the store.
+ */
+export function trim(before: NodeState | undefined, after: NodeState, historyPerNode: number): Trim {
+  const through = dropped(after, historyPerNode)
+  const already = before === undefined ? 0 : dropped(before, historyPerNode)
+  if (through <= already) return { through: 0, unsent: 0 }
+  if (after.forwarded === undefined) return { through, unsent: 0 }
+  return { through, unsent: Math.max(0, through - Math.max(already, after.forwarded)) }
+}
+
+function dropped({ seq, forwarded }: NodeState, historyPerNode: number): number {
+  const old = seq - historyPerNode
+  const hard = seq - UNSENT_HISTORIES * historyPerNode
+  const dispensable = Math.max(0, forwarded === undefined ? old : Math.max(Math.min(old, forwarded), hard))
+  const step = Math.max(1, Math.floor(historyPerNode / STEPS_A_HISTORY))
+  return dispensable - (dispensable % step)
+}

@@ -1,0 +1,200 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { silentLog } from '#shared/log.ts'
+import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { isoTime } from '#shared/time.ts'
+import { createStatusHandler } from '#functions/status/handler.ts'
+import { type HttpRequest, replyOf } from '#shared/runtime/reply.ts'
+import { lockedNode, openStore, put } from '../fleet.ts'
+
+const NOW = Date.parse('2026-11-23T12:00:00Z')
+
+async function status(nodes: readonly string[], { historyPerNode = 50, entries = 0 } = {}) {
+  const store = await openStore('memory:', historyPerNode)
+  onTestFinished(() => store.close())
+  for (const node of nodes) await put(store, lockedNode(node, NOW), entries)
+  const time = { now: NOW }
+  const handle = createStatusHandler({
+    store,
+    clock: { now: () => time.now },
+    settings: defaultSettings,
+    historyPerNode,
+  })
+  const get = async (target: string, method = 'GET') => {
+    const [path = '', query = ''] = target.split('?')
+    const request: HttpRequest = {
+      method,
+      path,
+      query,
+      headers: {},
+      body: new Uint8Array(),
+      signal: new AbortController().signal,
+    }
+    try {
+      const { status: code, body, stream, headers } = await handle(request)
+      let text = body
+      if (stream !== undefined) for await (const part of stream) text = (text ?? '') + part
+      return { code, headers, json: JSON.parse(text ?? 'null') }
+    } catch (error) {
+      const { status: code, body, headers } = replyOf(error, silentLog)
+      return { code, headers, json: JSON.parse(body ?? 'null') }
+    }
+  }
+  return { get, time, store }
+}
+
+test.each([
+  ['/api/nodes?limt=5', 'there is no query parameter "limt" here; there are limit, continue'],
+  [
+    '/api/nodes?limit=5&overall=LOCKED',
+    'there is no query parameter "overall" here; there are limit, continue',
+  ],
+  ['/api/nodes?limit=5&limit=6', 'limit may be given once'],
+  ['/api/nodes/b?limit=5', 'there is no query parameter "limit" here; there is none'],
+])('%s is refused', async (target, message) => {
+  const { get } = await status(['b'])
+  expect(await get(target)).toMatchObject({ code: 400, json: { error: { code: 'query', message } } })
+})
+
+const NAMES = ['a.example.com', 'b', 'C', 'node-1', 'ü/β %']
+
+test('a node is shown with all that the contract names, and nothing else', async () => {
+  const { get } = await status(['node1.example.com'], { entries: 1 })
+  const at = isoTime(NOW)
+  const times = { since: at, notAfter: null, observedAt: at, receivedAt: at, confirmedAt: at }
+  expect((await get('/api/nodes/node1.example.com')).json).toEqual({
+    node: 'node1.example.com',
+    overall: 'LOCKED',
+    stale: false,
+    suspect: false,
+    blind: false,
+    labels: {},
+    publisher: null,
+    resources: [
+      {
+        kind: 'lock-state',
+        instance: 'ens5fx/master',
+        state: 'LOCKED',
+        metrics: { offset: '-2' },
+        ...times,
+        stale: false,
+        contested: false,
+        suspect: null,
+        via: 'push',
+      },
+      {
+        kind: 'os-clock-sync-state',
+        instance: 'CLOCK_REALTIME',
+        state: 'LOCKED',
+        metrics: { offset: '5' },
+        ...times,
+        stale: false,
+        contested: false,
+        suspect: null,
+        via: 'push',
+      },
+    ],
+    subscriptions: [],
+    counters: { received: 0, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0, suspect: 0 },
+    log: [
+      {
+        seq: 1,
+        type: 'changed',
+        kind: 'lock-state',
+        instance: 'ens5fx/master',
+        from: 'HOLDOVER',
+        to: 'LOCKED',
+        at: '2026-11-23T03:48:28.489302000Z',
+        via: 'push',
+        overall: 'LOCKED',
+      },
+    ],
+  })
+})
+
+test('the list is the same without logs', async () => {
+  const { get } = await status(['b', 'a'], { entries: 1 })
+  const { json } = await get('/api/nodes')
+  const { log: _a, ...a } = (await get('/api/nodes/a')).json
+  const { log: _b, ...b } = (await get('/api/nodes/b')).json
+  expect(json).toEqual({ nodes: [a, b], continue: null })
+})
+
+test('what nothing has confirmed for long enough is stale, and no longer LOCKED, as time goes by', async () => {
+  const { get, time } = await status(['a'])
+  time.now = NOW + defaultSettings.staleAfterMs - 1
+  expect((await get('/api/nodes')).json.nodes[0]).toMatchObject({ overall: 'LOCKED', stale: false })
+  time.now = NOW + defaultSettings.staleAfterMs
+  expect((await get('/api/nodes')).json.nodes[0]).toMatchObject({ overall: 'UNKNOWN', stale: true })
+})
+
+test('a log shows the newest entries, oldest first', async () => {
+  const { get } = await status(['a'], { historyPerNode: 5, entries: 9 })
+  const { log } = (await get('/api/nodes/a')).json
+  expect(log.map(({ seq }: { seq: number }) => seq)).toEqual([5, 6, 7, 8, 9])
+})
+
+test.each([1, 2, 3, 5, 500])('pages of %i show every node once, in order', async (limit) => {
+  const { get } = await status(NAMES)
+  const seen: string[] = []
+  let token: string | null = ''
+  let pages = 0
+  while (token !== null) {
+    const more: string = token === '' ? '' : `&continue=${token}`
+    const { json } = await get(`/api/nodes?limit=${limit}${more}`)
+    expect(json.nodes.length).toBeLessThanOrEqual(limit)
+    seen.push(...json.nodes.map(({ node }: { node: string }) => node))
+    token = json.continue
+    pages += 1
+  }
+  expect(seen).toEqual([...NAMES].sort())
+  expect(pages).toBe(Math.ceil(NAMES.length / limit))
+})
+
+test('a hundred nodes are a page unless asked otherwise', async () => {
+  const { get } = await status(Array.from({ length: 101 }, (_, i) => `node-${i}`))
+  const { json } = await get('/api/nodes')
+  expect(json.nodes).toHaveLength(100)
+  expect((await get(`/api/nodes?continue=${json.continue}`)).json).toMatchObject({
+    nodes: [{ node: 'node-99' }],
+    continue: null,
+  })
+})
+
+test('a node is found by its name, however it is written in the path', async () => {
+  const { get } = await status(NAMES)
+  for (const name of NAMES) {
+    expect((await get(`/api/nodes/${encodeURIComponent(name)}`)).json.node).toBe(name)
+  }
+})
+
+describe('what cannot be answered', () => {
+  const token = (text: string) => Buffer.from(text).toString('base64url')
+  test.each([
+    ['/api/nodes/none', 404, 'not-found'],
+    ['/api/nodes/', 404, 'not-found'],
+    ['/api/nodes/a/log', 404, 'not-found'],
+    ['/api', 404, 'not-found'],
+    ['/', 404, 'not-found'],
+    ['/api/nodes/%zz', 400, 'path'],
+    ['/api/nodes?limit=0', 400, 'limit'],
+    ['/api/nodes?limit=501', 400, 'limit'],
+    ['/api/nodes?limit=ten', 400, 'limit'],
+    ['/api/nodes?limit=1.5', 400, 'limit'],
+    ['/api/nodes?limit=', 400, 'limit'],
+    ['/api/nodes?continue=', 400, 'continue'],
+    ['/api/nodes?continue=node-1', 400, 'continue'],
+    [`/api/nodes?continue=${token('node-1')}`, 400, 'continue'],
+    [`/api/nodes?continue=${token('from:a')}!`, 400, 'continue'],
+    [`/api/nodes?continue=${token('from:a')}&limit=-1`, 400, 'limit'],
+  ])('GET %s is %i', async (target, code, error) => {
+    const { get } = await status(['a'])
+    expect(await get(target)).toMatchObject({ code, json: { error: { code: error } } })
+  })
+
+  test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('%s is 405, with what is allowed', async (method) => {
+    const { get } = await status(['a'])
+    for (const target of ['/api/nodes', '/api/nodes/a', '/api/nodes/none']) {
+      expect(await get(target, method)).toMatchObject({ code: 405, headers: { allow: 'GET, HEAD' } })
+    }
+  })
+})

@@ -1,0 +1,214 @@
+import { createServer } from 'node:http'
+import { expect, test } from 'vitest'
+import { type Mode, type Progress, subscribeAll } from '#functions/subscribe/run.ts'
+import { createProgress } from '#functions/subscribe/print.ts'
+import { createSubscribeHandler } from '#functions/subscribe/serve.ts'
+import type { Kept } from '#shared/publishers/reconcile/reconciler.ts'
+import type { Target } from '#shared/publishers/target.ts'
+import type { HttpRequest } from '#shared/runtime/reply.ts'
+import { systemClock } from '#shared/time.ts'
+import { startConsumer } from '../../publishers/support/consumer.ts'
+import { listen } from '../../publishers/support/listen.ts'
+import { createWorld } from '../../publishers/support/world.ts'
+import { held, startFleet, targetsOf } from './fleet.ts'
+
+const QUIET: Progress = { settled() {}, waiting() {} }
+
+function runOver(
+  targets: readonly Target[],
+  callbackUrl: string,
+  options: { mode?: Mode; deadlineMs?: number; concurrency?: number; signal?: AbortSignal } = {},
+) {
+  const { mode = 'keep', deadlineMs = 0, concurrency = 4, signal } = options
+  const { keeper } = createWorld({ targets, callbackUrl })
+  const prove = async () => ({ outcome: 'proven' }) as const
+  const deps = { keeper, targets, prove, concurrency, deadlineMs, clock: systemClock, random: () => 0 }
+  return async (progress = QUIET) => (await subscribeAll(deps, mode, progress, signal)).results
+}
+
+test('one run subscribes at publishers of every dialect, one that is warming up among them', async () => {
+  const publishers = await startFleet(3_600_000)
+  const consumer = await startConsumer()
+  const run = runOver(targetsOf(publishers), consumer.url, { deadlineMs: 20_000 })
+  const waited: string[] = []
+
+  const results = await run({
+    settled() {},
+    waiting(kept) {
+      waited.push(...kept.map(({ node }) => node))
+      publishers[0]?.becomeReady()
+    },
+  })
+
+  expect(results.map(({ outcome }) => outcome)).toEqual(Array.from(publishers, () => 'kept'))
+  expect(held(publishers)).toEqual([7, 5, 5, 5, 7])
+  expect(waited).toEqual(['worker-0.site-a.example.com'])
+})
+
+test('what was made in earlier tries is counted in the end', async () => {
+  const [publisher] = await startFleet()
+  if (publisher === undefined) throw new Error('The fleet is empty')
+  const consumer = await startConsumer()
+  const state = { refusing: true }
+  consumer.answer(({ body }) => (state.refusing && body.includes('clock-class') ? 500 : 204))
+  publisher.setClock({ kind: 'clock-class', clockClass: 6 })
+  const run = runOver(targetsOf([publisher]), consumer.url, { deadlineMs: 3_600_000 })
+  const [kept] = await run({
+    settled() {},
+    waiting: () => {
+      state.refusing = false
+    },
+  })
+  expect(kept).toMatchObject({ outcome: 'kept', applied: { adopted: [], removed: 0 } })
+  expect(kept?.applied?.created).toHaveLength(7)
+})
+
+test('one that fails does not keep the others from being subscribed to, and is named with why', async () => {
+  const publishers = await startFleet()
+  const consumer = await startConsumer()
+  await publishers[1]?.faults({ refuse: true })
+  const results = await runOver(targetsOf(publishers), consumer.url)()
+  expect(results.map(({ outcome }) => outcome)).toEqual(['kept', 'failed', 'kept', 'kept', 'kept'])
+  expect(results[1]).toMatchObject({
+    node: 'worker-1.site-a.example.com',
+    problems: [expect.stringContaining('ECONNREFUSED')],
+  })
+})
+
+test('dead publishers are tried again only after all others were tried', async () => {
+  const publishers = await startFleet()
+  const consumer = await startConsumer()
+  const dead = { node: 'dead', url: 'http://127.0.0.1:1', dialect: 'red-hat-v2' } as const
+  const order: string[] = []
+  const controller = new AbortController()
+  const run = runOver([dead, ...targetsOf(publishers)], consumer.url, {
+    concurrency: 1,
+    deadlineMs: 3_600_000,
+    signal: controller.signal,
+  })
+  const results = await run({
+    settled: ({ node }) => void order.push(node),
+    waiting(kept) {
+      order.push(...kept.map(({ node }) => `waiting for ${node}`))
+      controller.abort(new Error('enough'))
+    },
+  })
+  expect(order).toEqual([...publishers.map(({ node }) => node), 'waiting for dead', 'dead'])
+  expect(results[0]).toMatchObject({ node: 'dead', outcome: 'failed' })
+})
+
+test('no more publishers are worked on at once than the concurrency', async () => {
+  let now = 0
+  let most = 0
+  const urls = await Promise.all(
+    Array.from({ length: 6 }, () =>
+      listen(
+        createServer((_, response) => {
+          now += 1
+          most = Math.max(most, now)
+          setImmediate(() => {
+            now -= 1
+            response.writeHead(500).end()
+          })
+        }),
+      ),
+    ),
+  )
+  const targets = urls.map((url, i) => ({ node: `n${i}`, url, dialect: 'red-hat-v2' }) as const)
+  const results = await runOver(targets, 'http://ingest', { concurrency: 2 })()
+  expect(results.every(({ outcome }) => outcome === 'failed')).toBe(true)
+  expect(most).toBeLessThanOrEqual(2)
+})
+
+test('a node whose document cannot be written fails by itself', async () => {
+  const publishers = await startFleet()
+  const consumer = await startConsumer()
+  const targets = targetsOf(publishers)
+  const { keeper, store } = createWorld({ targets, callbackUrl: consumer.url })
+  await store.close()
+  const prove = async () => ({ outcome: 'proven' }) as const
+  const deps = { keeper, targets, prove, concurrency: 4, deadlineMs: 0, clock: systemClock, random: () => 0 }
+  const { results } = await subscribeAll(deps, 'keep', QUIET)
+  expect(results.map(({ outcome, problems }) => [outcome, problems.length])).toEqual(
+    Array.from(targets, () => ['failed', 1]),
+  )
+})
+
+test('on a terminal the progress is one line that is rewritten and cleared, elsewhere a line each', async () => {
+  const one: Kept = {
+    node: 'n1',
+    dialect: 'red-hat-v2',
+    outcome: 'failed',
+    problems: ['away'],
+    url: 'http://n1',
+    resources: [],
+    plan: [],
+    applied: undefined,
+    reachable: true,
+    lacking: [],
+    notes: [],
+    strangers: 0,
+    again: true,
+  }
+  const show = (interactive: boolean) => {
+    let shown = ''
+    const terminal = {
+      out() {},
+      err: (more: string) => {
+        shown += more
+      },
+      interactive,
+      colour: false,
+      columns: 100,
+    }
+    const progress = createProgress(terminal, 'keep')
+    progress.waiting([one])
+    progress.waiting([one])
+    progress.settled(one, { done: 1, total: 2 })
+    progress.end()
+    return shown
+  }
+  expect(show(true).split('\r\u001b[2K').slice(1)).toEqual([
+    'subscribing 0/0, waiting for 1',
+    'subscribing 0/0, waiting for 1',
+    'subscribing 1/2, 1 failed',
+    '',
+  ])
+  expect(show(false)).toBe('waiting for n1: away\n1/2 n1 (red-hat-v2): failed\n')
+})
+
+const request = (method: string, path: string): HttpRequest => ({
+  method,
+  path,
+  query: '',
+  headers: {},
+  body: new Uint8Array(),
+  signal: new AbortController().signal,
+})
+
+test('served, POST / runs and answers 202 without a body, or 500 with what failed', async () => {
+  const publishers = await startFleet()
+  const consumer = await startConsumer()
+  const run = runOver(targetsOf(publishers), consumer.url)
+  const handle = createSubscribeHandler(() => run())
+  expect(await handle(request('POST', '/'))).toEqual({ status: 202 })
+  expect(held(publishers)).toEqual([7, 5, 5, 5, 7])
+  await publishers[4]?.faults({ refuse: true })
+  expect(await handle(request('POST', '/'))).toMatchObject({
+    status: 500,
+    body: expect.stringContaining('controller-0'),
+  })
+  expect(await handle(request('GET', '/'))).toMatchObject({ status: 405, headers: { allow: 'POST' } })
+  expect(await handle(request('POST', '/other'))).toMatchObject({ status: 404 })
+})
+
+test('served, a request during a run shares it', async () => {
+  let runs = 0
+  const handle = createSubscribeHandler(async () => {
+    runs += 1
+    return []
+  })
+  await Promise.all([handle(request('POST', '/')), handle(request('POST', '/'))])
+  await handle(request('POST', '/'))
+  expect(runs).toBe(2)
+})

@@ -1,0 +1,118 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { markUnlisted } from '#shared/publishers/discovery/gone.ts'
+import type { NodeState } from '#shared/state/document.ts'
+import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
+import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { createStore, type Store } from '#shared/state/store/store.ts'
+import { isoTime } from '#shared/time.ts'
+import { lockedNode, put } from '../../functions/fleet.ts'
+import { logTo } from '../support/world.ts'
+
+const START = Date.parse('2026-11-28T12:00:00Z')
+
+const WEEK = 7 * 86_400_000
+
+/** A store of nodes that were last polled so many seconds ago. */
+async function fleetOf(agesSeconds: Record<string, number>) {
+  const lines: { level: string; message: string }[] = []
+  const log = logTo(lines)
+  const store = createStore(createMemoryDriver(), { historyPerNode: 50, log })
+  onTestFinished(() => store.close())
+  for (const [node, seconds] of Object.entries(agesSeconds)) {
+    await put(store, polledAt(node, START - seconds * 1_000))
+  }
+  const time = { now: START }
+  const mark = (nodes: readonly string[], { index = 0, count = 1, on = store }: Options = {}) =>
+    markUnlisted(
+      { store: on, clock: { now: () => time.now }, log },
+      {
+        publishers: nodes.map((node) => ({ node, url: `http://${node}:9043`, dialect: 'auto' })),
+        shard: { index, count },
+        merge: defaultSettings,
+        stateRetentionMs: WEEK,
+        pollConcurrency: 4,
+      },
+    )
+  const gone = async () => {
+    const { nodes } = await store.list({ limit: 500 })
+    return nodes.flatMap(({ state }) => (state.publisher?.goneSince === undefined ? [] : [state.node]))
+  }
+  return { time, store, mark, gone, lines }
+}
+
+type Options = { index?: number; count?: number; on?: Store }
+
+function polledAt(node: string, at: number): NodeState {
+  const checkedAt = isoTime(at)
+  const publisher = { url: `http://${node}:9043`, dialect: 'red-hat-v2', reachable: true, checkedAt }
+  return { ...lockedNode(node, at), publisher }
+}
+
+describe('a node that PUBLISHERS does not list any more', () => {
+  test('is marked with the time and why, said once, and stays', async () => {
+    const { store, mark, gone, lines, time } = await fleetOf({ stays: 300, goes: 300 })
+    await mark(['stays'])
+    expect(await gone()).toEqual(['goes'])
+    const state = await store.read('goes')
+    expect(state?.clocks).toHaveLength(2)
+    expect(state?.publisher).toMatchObject({
+      reachable: false,
+      goneSince: isoTime(START),
+      problem: 'PUBLISHERS does not list it any more',
+    })
+    time.now += 60_000
+    await mark(['stays'])
+    const warnings = lines.filter(({ level }) => level === 'warn')
+    expect(warnings).toEqual([expect.objectContaining({ message: 'A node is gone', node: 'goes' })])
+  })
+
+  test('is left alone while somebody else polls it', async () => {
+    const { mark, gone, time } = await fleetOf({ stays: 0, shared: 179 })
+    await mark(['stays'])
+    expect(await gone()).toEqual([])
+    time.now += 2_000
+    await mark(['stays'])
+    expect(await gone()).toEqual(['shared'])
+  })
+
+  test('counts as polled by nobody where its last poll lies in the future: a clock of ours was set back', async () => {
+    const { mark, gone } = await fleetOf({ goes: -3_600 })
+    await mark(['stays'])
+    expect(await gone()).toEqual(['goes'])
+  })
+
+  test('is forgotten once it has been gone for the time that state is kept, and not before', async () => {
+    const { store, mark, gone, time } = await fleetOf({ goes: 300 })
+    await mark(['stays'])
+    time.now += WEEK - 1
+    await mark(['stays'])
+    expect(await gone()).toEqual(['goes'])
+    time.now += 1
+    await mark(['stays'])
+    expect(await store.read('goes')).toBeUndefined()
+  })
+
+  test('is one of a shard, and of one alone', async () => {
+    const names = Array.from({ length: 20 }, (_, i) => `node-${i}`)
+    const { mark, gone } = await fleetOf(Object.fromEntries(names.map((name) => [name, 300])))
+    await mark(['stays'], { index: 0, count: 2 })
+    const first = await gone()
+    expect(first.length).toBeGreaterThan(0)
+    expect(first.length).toBeLessThan(20)
+    await mark(['stays'], { index: 1, count: 2 })
+    expect((await gone()).toSorted()).toEqual(names.toSorted())
+  })
+
+  test('an empty list marks nobody', async () => {
+    const { mark, gone } = await fleetOf({ stays: 300 })
+    await mark([])
+    expect(await gone()).toEqual([])
+  })
+
+  test('a store that is away marks nobody, and it is left to the poll to say so', async () => {
+    const { store, mark, lines } = await fleetOf({ goes: 300 })
+    await store.close()
+    await mark(['stays'], { on: store })
+    expect(lines.filter(({ level }) => level === 'warn')).toEqual([])
+  })
+})
