@@ -54,7 +54,7 @@ export async function bundle(folder: string): Promise<readonly BundledPackage[]>
 /**
  * @redis/client without its own cluster, sentinels and pool, and with three of its four hundred commands: it needs them
  * to log in, and we send ours as words. A process with Redis holds 20 MiB less for it and is there 80 ms earlier
- * (docs/performance.md).
+ * (docs/contributing/performance.md).
  */
 function lessOfRedis(): Plugin {
   const own = '@redis/client/dist/lib'

@@ -96,7 +96,7 @@ const SECONDS_END = 19
 
 /**
  * Reads RFC 3339 character by character: every event has its times compared a dozen times, and a pattern with its
- * groups, their numbers and a `bigint` took a fifth of the time that an event takes (docs/performance.md).
+ * groups, their numbers and a `bigint` took a fifth of the time that an event takes (docs/contributing/performance.md).
  */
 function parse(text: string): Moment | undefined {
   if (text.length <= SECONDS_END || text.length > LONGEST) return undefined

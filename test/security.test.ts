@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { createCallback } from '#shared/callback.ts'
@@ -8,13 +7,23 @@ import { event, value } from './events/builders.ts'
 import { temporaryFolder } from './functions/fleet.ts'
 
 const SECRET = 'a secret of sufficient length'
-const PAGE = readFileSync(new URL('../docs/security.md', import.meta.url), 'utf8')
-
-/** The rows of the page's table of access. */
-const ROWS = Array.from(
-  PAGE.matchAll(/^\| (ingest|poll|subscribe|status) \| `(GET|POST) ([^`]+)` \| (\d{3}) \| (\d{3}) \|/gm),
-  ([, name = '', method = '', path = '', open = '', secured = '']) => ({ name, method, path, open, secured }),
-)
+/** Who may ask what, as docs/security.md has it: the status without CALLBACK_SECRET, and with it. */
+const ROWS = [
+  ['ingest', 'POST', '/event', 204, 403],
+  ['ingest', 'POST', '/event/<node>', 204, 403],
+  ['ingest', 'POST', '/event/<node>/<token>', 204, 204],
+  ['ingest', 'POST', '/event/<node>/<token of another node>', 204, 403],
+  ['ingest', 'POST', '/event/<node>/<token of the Broker>', 204, 403],
+  ['ingest', 'POST', '/cloudevents', 202, 403],
+  ['ingest', 'POST', '/cloudevents/<token of the Broker>', 202, 202],
+  ['ingest', 'POST', '/cloudevents/<token>', 202, 403],
+  ['ingest', 'GET', '/metrics', 200, 200],
+  ['ingest', 'GET', '/health/readiness', 200, 200],
+  ['poll', 'POST', '/tick', 202, 202],
+  ['subscribe', 'POST', '/', 202, 202],
+  ['status', 'GET', '/api/nodes', 200, 200],
+  ['status', 'GET', '/api/nodes/<node>', 200, 200],
+] as const
 
 async function startAll(secret: string) {
   const [publisher] = await listening(redHatV2())
@@ -36,48 +45,34 @@ async function startAll(secret: string) {
 }
 
 test.each([
-  { name: 'without a secret', secret: '', expected: 'open' },
-  { name: 'with a secret', secret: SECRET, expected: 'secured' },
-] as const)(
-  '$name every function answers as the table of docs/security.md says',
-  async ({ secret, expected }) => {
-    const { node, urls } = await startAll(secret)
-    const callback = createCallback({ url: '', secrets: [SECRET] })
-    const tokenOf = (name: string) => callback.endpointFor(name).split('/').at(-1) ?? ''
-    const filled = (path: string) =>
-      path
-        .replace('<node>', node)
-        .replace('<token>', tokenOf(node))
-        .replace('<token of another node>', tokenOf('another.example.com'))
-        .replace('<token of the Broker>', callback.brokerToken ?? '')
-    const source = '/sync/ptp-status/lock-state'
-    const notification = event('lock-state', [value(`/cluster/node/${node}/ens5fx/master`, 'LOCKED')], {
-      source,
+  { name: 'without a secret', secret: '' },
+  { name: 'with a secret', secret: SECRET },
+])('$name every function answers whom docs/security.md says', async ({ secret }) => {
+  const { node, urls } = await startAll(secret)
+  const callback = createCallback({ url: '', secrets: [SECRET] })
+  const tokenOf = (name: string) => callback.endpointFor(name).split('/').at(-1) ?? ''
+  const filled = (path: string) =>
+    path
+      .replace('<node>', node)
+      .replace('<token>', tokenOf(node))
+      .replace('<token of another node>', tokenOf('another.example.com'))
+      .replace('<token of the Broker>', callback.brokerToken ?? '')
+  const source = '/sync/ptp-status/lock-state'
+  const notification = event('lock-state', [value(`/cluster/node/${node}/ens5fx/master`, 'LOCKED')], {
+    source,
+  })
+
+  const answers: [path: string, status: number][] = []
+  for (const [name, method, path] of ROWS) {
+    const { statusCode, body } = await request(`${urls.get(name)?.url}${filled(path)}`, {
+      method,
+      headers: { 'content-type': 'application/cloudevents+json' },
+      ...(name === 'ingest' && method === 'POST' && { body: JSON.stringify(notification) }),
     })
-
-    const answers: [path: string, status: string][] = []
-    for (const { name, method, path } of ROWS) {
-      const { statusCode, body } = await request(`${urls.get(name)?.url}${filled(path)}`, {
-        method: method === 'POST' ? 'POST' : 'GET',
-        headers: { 'content-type': 'application/cloudevents+json' },
-        ...(name === 'ingest' && method === 'POST' && { body: JSON.stringify(notification) }),
-      })
-      await body.dump()
-      answers.push([`${name} ${path}`, String(statusCode)])
-    }
-    expect(answers).toEqual(ROWS.map((row) => [`${row.name} ${row.path}`, row[expected]]))
-    expect(ROWS.length).toBeGreaterThanOrEqual(14)
-  },
-)
-
-test('the tokens are compared in constant time, and nowhere but in one place', () => {
-  const source = readFileSync(new URL('../shared/callback.ts', import.meta.url), 'utf8')
-  expect(source).toContain('timingSafeEqual(given, expected)')
-  const handler = readFileSync(new URL('../functions/ingest/handler.ts', import.meta.url), 'utf8')
-  expect(handler).not.toMatch(/[tT]oken\)? ?[!=]==|[!=]== ?\(?[\w.]*[tT]oken/)
+    await body.dump()
+    answers.push([`${name} ${path}`, statusCode])
+  }
+  expect(answers).toEqual(
+    ROWS.map(([name, , path, open, secured]) => [`${name} ${path}`, secret === '' ? open : secured]),
+  )
 })
-
-test.each([...new Set(PAGE.match(/(?<=`)(?:test|shared)\/[\w./-]+(?=`)/g))])(
-  'docs/security.md names %s, which is there',
-  (path) => expect(existsSync(new URL(`../${path}`, import.meta.url))).toBe(true),
-)

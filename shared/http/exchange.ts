@@ -38,7 +38,7 @@ const BODY_LIMIT = 1024 * 1024
  * One request and its complete answer, whatever its status. Redirects are answers like any other.
  *
  * It stands on undici's `dispatch`: a stream and an AbortController for each of thousands of small answers took a
- * fifth of what a poll takes (docs/performance.md).
+ * fifth of what a poll takes (docs/contributing/performance.md).
  * @throws PublisherError `timeout` at the deadline or when `signal` is aborted, `unreachable` when no answer came,
  * `body` when it is above 1 MiB.
  */

@@ -11,7 +11,7 @@ import { createReplyCount } from './replies.ts'
 import { type Limits, serve } from './serve.ts'
 
 /**
- * What V8 is told while a function is served; each with its measure in docs/performance.md.
+ * What V8 is told while a function is served; each with its measure in docs/contributing/performance.md.
  *
  * - The old generation may grow by so many percent before it is collected. Left alone it grows to a multiple: 30 MiB
  *   more for as many events. Smaller, it is collected more often, and requests that come meanwhile take 20 ms.

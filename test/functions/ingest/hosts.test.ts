@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { createCallback } from '#shared/callback.ts'
 import { event, value } from '../../events/builders.ts'
 import { HEALTH_ROWS, refusal } from '../../runtime/host-contract.ts'
@@ -26,11 +25,6 @@ const unknownPaths: IngestRow[] = [
 ].map((path) =>
   post({ name: `the unknown path ${path}`, path, body: '{}', reply: refusal(404, 'not-found') }),
 )
-
-test.each(Object.values(FRAMEWORK))('what the framework makes of it is told in the docs: $row', ({ row }) => {
-  const docs = readFileSync(new URL('../../../docs/hosting.md', import.meta.url), 'utf8')
-  expect(docs).toContain(`\n| ${row} |`)
-})
 
 const stranger = 'stranger.example.com'
 ingestContract('ingest without a secret', { PUBLISHERS }, [

@@ -35,7 +35,7 @@ const SCHEMA = `
 /**
  * Pages are small since an event changes few bytes in few places, and all of each page that it touches is written. What
  * is written often goes from the write-ahead log into the file once in 32 MB instead of once in 4, out of a cache that
- * holds it: without this an event took a third more of the processor (docs/performance.md).
+ * holds it: without this an event took a third more of the processor (docs/contributing/performance.md).
  */
 const SETTINGS = `
   PRAGMA page_size = 2048;
