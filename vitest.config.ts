@@ -1,12 +1,39 @@
 import { defineConfig } from 'vitest/config'
 
+const PROCESSES = 'test/**/*.process.test.ts'
+
+/**
+ * Two suites: `unit` is pure or runs in the process of the test; `processes` starts others (our functions, Redis,
+ * kubectl), and is what is named `*.process.test.ts`.
+ */
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    // Suites start real servers and processes; two workers suit the two cores that CI has.
-    maxWorkers: 2,
     reporters: ['default', './test/support/totals.ts'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+          include: ['test/**/*.test.ts'],
+          exclude: [PROCESSES],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'processes',
+          include: [PROCESSES],
+          // They wait for each other much of the time, so that a third worker finds room on two cores.
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
   },
 })
