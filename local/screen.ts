@@ -1,7 +1,7 @@
 import { sorted } from '#functions/status/select.ts'
 import { fleetTable } from '#functions/status/table.ts'
 import { cut, plain, widthOf } from '#functions/status/text.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import type { LogLine } from './processes.ts'
 

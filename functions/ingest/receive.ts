@@ -1,7 +1,7 @@
 import { type Context, type Normalised, normalise, type Problem } from '#shared/events/normalise.ts'
 import type { Log } from '#shared/log.ts'
 import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
-import type { MergeSettings } from '#shared/state/merge/settings.ts'
+import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Outcome } from '#shared/state/store/change.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'

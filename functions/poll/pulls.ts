@@ -4,7 +4,7 @@ import type { Observation } from '#shared/events/observation.ts'
 import type { Client, CurrentState, Resource } from '#shared/publishers/dialects/client.ts'
 import type { Registry } from '#shared/publishers/dialects/registry.ts'
 import type { Target } from '#shared/publishers/target.ts'
-import type { Pull } from '#shared/state/merge/pulled.ts'
+import type { Pull } from '#shared/state/merge/draft.ts'
 import { type Clock, nanoseconds } from '#shared/time.ts'
 import type { PollMetrics } from './metrics.ts'
 

@@ -1,5 +1,5 @@
 import type { NodeState } from '#shared/state/document.ts'
-import type { MergeSettings } from '#shared/state/merge/settings.ts'
+import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { type NodeView, viewOf } from '#shared/state/view.ts'
 import type { Clock } from '#shared/time.ts'

@@ -1,6 +1,6 @@
 import type { LogEntry, NodeState } from './document.ts'
 import { isBlind, isNodeStale, isStale, type Overall, overallOf } from './merge/overall.ts'
-import type { MergeSettings } from './merge/settings.ts'
+import type { MergeSettings } from './merge/draft.ts'
 
 /** A node as `GET /api/nodes` shows it. Times are RFC 3339; `since` is null where no push has dated the state. */
 export type NodeView = {

@@ -3,7 +3,7 @@ import { normalise } from '#shared/events/normalise.ts'
 import { applyAll } from '#shared/state/store/batch.ts'
 import { mergePush } from '#shared/state/merge/push.ts'
 import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import {
   changingNotifications,
   createTimes,

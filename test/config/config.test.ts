@@ -7,7 +7,7 @@ import { type Config, type Environment, misspellings, readConfig, VARIABLES } fr
 import { ConfigurationError } from '#shared/errors.ts'
 import { KINDS } from '#shared/events/observation.ts'
 import { STATE_URL_FORMS } from '#shared/state/store/open.ts'
-import { defaultSettings, type MergeSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings, type MergeSettings } from '#shared/state/merge/draft.ts'
 
 async function problemsOf(env: Environment, options: Parameters<typeof readConfig>[1] = {}) {
   try {

@@ -17,7 +17,7 @@ import { createRegistry } from '#shared/publishers/dialects/registry.ts'
 import { kindOfAddress } from '#shared/publishers/dialects/addresses.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import type { LogEntry, NodeState } from '#shared/state/document.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { createStore } from '#shared/state/store/store.ts'
 import { beginOf, type Exchange, isOurNotification, pulledAddress, type Recording } from './recording.ts'
 

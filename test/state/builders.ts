@@ -1,11 +1,10 @@
 import type { Observation } from '#shared/events/observation.ts'
 import { applyAll } from '#shared/state/store/batch.ts'
 import { mergePulls, type PullResult } from '#shared/state/merge/pull.ts'
-import type { Pull } from '#shared/state/merge/pulled.ts'
+import { type Pull, defaultSettings, type MergeSettings } from '#shared/state/merge/draft.ts'
 import { type Fate, mergePush } from '#shared/state/merge/push.ts'
 import { type ClockState, emptyNodeState, type LogEntry, type NodeState } from '#shared/state/document.ts'
 import { type Overall, overallOf } from '#shared/state/merge/overall.ts'
-import { defaultSettings, type MergeSettings } from '#shared/state/merge/settings.ts'
 import type { Outcome } from '#shared/state/store/change.ts'
 import { isoTime } from '#shared/time.ts'
 

@@ -2,7 +2,7 @@ import { PublisherError } from '#shared/errors.ts'
 import { type Normalised, normalise } from '#shared/events/normalise.ts'
 import type { CallOptions, Client, CurrentState, Resource } from '#shared/publishers/dialects/client.ts'
 import { nodesNamed } from '#shared/publishers/dialects/addresses.ts'
-import type { Pull } from '#shared/state/merge/pulled.ts'
+import type { Pull } from '#shared/state/merge/draft.ts'
 import { answerIn } from '../advice.ts'
 
 /** What one question for a CurrentState brought. */

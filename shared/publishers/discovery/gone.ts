@@ -2,11 +2,10 @@ import pLimit from 'p-limit'
 import type { Config } from '#shared/config/index.ts'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import { createDraft, finishDraft, patchNode } from '#shared/state/merge/draft.ts'
-import { forgetFuture } from '#shared/state/merge/own-times.ts'
+import { createDraft, type MergeSettings, patchNode } from '#shared/state/merge/draft.ts'
+import { finishDraft } from '#shared/state/merge/finish.ts'
+import { forgetFuture, isAhead } from '#shared/state/merge/own-times.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { isAhead } from '#shared/state/merge/own-time.ts'
-import type { MergeSettings } from '#shared/state/merge/settings.ts'
 import type { Outcome } from '#shared/state/store/change.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { type Clock, isoTime, milliseconds } from '#shared/time.ts'
@@ -138,8 +137,8 @@ async function markGone(
     node,
     (current): Outcome<Seen> => {
       if (current === undefined) return { result: THERE }
-      const draft = createDraft(current, settings)
-      forgetFuture(draft, now)
+      const draft = createDraft(current, settings, now, 'poll')
+      forgetFuture(draft)
       const { publisher } = draft.state
       if (publisher?.url !== url) return { result: THERE }
       const isNew = publisher.goneSince === undefined
@@ -152,7 +151,7 @@ async function markGone(
       if (isNew) {
         patchNode(draft, { publisher: { ...publisher, reachable: false, problem, goneSince } })
       }
-      const { state, entries } = finishDraft(draft, 'poll', now, true)
+      const { state, entries } = finishDraft(draft, true)
       return { state, entries, result: { goneSince, isNew } }
     },
     { fresh: true },

@@ -4,7 +4,7 @@ import { DiscoveryError, PublisherError, reasonOf, StoreError } from '#shared/er
 import { findAccess } from '#shared/kubernetes/access.ts'
 import { createKubernetesClient } from '#shared/kubernetes/client.ts'
 import type { Log } from '#shared/log.ts'
-import type { MergeSettings } from '#shared/state/merge/settings.ts'
+import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
 import type { CallOptions } from '#shared/publishers/dialects/client.ts'

@@ -14,21 +14,16 @@ export type Ways = 'heard' | 'open' | 'cut' | 'unreachable'
  * A node is blind while nothing of it can reach us (design.md §3): at once where the ways are cut, and where its
  * publisher was unreachable for two polls in a row, at least a settle time apart; one alone may be chance.
  */
-export function noteWays(draft: Draft, ways: Ways, now: number): void {
+export function noteWays(draft: Draft, ways: Ways): void {
   const { publisher } = draft.state
   if (publisher === undefined) return
-  const { unreachableSince, blindSince, ...rest } = publisher
-  const since = ways === 'unreachable' ? (unreachableSince ?? isoTime(now)) : undefined
-  const isTwice = since !== undefined && now - milliseconds(since) >= draft.settings.settleMs
+  const now = isoTime(draft.now)
+  const unreachableSince = ways === 'unreachable' ? (publisher.unreachableSince ?? now) : undefined
+  const isTwice =
+    unreachableSince !== undefined && draft.now - milliseconds(unreachableSince) >= draft.settings.settleMs
   // Ways that are open again make no old word true: that takes a new one.
-  const known = ways === 'heard' ? undefined : blindSince
-  const blind = known ?? (ways === 'cut' || isTwice ? isoTime(now) : undefined)
-  if (since === unreachableSince && blind === blindSince) return
-  patchNode(draft, {
-    publisher: {
-      ...rest,
-      ...(since !== undefined && { unreachableSince: since }),
-      ...(blind !== undefined && { blindSince: blind }),
-    },
-  })
+  const known = ways === 'heard' ? undefined : publisher.blindSince
+  const blindSince = known ?? (ways === 'cut' || isTwice ? now : undefined)
+  if (unreachableSince === publisher.unreachableSince && blindSince === publisher.blindSince) return
+  patchNode(draft, { publisher: { ...publisher, unreachableSince, blindSince } })
 }

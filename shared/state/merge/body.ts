@@ -1,10 +1,9 @@
 import type { Normalised } from '#shared/events/normalise.ts'
 import type { Observation } from '#shared/events/observation.ts'
 import { mergePulls } from './pull.ts'
-import type { Pull } from './pulled.ts'
+import type { Pull, MergeSettings } from './draft.ts'
 import { mergePush } from './push.ts'
 import type { NewEntry, NodeState } from '#shared/state/document.ts'
-import type { MergeSettings } from './settings.ts'
 import type { Outcome } from '#shared/state/store/change.ts'
 import { compareTimes, milliseconds } from '#shared/time.ts'
 

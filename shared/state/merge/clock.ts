@@ -67,32 +67,21 @@ export function worstOf<T extends Content>(kind: string, first: T, ...others: re
   return others.reduce((worst, other) => (isWorse(kind, other, worst) ? other : worst), first)
 }
 
-/** How many pushes a clock remembers at most; lock states need 4, only clock classes could ask for more. */
+/** How many pushes a clock remembers at most; lock states need 4, only clock classes could need more. */
 const REMEMBERED = 8
 
 /**
- * The pushes worth remembering, newest first: the newest, and each older one that is worse than all after it and
- * dated after `floor`, so that the worst push after any point in time is known (rules 7 and 8).
+ * The pushes worth remembering once `push` has come, newest first: the newest, and each older one that is worse than all
+ * after it and dated after the last pull, so that the worst push after any point in time is known (rules 7 and 8).
  */
-export function remember(
-  kind: string,
-  pushes: readonly Reading[],
-  push: Reading,
-  floor: string | undefined,
-): Reading[] {
-  const older = pushes.findIndex((other) => compareTimes(other.at, push.at) < 0)
-  const newer = older < 0 ? pushes.length : older
-  const isKept = pushes.every((other, index) => index >= newer || isWorse(kind, push, other))
-  const worse = pushes.findIndex((other, index) => index >= newer && isWorse(kind, other, push))
-  const kept = isKept
-    ? pushes.toSpliced(newer, (worse < 0 ? pushes.length : worse) - newer, push)
-    : pushes.slice()
-  const known = kept.findIndex(
-    (other, index) => index > 0 && floor !== undefined && compareTimes(other.at, floor) <= 0,
-  )
-  if (known > 0) kept.length = known
-  if (kept.length > REMEMBERED) kept.splice(REMEMBERED - 1, kept.length - REMEMBERED)
-  return kept
+export function remember({ kind, pushes, pull }: ClockState, push: Reading): Reading[] {
+  const newer = pushes.filter((other) => compareTimes(other.at, push.at) >= 0)
+  const older = pushes.slice(newer.length)
+  const isWorst = newer.every((other) => isWorse(kind, push, other))
+  const kept = isWorst ? [...newer, push, ...older.filter((other) => isWorse(kind, other, push))] : pushes
+  const isUnknown = ({ at }: Reading) => pull?.at === undefined || compareTimes(at, pull.at) > 0
+  const unknown = kept.filter((other, index) => index === 0 || isUnknown(other))
+  return unknown.toSpliced(REMEMBERED - 1, unknown.length - REMEMBERED)
 }
 
 /**

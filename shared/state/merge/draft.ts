@@ -1,106 +1,118 @@
-import type { Via } from '#shared/events/observation.ts'
-import { isoTime } from '#shared/time.ts'
-import type { ClockState, Counters, NewEntry, NodeState } from '#shared/state/document.ts'
-import { conditionOf, OVERALL_KINDS } from './overall.ts'
-import type { MergeSettings } from './settings.ts'
+import type { Observation, Via } from '#shared/events/observation.ts'
+import type { ClockState, Counters, NewEntry, NodeState, Reading } from '#shared/state/document.ts'
+
+/** The times and kinds that the merge rules go by, all in milliseconds (design.md §7). */
+export type MergeSettings = {
+  /** A clock that nothing has confirmed for this long is stale. */
+  readonly staleAfterMs: number
+  /** Pushes may still be queued at a publisher for this long. */
+  readonly settleMs: number
+  /** Pushes may arrive out of order by this much; more means that the publisher's clock was moved. */
+  readonly reorderMs: number
+  /** A LOCKED node needs a LOCKED clock of each of these kinds. */
+  readonly overallKinds: readonly string[]
+}
+
+export const defaultSettings: MergeSettings = {
+  staleAfterMs: 180_000,
+  settleMs: 5_000,
+  reorderMs: 60_000,
+  overallKinds: ['lock-state', 'os-clock-sync-state'],
+}
+
+/** What one request for the CurrentState of a kind returned, or an initial notification, which is the same. */
+export type Pull = {
+  readonly kind: string
+  readonly via: 'poll' | 'initial'
+  readonly observations: readonly Observation[]
+  /** Clocks named without a reading of them. */
+  readonly named: readonly { readonly kind: string; readonly instance: string }[]
+  /** Our time at which the request was sent, RFC 3339; of an initial notification, the request to subscribe. */
+  readonly sentAt: string
+  readonly receivedAt: string
+  /** Whether the publisher's `time` is that of the request: then it orders pull and pushes, else receipt does. */
+  readonly queryTime: boolean
+  /** When the create was requested during which this came: it may be an ordinary push (rule 9). */
+  readonly create?: string | undefined
+  /** The publisher holds our subscription, and says that it has no clock of this kind. */
+  readonly none: boolean
+}
+
+/**
+ * The one context of all merge rules: a node's document while a merge changes it, by the functions below alone.
+ * Documents and clocks are replaced, never modified.
+ */
+export type Draft = {
+  readonly settings: MergeSettings
+  /** Our time, milliseconds. */
+  readonly now: number
+  /** How what is being merged reached us. */
+  readonly via: Via
+  readonly before: NodeState
+  state: NodeState
+  /** They get their `overall` when the merge is finished. */
+  readonly entries: DraftEntry[]
+  readonly counters: Partial<Counters>
+}
+
+export type DraftEntry = Omit<NewEntry, 'overall'>
+
+/** Which clock of a node. */
+export type Name = Pick<ClockState, 'kind' | 'instance'>
+
+export function createDraft(before: NodeState, settings: MergeSettings, now: number, via: Via): Draft {
+  return { settings, now, via, before, state: before, entries: [], counters: {} }
+}
+
+/** The clock of that name; before its first reading it is like one that was retired. */
+export function clockOf({ state }: Draft, { kind, instance }: Name): ClockState {
+  const known = state.clocks.find((clock) => clock.kind === kind && clock.instance === instance)
+  return known ?? { ...UNREAD, kind, instance }
+}
+
+const UNREAD: Omit<ClockState, keyof Name> = {
+  state: 'UNKNOWN',
+  metrics: {},
+  since: null,
+  observedAt: '',
+  receivedAt: '',
+  confirmedAt: '',
+  via: 'push',
+  contested: false,
+  retired: true,
+  pushes: [],
+}
 
 /** Without this bound a hostile body could grow a node's document by a clock an event. */
 const MOST_CLOCKS = 64
 
-/**
- * A node's document while a merge changes it, by the functions below alone. The document it began with is never
- * modified: clocks are replaced, not written to. Entries get their `overall` when the merge is finished.
- */
-export type Draft = {
-  readonly settings: MergeSettings
-  /** The document but for its clocks. */
-  state: NodeState
-  clocks: ClockState[]
-  entries: readonly DraftEntry[]
-  readonly counters: Partial<Counters>
-  isTouched: boolean
-}
-
-type DraftEntry = Omit<NewEntry, 'overall'>
-
-type Finished = { state: NodeState | undefined; entries: NewEntry[]; counters: Partial<Counters> }
-
-export function createDraft(before: NodeState, settings: MergeSettings): Draft {
-  return { settings, state: before, clocks: before.clocks, entries: NONE, counters: {}, isTouched: false }
-}
-
-const NONE: readonly DraftEntry[] = []
-
-export function clockOf({ clocks }: Draft, kind: string, instance: string): ClockState | undefined {
-  return clocks.find((clock) => clock.kind === kind && clock.instance === instance)
-}
-
-/** Puts a clock in place of the one of the same kind and instance. False if the document is full. */
+/** Puts a clock in place of the one of the same name. False if the document is full. */
 export function putClock(draft: Draft, clock: ClockState): boolean {
-  const { clocks } = draft
-  const index = clocks.findIndex((other) => other.kind === clock.kind && other.instance === clock.instance)
+  const { clocks } = draft.state
+  const index = clocks.findIndex(({ kind, instance }) => kind === clock.kind && instance === clock.instance)
   if (index === -1 && clocks.length >= MOST_CLOCKS) return false
-  draft.clocks = index === -1 ? clocks.concat(clock) : clocks.with(index, clock)
-  draft.isTouched = true
+  patchNode(draft, { clocks: index === -1 ? [...clocks, clock] : clocks.with(index, clock) })
   return true
 }
 
 export function patchNode(draft: Draft, change: Partial<NodeState>): void {
   draft.state = { ...draft.state, ...change }
-  draft.isTouched = true
 }
 
-export function addEntry(draft: Draft, entry: DraftEntry): void {
-  draft.entries = draft.entries.concat(entry)
+/** Adds a log entry about a clock. */
+export function addEntry(
+  draft: Draft,
+  type: NewEntry['type'],
+  { kind, instance }: Name,
+  fields: Partial<DraftEntry>,
+): void {
+  draft.entries.push({ type, kind, instance, via: draft.via, ...fields })
 }
 
 export function count({ counters }: Draft, name: keyof Counters): void {
   counters[name] = (counters[name] ?? 0) + 1
 }
 
-/**
- * The outcome: nothing but counters if nothing was put, patched or added. Staleness passes with time alone, and an
- * event that changes nothing is not what announces it: with `always` it is announced nonetheless.
- */
-export function finishDraft(draft: Draft, via: Via, now: number, always = false): Finished {
-  const { settings, state, clocks, counters, isTouched } = draft
-  if (!isTouched && draft.entries.length === 0 && !always) return { state: undefined, entries: [], counters }
-  const shown = { clocks, absent: state.absent, publisher: state.publisher }
-  const { overall, stale, blind } = conditionOf(shown, now, settings)
-  const before = state.announced
-  // What time alone or a poll brings is dated by the latest it can have been: entries are told apart by it.
-  const notAfter = () => isoTime(now)
-  if (stale && !before.stale) addEntry(draft, { type: 'stale', via, notAfter: notAfter() })
-  if (blind && !before.blind) addEntry(draft, { type: 'blind', via, notAfter: notAfter() })
-  if (!stale && !blind && (before.stale || before.blind)) {
-    addEntry(draft, { type: 'recovered', via, notAfter: notAfter() })
-  }
-  if (overall !== before.overall) {
-    const dated = datedLike(draft.entries, overall) ?? { notAfter: notAfter() }
-    addEntry(draft, { type: 'overall', from: before.overall, to: overall, via, ...dated })
-  }
-  const { entries } = draft
-  if (!isTouched && entries.length === 0) return { state: undefined, entries: [], counters }
-  const isSame = overall === before.overall && stale === before.stale && blind === before.blind
-  const next = { ...state, clocks, announced: isSame ? before : { overall, stale, blind } }
-  return { state: next, entries: entries.map((entry) => ({ ...entry, overall })), counters }
-}
-
-/** The change of a node as a whole is dated, and came, like the change of the clock that brought it. */
-function datedLike(
-  entries: readonly DraftEntry[],
-  overall: string,
-): Partial<Pick<NewEntry, 'at' | 'notBefore' | 'notAfter' | 'via'>> | undefined {
-  const deciding = entries.filter(
-    ({ type, kind }) => (type === 'changed' || type === 'suspect') && OVERALL_KINDS.has(kind ?? ''),
-  )
-  const cause = deciding.findLast(({ to }) => to === overall) ?? deciding.at(-1)
-  if (cause === undefined) return undefined
-  const { at, notBefore, notAfter, via } = cause
-  return {
-    via,
-    ...(at === undefined ? {} : { at }),
-    ...(notBefore === undefined ? {} : { notBefore }),
-    ...(notAfter === undefined ? {} : { notAfter }),
-  }
+export function readingOf({ at, state, metrics, receivedAt }: Observation): Reading {
+  return { at, state: state ?? null, metrics: { ...metrics }, receivedAt }
 }

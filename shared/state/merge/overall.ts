@@ -1,8 +1,8 @@
 import { rankOf } from '#shared/events/words.ts'
 import { isoTime, milliseconds } from '#shared/time.ts'
 import type { ClockState, NodeState } from '#shared/state/document.ts'
-import { isAhead } from './own-time.ts'
-import type { MergeSettings } from './settings.ts'
+import type { MergeSettings } from './draft.ts'
+import { isAhead } from './own-times.ts'
 
 export type Overall = 'FREERUN' | 'HOLDOVER' | 'UNKNOWN' | 'LOCKED'
 

@@ -1,70 +1,67 @@
+import type { ClockState, Span } from '#shared/state/document.ts'
 import { isoTime } from '#shared/time.ts'
-import { type Draft, patchNode, putClock } from './draft.ts'
-import type { ClockState, Reading, Span } from '#shared/state/document.ts'
-import { isAhead } from './own-time.ts'
+import { type Draft, type MergeSettings, patchNode, putClock } from './draft.ts'
+
+/**
+ * Whether a stored time of ours lies further in the future than our hosts' clocks may differ: one of them was set
+ * back since, or is wrong. Such a time proves nothing (design.md §3, Time). `now` in milliseconds.
+ */
+export function isAhead(time: string, now: number, { settleMs }: MergeSettings): boolean {
+  // Times of our own clock are all written alike, so that their texts are in their order.
+  return time > isoTime(now + settleMs)
+}
 
 /**
  * Replaces times of ours that lie in the future, so that they neither hold anything back nor come true later: what
- * was received then counts as received at `heardAt`, before the poll that concludes asked; what was confirmed then as
- * confirmed no more.
+ * was received then counts as received at `heardAt`, before the poll that concludes was sent; what was confirmed then
+ * as confirmed no more.
  */
-export function forgetFuture(draft: Draft, now: number, heardAt = now): void {
-  const { settings } = draft
-  const ahead = (time: string | undefined) => time !== undefined && isAhead(time, now, settings)
-  const aheadIn = (span: Span | undefined) => ahead(span?.since) || ahead(span?.confirmedAt)
+export function forgetFuture(draft: Draft, heardAt = draft.now): void {
+  const { now, settings } = draft
   const heard = isoTime(heardAt)
-  const past = (time: string) => (ahead(time) ? heard : time)
-  const pastIn = <T extends { readonly receivedAt: string }>(reading: T): T =>
-    ahead(reading.receivedAt) ? { ...reading, receivedAt: heard } : reading
+  const unconfirmed = isoTime(now - settings.staleAfterMs)
+  const ahead = (time: string) => isAhead(time, now, settings)
+  const past = <T extends string | undefined>(time: T) => (time !== undefined && ahead(time) ? heard : time)
+  const received = <T extends { readonly receivedAt: string }>(one: T) => ({
+    ...one,
+    receivedAt: past(one.receivedAt),
+  })
+  const sent = <T extends { readonly sentAt: string }>(one: T) => ({ ...one, sentAt: past(one.sentAt) })
+  const isPast = (span: Span) => !ahead(span.since) && !ahead(span.confirmedAt)
 
-  const isWrong = (clock: ClockState) =>
-    [clock.receivedAt, clock.confirmedAt, clock.pushedAt, clock.undated?.sentAt].some(ahead) ||
-    clock.overtaken?.some(({ sentAt }) => ahead(sentAt)) ||
-    [clock.pull?.sentAt, clock.pull?.receivedAt].some(ahead) ||
-    aheadIn(clock.unnamed) ||
-    readingsOf(clock).some(({ receivedAt }) => ahead(receivedAt))
-
-  for (const clock of draft.clocks) {
-    if (!isWrong(clock)) continue
-    const { unnamed, pushedAt, pull, undated, overtaken, suspect, ...rest } = clock
-    putClock(draft, {
-      ...rest,
-      receivedAt: past(clock.receivedAt),
-      confirmedAt: ahead(clock.confirmedAt) ? isoTime(now - settings.staleAfterMs) : clock.confirmedAt,
-      pushes: clock.pushes.map(pastIn),
-      ...(pushedAt && !ahead(pushedAt) && { pushedAt }),
-      ...(pull && { pull: { ...pastIn(pull), sentAt: past(pull.sentAt) } }),
-      ...(undated && { undated: { ...undated, sentAt: past(undated.sentAt) } }),
-      ...(overtaken && { overtaken: overtaken.map((one) => ({ ...one, sentAt: past(one.sentAt) })) }),
-      ...(suspect && { suspect: pastIn(suspect) }),
-      ...(unnamed && !aheadIn(unnamed) && { unnamed }),
-    })
+  const rewritten = (clock: ClockState): ClockState => {
+    const { confirmedAt, pushes, pushedAt, pull, undated, overtaken, suspect, unnamed } = clock
+    return {
+      ...received(clock),
+      confirmedAt: ahead(confirmedAt) ? unconfirmed : confirmedAt,
+      pushes: pushes.map(received),
+      pushedAt: pushedAt !== undefined && ahead(pushedAt) ? undefined : pushedAt,
+      pull: pull && sent(received(pull)),
+      undated: undated && sent(undated),
+      overtaken: overtaken?.map(sent),
+      suspect: suspect && received(suspect),
+      unnamed: unnamed && isPast(unnamed) ? unnamed : undefined,
+    }
   }
-
+  for (const clock of draft.state.clocks) {
+    const next = rewritten(clock)
+    if (isOther(clock, next)) putClock(draft, next)
+  }
   const { absent, subscriptions, publisher } = draft.state
-  if (Object.values(absent).some(aheadIn)) {
-    const kept = Object.entries(absent).filter(([, span]) => !aheadIn(span))
-    patchNode(draft, { absent: Object.fromEntries(kept) })
+  const next = {
+    absent: Object.fromEntries(Object.entries(absent).filter(([, span]) => isPast(span))),
+    subscriptions: subscriptions.map((one) => ({ ...one, confirmedAt: past(one.confirmedAt) })),
+    publisher: publisher && {
+      ...publisher,
+      checkedAt: past(publisher.checkedAt),
+      goneSince: past(publisher.goneSince),
+      unreachableSince: past(publisher.unreachableSince),
+      blindSince: past(publisher.blindSince),
+    },
   }
-  if (subscriptions.some(({ confirmedAt }) => ahead(confirmedAt))) {
-    const held = subscriptions.map((one) => ({ ...one, confirmedAt: past(one.confirmedAt) }))
-    patchNode(draft, { subscriptions: held })
-  }
-  if (publisher === undefined) return
-  const { checkedAt, goneSince, unreachableSince, blindSince } = publisher
-  if ([checkedAt, goneSince, unreachableSince, blindSince].some(ahead)) {
-    patchNode(draft, {
-      publisher: {
-        ...publisher,
-        checkedAt: past(checkedAt),
-        ...(goneSince && { goneSince: past(goneSince) }),
-        ...(unreachableSince && { unreachableSince: past(unreachableSince) }),
-        ...(blindSince && { blindSince: past(blindSince) }),
-      },
-    })
-  }
+  if (isOther({ absent, subscriptions, publisher }, next)) patchNode(draft, next)
 }
 
-function readingsOf({ pushes, suspect }: ClockState): readonly Pick<Reading, 'receivedAt'>[] {
-  return suspect === undefined ? pushes : [...pushes, suspect]
+function isOther(before: object, after: object): boolean {
+  return JSON.stringify(before) !== JSON.stringify(after)
 }

@@ -1,15 +1,26 @@
 import type { Observation } from '#shared/events/observation.ts'
-import { compareTimes, nanoseconds } from '#shared/time.ts'
-import { isWorse, remember, sameContent, sameValue, shownValue, standing, takesWorst } from './clock.ts'
-import { addEntry, clockOf, count, createDraft, type Draft, finishDraft, putClock } from './draft.ts'
-import { anchored, isSuspect, mergeTimeless, suspect } from './suspect.ts'
-import { datedBy, datedByItself } from './undated.ts'
 import type { ClockState, NodeState, Reading } from '#shared/state/document.ts'
-import type { MergeSettings } from './settings.ts'
 import type { Outcome } from '#shared/state/store/change.ts'
+import { compareTimes } from '#shared/time.ts'
+import { isWorse, remember, sameContent, sameValue, shownValue, standing, takesWorst } from './clock.ts'
+import {
+  addEntry,
+  clockOf,
+  count,
+  createDraft,
+  type Draft,
+  type MergeSettings,
+  putClock,
+  readingOf,
+} from './draft.ts'
+import { finishDraft } from './finish.ts'
+import { anchored, isOutOfOrder, isSuspect, suspect } from './set-back.ts'
+import { datedBy, datedByItself } from './undated.ts'
 
 /** What became of a push; of several clocks in one body, what became of the most telling of them. */
 export type Fate = 'applied' | 'delayed' | 'duplicate' | 'late' | 'full' | 'suspect'
+
+const FATES: readonly Fate[] = ['full', 'suspect', 'applied', 'delayed', 'late', 'duplicate']
 
 /**
  * Merges a push: every observation of one body (design.md §3, rules 1 to 3, and of 6 to 8 what concerns pushes).
@@ -21,204 +32,129 @@ export function mergePush(
   settings: MergeSettings,
   now: number,
 ): Outcome<Fate> {
-  const draft = createDraft(before, settings)
-  const fates = standingOf(observations).map((observation) => mergeOne(draft, observation, settings))
+  const draft = createDraft(before, settings, now, observations[0]?.via ?? 'push')
+  const fates = standingOf(observations).map((observation) => mergeOne(draft, observation))
   const fate = FATES.find((candidate) => fates.includes(candidate)) ?? 'duplicate'
   count(draft, 'received')
-  if (fate === 'duplicate') count(draft, 'duplicate')
-  if (fate === 'late') count(draft, 'late')
-  const via = observations[0]?.via ?? 'push'
-  const { state, entries, counters } = finishDraft(draft, via, now)
-  return { state, entries, counters, certain: fate === 'duplicate', result: fate }
+  if (fate === 'duplicate' || fate === 'late') count(draft, fate)
+  return { ...finishDraft(draft), certain: fate === 'duplicate', result: fate }
 }
 
 /** Rule 2 within one body: what contradicts itself must not be told as better first and as worse next. */
-function standingOf(observations: readonly Observation[]): readonly Observation[] {
-  if (observations.length < 2) return observations
-  const found = new Map<string, Observation>()
-  for (const observation of observations) {
-    const { kind, instance, at } = observation
-    const key = JSON.stringify([kind, instance, at])
-    const other = found.get(key)
-    if (other === undefined || isWorse(kind, readingOf(observation), readingOf(other)))
-      found.set(key, observation)
-  }
-  return [...found.values()]
+function standingOf(observations: readonly Observation[]): Observation[] {
+  const sameTime = Map.groupBy(observations, ({ kind, instance, at }) => JSON.stringify([kind, instance, at]))
+  return [...sameTime.values()].map((all) =>
+    all.reduce((worst, other) => (isWorse(other.kind, readingOf(other), readingOf(worst)) ? other : worst)),
+  )
 }
 
-function readingOf({ at, state, metrics, receivedAt }: Observation): Reading {
-  return { at, state: state ?? null, metrics, receivedAt }
-}
-
-const FATES: readonly Fate[] = ['full', 'suspect', 'applied', 'delayed', 'late', 'duplicate']
-
-function mergeOne(draft: Draft, observation: Observation, settings: MergeSettings): Fate {
-  const { kind, instance } = observation
+function mergeOne(draft: Draft, observation: Observation): Fate {
   const push = readingOf(observation)
-  const known = clockOf(draft, kind, instance)
-  const clock = known === undefined ? undefined : datedByItself(draft, known)
-  if (observation.timeFrom === 'receipt') return mergeTimeless(draft, clock, push, observation)
-  if (clock === undefined) return begin(draft, observation, push)
-  const newest = clock.pushes[0]
+  const clock = datedByItself(draft, clockOf(draft, observation))
+  if (observation.timeFrom === 'receipt') return mergeTimeless(draft, clock, push)
+  const [newest, ...others] = clock.pushes
   const order = newest === undefined ? 1 : compareTimes(push.at, newest.at)
-  if (order === 0 && newest !== undefined)
-    return mergeSameTime(draft, clock, newest, push, observation, settings)
-  if (order < 0 && newest !== undefined) return mergeLate(draft, clock, newest, push, observation, settings)
-  return mergeNewest(draft, clock, push, observation, settings)
-}
-
-function begin(draft: Draft, observation: Observation, push: Reading): Fate {
-  const { kind, instance, via } = observation
-  // A pushed sync-state proves nothing good: it may only worsen what a pull said (rule 8).
-  const doubted = takesWorst({ kind, contested: false }) && isWorse(kind, UNKNOWN, push)
-  const shown = doubted ? UNKNOWN : push
-  const done = putClock(draft, {
-    kind,
-    instance,
-    state: shown.state,
-    metrics: shown.metrics,
-    since: doubted ? null : push.at,
-    observedAt: push.at,
-    receivedAt: push.receivedAt,
-    confirmedAt: push.receivedAt,
-    via,
-    contested: false,
-    retired: false,
-    pushes: [push],
-    pushedAt: push.receivedAt,
-  })
-  if (!done) return 'full'
-  if (!doubted) addEntry(draft, { type: 'changed', kind, instance, to: shownValue(push), at: push.at, via })
-  return 'applied'
-}
-
-const UNKNOWN = { state: 'UNKNOWN', metrics: {} }
-
-/** Rule 2: same time and content is a duplicate; same time and other content: the worst stands. */
-function mergeSameTime(
-  draft: Draft,
-  clock: ClockState,
-  newest: Reading,
-  push: Reading,
-  about: Observation,
-  settings: MergeSettings,
-): Fate {
+  if (newest === undefined || order > 0) return mergeNewest(draft, clock, push)
+  if (order < 0) return mergeLate(draft, clock, push, newest)
+  // Rule 2: the same time and content is a duplicate; with other content the worst stands.
   if (sameContent(newest, push)) return 'duplicate'
   if (standing(clock.kind, newest, push) === newest) return 'late'
-  const others = { ...clock, pushes: clock.pushes.slice(1) }
-  return mergeNewest(draft, others, push, about, settings)
+  return mergeNewest(draft, { ...clock, pushes: others }, push)
+}
+
+/** An event without a time orders nothing: worse than the state it applies, better it changes nothing (design.md §3). */
+function mergeTimeless(draft: Draft, clock: ClockState, push: Reading): Fate {
+  if (!clock.retired && !isWorse(clock.kind, push, clock)) return 'late'
+  return show(draft, clock, push, 'receipt') ? 'applied' : 'full'
 }
 
 /** Rule 1: a push newer than every other applies, unless the last pull already knew it (rule 6). */
-function mergeNewest(
-  draft: Draft,
-  before: ClockState,
-  push: Reading,
-  about: Observation,
-  settings: MergeSettings,
-): Fate {
-  const clock = anchored(before, push, settings)
-  const pushes = remember(clock.kind, clock.pushes, push, clock.pull?.at)
-  const remembered = () => ({ ...clock, pushes, pushedAt: push.receivedAt })
-  if (isInPull(clock, push)) {
-    const dated = datedBy(draft, remembered(), push, about)
-    if (dated === undefined && isSuspect(clock, push, about, settings))
-      return suspect(draft, remembered(), push, about)
-    putClock(draft, dated ?? remembered())
+function mergeNewest(draft: Draft, before: ClockState, push: Reading): Fate {
+  const former = anchored(draft, before, push)
+  const clock = { ...former, pushes: remember(former, push), pushedAt: push.receivedAt }
+  const isKnown = isInPull(clock, push)
+  const dated = isKnown || isNextAfterPull(clock) ? datedBy(draft, clock, push) : undefined
+  if (isKnown) {
+    if (dated === undefined && isSuspect(draft, clock, push)) return suspect(draft, clock, push)
+    putClock(draft, dated ?? clock)
     return dated === undefined ? 'late' : 'delayed'
   }
-  if (isNextAfterPull(clock)) {
-    const dated = datedBy(draft, remembered(), push, about)
-    if (dated !== undefined) {
-      apply(draft, dated, push, about)
-      return 'delayed'
-    }
-  }
-  if (takesWorst(clock) && !clock.retired && !isWorse(clock.kind, push, clock) && !sameValue(push, clock)) {
-    // Only a pull betters such a clock.
-    putClock(draft, remembered())
-    return 'applied'
-  }
-  apply(draft, clock, push, about, pushes)
-  return 'applied'
+  const isBetter = !isWorse(clock.kind, push, clock) && !sameValue(push, clock)
+  // Rules 7 and 8: only a pull betters such a clock.
+  if (dated === undefined && takesWorst(clock) && !clock.retired && isBetter) putClock(draft, clock)
+  else if (!show(draft, dated ?? clock, push)) return 'full'
+  return dated === undefined ? 'applied' : 'delayed'
 }
 
-/** An older push: counted, and changes nothing but in the three cases that the rules name. */
-function mergeLate(
-  draft: Draft,
-  clock: ClockState,
-  newest: Reading,
-  push: Reading,
-  about: Observation,
-  settings: MergeSettings,
-): Fate {
-  const isKnown = (other: Reading) => compareTimes(other.at, push.at) === 0 && sameContent(other, push)
-  if (clock.pushes.some(isKnown)) return 'duplicate'
-  const age = nanoseconds(newest.at) - nanoseconds(push.at)
-  if (age > BigInt(settings.reorderMs) * 1_000_000n && isWorse(clock.kind, push, clock)) {
+/** An older push is counted, and changes nothing but in the cases that the rules name. */
+function mergeLate(draft: Draft, clock: ClockState, push: Reading, newest: Reading): Fate {
+  const isKnown = (other: Reading | undefined) =>
+    other !== undefined && compareTimes(other.at, push.at) === 0 && sameContent(other, push)
+  if (isKnown(clock.setBack) || clock.pushes.some(isKnown)) return 'duplicate'
+  const isWorsening = isWorse(clock.kind, push, clock)
+  if (isWorsening && isOutOfOrder(draft, push, newest)) {
     // Rule 3: so late a push is more likely a publisher's clock set back than a network's delay.
-    if (clock.setBack !== undefined && isKnown(clock.setBack)) return 'duplicate'
-    apply(draft, { ...clock, setBack: push, pushedAt: push.receivedAt }, push, about)
+    show(draft, { ...clock, setBack: push, pushedAt: push.receivedAt }, push)
     return 'applied'
   }
-  if (clock.setBack !== undefined && isKnown(clock.setBack)) return 'duplicate'
-  const dated = isInPull(clock, push) ? datedBy(draft, clock, push, about) : undefined
+  const isInLast = isInPull(clock, push)
+  const dated = isInLast ? datedBy(draft, clock, push) : undefined
   if (dated !== undefined) {
     putClock(draft, dated)
     return 'delayed'
   }
-  if (!takesWorst(clock) && isSuspect(clock, push, about, settings)) return suspect(draft, clock, push, about)
-  if (isInPull(clock, push)) return 'late'
-  const pushes = remember(clock.kind, clock.pushes, push, clock.pull?.at)
-  const remembered = { ...clock, pushes }
-  if (takesWorst(clock) && (isWorse(clock.kind, push, clock) || isNewerOfSame(push, clock))) {
-    apply(draft, remembered, push, about)
+  if (!takesWorst(clock) && isSuspect(draft, clock, push)) return suspect(draft, clock, push)
+  if (isInLast) return 'late'
+  const remembered = { ...clock, pushes: remember(clock, push) }
+  const isNewerOfSame = sameValue(push, clock) && compareTimes(push.at, clock.observedAt) > 0
+  if (takesWorst(clock) && (isWorsening || isNewerOfSame)) {
+    show(draft, remembered, push)
     return 'applied'
   }
-  if (pushes.some((other) => other === push)) putClock(draft, remembered)
+  if (remembered.pushes.includes(push)) putClock(draft, remembered)
   return 'late'
 }
 
-function isNewerOfSame(push: Reading, clock: ClockState): boolean {
-  return sameValue(push, clock) && compareTimes(push.at, clock.observedAt) > 0
-}
-
-/** The push becomes the state; another value than before is a transition. `newest`: the pushes that it now leads. */
-function apply(
-  draft: Draft,
-  clock: ClockState,
-  push: Reading,
-  { kind, instance, via }: Observation,
-  newest?: Reading[],
-): void {
-  const same = sameValue(clock, push) && !clock.retired
-  putClock(draft, {
+/**
+ * A push becomes what its clock shows; another value than before is a transition. Of a clock that is not shown yet,
+ * neither a push without a time nor a pushed sync-state proves anything good (rule 8): it is UNKNOWN until a pull.
+ * False if the document is full.
+ */
+function show(draft: Draft, clock: ClockState, push: Reading, timeFrom?: 'receipt'): boolean {
+  const { kind, retired } = clock
+  const same = sameValue(clock, push) && !retired
+  const isProof = timeFrom === undefined && kind !== 'sync-state'
+  const isDoubted = retired && !isProof && isWorse(kind, UNKNOWN, push)
+  const { state, metrics } = isDoubted ? UNKNOWN : push
+  const isPut = putClock(draft, {
     ...clock,
-    state: push.state,
-    metrics: push.metrics,
-    since: same ? clock.since : push.at,
+    state,
+    metrics,
+    since: isDoubted || timeFrom !== undefined ? null : same ? clock.since : push.at,
     observedAt: push.at,
     receivedAt: push.receivedAt,
     confirmedAt: push.receivedAt,
-    via,
+    via: draft.via,
     retired: false,
-    timeFrom: undefined,
-    pushes: newest ?? clock.pushes,
-    pushedAt: newest === undefined ? clock.pushedAt : push.receivedAt,
+    timeFrom,
     unnamed: undefined,
   })
-  if (same) return
-  const from = clock.retired ? {} : { from: shownValue(clock) }
-  addEntry(draft, { type: 'changed', kind, instance, ...from, to: shownValue(push), at: push.at, via })
+  if (isPut && !same && !isDoubted) {
+    const from = retired ? undefined : shownValue(clock)
+    const time = timeFrom === undefined ? { at: push.at } : { notAfter: push.at }
+    addEntry(draft, 'changed', clock, { from, to: shownValue(push), ...time })
+  }
+  return isPut
 }
 
-/** Whether the last pull, asked after the push was stamped, already holds it (rule 6). */
-function isInPull(clock: ClockState, push: Reading): boolean {
-  return clock.pull?.at !== undefined && compareTimes(push.at, clock.pull.at) <= 0
+const UNKNOWN = { state: 'UNKNOWN', metrics: {} }
+
+/** Whether the last pull, sent after the push was stamped, already holds it (rule 6). */
+function isInPull({ pull }: ClockState, push: Reading): boolean {
+  return pull?.at !== undefined && compareTimes(push.at, pull.at) <= 0
 }
 
-/** Whether no push has said anything since a pull whose time orders nothing: then the next one is told by receipt. */
-function isNextAfterPull({ pull, undated, state, metrics, since }: ClockState): boolean {
-  if (pull === undefined || pull.at !== undefined) return false
-  return since === null && undated?.to === shownValue({ state, metrics })
+/** Whether no push has come since a pull whose time orders nothing: then receipt orders the next one (rule 6). */
+function isNextAfterPull({ pull, undated, since, ...clock }: ClockState): boolean {
+  return pull !== undefined && pull.at === undefined && since === null && undated?.to === shownValue(clock)
 }

@@ -1,9 +1,7 @@
-import type { Observation } from '#shared/events/observation.ts'
+import type { ClockState, Reading } from '#shared/state/document.ts'
 import { compareTimes, milliseconds } from '#shared/time.ts'
 import { isMissable, shownValue } from './clock.ts'
 import { addEntry, count, type Draft, putClock } from './draft.ts'
-import type { ClockState, Reading } from '#shared/state/document.ts'
-import type { MergeSettings } from './settings.ts'
 
 type Undated = NonNullable<ClockState['undated']>
 
@@ -11,41 +9,41 @@ type Undated = NonNullable<ClockState['undated']>
 const MOST_OVERTAKEN = 8
 
 /**
- * What becomes of a clock's undated transition when another one comes: its push may still be under way, so it waits
- * beside that one. Of too many the oldest waits no longer.
+ * What waits for its push once another transition has come: of too many, the oldest waits no longer (rule 6).
  */
-export function overtakenBy(draft: Draft, clock: ClockState): Pick<ClockState, 'overtaken'> {
-  const { undated, overtaken: before = [] } = clock
-  const all = undated === undefined ? before : [...before, undated]
+export function overtakenBy(draft: Draft, clock: ClockState): Undated[] | undefined {
+  const all = waiting(clock)
   for (const oldest of all.slice(0, -MOST_OVERTAKEN)) settled(draft, clock, oldest)
-  return all.length === 0 ? {} : { overtaken: all.slice(-MOST_OVERTAKEN) }
+  return all.length === 0 ? undefined : all.slice(-MOST_OVERTAKEN)
+}
+
+function waiting({ undated, overtaken = [] }: ClockState): Undated[] {
+  return undated === undefined ? overtaken : [...overtaken, undated]
+}
+
+/** The clock with only those of its undated transitions that `keeps` takes. */
+function keeping(clock: ClockState, keeps: (one: Undated) => boolean): ClockState {
+  const { undated, overtaken = [], ...rest } = clock
+  const left = overtaken.filter(keeps)
+  return {
+    ...rest,
+    ...(undated !== undefined && keeps(undated) && { undated }),
+    ...(left.length > 0 && { overtaken: left }),
+  }
 }
 
 /**
- * Rule 6: transitions that only a pull showed, and that no push has dated by a later poll, were missed. `now` is
- * our time in milliseconds when that later poll asked. Returns the clock as it then is.
+ * Rule 6: transitions that only a pull showed, and that no push has dated by a later poll, were missed. `asked` is our
+ * time in milliseconds when that later poll was sent. Returns the clock as it then is.
  */
-export function settleUndated(
-  draft: Draft,
-  clock: ClockState,
-  now: number,
-  settings: MergeSettings,
-): ClockState {
-  const isDue = (one: Undated) => now - milliseconds(one.sentAt) >= settings.settleMs
-  const { undated, overtaken = [], ...rest } = clock
-  const due = [...overtaken, ...(undated === undefined ? [] : [undated])].filter(isDue)
+export function settleUndated(draft: Draft, clock: ClockState, asked: number): ClockState {
+  const isDue = ({ sentAt }: Undated) => asked - milliseconds(sentAt) >= draft.settings.settleMs
+  const due = waiting(clock).filter(isDue)
   if (due.length === 0) return clock
-  const left = overtaken.filter((one) => !isDue(one))
-  const next: ClockState = {
-    ...rest,
-    ...(undated !== undefined && !isDue(undated) && { undated }),
-    ...(left.length > 0 && { overtaken: left }),
-  }
-  putClock(
-    draft,
-    due.reduce((shown, one) => settled(draft, shown, one), next),
-  )
-  return draft.clocks.find((one) => one.kind === clock.kind && one.instance === clock.instance) ?? next
+  const left = keeping(clock, (one) => !isDue(one))
+  const next = due.reduce((shown, one) => settled(draft, shown, one), left)
+  putClock(draft, next)
+  return next
 }
 
 /**
@@ -53,18 +51,17 @@ export function settleUndated(
  * dated by itself. All else was missed.
  */
 function settled(draft: Draft, clock: ClockState, one: Undated): ClockState {
-  const { kind, instance } = clock
   const { from, to, notBefore, notAfter } = one
   if (isUnproven(one)) {
-    // Where the time of a reading is not that of the question, it is not the publisher's.
+    // Where the time of a reading is not that of the request, it is not the publisher's.
     if (clock.pull?.at === undefined) return clock
-    addEntry(draft, { type: 'delayed', kind, instance, from, to, at: notAfter, via: 'push' })
+    addEntry(draft, 'delayed', clock, { from, to, at: notAfter, via: 'push' })
     return isCurrent(clock, one) ? { ...clock, since: notAfter } : clock
   }
-  if (!isMissable(kind)) return clock
-  const bounds = { ...(notBefore === undefined ? {} : { notBefore }), notAfter }
-  addEntry(draft, { type: 'missed', kind, instance, from, to, ...bounds, via: 'poll' })
-  count(draft, 'missed')
+  if (isMissable(clock.kind)) {
+    addEntry(draft, 'missed', clock, { from, to, notBefore, notAfter, via: 'poll' })
+    count(draft, 'missed')
+  }
   return clock
 }
 
@@ -78,38 +75,32 @@ function isCurrent(clock: ClockState, { to }: Undated): boolean {
 
 /**
  * Rule 6: a push that comes after the pull that showed its transition gives the transition its time. Returns the
- * clock as it then is, undefined if the push is of none that waits for it.
+ * clock as it then is, undefined if no transition waits for this push.
  */
-export function datedBy(
-  draft: Draft,
-  clock: ClockState,
-  push: Reading,
-  { kind, instance, via }: Observation,
-): ClockState | undefined {
+export function datedBy(draft: Draft, clock: ClockState, push: Reading): ClockState | undefined {
+  const { undated, overtaken = [], pull } = clock
   const isOf = ({ to, notBefore }: Undated) => {
     if (to !== shownValue(push)) return false
-    // Where a pull's time is not known to be that of the query, its bounds are on our clock, not on the publisher's.
-    return clock.pull?.at === undefined || notBefore === undefined || compareTimes(push.at, notBefore) > 0
+    // Where a pull's time is not known to be that of the request, its bounds are on our clock, not on the publisher's.
+    return pull?.at === undefined || notBefore === undefined || compareTimes(push.at, notBefore) > 0
   }
-  const { undated, overtaken = [], ...rest } = clock
   const old = overtaken.find((one) => isOf(one) && compareTimes(push.at, one.notAfter) <= 0)
   const one = old ?? (undated !== undefined && isOf(undated) ? undated : undefined)
   if (one === undefined) return undefined
-  addEntry(draft, { type: 'delayed', kind, instance, from: one.from, to: one.to, at: push.at, via })
-  const left = overtaken.filter((other) => other !== one)
-  return {
-    ...rest,
-    ...(undated !== undefined && undated !== one && { undated }),
-    ...(left.length > 0 && { overtaken: left }),
-    ...(one === undated && isCurrent(clock, one) ? { since: push.at } : {}),
-  }
+  addEntry(draft, 'delayed', clock, { from: one.from, to: one.to, at: push.at })
+  const next = keeping(clock, (other) => other !== one)
+  return one === undated && isCurrent(clock, one) ? { ...next, since: push.at } : next
 }
 
-/** A push that follows what a reading showed while a create was under way: that is dated by itself (rule 9). */
+/** What a reading showed while a create was under way is dated by itself once a push follows it (rule 9). */
 export function datedByItself(draft: Draft, clock: ClockState): ClockState {
-  const { undated, ...rest } = clock
+  const { undated } = clock
   if (undated === undefined || !isUnproven(undated)) return clock
-  const next = settled(draft, rest, undated)
+  const next = settled(
+    draft,
+    keeping(clock, (one) => one !== undated),
+    undated,
+  )
   putClock(draft, next)
   return next
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { notification, text } from './notifications.ts'
 import { handlerOver } from './over-driver.ts'

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { request } from 'undici'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { type HostedFunction, onFramework, onServe } from '../../runtime/processes.ts'
 import { rawConnection } from '../../runtime/raw.ts'

@@ -4,7 +4,7 @@ import { createPollMetrics } from '#functions/poll/metrics.ts'
 import { createStarlingX } from '#local/publishers/index.ts'
 import { createMetrics } from '#shared/metrics.ts'
 import { overallOf } from '#shared/state/merge/overall.ts'
-import type { MergeSettings } from '#shared/state/merge/settings.ts'
+import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import { startConsumer, using } from '../../publishers/support/consumer.ts'
 import { createWorld, logTo } from '../../publishers/support/world.ts'
 

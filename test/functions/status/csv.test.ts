@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { fleetCsv } from '#functions/status/csv.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { isoTime } from '#shared/time.ts'
 import { clockAt, lockedNode } from '../fleet.ts'

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { printStatus } from '#functions/status/print.ts'
 import type { Flags } from '#shared/runtime/function.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { isoTime } from '#shared/time.ts'
 import { clockAt, lockedNode, openStore, put } from '../fleet.ts'
 

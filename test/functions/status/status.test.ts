@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { silentLog } from '#shared/log.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { isoTime } from '#shared/time.ts'
 import { createStatusHandler } from '#functions/status/handler.ts'
 import { type HttpRequest, replyOf } from '#shared/runtime/reply.ts'

@@ -4,7 +4,7 @@ import { createDiscovery, type Discovery } from '#shared/publishers/discovery/in
 import { listServices } from '#shared/publishers/discovery/services.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { createStore, type Store } from '#shared/state/store/store.ts'
 import { isoTime } from '#shared/time.ts'
 import { lockedNode } from '../../functions/fleet.ts'

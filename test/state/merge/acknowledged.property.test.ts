@@ -7,7 +7,7 @@ import type { Observation } from '#shared/events/observation.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { mergePulls } from '#shared/state/merge/pull.ts'
 import { emptyNodeState } from '#shared/state/document.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { createStore } from '#shared/state/store/store.ts'
 import { answer, ms, NODE, reading } from '../builders.ts'
 

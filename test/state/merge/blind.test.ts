@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest'
 import { mergePulls } from '#shared/state/merge/pull.ts'
-import type { Pull } from '#shared/state/merge/pulled.ts'
+import { type Pull, defaultSettings } from '#shared/state/merge/draft.ts'
 import type { Ways } from '#shared/state/merge/blind.ts'
 import { mergePush } from '#shared/state/merge/push.ts'
 import { emptyNodeState, type LogEntry, type NodeState } from '#shared/state/document.ts'
 import { conditionOf } from '#shared/state/merge/overall.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
 import { answer, at, ms, NODE, reading } from '../builders.ts'
 
 const LOCK = 'lock-state'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { NodeState } from '#shared/state/document.ts'
 import { isAbsent, isNodeStale } from '#shared/state/merge/overall.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { answer, at, createNode, ms, none } from '../builders.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isNodeStale } from '#shared/state/merge/overall.ts'
-import { defaultSettings } from '#shared/state/merge/settings.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { answer, createNode, ms, type Node, none, type Said } from '../builders.ts'
 
 const LOCK = 'lock-state'
