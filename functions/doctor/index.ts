@@ -8,7 +8,7 @@ import type { Flags, FunctionDefinition } from '#shared/runtime/function.ts'
 import type { Driver } from '#shared/state/store/driver.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { openDriver, shownStateUrl } from '#shared/state/store/open.ts'
-import { overallOf } from '#shared/state/merge/overall.ts'
+import { conditionOf } from '#shared/state/merge/overall.ts'
 import { createStore } from '#shared/state/store/store.ts'
 import { createReport, WHOLE } from './report.ts'
 import { examineAll } from './run.ts'
@@ -71,7 +71,7 @@ export const doctor: FunctionDefinition = {
     const { clock, log, random, newId } = host
     const driver = await openDriver(stateUrl, { log, ...config.stateOptions }).catch(unopened)
     const store = createStore(driver, { historyPerNode, log, random })
-    const overall = (state: NodeState) => overallOf(state, clock.now(), settings)
+    const overall = (state: NodeState) => conditionOf(state, clock.now(), settings).overall
     const { registry, http, callback, find, close } = await openPublishers(config, callbackUrl, {
       ...host,
       store,

@@ -5,7 +5,7 @@ import type { Target } from '#shared/publishers/target.ts'
 import { type Proof, withheldText } from '#shared/publishers/reconcile/proof.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openStore } from '#shared/state/store/open.ts'
-import { overallOf } from '#shared/state/merge/overall.ts'
+import { conditionOf } from '#shared/state/merge/overall.ts'
 import { createPoller, type Polled } from './poll.ts'
 import { createPollMetrics } from './metrics.ts'
 import { readEvery, startRounds } from './every.ts'
@@ -77,7 +77,8 @@ export const poll: FunctionDefinition = {
     const { clock, log, metrics, random, newId } = host
     const store = await openStore(config, { log, random })
     const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
-    const overall = (state: Parameters<typeof overallOf>[0]) => overallOf(state, clock.now(), settings)
+    const overall = (state: Parameters<typeof conditionOf>[0]) =>
+      conditionOf(state, clock.now(), settings).overall
     const { registry, keeper, find, prove, close } = await openPublishers(config, callbackUrl, {
       ...host,
       store: forwarder.store,

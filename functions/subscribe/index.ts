@@ -3,7 +3,7 @@ import { ConfigurationError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openStore } from '#shared/state/store/open.ts'
-import { overallOf } from '#shared/state/merge/overall.ts'
+import { conditionOf } from '#shared/state/merge/overall.ts'
 import { type Mode, type Progress, subscribeAll } from './run.ts'
 import { createHushable } from './hushable.ts'
 import { createProgress, printOutcome } from './print.ts'
@@ -75,7 +75,7 @@ export const subscribe: FunctionDefinition = {
       metrics,
       random,
       newId,
-      overall: (state) => overallOf(state, clock.now(), merge),
+      overall: (state) => conditionOf(state, clock.now(), merge).overall,
     })
     const deps = {
       keeper,

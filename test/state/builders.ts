@@ -4,7 +4,7 @@ import { mergePulls, type PullResult } from '#shared/state/merge/pull.ts'
 import { type Pull, defaultSettings, type MergeSettings } from '#shared/state/merge/draft.ts'
 import { type Fate, mergePush } from '#shared/state/merge/push.ts'
 import { type ClockState, emptyNodeState, type LogEntry, type NodeState } from '#shared/state/document.ts'
-import { type Overall, overallOf } from '#shared/state/merge/overall.ts'
+import { conditionOf, type Overall } from '#shared/state/merge/overall.ts'
 import type { Outcome } from '#shared/state/store/change.ts'
 import { isoTime } from '#shared/time.ts'
 
@@ -151,7 +151,7 @@ export function createNode(settings: MergeSettings = defaultSettings, document?:
       if (found === undefined) throw new Error(`The node has no clock ${kind} ${instance}`)
       return found
     },
-    overall: (seconds) => overallOf(state, ms(seconds), settings),
+    overall: (seconds) => conditionOf(state, ms(seconds), settings).overall,
   }
 }
 

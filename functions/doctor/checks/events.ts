@@ -4,7 +4,7 @@ import type { Target } from '#shared/publishers/target.ts'
 import { isMissable, shownValue } from '#shared/state/merge/clock.ts'
 import { mergePulls } from '#shared/state/merge/pull.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { isNodeStale, overallOf } from '#shared/state/merge/overall.ts'
+import { conditionOf } from '#shared/state/merge/overall.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { type Clock, compareTimes, milliseconds } from '#shared/time.ts'
@@ -160,14 +160,14 @@ export async function checkState(
     return
   }
   const now = clock.now()
-  const overall = overallOf(state, now, settings)
+  const { overall, stale } = conditionOf(state, now, settings)
   const { checkedAt, problem } = state.publisher ?? {}
   const looked = checkedAt === undefined ? 'never polled' : `polled ${ago(now - milliseconds(checkedAt))} ago`
   const came = `overall ${overall}, ${count(
     state.clocks.filter(({ retired }) => !retired),
     'clock',
   )}, ${looked}`
-  if (isNodeStale(state, now, settings)) {
+  if (stale) {
     const todo =
       problem === undefined ? 'Does poll run every minute? See its log' : `The last poll says: ${problem}`
     report.warning('state', asked, `${came}, stale`, todo)

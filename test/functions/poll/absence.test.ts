@@ -3,7 +3,7 @@ import { createPoller } from '#functions/poll/poll.ts'
 import { createPollMetrics } from '#functions/poll/metrics.ts'
 import { createStarlingX } from '#local/publishers/index.ts'
 import { createMetrics } from '#shared/metrics.ts'
-import { overallOf } from '#shared/state/merge/overall.ts'
+import { conditionOf } from '#shared/state/merge/overall.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import { startConsumer, using } from '../../publishers/support/consumer.ts'
 import { createWorld, logTo } from '../../publishers/support/world.ts'
@@ -47,7 +47,7 @@ test.each(['standard', 'legacy'] as const)(
       ])
       const state = await store.read(NODE)
       if (state === undefined) throw new Error('no document')
-      return overallOf(state, now, settings)
+      return conditionOf(state, now, settings).overall
     }
     expect(await overall()).toBe('UNKNOWN')
     for (let passed = 60_000; passed <= settings.staleAfterMs; passed += 60_000) {

@@ -4,7 +4,7 @@ import { createPollMetrics } from '#functions/poll/metrics.ts'
 import { createStarlingX } from '#local/publishers/index.ts'
 import { createMetrics } from '#shared/metrics.ts'
 import { defaultSettings as settings } from '#shared/state/merge/draft.ts'
-import { overallOf } from '#shared/state/merge/overall.ts'
+import { conditionOf } from '#shared/state/merge/overall.ts'
 import { systemClock as clock } from '#shared/time.ts'
 import { startConsumer, using } from '../../publishers/support/consumer.ts'
 import { createWorld, logTo } from '../../publishers/support/world.ts'
@@ -33,7 +33,7 @@ async function startLocked(notificationFormat: 'standard' | 'legacy') {
     if (state === undefined) throw new Error('no document')
     const log = await store.log(NODE, { after: 0, limit: 1_000 })
     return {
-      overall: overallOf(state, clock.now(), settings),
+      overall: conditionOf(state, clock.now(), settings).overall,
       missed: state.counters.missed,
       changes: log.filter(({ type }) => type === 'changed').length,
       stored: state.clocks.map((one) => `${one.kind} ${one.instance} ${one.state}`),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { NodeState } from '#shared/state/document.ts'
-import { isAbsent, isNodeStale } from '#shared/state/merge/overall.ts'
+import { conditionOf, isAbsent } from '#shared/state/merge/overall.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { answer, at, createNode, ms, none } from '../builders.ts'
@@ -8,7 +8,8 @@ import { answer, at, createNode, ms, none } from '../builders.ts'
 const LOCK = 'lock-state'
 const OS = 'os-clock-sync-state'
 
-const isStaleAt = (state: NodeState, seconds: number) => isNodeStale(state, ms(seconds), defaultSettings)
+const isStaleAt = (state: NodeState, seconds: number) =>
+  conditionOf(state, ms(seconds), defaultSettings).stale
 
 /** A node whose clocks pulls have shown at second 0. */
 function nodeOf(words: Readonly<Record<string, string>>, settings = defaultSettings) {

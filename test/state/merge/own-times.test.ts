@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isNodeStale } from '#shared/state/merge/overall.ts'
+import { conditionOf } from '#shared/state/merge/overall.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { answer, createNode, ms, type Node, none, type Said } from '../builders.ts'
 
@@ -45,7 +45,7 @@ describe.each([
     for (const real of [240, 300, 360, 420]) poll(node, 'LOCKED', real, 0, queryTime)
     expect(node.overall(421)).toBe('LOCKED')
     expect(silence(node, 420 + STALE, 2 * HOUR)).toEqual(new Set(['UNKNOWN']))
-    expect(isNodeStale(node.state, ms(420 + STALE), defaultSettings)).toBe(true)
+    expect(conditionOf(node.state, ms(420 + STALE), defaultSettings).stale).toBe(true)
   })
 
   test('a publisher that dies at the step is not LOCKED, then or when our time catches up', () => {
