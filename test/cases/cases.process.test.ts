@@ -9,7 +9,6 @@ import { command } from '#shared/runtime/cli.ts'
 import { openFunction } from '#shared/runtime/host.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { viewOf } from '#shared/state/view.ts'
-import { COMPILE_CACHE } from '../e2e/support/system.ts'
 import { type View, view } from '../e2e/support/view.ts'
 import { openStore } from '../functions/fleet.ts'
 import { folder } from '../publishers/support/folder.ts'
@@ -39,7 +38,6 @@ test.each(readCases())('$id: $what: $expect', async (one) => {
     PUBLISHERS: JSON.stringify([{ node: one.node, url: publisher.url + one.urlSuffix, ...one.target }]),
     SETTLE_SECONDS: String(SETTINGS.settleMs / 1_000),
     SUBSCRIBE_DEADLINE_SECONDS: '5',
-    ...COMPILE_CACHE,
     ...Object.fromEntries(own),
   }
   const { url } = await serveIngest(common)

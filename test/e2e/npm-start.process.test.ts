@@ -10,7 +10,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod/mini'
 import packageJson from '../../package.json' with { type: 'json' }
 import { startSink } from '../support/sink.ts'
-import { COMPILE_CACHE, eventually } from './support/system.ts'
+import { COMPILE_CACHE } from '../runtime/processes.ts'
+import { eventually } from './support/system.ts'
 import { page } from './support/view.ts'
 
 const START = [

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { expect, onTestFinished, test } from 'vitest'
 import { createFleet, type FleetOptions } from '#local/fleet.ts'
+import { COMPILE_CACHE } from '../runtime/processes.ts'
 import { postJson } from './endpoint.ts'
 
 async function start(options: FleetOptions) {
@@ -88,6 +89,7 @@ test('the control port reaches every publisher, also one that refuses connection
 
 test('the fleet command prints where it listens and stops on SIGTERM', async () => {
   const child = spawn(process.execPath, ['local/fleet-main.ts', '--seed', '5'], {
+    env: { ...process.env, ...COMPILE_CACHE },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   onTestFinished(() => {

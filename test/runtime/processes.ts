@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
@@ -21,11 +22,14 @@ export type Running = {
   readonly exit: Promise<number | null>
 }
 
+/** Where the processes of all suites share their compiled code: it halves what a start costs. */
+export const COMPILE_CACHE: Env = { NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/processes') }
+
 /** Runs a file of the project with Node, in an environment of `env` alone. */
 export function start(args: readonly string[], env: Env = {}): Running {
   const child: ChildProcess = spawn(process.execPath, args, {
     cwd: ROOT,
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, ...COMPILE_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let out = ''

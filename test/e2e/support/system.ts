@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import { onTestFinished, vi } from 'vitest'
 import type { Publisher } from '#local/publishers/index.ts'
@@ -9,11 +8,6 @@ import { type Env, type Running, start } from '../../runtime/processes.ts'
 import { type View, page, view } from './view.ts'
 
 const MAIN = 'functions/main.ts'
-
-/** Where processes share their compiled code: a suite starts some two hundred of them. */
-export const COMPILE_CACHE: Env = {
-  NODE_COMPILE_CACHE: fileURLToPath(new URL('../../../node_modules/.cache/e2e', import.meta.url)),
-}
 
 export const SECRET = 'a secret of the end to end tests'
 
@@ -139,7 +133,7 @@ export async function listening<const T extends readonly Publisher[]>(...publish
 }
 
 function begin(args: readonly string[], env: Env): Running {
-  const running = start([MAIN, ...args], { ...COMPILE_CACHE, ...env })
+  const running = start([MAIN, ...args], env)
   onTestFinished(async () => {
     running.kill('SIGKILL')
     await running.exit

@@ -1,5 +1,17 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,7 +30,7 @@ export function renderOverlay(name: string): readonly Manifest[] {
   return parse(renderText(name))
 }
 
-export const renderText = (overlay: string): string => kustomize(join(KNATIVE, 'overlays', overlay))
+export const renderText = (overlay: string): string => kustomize(KNATIVE, overlay)
 
 /**
  * An overlay with further components in its list, as docs/deploy.md has them put there: `broker-input` first, since
@@ -39,7 +51,7 @@ export function renderTextWith(overlay: string, components: readonly string[]): 
     const kept = own.components.filter((one) => !components.some((other) => exclude(basename(one), other)))
     const all = [...first.map(path), ...kept, ...last.map(path)]
     writeFileSync(file, JSON.stringify({ ...own, components: all }))
-    return kustomize(join(folder, 'overlays', overlay))
+    return kustomize(folder, overlay)
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -66,9 +78,25 @@ export function componentsOf(overlay: string): { own: readonly string[]; under: 
 }
 const isFirst = (component: string) => ['broker-input', 'poll-deployment'].includes(component)
 
-/** Needs kubectl in PATH; no cluster. */
-function kustomize(folder: string): string {
-  return execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8', stdio: 'pipe' })
+/** What was rendered before, by what was rendered: seven files ask for the same. */
+const CACHE = fileURLToPath(new URL('../../../node_modules/.cache/kustomize', import.meta.url))
+
+/** Needs kubectl in PATH; no cluster. `root` is the folder that holds `overlays` and all that they refer to. */
+function kustomize(root: string, overlay: string): string {
+  const hash = createHash('sha256').update(overlay)
+  for (const name of readdirSync(root, { recursive: true, encoding: 'utf8' }).sort()) {
+    const path = join(root, name)
+    if (statSync(path).isFile()) hash.update(`\n${name}\n`).update(readFileSync(path))
+  }
+  const file = join(CACHE, `${hash.digest('hex')}.yaml`)
+  if (existsSync(file)) return readFileSync(file, 'utf8')
+  const args = ['kustomize', join(root, 'overlays', overlay)]
+  const text = execFileSync('kubectl', args, { encoding: 'utf8', stdio: 'pipe' })
+  mkdirSync(CACHE, { recursive: true })
+  // Whole or not at all: other files of the suite look for it at the same time.
+  writeFileSync(`${file}.${process.pid}`, text)
+  renameSync(`${file}.${process.pid}`, file)
+  return text
 }
 
 /** Manifests, each of which the schemas take. */

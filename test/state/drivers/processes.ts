@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
+import { COMPILE_CACHE } from '../../runtime/processes.ts'
 import type { Subject } from './contract.ts'
 import { numbers, range } from './samples.ts'
 
@@ -109,7 +110,7 @@ function startWriter(
 ): Writer {
   const child = spawn(process.execPath, [WRITER, url, 'shared', name, String(count)], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...COMPILE_CACHE, ...env },
   })
   onTestFinished(() => void child.kill('SIGKILL'))
   let acknowledged = 0
