@@ -1,31 +1,27 @@
-import { PublisherError, reasonOf } from '#shared/errors.ts'
+import { PublisherError } from '#shared/errors.ts'
 import { networkCodeOf } from '#shared/http/exchange.ts'
 import type { Place } from '#shared/publishers/target.ts'
 
-/** What came instead of an answer, and what to do about it. */
-export type Advice = { readonly came: string; readonly todo: string }
-
-const PODS = '`oc -n openshift-ptp get pods -o wide` shows the linuxptp-daemon of each node'
-
-const NO_WAY =
-  'Look for a network policy or firewall in between, and whether the node is up: nothing comes back from it'
+const NO_ROUTE = 'Check network policies and firewalls on the way, and whether the node is up'
+const HANGS_UP = 'It closes the connection: if it expects TLS, use https in `url`; else see its log'
 
 /** By the codes of Node.js, OpenSSL and undici. */
 const BY_CODE: Readonly<Record<string, string>> = {
-  ECONNREFUSED: `Nothing listens there: is the publisher up (${PODS}), is the port in \`url\` the right one, is enableEventPublisher true?`,
-  ENOTFOUND: 'Correct the host in `url`, or make its Service',
-  EAI_AGAIN: 'The name server does not answer: look at DNS first',
-  EHOSTUNREACH: NO_WAY,
-  ENETUNREACH: NO_WAY,
-  ETIMEDOUT: NO_WAY,
-  UND_ERR_CONNECT_TIMEOUT: NO_WAY,
-  CERT_HAS_EXPIRED: 'Its certificate has expired: have it renewed (or correct the clock here)',
-  CERT_NOT_YET_VALID: 'Its certificate is not valid yet: compare the clocks, here and there',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'Write the host into `url` by a name that its certificate has',
-  EPROTO: 'It does not speak TLS as `url` says: try http, or another port',
-  NO_HTTP: 'What listens there speaks no HTTP: if it wants TLS, write https into `url`',
-  ECONNRESET: 'It hangs up: if it wants TLS, write https into `url`; else look into its log',
-  UND_ERR_SOCKET: 'It hangs up: if it wants TLS, write https into `url`; else look into its log',
+  ECONNREFUSED:
+    'Nothing listens there: check that the publisher runs (`oc -n openshift-ptp get pods -o wide` shows the linuxptp-daemon of each node), the port in `url`, and that enableEventPublisher is true',
+  ENOTFOUND: 'Correct the host in `url`, or create its Service',
+  EAI_AGAIN: 'The DNS server does not answer: fix DNS first',
+  EHOSTUNREACH: NO_ROUTE,
+  ENETUNREACH: NO_ROUTE,
+  ETIMEDOUT: NO_ROUTE,
+  UND_ERR_CONNECT_TIMEOUT: NO_ROUTE,
+  CERT_HAS_EXPIRED: 'Its certificate has expired: renew it (or correct the clock of this machine)',
+  CERT_NOT_YET_VALID: 'Its certificate is not valid yet: compare its clock with that of this machine',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'Use a host name in `url` that its certificate contains',
+  EPROTO: 'It does not speak TLS there: use http in `url`, or another port',
+  NO_HTTP: 'It does not speak HTTP there: if it expects TLS, use https in `url`',
+  ECONNRESET: HANGS_UP,
+  UND_ERR_SOCKET: HANGS_UP,
 }
 
 const UNTRUSTED: ReadonlySet<string> = new Set([
@@ -38,45 +34,33 @@ const UNTRUSTED: ReadonlySet<string> = new Set([
   'CERT_UNTRUSTED',
 ])
 
-/** What to do about a publisher that did not answer as it should. */
-export function adviceOn(error: PublisherError, place: Place): Advice {
-  return { came: answerIn(error), todo: todoFor(error, place) }
-}
-
-/** What came, without what was asked, with which the message begins. */
-export function answerIn(error: PublisherError): string {
-  return reasonOf(error).replace(/^(?:GET|POST|DELETE) \S+ /, '')
-}
-
-function todoFor(error: PublisherError, place: Place): string {
+/** The next step for a publisher that did not answer as it should. */
+export function fixFor(error: PublisherError, place: Place): string {
   const code = codeIn(error)
-  if (code !== undefined && UNTRUSTED.has(code)) return untrusted('PUBLISHER_CA_FILE')
+  if (isUntrusted(error)) return trust('PUBLISHER_CA_FILE')
   const known = code === undefined ? undefined : BY_CODE[code]
   if (known !== undefined) return known
-  if (error.code === 'timeout') return NO_WAY
-  if (error.status === 401 || error.status === 403) {
-    return 'It wants to know who asks: set PUBLISHER_TOKEN_FILE, or PUBLISHER_CERT_FILE and PUBLISHER_KEY_FILE'
-  }
-  if (error.status !== undefined && error.status >= 500) {
-    return 'It, or a proxy in between, is failing: look into its log, and ask again'
-  }
-  return `Check that \`url\` (${place.shown}) is the API of a publisher; its base path, \`/api/…\`, may be left out`
+  if (error.code === 'timeout') return NO_ROUTE
+  const { status = 0 } = error
+  if (status === 401 || status === 403)
+    return 'It requires credentials: set PUBLISHER_TOKEN_FILE, or PUBLISHER_CERT_FILE and PUBLISHER_KEY_FILE'
+  if (status >= 500) return 'It, or a proxy in front of it, is failing: see its log, then retry'
+  return `Check that \`url\` (${place.shown}) is the API of a publisher; its base path \`/api/…\` may be omitted, and \`dialect\` left at auto`
 }
 
 /** `variable`: where the authority belongs. */
-export function untrusted(variable: string): string {
-  return `Its certificate is signed by an authority that is not trusted here: put that authority into ${variable} (on OpenShift the service CA, ConfigMap openshift-service-ca.crt)`
+export function trust(variable: string): string {
+  return `Its certificate is signed by an unknown authority: add that authority to ${variable} (on OpenShift the service CA, ConfigMap openshift-service-ca.crt)`
 }
 
-/** The code of the network's error that stands behind an error, if one does. */
-export function codeIn(error: unknown): string | undefined {
+/** Whether TLS failed because the certificate's authority is unknown. */
+export function isUntrusted(error: unknown): boolean {
+  return UNTRUSTED.has(codeIn(error) ?? '')
+}
+
+/** The network error code behind an error, if there is one. */
+function codeIn(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   const own = error instanceof PublisherError ? undefined : networkCodeOf(error)
   return own ?? codeIn(error.cause)
-}
-
-/** Whether TLS failed for want of trust. */
-export function isUntrusted(error: unknown): boolean {
-  const code = codeIn(error)
-  return code !== undefined && UNTRUSTED.has(code)
 }

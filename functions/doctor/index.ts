@@ -1,44 +1,42 @@
 import { ConfigurationError, StoreError } from '#shared/errors.ts'
-import type { Found } from '#shared/publishers/discovery/index.ts'
 import { createHttp } from '#shared/http/client.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { UsageError } from '#shared/runtime/arguments.ts'
 import type { Flags, FunctionDefinition } from '#shared/runtime/function.ts'
-import type { Driver } from '#shared/state/store/driver.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { openDriver, shownStateUrl } from '#shared/state/store/open.ts'
 import { conditionOf } from '#shared/state/merge/overall.ts'
+import type { Driver } from '#shared/state/store/driver.ts'
+import { openDriver, shownStateUrl } from '#shared/state/store/open.ts'
 import { createStore } from '#shared/state/store/store.ts'
+import { checkIngest, checkPublishers, checkSink, checkStore, checkToken } from './checks/setup.ts'
+import { createView } from './print.ts'
 import { createReport, WHOLE } from './report.ts'
 import { examineAll } from './run.ts'
-import { createView } from './print.ts'
-import { systemLookup } from './checks/reach.ts'
-import { checkSink } from './checks/sink.ts'
-import { checkCallbackHere, checkPublishers, checkStore, checkToken } from './checks/setup.ts'
 
 export const doctor: FunctionDefinition = {
   name: 'doctor',
-  summary: 'finds out why events of a publisher do not come',
+  summary: 'finds out why the events of a publisher do not arrive',
   description: [
-    'Asks each publisher, one after another: does its name resolve, is it well, what does it speak and of which release is it, which resources has it, are our subscriptions there, does what it posts reach ingest and this store, what does it say of each clock, does its own clock go right, how old is the newest event, and do its own figures agree with ours. Each finding is a line: what was asked, what came, what to do.',
-    'It changes nothing that is there. To see a notification arrive it makes one subscription more for a moment, or posts one of ours again (v1), which makes it where it was missing.',
-    'Exit codes: 0 all is well, or there is only something to look at; 1 something failed, or it was stopped; 2 configuration or usage.',
+    'Checks every publisher: DNS, health, dialect and release, resources, our subscriptions, whether its notifications reach ingest and this store, the state and time of its clocks, the newest event, and its metrics beside our counters. Prints a line for each check: what was found and, if something is wrong, how to fix it.',
+    'Changes no subscription that works. To see a notification arrive, it creates an extra subscription for a moment, or posts one of ours again (v1), which creates it if it was missing.',
+    'Exit codes: 0 no failures (warnings are possible), 1 something failed or it was stopped, 2 configuration or usage.',
   ].join('\n'),
   flags: {
     node: { type: 'string', value: 'names', description: 'Only these publishers, separated by commas.' },
-    quiet: { type: 'boolean', description: 'Shows only what failed, and what to look at.' },
+    quiet: { type: 'boolean', description: 'Shows failures and warnings only.' },
     json: {
       type: 'boolean',
-      description: 'Prints a list of {node, check, result, asked, came, todo}; node is null for the whole.',
+      description:
+        'Prints a list of {node, check, status, result, fix}; status is ok, warning, failed or skipped, node is null for what concerns all.',
     },
   },
   examples: [
-    { command: 'ptp-watch doctor', does: 'everything about every publisher' },
-    { command: 'ptp-watch doctor --node node1.example.com', does: 'one publisher' },
+    { command: 'ptp-watch doctor', does: 'checks everything' },
+    { command: 'ptp-watch doctor --node node1.example.com', does: 'checks one publisher' },
     {
-      command: `ptp-watch doctor --json | jq -r '.[] | select(.result == "failed") | .node'`,
-      does: 'the nodes that are not well',
+      command: `ptp-watch doctor --json | jq -r '.[] | select(.status == "failed") | .node'`,
+      does: 'the nodes with a failure',
     },
   ],
   environment: [
@@ -69,29 +67,13 @@ export const doctor: FunctionDefinition = {
     const { callbackUrl, historyPerNode, merge: settings, stateUrl } = config
     if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
     const { clock, log, random, newId } = host
-    const driver = await openDriver(stateUrl, { log, ...config.stateOptions }).catch(unopened)
+    const driver = await openDriver(stateUrl, { log, ...config.stateOptions }).catch(failing)
     const store = createStore(driver, { historyPerNode, log, random })
     const overall = (state: NodeState) => conditionOf(state, clock.now(), settings).overall
-    const { registry, http, callback, find, close } = await openPublishers(config, callbackUrl, {
-      ...host,
-      store,
-      overall,
-    })
-    // Whoever is no publisher is not shown what publishers are.
+    const publishers = await openPublishers(config, callbackUrl, { ...host, store, overall })
+    const { registry, http, callback, find, prove } = publishers
+    // Servers that are no publishers do not get the credentials for publishers.
     const others = createHttp({ clock, log }, { credentials: { ca: config.publisherFiles.ca } })
-
-    const examineWhole = async (targets: readonly Target[], found: Found, signal: AbortSignal) => {
-      const report = createReport(null)
-      const [first] = targets
-      checkPublishers(report, found, config.discovery?.namespace)
-      const [storeUp, answersHere] = await Promise.all([
-        checkStore(report, store, shownStateUrl(stateUrl)),
-        first && checkCallbackHere(report, { callback, http: others, node: first.node }, { signal }),
-        checkSink(report, config.sink, signal),
-      ])
-      checkToken(report, callback, config.callbackSecrets.length)
-      return { storeUp, answersHere, findings: report.findings(WHOLE) }
-    }
 
     return {
       async run(flags, { signal, terminal }) {
@@ -99,15 +81,21 @@ export const doctor: FunctionDefinition = {
         const unnamed = new Map(found.unnamed.map(({ target, reason }) => [target, reason]))
         const targets = picked([...found.targets, ...unnamed.keys()], flags)
         const view = createView(terminal, targets.length, flags)
-        const { storeUp, answersHere, findings } = await examineWhole(targets, found, signal)
-        if (!signal.aborted) view.show(findings)
+        const report = createReport(null)
+        checkPublishers(report, found, config.discovery?.namespace)
+        const [storeUp, ingestUp] = await Promise.all([
+          checkStore(report, store, shownStateUrl(stateUrl)),
+          targets.length > 0 && checkIngest(report, prove, targets, signal),
+          checkSink(report, config.sink, signal),
+        ])
+        checkToken(report, config.callbackSecrets.length)
+        const whole = report.findings(WHOLE)
+        if (!signal.aborted) view.show(whole)
         const deps = {
           ...{ registry, http, others, callback, store, clock, settings, overall },
-          ...{ newId, storeUp, answersHere, unnamed },
-          resolve: systemLookup,
+          ...{ newId, newIncarnation: newId, storeUp, ingestUp, unnamed },
           kinds: config.resources,
           configured: new Set([...config.publishers, ...targets].map(({ node }) => node)),
-          newIncarnation: newId,
           refreshMs: settings.staleAfterMs / 3,
           ownStore: stateUrl === 'memory:',
         }
@@ -117,12 +105,12 @@ export const doctor: FunctionDefinition = {
           view.stopped()
           return 1
         }
-        const all = [findings, ...each]
+        const all = [whole, ...each]
         view.end(all)
-        return all.flat().some(({ result }) => result === 'failed') ? 1 : 0
+        return all.flat().some(({ status }) => status === 'failed') ? 1 : 0
       },
       async close() {
-        await close()
+        await publishers.close()
         await others.close()
         await store.close()
       },
@@ -138,18 +126,10 @@ function picked(targets: readonly Target[], { node }: Flags): readonly Target[] 
   return targets.filter((target) => names.includes(target.node))
 }
 
-/** What stands for a store that cannot be opened: that is a finding, and no reason to look at nothing else. */
-function unopened(error: unknown): Driver {
+/** Stands for a store that cannot be opened: a finding, after which publishers are checked all the same. */
+function failing(error: unknown): Driver {
   if (!(error instanceof StoreError)) throw error
-  const refuse = () => Promise.reject(error)
-  return {
-    read: refuse,
-    write: refuse,
-    list: refuse,
-    names: refuse,
-    log: refuse,
-    remove: refuse,
-    ping: refuse,
-    close: async () => {},
-  }
+  const fail = () => Promise.reject(error)
+  const reads = { read: fail, list: fail, names: fail, log: fail, ping: fail }
+  return { ...reads, write: fail, remove: fail, close: async () => {} }
 }

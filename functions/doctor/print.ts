@@ -1,98 +1,86 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 import type { Flags, Terminal } from '#shared/runtime/function.ts'
-import { type Finding, type Result, UNASKED } from './report.ts'
+import { count, type Finding, NOT_CHECKED, type Status } from './report.ts'
 
-const WORDS: Readonly<Record<Result, string>> = {
-  ok: 'ok',
-  warning: 'warning',
-  failed: 'FAILED',
-  skipped: '-',
+const SHOWN: Readonly<Record<Status, { word: string; style?: Parameters<typeof styleText>[0] }>> = {
+  ok: { word: 'ok', style: 'green' },
+  warning: { word: 'warning', style: 'yellow' },
+  failed: { word: 'FAILED', style: 'red' },
+  skipped: { word: '-' },
 }
 
-const STYLES: Readonly<Partial<Record<Result, Parameters<typeof styleText>[0]>>> = {
-  ok: 'green',
-  warning: 'yellow',
-  failed: 'red',
-}
-
-/** What was found of one publisher, or of the whole: a heading, and a line for each finding. */
+/** The findings of one publisher, or those that concern all: a heading, and a line for each. */
 function blockOf(findings: readonly Finding[], { colour }: Pick<Terminal, 'colour'>): string {
   const [first] = findings
   if (first === undefined) return ''
-  const unasked = findings.filter((finding) => finding.came === UNASKED.came)
-  const lines = findings
-    .filter((finding) => !unasked.includes(finding))
-    .map(({ check, result, asked, came, todo }) => {
-      const text = `${inShort(check, result, asked)}${came}`
-      return line(result, check, todo === '' ? text : `${text}. → ${todo}`, colour)
-    })
-  if (unasked.length > 0) {
-    const names = unasked.map(({ check }) => check).join(' ')
-    lines.push(line('skipped', 'not asked', `${names}: ${UNASKED.came}`, colour))
+  const line = (status: Status, head: string, text: string) => {
+    const { word, style } = SHOWN[status]
+    const padded = word.padEnd(7)
+    const shown = colour && style !== undefined ? styleText(style, padded, { validateStream: false }) : padded
+    return `  ${shown}  ${head.padEnd(14)}  ${plain(text)}\n`
   }
+  const lines = findings
+    .filter(({ result }) => result !== NOT_CHECKED)
+    .map(({ check, status, result, fix }) => line(status, check, fix === '' ? result : `${result}. → ${fix}`))
+  const rest = findings.filter(({ result }) => result === NOT_CHECKED).map(({ check }) => check)
+  if (rest.length > 0)
+    lines.push(line('skipped', 'not checked', `${rest.join(' ')}: fix the failure above first`))
   return `${plain(first.node ?? 'ptp-watch')}\n${lines.join('')}`
 }
 
-function line(result: Result, head: string, text: string, colour: boolean): string {
-  const style = STYLES[result]
-  const word = WORDS[result].padEnd(7)
-  const shown = colour && style !== undefined ? styleText(style, word, { validateStream: false }) : word
-  return `  ${shown}  ${head.padEnd(14)}  ${plain(text)}\n`
-}
-
-/** Where nothing is wrong, how it was asked is of no interest; which of several answers it is, is. */
-function inShort(check: Finding['check'], result: Result, asked: string): string {
-  const isFine = result === 'ok' || result === 'skipped'
-  if (isFine && check === 'current-state') return `${asked.split(',', 1)[0]}: `
-  return result === 'ok' ? '' : `${asked}: `
-}
-
 /**
- * Whether events are delivered, in a line; with the names of those where something failed; and, apart from that, what
- * state the clocks are in: FREERUN that is told in time is what all of this is for.
+ * How many publishers deliver events, who fails, and, apart from that, what state the clocks are in: a clock in FREERUN
+ * is no fault of the delivery.
  */
-function outcomeOf(all: readonly (readonly Finding[])[]): string {
-  const publishers = all.filter(([first]) => first?.node !== null)
+function summaryOf(all: readonly (readonly Finding[])[]): string {
   const findings = all.flat()
-  const number = (result: Result) => findings.filter((finding) => finding.result === result).length
-  const ill = publishers.filter((each) => each.some(({ result }) => result === 'failed'))
-  const names = ill.map(([first]) => plain(first?.node ?? ''))
-  const head = `${publishers.length - ill.length} of ${publishers.length} publishers deliver events: ${number('failed')} failures, ${number('warning')} warnings, ${number('ok')} ok\n`
-  const failing = names.length === 0 ? '' : `failures: ${names.join(', ')}\n`
-  return `${head}${failing}${clocksOf(findings)}`
+  const publishers = all.filter(([first]) => first !== undefined && first.node !== null)
+  const failed = publishers.filter((each) => each.some(({ status }) => status === 'failed'))
+  const unproven = ({ check, result }: Finding) => check === 'callback' && result === NOT_CHECKED
+  const proven = publishers.filter((each) => !failed.includes(each) && !each.some(unproven)).length
+  const total = publishers.length
+  const number = (status: Status) => findings.filter((finding) => finding.status === status).length
+  const who = total > 1 && proven === total ? `All ${total}` : `${proven} of ${total}`
+  return [
+    `${who} publishers deliver events: ${count(number('failed'), 'failure')}, ${count(number('warning'), 'warning')}`,
+    ...(failed.length === 0
+      ? []
+      : [`Failed: ${failed.map(([first]) => plain(first?.node ?? '')).join(', ')}`]),
+    ...clockStates(findings),
+    '',
+  ].join('\n')
 }
 
-function clocksOf(findings: readonly Finding[]): string {
-  const states = findings.flatMap(({ check, came }) =>
-    check === 'state' ? (/^overall ([A-Z]+)/.exec(came)?.[1] ?? []) : [],
+function clockStates(findings: readonly Finding[]): string[] {
+  const states = findings.flatMap(({ check, result }) =>
+    check === 'state' ? (/^overall ([A-Z]+)/.exec(result)?.[1] ?? []) : [],
   )
-  if (states.length === 0) return ''
   const counted = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'].flatMap((state) => {
-    const count = states.filter((one) => one === state).length
-    return count === 0 ? [] : `${state} ${count}`
+    const nodes = states.filter((one) => one === state).length
+    return nodes === 0 ? [] : `${nodes} ${state}`
   })
-  return `clocks, which is another matter: ${counted.join(', ')}\n`
+  return counted.length === 0 ? [] : [`Clock states, see ptp-watch status: ${counted.join(', ')}`]
 }
 
-/** Texts come from the network: what would move the cursor or begin a line is taken out. */
+/** Texts come from the network: nothing may move the cursor or start a line. */
 function plain(text: string): string {
   return stripVTControlCharacters(text)
     .replace(/\s*\n\s*/g, ' ')
     .replace(/\p{Cc}/gu, '?')
 }
 
-/** Shows findings as they come: as text with a line of progress on a terminal, or as one JSON list at the end. */
+/** Shows findings as they come, with a line of progress on a terminal; or as one JSON list at the end. */
 export function createView(terminal: Terminal, total: number, { json, quiet }: Flags) {
   let done = 0
   const wanted = (findings: readonly Finding[]) =>
-    quiet === true ? findings.filter(({ result }) => result === 'failed' || result === 'warning') : findings
+    quiet === true ? findings.filter(({ status }) => status === 'failed' || status === 'warning') : findings
   const clear = () => {
     if (terminal.interactive) terminal.err('\r\u001b[2K')
   }
   const show = (findings: readonly Finding[]) => {
     clear()
     if (json !== true) terminal.out(blockOf(wanted(findings), terminal))
-    if (terminal.interactive && done < total) terminal.err(`asking publishers ${done}/${total}`)
+    if (terminal.interactive && done < total) terminal.err(`checking publishers ${done}/${total}`)
   }
   return {
     show,
@@ -101,14 +89,14 @@ export function createView(terminal: Terminal, total: number, { json, quiet }: F
       done += 1
       show(findings)
     },
-    /** Ended before it was done: nothing is made of what was found until then. */
+    /** Interrupted: what was found until then allows no diagnosis. */
     stopped() {
       clear()
-      terminal.err(`Stopped: ${done} of ${total} publishers were examined, so there is no diagnosis\n`)
+      terminal.err(`Stopped after ${done} of ${count(total, 'publisher')}: no diagnosis\n`)
     },
     end(all: readonly (readonly Finding[])[]) {
       clear()
-      terminal.out(json === true ? `${JSON.stringify(all.flatMap(wanted), null, 2)}\n` : outcomeOf(all))
+      terminal.out(json === true ? `${JSON.stringify(all.flatMap(wanted), null, 2)}\n` : summaryOf(all))
     },
   }
 }

@@ -1,7 +1,7 @@
-/** What is looked at for the whole, and for each publisher, in the order that people read it. */
-export const WHOLE = ['publishers', 'store', 'callback-token', 'callback-here', 'sink'] as const
+/** What is checked once, and what of each publisher, in the order of the output. */
+export const WHOLE = ['publishers', 'store', 'callback-token', 'ingest', 'sink'] as const
 export const EACH = [
-  'name',
+  'dns',
   'health',
   'dialect',
   'addresses',
@@ -11,53 +11,59 @@ export const EACH = [
   'clock',
   'events',
   'state',
-  'figures',
+  'metrics',
 ] as const
 
 export type Check = (typeof WHOLE)[number] | (typeof EACH)[number]
 
-/** `warning`: events come, but something should be looked at. `skipped`: it could not be asked, or says nothing here. */
-export type Result = 'ok' | 'warning' | 'failed' | 'skipped'
+/** `warning`: events arrive, but something needs attention. `skipped`: not applicable, or not possible. */
+export type Status = 'ok' | 'warning' | 'failed' | 'skipped'
 
-/** One line of what was found. All texts are for people, redacted. */
+/** One line of the diagnosis. All texts are for people, redacted. */
 export type Finding = {
-  /** Null for what concerns the whole. */
+  /** Null for what concerns all publishers. */
   readonly node: string | null
   readonly check: Check
-  readonly result: Result
-  readonly asked: string
-  readonly came: string
-  /** Empty where there is nothing to do. */
-  readonly todo: string
+  readonly status: Status
+  /** What was found. */
+  readonly result: string
+  /** The next step; empty where none is needed. */
+  readonly fix: string
 }
 
-/** Collects what is found of one node, or of the whole. */
+/** Collects the findings of one node, or those that concern all. */
 export type Report = {
-  ok(check: Check, asked: string, came: string): void
-  warning(check: Check, asked: string, came: string, todo: string): void
-  failed(check: Check, asked: string, came: string, todo: string): void
-  skipped(check: Check, asked: string, came: string, todo?: string): void
-  /** In the order of `checks`; those of which nothing was said are skipped, since others have failed. */
+  ok(check: Check, result: string): void
+  warning(check: Check, result: string, fix: string): void
+  failed(check: Check, result: string, fix: string): void
+  skipped(check: Check, result: string, fix?: string): void
+  /** In the order of `checks`; a check without a finding is skipped: an earlier one has failed. */
   findings(checks: readonly Check[]): Finding[]
 }
 
+/** The result of a check that an earlier failure prevented. */
+export const NOT_CHECKED = 'not checked: fix the failure above first'
+
 export function createReport(node: string | null): Report {
   const found: Finding[] = []
-  const add = (result: Result, check: Check, asked: string, came: string, todo = '') => {
-    found.push({ node, check, result, asked, came, todo })
-  }
+  const add =
+    (status: Status) =>
+    (check: Check, result: string, fix = '') =>
+      void found.push({ node, check, status, result, fix })
   return {
-    ok: (check, asked, came) => add('ok', check, asked, came),
-    warning: (...finding) => add('warning', ...finding),
-    failed: (...finding) => add('failed', ...finding),
-    skipped: (...finding) => add('skipped', ...finding),
+    ok: add('ok'),
+    warning: add('warning'),
+    failed: add('failed'),
+    skipped: add('skipped'),
     findings: (checks) =>
       checks.flatMap((check): Finding[] => {
-        const about = found.filter((finding) => finding.check === check)
-        return about.length > 0 ? about : [{ node, check, result: 'skipped', ...UNASKED }]
+        const own = found.filter((finding) => finding.check === check)
+        return own.length > 0 ? own : [{ node, check, status: 'skipped', result: NOT_CHECKED, fix: '' }]
       }),
   }
 }
 
-/** What is said of a check that had nothing to go by. */
-export const UNASKED = { asked: 'nothing', came: 'what failed above has to be put right first', todo: '' }
+/** `1 node`, `2 nodes`. */
+export function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`
+}

@@ -149,7 +149,7 @@ describe('in the container that the tests make', () => {
       code: 1,
       out: expect.stringContaining('initial notification and got 204'),
     })
-    expect(examined.out).toContain('FAILED   current-state   lock-state, ')
+    expect(examined.out).toContain('FAILED   current-state   lock-state: ')
 
     const status = await served(image.run(['status', '--serve'], common))
     expect((await request(`${status}/api/nodes`)).statusCode).toBe(200)

@@ -1,218 +1,202 @@
-import { PublisherError } from '#shared/errors.ts'
-import type { CallOptions, Resource } from '#shared/publishers/dialects/client.ts'
+import { PublisherError, reasonOf } from '#shared/errors.ts'
 import { pause } from '#shared/publishers/backoff.ts'
-import type { RecordDeps } from '#shared/publishers/reconcile/journal.ts'
 import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
+import type { Created, Resource } from '#shared/publishers/dialects/client.ts'
+import { createRecord } from '#shared/publishers/reconcile/journal.ts'
 import { redact } from '#shared/redact.ts'
-import type { Callback } from '#shared/callback.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { adviceOn, answerIn } from '../advice.ts'
-import { withExtra } from './extra.ts'
-import type { Report } from '../report.ts'
-import type { Pulled } from './pulls.ts'
-import { otherNodeIn, pullOne } from './pulls.ts'
-import type { Reached } from './reach.ts'
-import type { Held } from './subscriptions.ts'
+import { fixFor } from '../advice.ts'
+import type { DoctorDeps, Listed } from '../exam.ts'
+import { otherNodeIn, type Pulled, pullOne } from './state.ts'
 
-export type CallbackDeps = RecordDeps & {
-  readonly callback: Callback
-  readonly newId: () => string
-  /** Whether the callback answered us from here; undefined where it was not asked. */
-  readonly answersHere: boolean | undefined
-  /** Nobody else writes to this store: it cannot show what ingest received. */
-  readonly ownStore: boolean
-  /** How long the store may take to show a notification, in ms. Counters alone wait for some seconds in ingest. */
-  readonly arrivalMs?: number
-}
-
-/** What is left to do once nothing more is asked. */
-export type Later = () => Promise<void>
-
-/** Between looks at the store, in ms: the first, and the longest. */
+/** How long the store may take to show a notification: ingest writes a mere confirmation after 5 s. Milliseconds. */
+const ARRIVAL_MS = 10_000
+/** Between looks at the store: the first and the longest, in ms. */
 const LOOK_MS = 150
 const LONGEST_LOOK_MS = 2_000
+/** Limit for deleting the extra subscription, in ms; not even the end of the process shortens it. */
+const CLEANUP_MS = 5_000
+
+/** What is left to do once nothing more is asked of the publisher. */
+export type Later = () => Promise<void>
 
 /**
  * Proves that the publisher reaches ingest, and ingest this store.
  *
- * v2 and StarlingX post an initial notification while they create a subscription, and equal ones are refused: so one
- * more is made for a moment, whose endpoint has a query of its own. Those of the plan are not touched. Should it be
- * left behind, it counts as ours and as too many: the next poll takes it away.
+ * v2 and StarlingX post an initial notification while they create a subscription, and refuse an equal one: so we create
+ * an extra one for a moment, whose endpoint has a query. If it is left behind, the next poll deletes it.
  *
- * v1 has one subscription for a resource and only tries the endpoint, with an empty body: so one of ours is posted
- * again, which gives it back as it is (protocol.md §2.4). Only one that was made under a wrong name is deleted again.
+ * v1 has one subscription for each resource and only tries the endpoint, with an empty body: so we post one of ours
+ * again, which changes nothing (protocol.md §2.4). One that was made under a wrong name is deleted again.
  *
- * Gives what is left to do: to wait for the store, during which nobody is asked anything.
+ * Gives how to wait for the store.
  */
-export async function checkCallback(
-  report: Report,
-  reached: Reached,
-  held: Held,
-  pulls: readonly Pulled[],
-  deps: CallbackDeps,
-  call: CallOptions,
-): Promise<Later | undefined> {
-  const resource = chosen(reached, held, pulls)
+export async function checkCallback(listed: Listed, pulls: readonly Pulled[]): Promise<Later | undefined> {
+  const { report, client, place, deps } = listed
+  const resource = chosen(listed, pulls)
   if (resource === undefined) {
-    report.skipped('callback', 'a subscription to prove it by', 'it offers none of the wanted resources')
+    report.skipped('callback', 'the publisher offers none of the wanted resources')
     return undefined
   }
-  const asked = `POST ${reached.place.shown}/…/subscriptions, ${resource.kind} to our endpoint`
   try {
-    return await (reached.client.sendsInitial
-      ? proveByInitial(report, asked, reached, resource, pulls, deps, call)
-      : proveByPostingAgain(report, asked, reached, held, resource, deps, call))
+    return await (client.sendsInitial
+      ? proveByInitial(listed, resource, pulls)
+      : proveByPostingAgain(listed, resource))
   } catch (error) {
     if (!(error instanceof PublisherError)) throw error
-    const delivery = error.status === 400
-    const { came, todo } = delivery
-      ? { came: `it could not deliver: ${answerIn(error)}`, todo: onRefusal(deps) }
-      : adviceOn(error, reached.place)
-    report.failed('callback', asked, came, todo)
+    if (error.status === 400)
+      report.failed('callback', `the publisher cannot deliver: ${reasonOf(error)}`, fixDelivery(deps))
+    else report.failed('callback', reasonOf(error), fixFor(error, place))
     return undefined
   }
 }
 
-/** One whose state is known tells most; v1 posts again what is there. Every release takes the first kinds. */
-function chosen(
-  { client }: Reached,
-  { situation, kinds }: Held,
-  pulls: readonly Pulled[],
-): Resource | undefined {
-  const able = situation.wanted.filter(({ kind }) => !isSyncE(kind))
-  if (client.uniqueBy === 'resource') {
-    const there = situation.held.map(({ address }) => address)
-    return (
-      able.find(({ kind }) => kinds.has(kind)) ??
-      able.find(({ address }) => there.includes(address)) ??
-      able[0]
-    )
-  }
-  const told = pulls.flatMap(({ outcome, resource }) => (outcome === 'answered' ? [resource.kind] : []))
-  return able.find(({ kind }) => told.includes(kind)) ?? able[0]
+/** Best one whose state is known; at v1 one that is there. Every release takes the kinds that are not SyncE. */
+function chosen({ client, wanted, held, kinds }: Listed, pulls: readonly Pulled[]): Resource | undefined {
+  const able = wanted.filter(({ kind }) => !isSyncE(kind))
+  const answered = pulls.flatMap(({ outcome, resource }) => (outcome === 'answered' ? [resource] : []))
+  const best =
+    client.uniqueBy === 'resource'
+      ? (able.find(({ kind }) => kinds.has(kind)) ??
+        able.find(({ address }) => held.some((one) => one.address === address)))
+      : able.find((resource) => answered.includes(resource))
+  return best ?? able[0]
 }
 
 async function proveByInitial(
-  report: Report,
-  asked: string,
-  { client }: Reached,
+  listed: Listed,
   resource: Resource,
   pulls: readonly Pulled[],
-  deps: CallbackDeps,
-  call: CallOptions,
 ): Promise<Later | undefined> {
+  const { report, client, deps, call } = listed
   const endpoint = `${deps.callback.endpointFor(client.node)}?doctor=${deps.newId()}`
   const before = await deps.store.read(client.node)
   const startedAt = deps.clock.now()
   const known = pulls.find((one) => one.resource === resource)
-  // Where nobody else is subscribed, it answers now.
+  // Where nobody is subscribed, it answers a pull only while the extra one is there.
   const pull = async () => (known?.outcome === 'answered' ? known : await pullOne(client, resource, call))
-  const { created, result: pulled } = await withExtra(deps, client, resource, endpoint, call, pull)
-  switch (created.outcome) {
-    case 'created':
-    case 'foreign':
-      break
-    case 'exists': {
-      const todo =
-        'Nothing to do if events come: releases of before 2024-12 take one subscription for a resource, and ours is there'
-      report.skipped(
-        'callback',
-        asked,
-        `409: it takes no second subscription. ${created.reason}`.trim(),
-        todo,
-      )
-      return undefined
-    }
-    case 'not-ready': {
-      const todo = 'It takes some seconds after a start; ask again. Its health does not show it'
-      report.failed('callback', asked, created.reason, todo)
-      return undefined
-    }
-  }
-  const came = 'it posted the initial notification and got 204'
-  if (deps.ownStore) {
-    const todo = 'Set STATE_URL to the store of ingest: this one is in the memory of this process'
-    report.warning('callback', asked, `${came}; this store cannot show it`, todo)
+  const { created, result: pulled } = await withExtra(listed, resource, endpoint, pull)
+  if (created.outcome === 'exists') {
+    const fix =
+      'None needed if events arrive: releases before 2024-12 allow one subscription for each resource, and ours is there'
+    report.skipped('callback', `409, no second subscription is allowed. ${created.reason}`.trim(), fix)
     return undefined
   }
-  const isTold = pulled?.outcome === 'answered' && (pulled.read?.observations.length ?? 0) > 0
-  if (!isTold) {
-    report.ok('callback', asked, `${came}; it had no state to tell that the store would show`)
+  if (created.outcome === 'not-ready') {
+    const fix = 'This takes some seconds after a start, and health does not show it: run doctor again'
+    report.failed('callback', created.reason, fix)
+    return undefined
+  }
+  const result = 'the publisher posted an initial notification and got 204'
+  if (deps.ownStore) {
+    const fix = 'Set STATE_URL to the store of ingest: the present one is in the memory of this process'
+    report.warning('callback', `${result}; this store cannot show it`, fix)
+    return undefined
+  }
+  if (pulled?.outcome !== 'answered' || (pulled.read?.observations.length ?? 0) === 0) {
+    report.ok('callback', `${result}; it held no state that the store would show`)
     return undefined
   }
   return async () => {
-    if (await hasArrived(before, client.node, deps, call.signal)) {
+    if (await hasArrived(listed, before)) {
       const tookMs = deps.clock.now() - startedAt
       const took = tookMs < 1_000 ? `${tookMs} ms` : `${(tookMs / 1_000).toFixed(1)} s`
-      report.ok('callback', asked, `${came}; ${took} later the store had it`)
+      report.ok('callback', `${result}; the store had it after ${took}`)
       return
     }
-    const todo = `Who answers at ${redact(endpoint)}? If it is our ingest, it has another STATE_URL than this process, or its store is behind: look into its log`
-    report.failed('callback', asked, `${came}, but this store has no trace of it`, todo)
+    const fix = `Check what answers at ${redact(endpoint)}: if it is our ingest, it uses another STATE_URL, or its store is slow: see its log`
+    report.failed('callback', `${result}, but this store did not receive it`, fix)
   }
 }
 
 /** Until the document shows that something was received since `before`. */
-async function hasArrived(
-  before: NodeState | undefined,
-  node: string,
-  { store, arrivalMs = 10_000 }: CallbackDeps,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const over = AbortSignal.timeout(arrivalMs)
-  const ended = signal === undefined ? over : AbortSignal.any([signal, over])
+async function hasArrived({ deps, client, call }: Listed, before: NodeState | undefined): Promise<boolean> {
+  const over = AbortSignal.timeout(ARRIVAL_MS)
+  const ended = call.signal === undefined ? over : AbortSignal.any([call.signal, over])
   for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)) {
-    const now = await store.read(node)
+    const now = await deps.store.read(client.node)
     if (now !== undefined && now.counters.received > (before?.counters.received ?? 0)) return true
     if (ended.aborted) return false
     await pause(waitMs, ended)
   }
 }
 
-async function proveByPostingAgain(
-  report: Report,
-  asked: string,
-  { client }: Reached,
-  { situation, kinds }: Held,
+/**
+ * Creates an extra subscription, does `meanwhile`, and deletes it again, whatever happens. As long as the publisher may
+ * be posting its initial notification, the document has its kind as pending, so that it merges as what it is
+ * (design.md §3, rule 9).
+ */
+async function withExtra<T>(
+  { deps, client, call }: Listed,
   { kind, address }: Resource,
-  deps: CallbackDeps,
-  call: CallOptions,
-): Promise<undefined> {
-  const endpoint = deps.callback.endpointFor(client.node)
-  const created = await client.create({ address, endpoint }, call)
-  const isNew = !situation.held.some((held) => held.address === address)
+  endpoint: string,
+  meanwhile: () => Promise<T>,
+): Promise<{ created: Created; result: T | undefined }> {
+  const journal = createRecord(deps, client.node)
+  await journal.pending(kind, client.queryTime)
+  let created: Created | undefined
+  const answered = () => {
+    journal.answered(kind)
+    return journal.flush()
+  }
+  try {
+    created = await client.create({ address, endpoint }, call)
+    await answered()
+    return { created, result: created.outcome === 'created' ? await meanwhile() : undefined }
+  } catch (error) {
+    // Without an answer the publisher may still be creating: the entry stands until it expires.
+    if (created === undefined && error instanceof PublisherError && error.status !== undefined)
+      await answered()
+    throw error
+  } finally {
+    await removeExtra(client, created, endpoint)
+  }
+}
+
+async function removeExtra(
+  client: Listed['client'],
+  created: Created | undefined,
+  endpoint: string,
+): Promise<void> {
+  const call = { deadlineMs: CLEANUP_MS }
+  try {
+    if (created?.outcome === 'created') await client.remove(created.id, call)
+    if (created !== undefined) return
+    // It may have been created all the same.
+    for (const held of await client.list(call))
+      if (held.endpoint === endpoint) await client.remove(held.id, call)
+  } catch (error) {
+    // The next poll deletes it.
+    if (!(error instanceof PublisherError)) throw error
+  }
+}
+
+async function proveByPostingAgain(listed: Listed, { kind, address }: Resource): Promise<undefined> {
+  const { report, client, deps, call, held, kinds } = listed
+  const created = await client.create({ address, endpoint: deps.callback.endpointFor(client.node) }, call)
+  const isNew = !held.some((one) => one.address === address)
   if (isNew && created.outcome === 'created') {
     // Only what is subscribed to can be pulled: now it tells which node this is.
-    const pulled = await pullOne(client, { kind, address }, call)
-    const other = otherNodeIn(client, [pulled])
+    const other = otherNodeIn(client, [await pullOne(client, { kind, address }, call)])
     if (other !== undefined) {
       await client.remove(created.id, call)
-      report.failed(
-        'callback',
-        asked,
-        `the sidecar is that of node ${other}`,
-        `Set \`node\` to ${other} in PUBLISHERS, or \`url\` to the sidecar of ${client.node}. The subscription that showed it was deleted again`,
-      )
-      return undefined
+      const fix = `Set \`node\` to ${other} in PUBLISHERS, or \`url\` to the sidecar of ${client.node}. The subscription that showed it was deleted again`
+      report.failed('callback', `this is the sidecar of node ${other}`, fix)
+      return
     }
   }
   const isListed = async () => (await client.list(call)).some((one) => one.address === address)
   const made =
-    isNew && !kinds.has(kind) && (await isListed())
-      ? `; the subscription, which was missing, is there now`
-      : ''
+    isNew && !kinds.has(kind) && (await isListed()) ? '; that created the missing subscription' : ''
   report.ok(
     'callback',
-    asked,
-    `the sidecar tried our endpoint and got 204${made}. It sends no state with it: \`events\` shows whether some came`,
+    `the sidecar tried our endpoint and got 204${made}. It sends no state with it: \`events\` shows whether some arrived`,
   )
 }
 
-function onRefusal({ answersHere, callback }: CallbackDeps): string {
+function fixDelivery({ ingestUp, callback }: DoctorDeps): string {
   const reach = 'CALLBACK_URL must lead to ingest from where the publisher runs'
-  if (answersHere === true) {
-    return `Ingest answers from here, so look at the way from the publisher's pod: network policies, DNS, a proxy in its environment, a slow start of ingest (it gives us 2 s). ${reach}`
-  }
-  const secret = callback.secured ? ', and has it the same CALLBACK_SECRET' : ''
-  return `Does ingest run${secret}? ${reach}`
+  if (ingestUp)
+    return `Ingest answers from here, so check the way from the publisher's pod: network policies, DNS, a proxy in its environment, a slow start of ingest (it waits 2 s). ${reach}`
+  return `Check that ingest runs${callback.secured ? ' with the same CALLBACK_SECRET' : ''}. ${reach}`
 }

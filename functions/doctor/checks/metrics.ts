@@ -1,126 +1,151 @@
-import { PublisherError } from '#shared/errors.ts'
-import type { CallOptions } from '#shared/publishers/dialects/client.ts'
-import type { Http } from '#shared/http/client.ts'
-import { placeOf, type Target } from '#shared/publishers/target.ts'
+import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { adviceOn } from '../advice.ts'
-import type { Report } from '../report.ts'
-import { type Exposition, readExposition } from './exposition.ts'
-import type { Reached } from './reach.ts'
+import type { Store } from '#shared/state/store/store.ts'
+import { compareTimes } from '#shared/time.ts'
+import type { Listed } from '../exam.ts'
 
-/** Where the proxies of Red Hat show their figures unless told otherwise (`--metrics-addr`). */
+/** Where the proxies of Red Hat serve their metrics by default (`--metrics-addr`). */
 const PORT = 9091
 const DEADLINE_MS = 3_000
-
-/** More than this many deliveries apart is no matter of what is under way. */
+/** More deliveries apart than this are not just those under way. */
 const SLACK = 10
-
-/**
- * The figures of the proxy, or of the v1 sidecar, beside our counters, with the difference explained. They are
- * mostly out of reach, bound to the inside of a pod: that is no fault.
- */
-export async function checkFigures(
-  report: Report,
-  { client }: Reached,
-  target: Target,
-  about: {
-    state: NodeState | undefined
-    strangers: number
-    /** Whether something was missed since we last subscribed; undefined where that is not known. */
-    missedSince: boolean | undefined
-    http: Pick<Http, 'request'>
-  },
-  call: CallOptions,
-): Promise<void> {
-  if (client.dialect === 'starlingx-v2' && target.metrics === undefined) {
-    report.skipped('figures', 'its own figures', 'StarlingX has none')
-    return
-  }
-  const url = target.metrics ?? metricsUrl(target.url)
-  const asked = `GET ${url}`
-  const { origin, pathname } = new URL(url)
-  try {
-    const request = { method: 'GET', path: pathname } as const
-    const answer = await about.http.request(origin, request, { deadlineMs: DEADLINE_MS, ...call })
-    const figures = answer.status === 200 ? readExposition(answer.body) : undefined
-    if (figures === undefined || !figures.has('cne_')) {
-      const came =
-        answer.status === 200 ? 'no cne_ figures (none are shown before the first event)' : `${answer.status}`
-      report.skipped('figures', asked, came, ELSEWHERE)
-      return
-    }
-    compare(report, asked, { ...about, figures, isSidecar: client.dialect === 'red-hat-v1' })
-  } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
-    report.skipped('figures', asked, adviceOn(error, placeOf(target.url)).came, ELSEWHERE)
-  }
-}
+/** Log entries that are searched for missed transitions. */
+const LOOK_BACK = 500
 
 const ELSEWHERE =
-  'For information only. If they are shown elsewhere, set `metrics` of this publisher in PUBLISHERS; --metrics-addr=127.0.0.1:9091 can be reached in its own pod alone'
+  'For information only. If they are served elsewhere, set `metrics` of this publisher in PUBLISHERS; --metrics-addr=127.0.0.1:9091 is reachable in its own pod only'
 
-function metricsUrl(url: string): string {
-  return `http://${new URL(url).hostname}:${PORT}/metrics`
+/**
+ * Compares the metrics of the proxy, or of the v1 sidecar, with our counters. They are mostly out of reach, bound to
+ * the inside of a pod: that is no fault.
+ */
+export async function checkMetrics(listed: Listed, state: NodeState | undefined): Promise<void> {
+  const { report, client, target, deps, call } = listed
+  if (client.dialect === 'starlingx-v2' && target.metrics === undefined)
+    return report.skipped('metrics', 'StarlingX has none')
+  const url = target.metrics ?? `http://${new URL(target.url).hostname}:${PORT}/metrics`
+  const { origin, pathname } = new URL(url)
+  try {
+    const answer = await deps.others.request(
+      origin,
+      { method: 'GET', path: pathname },
+      { deadlineMs: DEADLINE_MS, ...call },
+    )
+    const metrics = readMetrics(answer.status === 200 ? answer.body : '')
+    if (metrics.has('cne_'))
+      return compare(listed, metrics, state, await missedSinceSubscribed(state, deps.store))
+    const why =
+      answer.status === 200 ? 'no cne_ metrics (there are none before the first event)' : answer.status
+    report.skipped('metrics', `GET ${url} answered ${why}`, ELSEWHERE)
+  } catch (error) {
+    if (!(error instanceof PublisherError)) throw error
+    report.skipped('metrics', reasonOf(error), ELSEWHERE)
+  }
 }
 
 function compare(
-  report: Report,
-  asked: string,
-  about: {
-    figures: Exposition
-    state: NodeState | undefined
-    strangers: number
-    missedSince: boolean | undefined
-    isSidecar: boolean
-  },
+  { report, client, foreign }: Listed,
+  { has, sum }: Metrics,
+  state: NodeState | undefined,
+  missedSince: boolean | undefined,
 ): void {
-  const { figures, state, strangers, missedSince, isSidecar } = about
-  const taken = figures.sum('cne_events_received', { status: 'success' })
-  const failed = figures.sum('cne_events_received', { status: 'failed' })
-  const dropped = figures.sum('cne_api_events_published', { status: 'fail' })
-  const carried = figures.sum('cne_transport_events_received', { status: 'success' })
-  const resets = figures.sum('cne_transport_connection_reset')
-  const active = figures.sum('cne_api_subscriptions', { status: 'active' })
+  const delivered = sum('cne_events_received', { status: 'success' })
+  const failed = sum('cne_events_received', { status: 'failed' })
+  const dropped = sum('cne_api_events_published', { status: 'fail' })
+  const carried = sum('cne_transport_events_received', { status: 'success' })
+  const resets = sum('cne_transport_connection_reset')
+  const active = sum('cne_api_subscriptions', { status: 'active' })
   const { received = 0, quarantined = 0, duplicate = 0, missed = 0 } = state?.counters ?? {}
+  const more = delivered - received - quarantined
   const theirs = [
-    `delivered ${taken}`,
-    ...(failed > 0 ? [`failed ${failed}`] : []),
-    ...(dropped > 0 ? [`dropped ${dropped}`] : []),
-    ...(carried > 0 ? [`over its transport ${carried}`] : []),
-    ...(resets > 0 ? [`connection resets ${resets}`] : []),
-    ...(figures.has('cne_api_subscriptions') ? [`subscriptions ${active}`] : []),
-  ].join(', ')
+    `delivered ${delivered}`,
+    failed > 0 && `failed ${failed}`,
+    dropped > 0 && `dropped ${dropped}`,
+    carried > 0 && `over its transport ${carried}`,
+    resets > 0 && `connection resets ${resets}`,
+    has('cne_api_subscriptions') && `subscriptions ${active}`,
+  ].filter((text) => text !== false)
   const ours = `received ${received}, duplicate ${duplicate}, missed ${missed}, quarantined ${quarantined}`
-  const came = `its: ${theirs}; ours: ${ours}`
-  const more = taken - received - quarantined
+  const result = `publisher: ${theirs.join(', ')}; ours: ${ours}`
 
-  if (isSidecar && carried > taken + failed) {
-    const todo = `It did not pass on ${carried - taken - failed} of what came to it: it may hold one back (see \`events\`), or nobody subscribed to them`
-    report.warning('figures', asked, came, todo)
-  } else if (failed > 0 && strangers === 0 && missedSince !== false) {
-    const todo =
-      'These deliveries to us failed since it started; ten in a row and it drops our subscriptions. Was ingest down, or slower than 2 s? Polls have found what was missed'
-    report.warning('figures', asked, came, todo)
-  } else if (dropped > 0) {
-    const todo =
-      'It dropped events, for its queue was full: one of its consumers is slow or gone. Look for deliveries that fail in its log'
-    report.warning('figures', asked, came, todo)
-  } else if (more > SLACK && strangers === 0) {
-    const todo = `It was answered 204 for ${more} more than this store has: does ingest write to another store, or was the node's document removed since?`
-    report.warning('figures', asked, came, todo)
-  } else report.ok('figures', asked, `${came}. ${difference(more, failed, strangers)}`)
+  const held = carried - delivered - failed
+  const problems: readonly (readonly [boolean, string])[] = [
+    [
+      client.dialect === 'red-hat-v1' && held > 0,
+      `The sidecar did not pass on ${held} of the events it received: it may hold one back (see \`events\`), or nobody subscribed to them`,
+    ],
+    [
+      failed > 0 && foreign === 0 && missedSince !== false,
+      'These deliveries to us failed since the publisher started; after ten in a row it drops our subscriptions. Check whether ingest was down or slower than 2 s. Polls have found what was missed',
+    ],
+    [
+      dropped > 0,
+      'Its queue was full and it dropped events: one of its consumers is slow or gone. Look for failed deliveries in its log',
+    ],
+    [
+      more > SLACK && foreign === 0,
+      `It got 204 for ${more} more events than this store received: check that ingest uses this STATE_URL; or the node was removed from the store since`,
+    ],
+  ]
+  const [, fix] = problems.find(([applies]) => applies) ?? []
+  if (fix !== undefined) report.warning('metrics', result, fix)
+  else report.ok('metrics', `${result}. ${differenceOf(more, failed, foreign)}`)
 }
 
 /** Why the two need not be equal. */
-function difference(more: number, failed: number, strangers: number): string {
-  if (strangers > 0) {
-    const failures = failed > 0 ? ', the failed ones too' : ''
-    return `It counts deliveries to all of its consumers${failures}; ${strangers} subscriptions are of others`
-  }
-  // They begin with its start, and cannot be dated; what they cost since we subscribed would be `missed`.
-  if (failed > 0) return 'Nothing was missed since we last subscribed: the failed ones are from before'
+function differenceOf(more: number, failed: number, foreign: number): string {
+  if (foreign > 0)
+    return `The publisher counts deliveries${failed > 0 ? ' and failures' : ''} of all its consumers, with ${foreign} foreign subscriptions`
+  // They start with the publisher and have no times; what they cost since we subscribed would be `missed`.
+  if (failed > 0) return 'The failures are older than our subscriptions: nothing was missed since'
   if (more === 0) return 'They agree'
   return more < 0
-    ? 'Ours has more: initial notifications, and what came before its last restart, which sets its figures to 0'
-    : 'It has more: placeholders, which are answered and change no state, and what is being counted just now'
+    ? 'Ours also count initial notifications and events before the publisher restarted'
+    : "The publisher's also count placeholders, which change no state, and events under way"
+}
+
+/** Whether a transition was missed after our subscriptions were last recreated; undefined where that is not known. */
+export async function missedSinceSubscribed(
+  state: NodeState | undefined,
+  store: Pick<Store, 'log'>,
+): Promise<boolean | undefined> {
+  if (state === undefined) return undefined
+  const log = await store.log(state.node, { after: Math.max(0, state.seq - LOOK_BACK), limit: LOOK_BACK })
+  const restored = log.findLast(({ type }) => type === 'restored')?.notAfter
+  // What only a poll has shown counts as missed at the next one.
+  const undated = state.clocks.flatMap((clock) => clock.undated ?? [])
+  return [...log.filter(({ type }) => type === 'missed'), ...undated].some(({ notBefore, notAfter }) => {
+    const earliest = notBefore ?? notAfter
+    return restored === undefined || earliest === undefined || compareTimes(earliest, restored) > 0
+  })
+}
+
+/** A page in Prometheus text format. */
+export type Metrics = {
+  /** Whether there is a series whose name starts so. */
+  has(prefix: string): boolean
+  /** The sum of all series of that name with these labels; 0 where there is none. */
+  sum(name: string, labels?: Readonly<Record<string, string>>): number
+}
+
+const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/
+const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g
+
+/** Reads what it understands of a page; lines that are no series are left out. */
+export function readMetrics(text: string): Metrics {
+  const series = text.split('\n').flatMap((line) => {
+    const [, name, inner = '', number] = LINE.exec(line) ?? []
+    const value = Number(number)
+    if (name === undefined || Number.isNaN(value)) return []
+    const labels = new Map(Array.from(inner.matchAll(LABEL), ([, label, word]) => [label, word]))
+    return [{ name, labels, value }]
+  })
+  return {
+    has: (prefix) => series.some(({ name }) => name.startsWith(prefix)),
+    sum: (name, wanted = {}) =>
+      series
+        .filter((one) => one.name === name)
+        .filter(({ labels }) => Object.entries(wanted).every(([label, word]) => labels.get(label) === word))
+        .reduce((sum, { value }) => sum + value, 0),
+  }
 }

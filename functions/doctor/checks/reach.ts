@@ -1,78 +1,105 @@
 import dns from 'node:dns'
 import { isIP } from 'node:net'
-import { PublisherError, reasonOf } from '#shared/errors.ts'
-import type { CallOptions, Client } from '#shared/publishers/dialects/client.ts'
-import type { Answer } from '#shared/http/exchange.ts'
-import type { Http } from '#shared/http/client.ts'
-import type { Registry } from '#shared/publishers/dialects/registry.ts'
+import { promisify } from 'node:util'
+import { reasonOf } from '#shared/errors.ts'
+import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
+import type { Dialect } from '#shared/publishers/dialects/client.ts'
 import { RED_HAT_V1_BASE } from '#shared/publishers/dialects/red-hat-v1.ts'
 import { RED_HAT_V2_BASE } from '#shared/publishers/dialects/red-hat-v2.ts'
-import { type Place, placeOf, type Target } from '#shared/publishers/target.ts'
 import { unexpected } from '#shared/publishers/dialects/wire.ts'
-import { adviceOn } from '../advice.ts'
-import type { Report } from '../report.ts'
+import { asking, type Exam, type Listed, type Reached } from '../exam.ts'
+import type { Pulled } from './state.ts'
 
-export type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>
-
-/** As sockets ask, so that what is found here is what they find. */
-export const systemLookup: Lookup = (host) =>
-  new Promise((resolve, reject) => {
-    dns.lookup(host, { all: true }, (error, addresses) => (error ? reject(error) : resolve(addresses)))
-  })
-
-/** Whether the name in the URL of a publisher resolves, which an address need not. */
-export async function checkName(report: Report, target: Target, resolve: Lookup): Promise<boolean> {
+/** Whether the host of a publisher resolves; asked as sockets ask. */
+export async function checkName({ report, target }: Exam): Promise<boolean> {
   const host = new URL(target.url).hostname.replace(/^\[|\]$/g, '')
   if (isIP(host) !== 0) {
-    report.ok('name', host, 'an address, nothing to resolve')
+    report.ok('dns', 'IP address, no lookup needed')
     return true
   }
   try {
-    const addresses = await resolve(host)
-    report.ok('name', host, addresses.map(({ address }) => address).join(', '))
+    const addresses = await promisify(dns.lookup)(host, { all: true })
+    report.ok('dns', `${host} is ${addresses.map(({ address }) => address).join(', ')}`)
     return true
   } catch (error) {
     const [, service, namespace] = /^([^.]+)\.([^.]+)\.svc\b/.exec(host) ?? []
-    const todo =
+    const fix =
       service === undefined
-        ? 'Correct the host in `url`, or DNS'
-        : `Is there such a Service? \`kubectl -n ${namespace} get service ${service}\`; its name ends in the node's up to the first dot, and with Red Hat's operator it is there once enableEventPublisher is true`
-    report.failed('name', host, `it does not resolve: ${reasonOf(error)}`, todo)
+        ? 'Correct the host in `url`, or fix DNS'
+        : `Check that the Service exists: \`kubectl -n ${namespace} get service ${service}\`. Its name ends in the first label of the node's name; Red Hat's operator creates it once enableEventPublisher is true`
+    report.failed('dns', `${host} does not resolve: ${reasonOf(error)}`, fix)
     return false
   }
 }
 
-const HEALTH = {
+const HEALTH: Readonly<Record<Dialect, string>> = {
   'red-hat-v1': `${RED_HAT_V1_BASE}/health`,
   'red-hat-v2': `${RED_HAT_V2_BASE}/health`,
   'starlingx-v2': '/health',
-} as const
+}
 
-/** A publisher that answers: how to speak to it, and the answer to its health check. */
-export type Reached = { readonly client: Client; readonly place: Place; readonly health: Answer }
-
-/** Whether it is there, well, and speaks what it is configured to. */
-export async function checkHealth(
-  report: Report,
-  target: Target,
-  deps: { registry: Registry; http: Pick<Http, 'request'> },
-  call: CallOptions,
-): Promise<Reached | undefined> {
-  const place = placeOf(target.url)
-  let asked = `GET ${place.shown}${target.dialect === 'auto' ? '/…/health' : HEALTH[target.dialect]}`
-  try {
+/** Whether the publisher answers, is healthy, and speaks the configured dialect. */
+export async function checkHealth(exam: Exam): Promise<Reached | undefined> {
+  const { deps, report, target, place, call } = exam
+  return asking(exam, 'health', async () => {
     const client = await deps.registry.client(target, call)
-    asked = `GET ${place.shown}${HEALTH[client.dialect]}`
     const path = `${place.prefix}${HEALTH[client.dialect]}`
     const health = await deps.http.request(place.origin, { method: 'GET', path }, call)
     if (health.status !== 200) throw unexpected('GET', health)
-    report.ok('health', asked, `200 ${health.body.trim().slice(0, 40)}`)
-    return { client, place, health }
-  } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
-    const { came, todo } = adviceOn(error, place)
-    const other = target.dialect !== 'auto' && error.status === 404 ? '. Or leave `dialect` at auto' : ''
-    report.failed('health', asked, came, `${todo}${other}`)
-    return undefined
+    report.ok('health', `200 ${health.body.trim().slice(0, 40)}`)
+    return { ...exam, client, health }
+  })
+}
+
+/** What the answers of a publisher show of its release. */
+type Traits = {
+  readonly bodies: readonly string[]
+  /** It holds a subscription to SyncE. */
+  readonly takesSyncE: boolean
+  /** It publishes SyncE, and took every subscription but those. */
+  readonly refusesSyncE: boolean
+}
+
+const IGNORED = 'its pushed sync-state may be wrong and is ignored'
+
+/** No release says what it is: the first row that applies (protocol.md §5, starlingx.md). */
+const RELEASES: readonly (readonly [Dialect, (traits: Traits) => boolean, string])[] = [
+  ['red-hat-v1', ({ bodies }) => bodies.length === 0, 'release unknown without a CurrentState'],
+  [
+    'red-hat-v1',
+    ({ bodies: [body = ''] }) => body.includes('"dataType"'),
+    '4.10 to 4.15; its sync-state flaps between clocks and is ignored',
+  ],
+  ['red-hat-v1', () => true, `4.16 to 4.18; ${IGNORED}`],
+  ['red-hat-v2', ({ takesSyncE }) => takesSyncE, '4.20 or later'],
+  [
+    'red-hat-v2',
+    ({ bodies }) => bodies.some((body) => body.includes('"ANTENNA-DISCONNECTED"')),
+    `4.16 or 4.17; ${IGNORED}`,
+  ],
+  ['red-hat-v2', ({ refusesSyncE }) => refusesSyncE, `4.17 to 4.19, without SyncE subscriptions; ${IGNORED}`],
+  ['red-hat-v2', () => true, '4.16 or later'],
+  ['starlingx-v2', ({ bodies }) => bodies.length === 0, 'notification format unknown without a CurrentState'],
+  // Standard: an array of events, or the event itself. Legacy: a map of events by instance.
+  [
+    'starlingx-v2',
+    ({ bodies: [body = ''] }) => /^\s*(?:\[|\{\s*"(?:id|specversion)")/.test(body),
+    'standard notification format',
+  ],
+  ['starlingx-v2', () => true, 'legacy notification format'],
+]
+
+/** Which dialect and release it is. */
+export function checkDialect(
+  { report, client, wanted, held, kinds }: Listed,
+  pulls: readonly Pulled[],
+): void {
+  const synce = wanted.filter(({ kind }) => isSyncE(kind))
+  const traits: Traits = {
+    bodies: pulls.flatMap((pulled) => (pulled.outcome === 'answered' ? [pulled.answer.body] : [])),
+    takesSyncE: held.some(({ address }) => address.includes('/sync/synce-status/')),
+    refusesSyncE: synce.length > 0 && kinds.size > 0 && synce.every(({ kind }) => !kinds.has(kind)),
   }
+  const row = RELEASES.find(([dialect, applies]) => dialect === client.dialect && applies(traits))
+  report.ok('dialect', `${client.dialect}, ${row?.[2] ?? 'release unknown'}`)
 }

@@ -1,31 +1,40 @@
-import type { Callback } from '#shared/callback.ts'
-import { PublisherError, PtpWatchError, reasonOf } from '#shared/errors.ts'
-import type { CallOptions } from '#shared/publishers/dialects/client.ts'
+import { rootCertificates } from 'node:tls'
+import { Agent, errors, request } from 'undici'
+import type { Config } from '#shared/config/index.ts'
+import { ConfigurationError, PtpWatchError, reasonOf } from '#shared/errors.ts'
+import { networkCodeOf } from '#shared/http/exchange.ts'
 import type { Found } from '#shared/publishers/discovery/index.ts'
-import type { Http } from '#shared/http/client.ts'
-import { redact } from '#shared/redact.ts'
-import { placeOf } from '#shared/publishers/target.ts'
+import type { Publishers } from '#shared/publishers/open.ts'
+import type { Target } from '#shared/publishers/target.ts'
 import type { Store } from '#shared/state/store/store.ts'
-import { adviceOn } from '../advice.ts'
-import type { Report } from '../report.ts'
-import { count } from './subscriptions.ts'
+import { isUntrusted, trust } from '../advice.ts'
+import { count, type Report } from '../report.ts'
 
 /** Which publishers there are. `namespace`: where they are discovered, if they are. */
 export function checkPublishers(report: Report, found: Found, namespace: string | undefined): void {
   const { targets, unnamed, failure } = found
-  const asked = namespace === undefined ? 'PUBLISHERS' : `PUBLISHERS=kubernetes://${namespace}`
+  const number = targets.length + unnamed.length
+  const where = namespace === undefined ? 'PUBLISHERS' : `namespace ${namespace}`
   if (failure !== undefined) {
-    const todo = `The API server must be reachable, and let this process list Services in ${namespace}; meanwhile those are looked at that the store knows`
-    report.failed('publishers', asked, reasonOf(failure), todo)
-  } else if (targets.length + unnamed.length === 0) {
-    report.failed('publishers', asked, 'there are none', namespace === undefined ? NAME_SOME : NO_SERVICES)
-  } else report.ok('publishers', asked, count(targets.length + unnamed.length, 'publisher'))
+    report.failed(
+      'publishers',
+      reasonOf(failure),
+      `Make the API server reachable and allow this process to list Services in ${namespace}; checking the publishers known from the store`,
+    )
+  } else if (number > 0) report.ok('publishers', `${count(number, 'publisher')} in ${where}`)
+  else
+    report.failed(
+      'publishers',
+      `no publishers in ${where}`,
+      namespace === undefined ? LIST_SOME : NO_SERVICES,
+    )
 }
 
-const NAME_SOME = 'Name some in PUBLISHERS; an Indexed Job of more parts than publishers has idle ones'
-const NO_SERVICES = 'Is it the namespace of the publishers, and is enableEventPublisher true there?'
+const LIST_SOME =
+  'List them in PUBLISHERS. In an Indexed Job with more parts than publishers, some parts have none'
+const NO_SERVICES = 'Check that the publishers run in that namespace, with enableEventPublisher true'
 
-/** Whether the store answers. `shown`: which one it is, without a password. */
+/** Whether the store answers. `shown`: its URL, without a password. */
 export async function checkStore(
   report: Report,
   store: Pick<Store, 'ping'>,
@@ -33,57 +42,88 @@ export async function checkStore(
 ): Promise<boolean> {
   try {
     await store.ping()
-    report.ok('store', shown, 'it answers')
+    report.ok('store', `${shown} answers`)
     return true
   } catch (error) {
     if (!(error instanceof PtpWatchError)) throw error
-    const todo = 'Nothing can be taken in until it does; meanwhile ingest holds what comes, and answers 503'
-    report.failed('store', shown, reasonOf(error), todo)
+    const fix = 'Restore the store: until it answers, ingest keeps a short backlog and then replies 503'
+    report.failed('store', `${shown}: ${reasonOf(error)}`, fix)
     return false
   }
 }
 
-export function checkToken(report: Report, callback: Callback, secrets: number): void {
-  const asked = 'CALLBACK_SECRET'
-  if (callback.secured) {
-    report.ok('callback-token', asked, secrets > 1 ? 'two, while it is being changed' : 'set')
+/** `secrets`: how many there are. */
+export function checkToken(report: Report, secrets: number): void {
+  if (secrets > 0) {
+    report.ok(
+      'callback-token',
+      secrets > 1 ? 'CALLBACK_SECRET has two values: rotation in progress' : 'CALLBACK_SECRET is set',
+    )
     return
   }
-  const todo =
-    'Set it, to the same value for ingest, subscribe and poll: without it whoever reaches ingest can report a clock'
-  report.warning('callback-token', asked, 'not set', todo)
+  const fix =
+    'Set the same value for ingest, subscribe and poll: without it, anyone who can reach ingest can report clock states'
+  report.warning('callback-token', 'CALLBACK_SECRET is not set', fix)
 }
 
-/**
- * Whether ingest answers at the callback from here, and takes our token: it answers an empty body, as a v1 sidecar
- * sends it, with 204 and does no more. Publishers may well reach what cannot be reached from here.
- */
-export async function checkCallbackHere(
+/** Whether ingest answers at CALLBACK_URL and accepts our token, from here; publishers may have another way to it. */
+export async function checkIngest(
   report: Report,
-  { callback, http, node }: { callback: Callback; http: Pick<Http, 'request'>; node: string },
-  call: CallOptions,
+  prove: Publishers['prove'],
+  targets: readonly Target[],
+  signal: AbortSignal,
 ): Promise<boolean> {
-  const endpoint = callback.endpointFor(node)
-  const asked = `POST ${redact(endpoint)}, empty`
-  const { origin, pathname } = new URL(endpoint)
   try {
-    const { status } = await http.request(origin, { method: 'POST', path: pathname, body: '' }, call)
-    if (status === 204) {
-      report.ok('callback-here', asked, '204')
-      return true
-    }
-    const todo =
-      status === 403
-        ? 'Ingest has another CALLBACK_SECRET than this process: give both the same, restart ingest, then run `ptp-watch subscribe`'
-        : 'What answers there is not ingest: CALLBACK_URL is its base, without `/event`'
-    report.failed('callback-here', asked, `${status}`, todo)
-    return false
+    const proof = await prove(targets, signal)
+    if (proof.outcome === 'proven') report.ok('ingest', 'it answers at CALLBACK_URL with 204')
+    else if (proof.outcome === 'wrong') report.failed('ingest', proof.reason, 'Correct CALLBACK_URL')
+    else
+      report.warning(
+        'ingest',
+        proof.reason,
+        'It may still be reachable for publishers (a sidecar posts within its own pod): `callback` decides',
+      )
+    return proof.outcome === 'proven'
   } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
-    const { came } = adviceOn(error, placeOf(endpoint))
-    const todo =
-      'Is ingest up? From here it need not be reached (a sidecar posts to its own pod): `callback` below is what counts'
-    report.warning('callback-here', asked, came, todo)
+    if (!(error instanceof ConfigurationError)) throw error
+    const fix =
+      'Give ingest and this process the same CALLBACK_SECRET, restart ingest, then run `ptp-watch subscribe`'
+    report.failed('ingest', error.problems.join('; '), fix)
     return false
   }
+}
+
+const SINK_DEADLINE_MS = 5_000
+
+/** Whether a server answers at K_SINK. OPTIONS has no effect; sending an event would have one. */
+export async function checkSink(report: Report, sink: Config['sink'], signal: AbortSignal): Promise<void> {
+  const { url, ca } = sink
+  if (url === undefined) return report.skipped('sink', 'K_SINK is not set: no CloudEvents are sent')
+  const { origin, pathname } = new URL(url)
+  const asked = `OPTIONS ${origin}${pathname}`
+  const dispatcher = new Agent(ca === undefined ? {} : { connect: { ca: [...rootCertificates, ca] } })
+  try {
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(SINK_DEADLINE_MS)])
+    const { statusCode, body } = await request(url, { method: 'OPTIONS', dispatcher, signal: deadline })
+    await body.dump()
+    const result = `${asked} answered ${statusCode}`
+    if (statusCode >= 500)
+      report.warning('sink', result, `It, or a proxy in front of it, is failing. ${KEPT}`)
+    else if (statusCode === 404)
+      report.warning('sink', result, 'Check the path of K_SINK: /<namespace>/<name of the Broker>')
+    else report.ok('sink', result)
+  } catch (error) {
+    if (!isNoAnswer(error)) throw error
+    const fix = isUntrusted(error) ? trust('K_CA_CERTS') : `Correct K_SINK, or repair the Broker. ${KEPT}`
+    report.failed('sink', `${asked} got no answer: ${reasonOf(error)}`, fix)
+  } finally {
+    await dispatcher.destroy()
+  }
+}
+
+const KEPT = 'Undelivered events stay in the log of their node and are sent later'
+
+function isNoAnswer(error: unknown): boolean {
+  if (error instanceof errors.UndiciError || networkCodeOf(error) !== undefined) return true
+  return error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')
 }

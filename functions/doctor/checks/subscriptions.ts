@@ -1,231 +1,206 @@
-import type { Callback } from '#shared/callback.ts'
-import { PublisherError } from '#shared/errors.ts'
-import { blocked } from '#shared/publishers/reconcile/apply.ts'
-import type { CallOptions, HeldSubscription, Offer, Resource } from '#shared/publishers/dialects/client.ts'
-import { othersIn, planOf, type Situation, type Step } from '#shared/publishers/reconcile/plan.ts'
-import { isInMemory } from '#shared/publishers/reconcile/attempt.ts'
 import { isSyncE, nodeOfAddress } from '#shared/publishers/dialects/addresses.ts'
-import type { Target } from '#shared/publishers/target.ts'
+import type { Offer } from '#shared/publishers/dialects/client.ts'
+import { blocked } from '#shared/publishers/reconcile/apply.ts'
+import { isInMemory } from '#shared/publishers/reconcile/attempt.ts'
+import { othersIn, planOf, type Situation } from '#shared/publishers/reconcile/plan.ts'
+import { redact } from '#shared/redact.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { adviceOn } from '../advice.ts'
-import type { Report } from '../report.ts'
-import { type Unserved, unservedIn } from './first-served.ts'
-import type { Reached } from './reach.ts'
+import { asking, type Listed, type Reached } from '../exam.ts'
+import { count, type Status } from '../report.ts'
 
 type Offered = Extract<Offer, { outcome: 'offered' }>
 
 /**
- * Which of the wanted resources the publisher has, under which addresses. Only v2 lists them; those of the others are
- * made of the configured name, and proved by what CurrentState names.
+ * Which of the wanted resources the publisher offers. Only v2 lists them; for the others we make the addresses from the
+ * configured name, and CurrentState shows whether that is right.
  */
-export async function checkAddresses(
-  report: Report,
-  { client, place }: Reached,
-  target: Target,
-  kinds: readonly string[],
-  call: CallOptions,
-): Promise<Offered | undefined> {
-  const lists = client.dialect === 'red-hat-v2'
-  const asked = lists ? `GET ${place.shown}/…/publishers` : 'addresses made of the configured name'
-  try {
-    const offer = await client.offer(kinds, call)
-    if (offer.outcome === 'not-ready') {
-      report.failed(
-        'addresses',
-        asked,
-        offer.reason,
-        'It takes some seconds after a start. If it stays so, PTP does not run on this node: look for its PtpConfig and into the log of linuxptp-daemon',
-      )
-      return undefined
-    }
-    if (offer.node !== undefined && offer.node !== target.node) {
-      report.failed(
-        'addresses',
-        asked,
-        `it publishes for node ${offer.node}`,
-        `Set \`node\` to ${offer.node} in PUBLISHERS, or \`url\` to the publisher of ${target.node}`,
-      )
-      return undefined
-    }
-    if (lists) {
-      const without = offer.unpublished.length === 0 ? '' : `, without ${offer.unpublished.join(' ')}`
-      report.ok('addresses', asked, `${count(offer.resources, 'resource')} of ${target.node}${without}`)
-    }
-    return offer
-  } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
-    const { came, todo } = adviceOn(error, place)
-    report.failed('addresses', asked, came, todo)
+export async function checkAddresses(exam: Reached): Promise<Offered | undefined> {
+  const { deps, report, client, target, call } = exam
+  const offer = await asking(exam, 'addresses', () => client.offer(deps.kinds, call))
+  if (offer === undefined) return undefined
+  if (offer.outcome === 'not-ready') {
+    const fix =
+      'This takes some seconds after a start. If it stays so, PTP does not run on this node: check its PtpConfig and the log of linuxptp-daemon'
+    report.failed('addresses', offer.reason, fix)
     return undefined
   }
+  if (offer.node !== undefined && offer.node !== target.node) {
+    const fix = `Set \`node\` to ${offer.node} in PUBLISHERS, or \`url\` to the publisher of ${target.node}`
+    report.failed('addresses', `it publishes for node ${offer.node}`, fix)
+    return undefined
+  }
+  if (client.dialect === 'red-hat-v2') {
+    const without = offer.unpublished.length === 0 ? '' : `, without ${offer.unpublished.join(' ')}`
+    report.ok('addresses', `${count(offer.resources.length, 'resource')} of ${target.node}${without}`)
+  }
+  return offer
 }
 
-/** What a publisher holds, and whose it is. */
-export type Held = {
-  readonly situation: Situation
-  /** The wanted kinds that a subscription of ours, as it should be, is there for. */
-  readonly kinds: ReadonlySet<string>
-  readonly strangers: number
-}
-
-export type SubscriptionDeps = {
-  readonly callback: Callback
-  /** The nodes of every configured publisher. */
-  readonly configured: ReadonlySet<string>
-}
-
-/** Whether our subscriptions are there. Strangers' are counted, and left alone. */
+/** Whether our subscriptions are there. Foreign ones are counted and left alone. */
 export async function checkSubscriptions(
-  report: Report,
-  { client, place }: Reached,
+  exam: Reached,
   offer: Offered,
   state: NodeState | undefined,
-  { callback, configured }: SubscriptionDeps,
-  call: CallOptions,
-): Promise<Held | undefined> {
-  const asked = `GET ${place.shown}/…/subscriptions`
-  try {
-    const situation: Situation = {
-      node: client.node,
-      facts: client,
-      wanted: offer.resources,
-      unpublished: offer.unpublished,
-      ownName: offer.node,
-      held: await client.list(call),
-      callback,
-      configured,
-    }
-    const plan = planOf(situation)
-    const kinds = new Set(plan.flatMap((step) => (step.do === 'keep' ? [step.resource.kind] : [])))
-    const strangers = othersIn(situation).length
-    const otherName = client.uniqueBy === 'resource' && kinds.size === 0 ? otherNameIn(situation) : undefined
-    if (otherName !== undefined) {
-      report.failed(
-        'subscriptions',
-        asked,
-        `it holds our subscriptions of node ${otherName}, and none of ${client.node}`,
-        `A sidecar serves one node. Set \`node\` to ${otherName} in PUBLISHERS, or \`url\` to the sidecar of ${client.node}`,
-      )
-      return undefined
-    }
-    const [first] = plan.flatMap((step) => (step.do === 'create' ? [step.resource.address] : []))
-    const isUnlisted =
-      client.uniqueBy === 'resource' && first !== undefined && (await isInMemory(client, first, call))
-    const unserved = client.dialect === 'starlingx-v2' ? unservedIn(situation, kinds) : undefined
-    judge(report, asked, { isUnlisted, plan, kinds, strangers, wanted: offer.resources, state, unserved })
-    return { situation, kinds, strangers }
-  } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
-    const { came, todo } = adviceOn(error, place)
-    report.failed('subscriptions', asked, came, todo)
-    return undefined
+): Promise<Listed | undefined> {
+  const { deps, report, client, call } = exam
+  const held = await asking(exam, 'subscriptions', () => client.list(call))
+  if (held === undefined) return undefined
+  const { callback, configured } = deps
+  const { resources: wanted, unpublished, node: ownName } = offer
+  const situation = {
+    node: client.node,
+    facts: client,
+    wanted,
+    unpublished,
+    ownName,
+    held,
+    callback,
+    configured,
   }
-}
-
-function judge(
-  report: Report,
-  asked: string,
-  about: {
-    /** A v1 sidecar holds in memory what it does not list. */
-    isUnlisted: boolean
-    plan: readonly Step[]
-    kinds: ReadonlySet<string>
-    strangers: number
-    wanted: readonly Resource[]
-    state: NodeState | undefined
-    unserved: Unserved | undefined
-  },
-): void {
-  const { isUnlisted, plan, kinds, strangers, wanted, state, unserved } = about
-  const others = strangers === 0 ? '' : `; ${strangers} of others, left alone`
-  const stranger = plan.find((step) => step.do === 'blocked')
-  const missing = plan.flatMap((step) => (step.do === 'create' ? [step.resource.kind] : []))
-  // SyncE is published by 4.17 to 4.19, but only 4.20 and later take a subscription to it (protocol.md §5).
-  const untaken = missing.filter((kind) => isSyncE(kind) && kinds.size > 0 && !wasHeld(state, kind))
-  const lacking = missing.filter(
-    (kind) => !untaken.includes(kind) && state?.lacking?.some((one) => one.kind === kind),
-  )
-  const lost = missing.filter((kind) => !untaken.includes(kind) && !lacking.includes(kind))
-  const leftOver = leftOverIn(plan)
-  const came = `${kinds.size} of ${wanted.length} of ours are there`
-  if (stranger !== undefined) {
-    const text = blocked(stranger.resource, stranger.by.endpoint)
-    report.failed('subscriptions', asked, `${came}${others}`, text)
-    return
-  }
-  if (lost.length > 0 && isUnlisted) {
-    report.warning(
-      'subscriptions',
-      asked,
-      `${came}, not listed: ${lost.join(' ')}; but the sidecar holds them in memory, and delivers from there${others}`,
-      'Restart the sidecar (its pod), which then forgets them; the next poll or `ptp-watch subscribe` creates them. Before that neither can change what the sidecar has in memory',
-    )
-    return
-  }
-  if (lost.length > 0) {
-    const why = kinds.size === 0 && leftOver.length > 0 ? ' under the present CALLBACK_URL and secret' : ''
+  const plan = planOf(situation)
+  const kinds = new Set(plan.flatMap((step) => (step.do === 'keep' ? [step.resource.kind] : [])))
+  const other = client.uniqueBy === 'resource' && kinds.size === 0 ? otherNameIn(situation) : undefined
+  if (other !== undefined) {
+    const fix = `A sidecar serves one node: set \`node\` to ${other} in PUBLISHERS, or \`url\` to the sidecar of ${client.node}`
     report.failed(
       'subscriptions',
-      asked,
-      `${came}${why}, missing: ${lost.join(' ')}${others}`,
-      'Run `ptp-watch subscribe`; a poll makes them anew too. If they go again, see `callback`: ten failed deliveries in a row and a publisher drops them',
+      `it holds our subscriptions for node ${other}, none for ${client.node}`,
+      fix,
     )
-    return
+    return undefined
   }
-  if (leftOver.length > 0) {
-    report.warning(
-      'subscriptions',
-      asked,
-      `${came}, and ${leftOver.length} more of ours that are not wanted${others}`,
-      'Run `ptp-watch subscribe`, or wait for the next poll: they are taken away',
-    )
-    return
-  }
-  if (unserved !== undefined) {
-    const text = `${came}, but ${unserved.text}`
-    if (unserved.who === 'others') report.warning('subscriptions', asked, text, OTHERS_STARVE)
-    else if (unserved.sometimes) report.warning('subscriptions', asked, text, `${ONLY_TWICE} ${OWN_SIDECAR}`)
-    else report.failed('subscriptions', asked, text, `${FIRST_ALONE} ${OWN_SIDECAR}`)
-    return
-  }
-  const unasked = untaken.length === 0 ? '' : ` (${untaken.join(' ')}: not taken by releases before 4.20)`
-  const without = lacking.length === 0 ? '' : ` (not offered by the host: ${lacking.join(' ')})`
-  report.ok('subscriptions', asked, `${came}${unasked}${without}${others}`)
+  const foreign = othersIn(situation).length
+  const listed: Listed = { ...exam, wanted, held, kinds, foreign }
+  const [status, result, fix = ''] = await judge(listed, situation, state)
+  report[status]('subscriptions', result, fix)
+  return listed
 }
 
-const FIRST_ALONE =
-  'The sidecar delivers each event to the first matching subscription alone, even if nobody answers there, so none of these events reaches us.'
+/** The first that applies, the gravest first. */
+async function judge(
+  { client, call, kinds, foreign, wanted }: Listed,
+  situation: Situation,
+  state: NodeState | undefined,
+): Promise<[status: Status, result: string, fix?: string]> {
+  const plan = planOf(situation)
+  const theirs = foreign === 0 ? '' : `; ${count(foreign, 'foreign subscription')} left alone`
+  const ours = `${kinds.size} of ${wanted.length} subscriptions present`
+  const block = plan.find((step) => step.do === 'blocked')
+  if (block !== undefined) return ['failed', `${ours}${theirs}`, blocked(block.resource, block.by.endpoint)]
 
-const ONLY_TWICE =
-  'The sidecar delivers each event to the first matching subscription alone. Ours are served only because a subscription to /sync makes each event come in twice.'
+  const missing = plan.flatMap((step) => (step.do === 'create' ? [step.resource] : []))
+  // SyncE is published by 4.17 to 4.19, but only 4.20 and later take a subscription to it (protocol.md §5).
+  const wasHeld = (kind: string) => state?.subscriptions.some((one) => one.kind === kind) === true
+  const refused = missing.filter(({ kind }) => isSyncE(kind) && kinds.size > 0 && !wasHeld(kind))
+  const lacking = missing.filter(
+    ({ kind }) =>
+      !refused.some((one) => one.kind === kind) && state?.lacking?.some((one) => one.kind === kind),
+  )
+  const lost = missing.filter((one) => !refused.includes(one) && !lacking.includes(one))
+  const leftOver = plan.filter(
+    (step) =>
+      step.do === 'remove' || step.do === 'retire' || (step.do === 'create' && step.replaces !== undefined),
+  ).length
+  const [first] = lost
+  if (
+    first !== undefined &&
+    client.uniqueBy === 'resource' &&
+    (await isInMemory(client, first.address, call))
+  )
+    return [
+      'warning',
+      `${ours}, not listed: ${namesOf(lost)}; the sidecar delivers them from memory${theirs}`,
+      RESTART,
+    ]
+  if (first !== undefined) {
+    const why = kinds.size === 0 && leftOver > 0 ? ' with the current CALLBACK_URL and CALLBACK_SECRET' : ''
+    return ['failed', `${ours}${why}, missing: ${namesOf(lost)}${theirs}`, RECREATE]
+  }
+  if (leftOver > 0)
+    return [
+      'warning',
+      `${ours}, and ${leftOver} unwanted of ours${theirs}`,
+      'Run `ptp-watch subscribe`, or wait for the next poll: both delete them',
+    ]
+  const unserved = client.dialect === 'starlingx-v2' ? unservedIn(situation, kinds) : undefined
+  if (unserved !== undefined) return [unserved.status, `${ours}, but ${unserved.text}`, unserved.fix]
+  const unasked = refused.length === 0 ? '' : ` (${namesOf(refused)}: not supported before 4.20)`
+  const without = lacking.length === 0 ? '' : ` (not offered by the host: ${namesOf(lacking)})`
+  return ['ok', `${ours}${unasked}${without}${theirs}`]
+}
 
+const RECREATE =
+  'Run `ptp-watch subscribe`; polls recreate them too. If they vanish again, see `callback`: a publisher drops a subscription after ten failed deliveries in a row'
+const RESTART =
+  'Restart the sidecar (its pod), which then forgets them; the next poll or `ptp-watch subscribe` recreates them. Until then neither can change what it has in memory'
+const FIRST_ONLY = 'The sidecar delivers each event only to the first matching subscription'
 const OWN_SIDECAR =
-  'Run a sidecar of its own for PTP Watch, or delete the other subscription and create it again after ours'
+  'Run a separate sidecar for PTP Watch, or delete the other subscription and recreate it after ours'
 
-const OTHERS_STARVE =
-  'The sidecar delivers each event to the first matching subscription alone, so none of these events reaches the other consumer. Run a sidecar of its own for PTP Watch'
+const namesOf = (resources: readonly { kind: string }[]) => resources.map(({ kind }) => kind).join(' ')
 
-function leftOverIn(plan: readonly Step[]): HeldSubscription[] {
-  return plan.flatMap((step) => {
-    if (step.do === 'remove' || step.do === 'retire') return [step.subscription]
-    return step.do === 'create' && step.replaces !== undefined ? [step.replaces] : []
-  })
-}
-
-/** The name under which a v1 sidecar has subscriptions of ours: it serves one node. */
+/** The name under which a v1 sidecar, which serves one node, has subscriptions of ours. */
 function otherNameIn({ node, held, callback }: Situation): string | undefined {
-  const names = held.flatMap(({ address, endpoint }) => {
+  const names = held.map(({ address, endpoint }) => {
     const name = callback.read(endpoint)?.node
-    return name !== undefined && name !== node && nodeOfAddress(address) === name ? [name] : []
+    return nodeOfAddress(address) === name ? name : undefined
   })
-  return names[0]
+  return names.find((name) => name !== undefined && name !== node)
 }
 
-function wasHeld(state: NodeState | undefined, kind: string): boolean {
-  return state?.subscriptions.some((held) => held.kind === kind) ?? false
+/**
+ * Who gets no events because StarlingX's sidecar serves the first matching subscription only (starlingx.md); undefined
+ * where no foreign subscription meets one of ours. `kinds`: those that we hold.
+ */
+function unservedIn(
+  situation: Situation,
+  kinds: ReadonlySet<string>,
+): { status: 'warning' | 'failed'; text: string; fix: string } | undefined {
+  const { held, wanted, callback, node } = situation
+  const endpoint = callback.endpointFor(node)
+  // Beside a subscription to all, each notification arrives twice, and the first two are served.
+  const served = held.some(({ address }) => pathOf(address) === '/sync') ? 2 : 1
+  const meetings = wanted.flatMap(({ kind, address }) => {
+    if (!kinds.has(kind)) return []
+    const own = held.findIndex((one) => one.address === address && one.endpoint === endpoint)
+    const all = othersIn(situation).filter((other) => matches(other.address, address))
+    return [{ kind, all, before: all.filter((other) => held.indexOf(other) < own) }]
+  })
+  const behind = meetings.filter(({ before }) => before.length > 0)
+  const starved = behind.filter(({ before }) => before.length >= served)
+  if (behind.length > 0) {
+    const lost = starved.length > 0 ? starved : behind
+    const whose = new Set(behind.flatMap(({ before }) => before.map((other) => redact(other.endpoint))))
+    const text = `another consumer is served before us: ${namesOf(lost)} (${[...whose].join(', ')})`
+    return starved.length > 0
+      ? {
+          status: 'failed',
+          text,
+          fix: `${FIRST_ONLY}, even if nobody answers there: we get none. ${OWN_SIDECAR}`,
+        }
+      : {
+          status: 'warning',
+          text,
+          fix: `${FIRST_ONLY}. We get them only because a subscription to /sync makes each arrive twice. ${OWN_SIDECAR}`,
+        }
+  }
+  const after = meetings.filter(
+    ({ all, before }) => before.length + 1 >= served && all.length > before.length,
+  )
+  if (after.length === 0) return undefined
+  return {
+    status: 'warning',
+    text: `another consumer comes after us: ${namesOf(after)}`,
+    fix: `${FIRST_ONLY}: the other consumer gets none of these. Run a separate sidecar for PTP Watch`,
+  }
 }
 
-export function count(list: readonly unknown[] | number, what: string): string {
-  const number = typeof list === 'number' ? list : list.length
-  return `${number} ${what}${number === 1 ? '' : 's'}`
+/** As the sidecar compares: a common start of the path, of the same node, of all, or of its own. */
+function matches(other: string, ours: string): boolean {
+  const [theirs, own] = [pathOf(other), pathOf(ours)]
+  const node = other.split('/')[2]
+  const isSame = node === '.' || node === '*' || node === ours.split('/')[2]
+  return isSame && theirs !== undefined && own?.startsWith(theirs) === true
 }
+
+const pathOf = (address: string) => /\/sync(?:\/.*)?$/i.exec(address)?.[0].toLowerCase()

@@ -11,7 +11,7 @@ import { folder } from '../../publishers/support/folder.ts'
 import { listen } from '../../publishers/support/listen.ts'
 import { entriesOf, examine, startPublishers, startWatched } from './world.ts'
 
-test('of each publisher that cannot be spoken to it says what came and what to do, and asks it no more', async () => {
+test('of each publisher that cannot be spoken to it says what was found and how to fix it, and asks it no more', async () => {
   const path = await folder()
   const [trusted, other] = [await createAuthority(path, 'trusted'), await createAuthority(path, 'other')]
   await writeFile(join(path, 'ca.pem'), trusted.cert)
@@ -51,13 +51,13 @@ test('of each publisher that cannot be spoken to it says what came and what to d
   const { code, one, of, findings } = await examine(system)
   expect(code).toBe(1)
   const failed = (node: string) => {
-    const [first, ...more] = findings.filter((each) => each.node === node && each.result === 'failed')
+    const [first, ...more] = findings.filter((each) => each.node === node && each.status === 'failed')
     expect(more).toEqual([])
-    return [first?.check, first?.came, first?.todo]
+    return [first?.check, first?.result, first?.fix]
   }
   expect(failed('unresolved')).toEqual([
-    'name',
-    expect.stringMatching(/^it does not resolve: /),
+    'dns',
+    expect.stringMatching(/ does not resolve: /),
     expect.stringContaining('kubectl -n openshift-ptp get service ptp-event-publisher-service-unresolved'),
   ])
   expect(failed('refused')).toEqual([
@@ -68,7 +68,7 @@ test('of each publisher that cannot be spoken to it says what came and what to d
   expect(failed('untrusted')).toEqual([
     'health',
     expect.stringMatching(/certificate/),
-    expect.stringContaining('put that authority into PUBLISHER_CA_FILE'),
+    expect.stringContaining('add that authority to PUBLISHER_CA_FILE'),
   ])
   expect(failed('elsewhere')).toEqual([
     'health',
@@ -92,16 +92,14 @@ test('of each publisher that cannot be spoken to it says what came and what to d
   ])
   expect(failed('worker-0')).toEqual([undefined, undefined, undefined])
   const skipped = of('subscriptions', { node: 'refused' })
-  expect(skipped).toMatchObject([{ result: 'skipped', came: 'what failed above has to be put right first' }])
-  expect(one('callback', { node: 'worker-0' }).result).toBe('ok')
+  expect(skipped).toMatchObject([{ status: 'skipped', result: 'not checked: fix the failure above first' }])
+  expect(one('callback', { node: 'worker-0' }).status).toBe('ok')
 
   const shown = await system.run(['doctor', '--quiet'], { LOG_LEVEL: 'warn' })
   expect(shown.out).toMatch(
-    /^ {2}FAILED {3}health {10}GET http:\S+: .*ECONNREFUSED.* → Nothing listens there/m,
+    /^ {2}FAILED {3}health {10}GET http:\S+ got no answer: .*ECONNREFUSED.* → Nothing listens there/m,
   )
-  expect(shown.out).toMatch(
-    /1 of 8 publishers deliver events: 7 failures, .*\nfailures: unresolved, refused, /,
-  )
+  expect(shown.out).toMatch(/1 of 8 publishers deliver events: 7 failures, .*\nFailed: unresolved, refused, /)
 })
 
 test('a v1 node under another name is told by what CurrentState names', async () => {
@@ -111,10 +109,10 @@ test('a v1 node under another name is told by what CurrentState names', async ()
   const { code, one } = await examine(system)
   expect(code).toBe(1)
   expect(one('addresses', { node: 'worker-9' })).toMatchObject({
-    result: 'failed',
-    came: `it speaks of node ${v1.node}`,
+    status: 'failed',
+    result: `CurrentState names node ${v1.node}`,
   })
-  expect(one('callback', { node: 'worker-9' }).result).toBe('skipped')
+  expect(one('callback', { node: 'worker-9' }).status).toBe('skipped')
 })
 
 test('a resource that answers 404 is to be looked at, and nothing known of any clock is a failure', async () => {
@@ -124,15 +122,14 @@ test('a resource that answers 404 is to be looked at, and nothing known of any c
   await v2.faults({ currentState: { 'clock-class': 404 } })
   const first = await examine(system, {}, ['--node', v2.node])
   expect(first.code).toBe(0)
-  const [warning] = first.of('current-state', v2).filter(({ result }) => result === 'warning')
-  expect(warning).toMatchObject({ asked: expect.stringContaining('/ptp-status/clock-class/CurrentState') })
-  expect(warning?.came).toBe('it answered 404')
+  const [warning] = first.of('current-state', v2).filter(({ status }) => status === 'warning')
+  expect(warning?.result).toBe('clock-class: it answered 404')
 
   await v2.faults({ currentState: { all: 404 } })
   const second = await examine(system, {}, ['--node', v2.node])
   expect(second.code).toBe(1)
-  const failed = second.of('current-state', v2).filter(({ result }) => result === 'failed')
-  expect(failed.map(({ asked }) => asked.split(',')[0])).toEqual(['lock-state', 'os-clock-sync-state'])
+  const failed = second.of('current-state', v2).filter(({ status }) => status === 'failed')
+  expect(failed.map(({ result }) => result.split(':')[0])).toEqual(['lock-state', 'os-clock-sync-state'])
 })
 
 test('a publisher that is starting is said to be, though its health is OK', async () => {
@@ -142,6 +139,6 @@ test('a publisher that is starting is said to be, though its health is OK', asyn
   const system = await startSystem([starting])
   const { code, one } = await examine(system)
   expect(code).toBe(1)
-  expect(one('health', starting).result).toBe('ok')
-  expect(one('addresses', starting)).toMatchObject({ result: 'failed', came: 'it publishes nothing yet' })
+  expect(one('health', starting).status).toBe('ok')
+  expect(one('addresses', starting)).toMatchObject({ status: 'failed', result: 'it publishes nothing yet' })
 })

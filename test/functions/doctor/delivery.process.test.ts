@@ -14,14 +14,17 @@ test('with ingest gone no publisher can deliver: each is said not to, and nothin
   await system.stopIngest()
   const { code, one } = await examine(system)
   expect(code).toBe(1)
-  expect(one('callback-here')).toMatchObject({
-    result: 'warning',
-    came: expect.stringContaining('ECONNREFUSED'),
+  expect(one('ingest')).toMatchObject({
+    status: 'warning',
+    result: expect.stringContaining('ECONNREFUSED'),
   })
   for (const publisher of publishers) {
     const found = one('callback', publisher)
-    expect(found).toMatchObject({ result: 'failed', came: expect.stringMatching(/^it could not deliver: /) })
-    expect(found.todo).toMatch(/^Does ingest run, and has it the same CALLBACK_SECRET\?/)
+    expect(found).toMatchObject({
+      status: 'failed',
+      result: expect.stringMatching(/^the publisher cannot deliver: /),
+    })
+    expect(found.fix).toMatch(/^Check that ingest runs with the same CALLBACK_SECRET\./)
   }
   expect(publishers.map((publisher) => publisher.subscriptions())).toEqual(held)
 
@@ -34,13 +37,15 @@ test('an ingest with another secret is told from one that is not there', async (
   const system = await startWatched([v2])
   const { code, one } = await examine(system, { CALLBACK_SECRET: 'another secret than that of ingest' })
   expect(code).toBe(1)
-  expect(one('callback-here')).toMatchObject({
-    result: 'failed',
-    came: '403',
-    todo: expect.stringContaining('CALLBACK_SECRET'),
+  expect(one('ingest')).toMatchObject({
+    status: 'failed',
+    result: expect.stringContaining('answered 403'),
+    fix: expect.stringContaining('CALLBACK_SECRET'),
   })
-  expect(one('callback', v2).result).toBe('failed')
-  expect(one('subscriptions', v2).came).toMatch(/under the present CALLBACK_URL and secret, missing: /)
+  expect(one('callback', v2).status).toBe('failed')
+  expect(one('subscriptions', v2).result).toMatch(
+    /with the current CALLBACK_URL and CALLBACK_SECRET, missing: /,
+  )
 })
 
 test('a notification that does not come to this store is missed there', async () => {
@@ -50,16 +55,16 @@ test('a notification that does not come to this store is missed there', async ()
   const { code, one } = await examine(system, { STATE_URL }, ['--node', v2.node])
   expect(code).toBe(1)
   expect(one('callback', v2)).toMatchObject({
-    result: 'failed',
-    came: 'it posted the initial notification and got 204, but this store has no trace of it',
-    todo: expect.stringContaining('STATE_URL'),
+    status: 'failed',
+    result: 'the publisher posted an initial notification and got 204, but this store did not receive it',
+    fix: expect.stringContaining('STATE_URL'),
   })
-  expect(one('events', v2)).toMatchObject({ result: 'warning', came: 'the store knows nothing of this node' })
+  expect(one('events', v2)).toMatchObject({ status: 'warning', result: 'the store does not know this node' })
   const memory = await examine(system, { STATE_URL: 'memory:' }, ['--node', v2.node])
   expect(memory.code).toBe(0)
   expect(memory.one('callback', v2)).toMatchObject({
-    result: 'warning',
-    todo: expect.stringContaining('STATE_URL'),
+    status: 'warning',
+    fix: expect.stringContaining('STATE_URL'),
   })
 })
 
@@ -68,12 +73,12 @@ test('a store that cannot be opened is a finding, and publishers are looked at a
   const system = await startWatched([v2])
   const { code, one } = await examine(system, { STATE_URL: 'sqlite:/dev/null/state.db' })
   expect(code).toBe(1)
-  expect(one('store').result).toBe('failed')
-  expect(one('subscriptions', v2).result).toBe('ok')
-  expect(one('callback', v2).result).toBe('skipped')
+  expect(one('store').status).toBe('failed')
+  expect(one('subscriptions', v2).status).toBe('ok')
+  expect(one('callback', v2).status).toBe('skipped')
 })
 
-test('a stuck sidecar is told by what it says and does not send, with its cure', async () => {
+test('a stuck sidecar is told by what it says and does not send, with how to unstick it', async () => {
   const [v1] = await listening(
     createRedHatV1({ node: 'worker-1', release: '4.14', warmUpMs: 0, hopTimeoutMs: 50, metricsPort: 0 }),
   )
@@ -90,27 +95,29 @@ test('a stuck sidecar is told by what it says and does not send, with its cure',
   const { code, one } = await examine(system)
   expect(code).toBe(1)
   expect(one('events', v1)).toMatchObject({
-    result: 'failed',
-    came: expect.stringMatching(/^clock-class ens5fx\/master is 248, in the store 7; the newest event came /),
-    todo: expect.stringMatching(
-      /^Most likely the sidecar is stuck, .* Run `ptp-watch poll` twice, which cures it/,
+    status: 'failed',
+    result: expect.stringMatching(
+      /^clock-class ens5fx\/master is 248, in the store 7; the newest event arrived /,
+    ),
+    fix: expect.stringMatching(
+      /^Most likely the sidecar is stuck: .* Run `ptp-watch poll` twice, which unsticks it/,
     ),
   })
-  expect(one('callback', v1).result).toBe('ok')
-  expect(one('figures', v1)).toMatchObject({
-    result: 'warning',
-    came: expect.stringContaining('its: delivered 1, over its transport 2'),
+  expect(one('callback', v1).status).toBe('ok')
+  expect(one('metrics', v1)).toMatchObject({
+    status: 'warning',
+    result: expect.stringContaining('publisher: delivered 1, over its transport 2'),
   })
 
   // As it is told to.
   await system.tick()
   await eventually(async () => {
     await system.tick()
-    expect((await examine(system)).one('events', v1).result).toBe('ok')
+    expect((await examine(system)).one('events', v1).status).toBe('ok')
   })
 })
 
-test('a clock that is hours off is wrong, one that is seconds off is remarked on, in every dialect', async () => {
+test('a clock that is hours off is wrong, one that is seconds off is a warning, in every dialect', async () => {
   const publishers = await startPublishers()
   const [v2, v1, starlingX] = publishers
   const system = await startWatched(publishers)
@@ -119,20 +126,21 @@ test('a clock that is hours off is wrong, one that is seconds off is remarked on
   await starlingX.faults({ clockOffsetMs: 10_800_000 })
   const { code, one } = await examine(system)
   expect(code).toBe(1)
-  expect(one('clock', v2)).toMatchObject({ result: 'failed', came: 'it is 2.0 h behind ours' })
-  expect(one('clock', v2).asked).toBe('time of CurrentState')
+  expect(one('clock', v2)).toMatchObject({
+    status: 'failed',
+    result: 'it is 2.0 h behind ours, by the time of CurrentState',
+  })
   expect(one('clock', v1)).toMatchObject({
-    result: 'warning',
-    came: expect.stringMatching(/^it is \d+\.\d s ahead of ours$/),
+    status: 'warning',
+    result: expect.stringMatching(/^it is \d+\.\d s ahead of ours, by /),
   })
   expect(one('clock', starlingX)).toMatchObject({
-    result: 'failed',
-    asked: 'Date of its answer',
-    came: 'it is 3.0 h ahead of ours',
+    status: 'failed',
+    result: 'it is 3.0 h ahead of ours, by the Date of its answer',
   })
 })
 
-test('figures are compared where they are shown, and are no fault where they are not', async () => {
+test('metrics are compared where they are shown, and are no fault where they are not', async () => {
   const [v2, v1] = await startPublishers()
   const system = await startWatched([v2, v1])
   v2.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 40 })
@@ -140,11 +148,11 @@ test('figures are compared where they are shown, and are no fault where they are
   await eventually(async () => expect((await system.node(v2)).counters.received).toBe(5))
   const shown = await examine(system)
   expect(shown.code).toBe(0)
-  const [, , ...others] = shown.one('figures', v2).came.split('; ')
+  const [, , ...others] = shown.one('metrics', v2).result.split('; ')
   expect(others).toEqual([])
-  expect(shown.one('figures', v2)).toMatchObject({ result: 'ok', asked: `GET ${v2.metrics}` })
-  expect(shown.one('figures', v2).came).toMatch(
-    /^its: delivered 1, subscriptions 7; ours: received 5, .*\. Ours has more: initial notifications/,
+  expect(shown.one('metrics', v2)).toMatchObject({ status: 'ok' })
+  expect(shown.one('metrics', v2).result).toMatch(
+    /^publisher: delivered 1, subscriptions 7; ours: received 5, .*\. Ours also count initial notifications/,
   )
 
   // Deliveries that fail are ours where nobody else is subscribed.
@@ -154,9 +162,9 @@ test('figures are compared where they are shown, and are no fault where they are
   await system.startIngest()
   await system.tick()
   const failing = await examine(system)
-  expect(failing.one('figures', v2)).toMatchObject({
-    result: 'warning',
-    came: expect.stringContaining('delivered 1, failed 1'),
+  expect(failing.one('metrics', v2)).toMatchObject({
+    status: 'warning',
+    result: expect.stringContaining('delivered 1, failed 1'),
   })
 
   const hidden = await listen(createServer((_, response) => response.writeHead(404).end()))
@@ -166,11 +174,14 @@ test('figures are compared where they are shown, and are no fault where they are
   }))
   const absent = await examine(system, { PUBLISHERS: JSON.stringify(entries) })
   expect(absent.code).toBe(0)
-  expect(absent.one('figures', v2)).toMatchObject({ result: 'skipped', came: '404' })
-  expect(absent.one('figures', v1)).toMatchObject({
-    result: 'skipped',
-    came: expect.stringContaining('ECONNREFUSED'),
-    todo: expect.stringMatching(/^For information only/),
+  expect(absent.one('metrics', v2)).toMatchObject({
+    status: 'skipped',
+    result: `GET ${hidden}/metrics answered 404`,
+  })
+  expect(absent.one('metrics', v1)).toMatchObject({
+    status: 'skipped',
+    result: expect.stringContaining('ECONNREFUSED'),
+    fix: expect.stringMatching(/^For information only/),
   })
 })
 
@@ -180,13 +191,15 @@ test('a sink that nobody answers at is a failure', async () => {
   const missing = await listen(createServer((_, response) => response.writeHead(404).end()))
   const away = await examine(system, { K_SINK: 'http://127.0.0.1:1/default' })
   expect(away.code).toBe(1)
-  expect(away.one('sink')).toMatchObject({ result: 'failed', came: expect.stringContaining('ECONNREFUSED') })
+  expect(away.one('sink')).toMatchObject({
+    status: 'failed',
+    result: expect.stringContaining('ECONNREFUSED'),
+  })
   const wrong = await examine(system, { K_SINK: `${missing}/default?key=secret` })
   expect(wrong.code).toBe(0)
   expect(wrong.one('sink')).toMatchObject({
-    result: 'warning',
-    asked: `OPTIONS ${missing}/default`,
-    came: '404',
+    status: 'warning',
+    result: `OPTIONS ${missing}/default answered 404`,
   })
 })
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { missedSinceSubscribed } from '#functions/doctor/checks/events.ts'
+import { missedSinceSubscribed } from '#functions/doctor/checks/metrics.ts'
 import { emptyNodeState, type LogEntry } from '#shared/state/document.ts'
 
 const at = (minute: number) => `2026-11-28T03:0${minute}:00.000Z`
@@ -18,7 +18,7 @@ test.each([
     [entry('restored', 0, 3), entry('missed', 2, 3)],
     false,
   ],
-  ['it was missed since they were made anew', [entry('restored', 0, 3), entry('missed', 4, 5)], true],
+  ['it was missed since they were recreated', [entry('restored', 0, 3), entry('missed', 4, 5)], true],
   [
     'they were lost twice, and it was missed in between',
     [entry('restored', 0, 1), entry('missed', 2, 3), entry('restored', 3, 4)],

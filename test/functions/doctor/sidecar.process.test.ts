@@ -22,9 +22,9 @@ test('v1: a wrong node name is named by the subscriptions that are there, and no
   const { one, code } = await examine(system, misnamed)
   expect(code).toBe(1)
   expect(one('subscriptions', { node: WRONG })).toMatchObject({
-    result: 'failed',
-    came: expect.stringContaining(REAL),
-    todo: expect.stringContaining(`\`node\` to ${REAL}`),
+    status: 'failed',
+    result: expect.stringContaining(REAL),
+    fix: expect.stringContaining(`\`node\` to ${REAL}`),
   })
   expect(publisher.subscriptions()).toEqual(before)
 })
@@ -35,14 +35,14 @@ test('v1: where there are none, one that is deleted again shows the name', async
   const { one, code } = await examine(system, misnamed)
   expect(code).toBe(1)
   expect(one('callback', { node: WRONG })).toMatchObject({
-    result: 'failed',
-    came: expect.stringContaining(REAL),
-    todo: expect.stringContaining(`\`node\` to ${REAL}`),
+    status: 'failed',
+    result: expect.stringContaining(REAL),
+    fix: expect.stringContaining(`\`node\` to ${REAL}`),
   })
   expect(publisher.subscriptions()).toEqual([])
 })
 
-test('v1: what the sidecar has in memory alone is told with what cures it', async () => {
+test('v1: what the sidecar has in memory alone is told with how to fix it', async () => {
   const { publisher } = await started()
   const system = await startWatched([publisher])
   await system.tick()
@@ -52,9 +52,9 @@ test('v1: what the sidecar has in memory alone is told with what cures it', asyn
   expect(again).toMatchObject({ code: 0, err: expect.stringContaining('does not list them') })
   const { one } = await examine(system)
   expect(one('subscriptions', publisher)).toMatchObject({
-    result: 'warning',
-    came: expect.stringContaining('in memory'),
-    todo: expect.stringContaining('Restart the sidecar'),
+    status: 'warning',
+    result: expect.stringContaining('from memory'),
+    fix: expect.stringContaining('Restart the sidecar'),
   })
-  expect(one('callback', publisher).came).not.toContain('is there now')
+  expect(one('callback', publisher).result).not.toContain('created the missing')
 })

@@ -43,12 +43,12 @@ test('another consumer that is served before us is named, with what to do', asyn
   const { code, one, findings } = await examine(system)
   expect(code).toBe(1)
   const found = one('subscriptions', publisher)
-  expect(found.result).toBe('failed')
-  expect(found.came).toContain(
-    '7 of 7 of ours are there, but another consumer is served before us: lock-state (',
+  expect(found.status).toBe('failed')
+  expect(found.result).toContain(
+    '7 of 7 subscriptions present, but another consumer is served before us: lock-state (',
   )
-  expect(found.came).toContain(new URL(url).host)
-  expect(found.todo).toContain('sidecar of its own')
+  expect(found.result).toContain(new URL(url).host)
+  expect(found.fix).toContain('separate sidecar')
   expect(JSON.stringify(findings)).not.toContain('their-token')
 })
 
@@ -61,7 +61,7 @@ test('a dead subscription before ours is found all the same, and that of all nod
     const system = await startWatched([publisher])
     expect({ address, pushed: await isPushed(publisher, system) }).toEqual({ address, pushed: false })
     const { one } = await examine(system)
-    expect(one('subscriptions', publisher)).toMatchObject({ result: 'failed' })
+    expect(one('subscriptions', publisher)).toMatchObject({ status: 'failed' })
   }
 })
 
@@ -71,8 +71,8 @@ test('beside one to /sync two are served: one before ours is to look at, two hav
   const system = await startWatched([publisher])
   expect(await isPushed(publisher, system)).toBe(true)
   expect((await examine(system)).one('subscriptions', publisher)).toMatchObject({
-    result: 'warning',
-    came: expect.stringContaining('another consumer is served before us'),
+    status: 'warning',
+    result: expect.stringContaining('another consumer is served before us'),
   })
 
   const crowded = await startStarlingX()
@@ -81,8 +81,8 @@ test('beside one to /sync two are served: one before ours is to look at, two hav
   const behind = await startWatched([crowded])
   expect(await isPushed(crowded, behind)).toBe(false)
   expect((await examine(behind)).one('subscriptions', crowded)).toMatchObject({
-    result: 'failed',
-    came: expect.stringMatching(/served before us: lock-state \(/),
+    status: 'failed',
+    result: expect.stringMatching(/served before us: lock-state \(/),
   })
 })
 
@@ -94,8 +94,8 @@ test('one that comes after ours is told of, for it gets no events', async () => 
   const { code, one } = await examine(system)
   expect(code).toBe(0)
   expect(one('subscriptions', publisher)).toMatchObject({
-    result: 'warning',
-    came: expect.stringContaining('another consumer comes after us: lock-state'),
+    status: 'warning',
+    result: expect.stringContaining('another consumer comes after us: lock-state'),
   })
 })
 
@@ -106,8 +106,8 @@ test('neither another resource nor another node stands in our way, and ours of t
   const system = await startWatched([publisher], { PUBLISHERS: JSON.stringify(entries) })
   const { one } = await examine(system, {}, ['--node', 'controller-0'])
   expect(one('subscriptions', publisher)).toMatchObject({
-    result: 'ok',
-    came: '7 of 7 of ours are there; 1 of others, left alone',
+    status: 'ok',
+    result: '7 of 7 subscriptions present; 1 foreign subscription left alone',
   })
 })
 
@@ -117,12 +117,12 @@ test('a service that has just started is told from one whose clocks run free', a
   await publisher.restart({ warmUpMs: Number.POSITIVE_INFINITY })
   const { code, one, of } = await examine(system)
   expect(code).toBe(1)
-  for (const { result, came } of of('current-state', publisher)) {
-    expect({ result, came }).toEqual({ result: 'failed', came: expect.stringContaining('start values') })
+  for (const { status, result } of of('current-state', publisher)) {
+    expect({ status, result }).toEqual({ status: 'failed', result: expect.stringContaining('start values') })
   }
   expect(one('callback', publisher)).toMatchObject({
-    result: 'failed',
-    came: expect.stringContaining('start values'),
+    status: 'failed',
+    result: expect.stringContaining('start values'),
   })
   publisher.becomeReady()
   await publisher.idle()

@@ -20,22 +20,25 @@ test('subscriptions that are gone are missed by name, those of others counted, a
   const { code, one, of } = await examine(system)
   expect(code).toBe(1)
   expect(one('subscriptions', v2)).toMatchObject({
-    result: 'failed',
-    todo: expect.stringContaining('subscribe'),
+    status: 'failed',
+    fix: expect.stringContaining('subscribe'),
   })
-  expect(one('subscriptions', v2).came).toMatch(
-    /^0 of 7 of ours are there, missing: lock-state .*synce-clock-quality; 1 of others, left alone$/,
+  expect(one('subscriptions', v2).result).toMatch(
+    /^0 of 7 subscriptions present, missing: lock-state .*synce-clock-quality; 1 foreign subscription left alone$/,
   )
-  expect(one('subscriptions', starlingX).came).toMatch(/^0 of 7 of ours are there, missing: /)
+  expect(one('subscriptions', starlingX).result).toMatch(/^0 of 7 subscriptions present, missing: /)
   // All the same they reach us.
-  expect(one('callback', v2).result).toBe('ok')
-  expect(one('callback', starlingX).result).toBe('ok')
-  // Nobody is subscribed to these, so they cannot be asked for; the stranger's can.
-  expect(of('current-state', v2).map(({ result }) => result)).toEqual(['ok', ...Array(6).fill('skipped')])
+  expect(one('callback', v2).status).toBe('ok')
+  expect(one('callback', starlingX).status).toBe('ok')
+  // Nobody is subscribed to these, so they cannot be asked for; the foreign one can.
+  expect(of('current-state', v2).map(({ status }) => status)).toEqual(['ok', ...Array(6).fill('skipped')])
   // A v1 sidecar lists them still; its publisher knows of none.
-  expect(one('subscriptions', v1)).toMatchObject({ result: 'ok', came: '5 of 5 of ours are there' })
+  expect(one('subscriptions', v1)).toMatchObject({ status: 'ok', result: '5 of 5 subscriptions present' })
   const [lost] = of('current-state', v1)
-  expect(lost).toMatchObject({ result: 'failed', came: expect.stringContaining('client is not registered') })
+  expect(lost).toMatchObject({
+    status: 'failed',
+    result: expect.stringContaining('client is not registered'),
+  })
   expect([v2, starlingX].map((publisher) => publisher.subscriptions())).toEqual(held)
 
   expect((await system.run(['subscribe'])).code).toBe(0)
@@ -48,15 +51,15 @@ test('of a v1 sidecar without subscriptions it makes one of ours, and says so', 
   await system.run(['subscribe', '--remove'])
   expect(v1.subscriptions()).toEqual([])
   const { one } = await examine(system)
-  expect(one('subscriptions', v1)).toMatchObject({ result: 'failed' })
+  expect(one('subscriptions', v1)).toMatchObject({ status: 'failed' })
   expect(one('callback', v1)).toMatchObject({
-    result: 'ok',
-    came: expect.stringContaining('the subscription, which was missing, is there now'),
+    status: 'ok',
+    result: expect.stringContaining('that created the missing subscription'),
   })
   expect(v1.subscriptions().map(({ resource }) => resource)).toEqual([lockOf(v1)])
 })
 
-test('a stranger in our place at a v1 sidecar is named without its credentials, and left there', async () => {
+test('a foreign subscription in our place at a v1 sidecar is named without its credentials, and left there', async () => {
   const [, v1] = await startPublishers()
   const other = await startConsumer()
   const endpointUri = `${other.url}/event/theirs/their-token`
@@ -69,8 +72,10 @@ test('a stranger in our place at a v1 sidecar is named without its credentials, 
   const system = await startWatched([v1])
   const { code, one, findings } = await examine(system)
   expect(code).toBe(1)
-  expect(one('subscriptions', v1).came).toBe('4 of 5 of ours are there; 1 of others, left alone')
-  expect(one('subscriptions', v1).todo).toContain(`${other.url}/event/theirs/***`)
+  expect(one('subscriptions', v1).result).toBe(
+    '4 of 5 subscriptions present; 1 foreign subscription left alone',
+  )
+  expect(one('subscriptions', v1).fix).toContain(`${other.url}/event/theirs/***`)
   expect(JSON.stringify(findings)).not.toContain('their-token')
   expect(v1.subscriptions().filter(({ endpoint }) => endpoint === endpointUri)).toHaveLength(1)
 })
@@ -86,8 +91,8 @@ test('what an interrupted run left behind is told, and taken away by the next po
   const { code, one } = await examine(system)
   expect(code).toBe(0)
   expect(one('subscriptions', v2)).toMatchObject({
-    result: 'warning',
-    came: '7 of 7 of ours are there, and 1 more of ours that are not wanted',
+    status: 'warning',
+    result: '7 of 7 subscriptions present, and 1 unwanted of ours',
   })
   await system.tick()
   expect(v2.subscriptions()).toEqual(ours)

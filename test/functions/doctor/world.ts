@@ -7,10 +7,9 @@ import type { Env } from '../../runtime/processes.ts'
 const finding = z.strictObject({
   node: z.nullable(z.string()),
   check: z.string(),
-  result: z.enum(['ok', 'warning', 'failed', 'skipped']),
-  asked: z.string().check(z.minLength(1)),
-  came: z.string().check(z.minLength(1)),
-  todo: z.string(),
+  status: z.enum(['ok', 'warning', 'failed', 'skipped']),
+  result: z.string().check(z.minLength(1)),
+  fix: z.string(),
 })
 
 export type Finding = z.infer<typeof finding>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readExposition } from '#functions/doctor/checks/exposition.ts'
+import { readMetrics } from '#functions/doctor/checks/metrics.ts'
 
 const PAGE = `# HELP cne_events_received Metric to get number of events received
 # TYPE cne_events_received gauge
@@ -21,11 +21,11 @@ test.each([
   ['cne_odd', {}, 0],
   ['cne_events', {}, 0],
 ])('the sum of %s with %o is %d', (name, labels, sum) => {
-  expect(readExposition(PAGE).sum(name, labels)).toBe(sum)
+  expect(readMetrics(PAGE).sum(name, labels)).toBe(sum)
 })
 
 test('a page has what begins so', () => {
-  expect(readExposition(PAGE).has('cne_')).toBe(true)
-  expect(readExposition(PAGE).has('openshift_')).toBe(false)
-  expect(readExposition('<html>').has('')).toBe(false)
+  expect(readMetrics(PAGE).has('cne_')).toBe(true)
+  expect(readMetrics(PAGE).has('openshift_')).toBe(false)
+  expect(readMetrics('<html>').has('')).toBe(false)
 })
