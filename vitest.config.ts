@@ -8,6 +8,8 @@ const PROCESSES = 'test/**/*.process.test.ts'
  */
 export default defineConfig({
   test: {
+    // Conditions are awaited; limits are for a machine that has much else to do.
+    expect: { poll: { timeout: 30_000, interval: 20 } },
     reporters: ['default', './test/support/totals.ts'],
     projects: [
       {
@@ -18,8 +20,8 @@ export default defineConfig({
           sequence: { groupOrder: 0 },
           include: ['test/**/*.test.ts'],
           exclude: [PROCESSES],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -30,7 +32,7 @@ export default defineConfig({
           // They wait for each other much of the time, so that a third worker finds room on two cores.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
-          testTimeout: 120_000,
+          testTimeout: 180_000,
           hookTimeout: 60_000,
         },
       },

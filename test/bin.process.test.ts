@@ -49,7 +49,7 @@ test('npx ptp-watch writes nothing but what ptp-watch writes, and ends as it end
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   expect(JSON.parse(stdout)).toEqual({ nodes: [], continue: null })
   expect(npx(['status', '--exit-code']).status).toBe(3)
-}, 60_000)
+})
 
 test('an installed copy runs too, though Node.js strips no types below node_modules', () => {
   const installed = join(folder, 'with space/node_modules/ptp-watch')
@@ -62,7 +62,7 @@ test('an installed copy runs too, though Node.js strips no types below node_modu
     stdout: expect.stringContaining('"nodes": []'),
     stderr: '',
   })
-}, 60_000)
+})
 
 test('says what to do where its Node.js is missing', () => {
   const bare = join(folder, 'bare')

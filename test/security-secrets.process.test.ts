@@ -110,7 +110,7 @@ test('a system at work, and one whose store, sink and publishers fail, says none
   expect(said.filter((text) => text.includes(token)).map(around(token))).toEqual([])
   expect(said.join('\n')).toContain('does not take the user or the password')
   // Some thirty processes, one after the other.
-}, 90_000)
+})
 
 test('a function that the API server refuses, or does not let do its work, does not say its token', async () => {
   const api = await startApi()

@@ -55,4 +55,4 @@ test('no push that was acknowledged while subscriptions are made is called misse
     expect(acceptedTimes(publisher, 'ptp-state-change').length).toBeGreaterThan(0)
     expect(wronglyMissed(publisher, node), JSON.stringify(node.log)).toEqual([])
   }
-}, 90_000)
+})

@@ -136,4 +136,4 @@ test('a faulty life: no node is ever shown better than it is, and in the end the
     expect(node).toMatchObject({ overall: overallTruthOf(publisher), stale: false })
     expect(node?.publisher?.problem).toBeUndefined()
   }
-}, 60_000)
+})

@@ -102,7 +102,7 @@ test('npm start: the fleet reaches steady state, a second terminal sees it, SIGI
     const found = /fleet\s+(http:\/\/\S+\/api\/nodes)/.exec(out())?.[1]
     expect(found, out()).toBeDefined()
     return found ?? ''
-  }, 40_000)
+  })
   await eventually(async () => {
     const { body } = await request(url)
     const { nodes } = page.parse(await body.json())
@@ -142,7 +142,7 @@ test('npm start: the fleet reaches steady state, a second terminal sees it, SIGI
   expect(children.filter(isAlive)).toEqual([])
   expect(existsSync(join(folder, 'real.db'))).toBe(false)
   expect(sink.arrivals).toEqual([])
-}, 90_000)
+})
 
 /** Its functions, once one of them runs. */
 async function functionsOf(child: ChildProcess): Promise<Process[]> {
@@ -150,7 +150,7 @@ async function functionsOf(child: ChildProcess): Promise<Process[]> {
     const found = descendantsOf(child.pid).filter(({ command }) => command.includes('functions/main.ts'))
     expect(found).not.toEqual([])
     return found
-  }, 40_000)
+  })
 }
 
 test('npm start: Ctrl-C while it starts is acknowledged, and ends it', async () => {
@@ -160,16 +160,16 @@ test('npm start: Ctrl-C while it starts is acknowledged, and ends it', async () 
   expect(await exit, out()).toBe(0)
   expect(out()).toMatch(/^8 simulated publishers are up\nStopping\. [^\n]*\n$/)
   expect(functions.filter(isAlive)).toEqual([])
-}, 60_000)
+})
 
 test('npm start: killed, it leaves no process behind', async () => {
   const { child, out, exit } = await starting(process.execPath, START)
-  await eventually(() => expect(out()).toMatch(/^fleet /m), 40_000)
+  await eventually(() => expect(out()).toMatch(/^fleet /m))
   const functions = await functionsOf(child)
   child.kill('SIGKILL')
   await exit
   await eventually(() => expect(functions.filter(isAlive)).toEqual([]))
-}, 60_000)
+})
 
 test('npm start: when npm is killed, all ends', async () => {
   const { scripts } = z.object({ scripts: z.object({ start: z.string() }) }).parse(packageJson)
@@ -178,12 +178,12 @@ test('npm start: when npm is killed, all ends', async () => {
   const script = scripts.start.replace(' local/', ` '${ROOT}'local/`)
   await writeFile(join(folder, 'package.json'), JSON.stringify({ scripts: { start: script } }))
   const { child, out } = await starting('npm', ['start', '--prefix', folder])
-  await eventually(() => expect(out()).toMatch(/^8 simulated/m), 40_000)
+  await eventually(() => expect(out()).toMatch(/^8 simulated/m))
   await functionsOf(child)
   const all = descendantsOf(child.pid)
   child.kill('SIGKILL')
-  await eventually(() => expect(all.filter(isAlive)).toEqual([]), 20_000)
-}, 60_000)
+  await eventually(() => expect(all.filter(isAlive)).toEqual([]))
+})
 
 test('npm start | head ends quietly', async () => {
   const { child, out, exit } = await starting('/bin/sh', [
@@ -195,7 +195,7 @@ test('npm start | head ends quietly', async () => {
   // Progress of subscribe goes to standard error, which is not head's.
   expect(out()).not.toMatch(/EPIPE|Error|removed|Stopping/)
   await eventually(() => expect(functions.filter(isAlive)).toEqual([]))
-}, 60_000)
+})
 
 // macOS has a `script` with other flags.
 test.skipIf(process.platform !== 'linux' || !existsSync(SCRIPT))(
@@ -207,7 +207,7 @@ test.skipIf(process.platform !== 'linux' || !existsSync(SCRIPT))(
       `stty cols 110 rows 50; exec ${command}`,
       '/dev/null',
     ])
-    await eventually(() => expect(out()).toContain('\u001b[?1049h'), 40_000)
+    await eventually(() => expect(out()).toContain('\u001b[?1049h'))
     await eventually(() => {
       const drawn = out().slice(out().lastIndexOf('\u001b[H'))
       for (const name of ['worker-0.site-a', 'controller-1', 'Latest transitions', 'Ctrl-C stops']) {
@@ -225,5 +225,4 @@ test.skipIf(process.platform !== 'linux' || !existsSync(SCRIPT))(
     expect(end).toContain('the publishers hold 0 subscriptions')
     expect(children.filter(isAlive)).toEqual([])
   },
-  60_000,
 )

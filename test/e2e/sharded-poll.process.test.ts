@@ -110,4 +110,4 @@ test('two shards of poll over one Redis: each of 200 nodes is polled by one of t
   // Two writers of a document meet now and then; they do not keep each other from writing.
   expect(taken).toBeGreaterThan(5 * NODES)
   expect(refused).toBeLessThan(taken)
-}, 60_000)
+})

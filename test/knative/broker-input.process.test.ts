@@ -19,9 +19,6 @@ import { type Trigger, triggerOf } from './broker/trigger.ts'
 import { renderWith } from './support/render.ts'
 import { SECRETS } from './support/secrets.ts'
 
-// Real processes, and this machine may have much else to do.
-vi.setConfig({ testTimeout: 60_000 })
-
 const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-broker-'))
 beforeAll(async () => void (await bundle(join(folder, 'dist'))))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -272,7 +269,7 @@ describe('the Trigger of broker-input, ingest behind it', () => {
       async () => {
         expect(await metric(ingest, 'ptp_watch_forward_waiting_nodes')).toBe(0)
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     )
     await broker.idle()
 

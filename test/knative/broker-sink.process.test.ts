@@ -17,9 +17,6 @@ import { type Received, startSubscriber } from './broker/subscriber.ts'
 import { createPingSource } from './ping-source.ts'
 import { renderWith } from './support/render.ts'
 
-// Real processes, and this machine may have much else to do.
-vi.setConfig({ testTimeout: 60_000 })
-
 const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-sink-'))
 beforeAll(async () => void (await bundle(join(folder, 'dist'))))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -63,7 +60,7 @@ describe('what ingest and poll send to the Broker', () => {
       async () => {
         expect(await metric(ingest, 'ptp_watch_forward_waiting_nodes')).toBe(0)
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     )
     await broker.idle()
 

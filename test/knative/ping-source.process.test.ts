@@ -12,9 +12,6 @@ import { documentsIn } from './broker/readings.ts'
 import { createPingSource, type Tick } from './ping-source.ts'
 import { functionContainers, ofKind, renderWith } from './support/render.ts'
 
-// Real processes, and this machine may have much else to do.
-vi.setConfig({ testTimeout: 60_000 })
-
 const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-ping-'))
 beforeAll(async () => void (await bundle(join(folder, 'dist'))))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -83,7 +80,7 @@ const polls = async (poll: Pod) =>
   (await metric(poll, 'ptp_watch_polls_total{outcome="failed"}'))
 
 const running = (poll: Pod) =>
-  vi.waitFor(async () => expect(await metric(poll, 'ptp_watch_poll_running')).toBe(1), { timeout: 10_000 })
+  vi.waitFor(async () => expect(await metric(poll, 'ptp_watch_poll_running')).toBe(1), { timeout: 60_000 })
 
 describe('poll as a Service, ticked by its PingSource', () => {
   it('answers 202 without a body once the run is over', async () => {
@@ -134,7 +131,7 @@ describe('poll as a Service, ticked by its PingSource', () => {
     await hanging?.faults({ currentState: { all: 'hang' } })
     for (const publisher of publishers) publisher.setClock({ ...SILENT, state: 'FREERUN', offset: 900 })
     const ticking = cluster.tick()
-    await vi.waitFor(async () => expect(await locks()).toEqual(['LOCKED', 'FREERUN']), { timeout: 20_000 })
+    await vi.waitFor(async () => expect(await locks()).toEqual(['LOCKED', 'FREERUN']), { timeout: 60_000 })
     await cluster.poll.terminate()
     expect(await ticking).toMatchObject(ACCEPTED)
     expect(await locks()).toEqual(['LOCKED', 'FREERUN'])
@@ -154,7 +151,7 @@ describe('poll as a Service, ticked by its PingSource', () => {
     expect(attempts.map(({ answer }) => answer?.status)).toEqual([503, 503, 503, 503, 503, 503])
     expect(result).toMatchObject({ kind: 'dead', code: 503 })
     await redis.start()
-    await vi.waitFor(async () => expect(await tick()).toMatchObject(ACCEPTED), { timeout: 10_000 })
+    await vi.waitFor(async () => expect(await tick()).toMatchObject(ACCEPTED), { timeout: 60_000 })
     expect(await locks()).toEqual(['FREERUN', 'FREERUN'])
   })
 

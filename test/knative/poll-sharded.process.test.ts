@@ -1,16 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { stringify } from 'yaml'
 import { createRedHatV2 } from '#local/publishers/index.ts'
 import { bundle } from '../../build.ts'
 import { startRedis } from '../support/redis.ts'
 import { createFunctions } from './broker/functions.ts'
 import { ofKind, renderWith } from './support/render.ts'
-
-// Real processes, and this machine may have much else to do.
-vi.setConfig({ testTimeout: 60_000 })
 
 const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-sharded-'))
 beforeAll(async () => void (await bundle(join(folder, 'dist'))))

@@ -121,7 +121,7 @@ export async function tick(poll: Service): Promise<void> {
 }
 
 /** Waits until what `check` asserts is so, asking again and again; fails with what it last said. */
-export function eventually<T>(check: () => Promise<T> | T, timeout = 10_000): Promise<T> {
+export function eventually<T>(check: () => Promise<T> | T, timeout = 60_000): Promise<T> {
   return vi.waitFor(check, { timeout, interval: 25 })
 }
 

@@ -1,12 +1,10 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { createStarlingX, type StarlingX } from '#local/publishers/index.ts'
 import { clocksIn } from '../../e2e/support/publishers.ts'
 import { listening } from '../../e2e/support/system.ts'
 import { postJson } from '../../local/endpoint.ts'
 import { startConsumer } from '../../publishers/support/consumer.ts'
 import { examine, startWatched } from './world.ts'
-
-vi.setConfig({ testTimeout: 120_000 })
 
 const LOCK = '/./controller-0/sync/ptp-status/lock-state'
 

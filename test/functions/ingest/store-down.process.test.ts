@@ -117,7 +117,7 @@ describe('a process whose store cannot be written', () => {
   })
 })
 
-const WAIT = { timeout: 20_000, interval: 20 }
+const WAIT = { timeout: 60_000, interval: 20 }
 
 describe('a store that refuses', () => {
   test('has all that found a place to wait when it is back, and the rest is counted', async () => {

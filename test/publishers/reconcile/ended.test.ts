@@ -69,7 +69,7 @@ test('what was made before a run was ended is on record', async () => {
   await publisher.faults({ currentState: { all: 'hang' } })
   const end = new AbortController()
   const keeping = world.keeper.keep(target, { signal: end.signal })
-  await vi.waitFor(() => expect(publisher.subscriptions()).toHaveLength(1), { timeout: 10_000 })
+  await vi.waitFor(() => expect(publisher.subscriptions()).toHaveLength(1), { timeout: 30_000 })
   // The pull that shows the publisher's own name is under way, or about to be.
   await pause(100)
   end.abort()

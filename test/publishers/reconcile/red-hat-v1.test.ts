@@ -200,7 +200,7 @@ test('a stuck sidecar lets go of the event that it holds, once cured', async () 
 
   expect(cured).toMatchObject({ outcome: 'kept', applied: { refreshed: ['lock-state'] } })
   await vi.waitFor(() => expect(consumer.arrivals.some(({ body }) => body.includes('FREERUN'))).toBe(true), {
-    timeout: 10_000,
+    timeout: 30_000,
   })
   expect(world.metrics.text()).toContain('ptp_watch_sidecar_cures_total{outcome="done"} 1')
   expect(world.lines).toContainEqual(expect.objectContaining({ level: 'warn', node: NODE, outcome: 'done' }))
@@ -216,12 +216,12 @@ test('a client that its publisher marked for deletion because of a stuck sidecar
     publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset, announce: 'always' })
     expect(publisher.describe().faults).toMatchObject({ marked: true })
   }
-  await vi.waitFor(push, { timeout: 20_000, interval: 10 })
+  await vi.waitFor(push, { timeout: 30_000, interval: 10 })
 
   await world.keeper.cure(target)
 
   publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 7 })
-  await vi.waitFor(() => expect(consumer.arrivals.at(-1)?.body).toMatch(/LOCKED.*"7"/), { timeout: 10_000 })
+  await vi.waitFor(() => expect(consumer.arrivals.at(-1)?.body).toMatch(/LOCKED.*"7"/), { timeout: 30_000 })
 })
 
 test('without a transport address a cure posts ours again and says that it could do no more', async () => {

@@ -205,7 +205,7 @@ test('a publisher that is warming up is tried until it is ready', async () => {
   const { publisher, target, world } = await started({ warmUpMs: 3_600_000 })
   const keeping = world.keeper.keep(target, { deadlineMs: 20_000 })
   await vi.waitFor(() => expect(world.lines).toContainEqual(expect.objectContaining({ tries: 1 })), {
-    timeout: 10_000,
+    timeout: 30_000,
   })
   publisher.becomeReady()
   expect(await keeping).toMatchObject({ outcome: 'kept', problems: [] })
@@ -407,7 +407,7 @@ test('a run that is aborted while it waits for a publisher ends then', async () 
   const controller = new AbortController()
   const keeping = world.keeper.keep(target, { deadlineMs: 3_600_000, signal: controller.signal })
   await vi.waitFor(() => expect(world.lines).toContainEqual(expect.objectContaining({ tries: 1 })), {
-    timeout: 10_000,
+    timeout: 30_000,
   })
   controller.abort(new Error('the run is over'))
   expect(await keeping).toMatchObject({
