@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type OutputChunk, type Plugin } from 'rolldown'
 import * as z from 'zod/mini'
+import { bundlePage } from './build-page.ts'
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url))
 /** Texts of packages that come without theirs, taken from their repositories. */
@@ -24,7 +25,7 @@ export type BundledPackage = z.output<typeof packageJson> & { readonly text: str
 
 /**
  * Bundles `ptp-watch` with all that it needs but Node.js into `folder`, which is emptied first: `main.mjs`, the chunks
- * that it loads when they are asked for, our licence and those of the packages that are in it.
+ * that it loads when they are asked for, the page, our licence and those of the packages that are in it.
  *
  * @throws Error if a bundled package has no licence text, or a licence that is not in the list above.
  */
@@ -44,7 +45,8 @@ export async function bundle(folder: string): Promise<readonly BundledPackage[]>
     },
     logLevel: 'warn',
   })
-  const modules = output.flatMap((file) => (isChunk(file) ? file.moduleIds : []))
+  const page = await bundlePage(join(folder, 'page'))
+  const modules = [...output.flatMap((file) => (isChunk(file) ? file.moduleIds : [])), ...page]
   const packages = await Promise.all(packageFolders(modules).map(readLicence))
   await writeFile(join(folder, 'THIRD-PARTY-LICENSES.txt'), packages.map(noticeOf).join('\n'))
   await copyFile(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'))

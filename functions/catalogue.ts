@@ -6,6 +6,7 @@ export const catalogue: Catalogue = {
   subscribe: async () => (await import('./subscribe/index.ts')).subscribe,
   poll: async () => (await import('./poll/index.ts')).poll,
   status: async () => (await import('./status/index.ts')).status,
+  history: async () => (await import('./history/index.ts')).history,
   forget: async () => (await import('./forget/index.ts')).forget,
   doctor: async () => (await import('./doctor/index.ts')).doctor,
 }

@@ -45,6 +45,7 @@ export interface FleetPublisher {
   readonly url: string
   readonly dialect: 'red-hat-v2' | 'red-hat-v1' | 'starlingx-v2'
   readonly transport?: string
+  readonly labels: { readonly site: string }
 }
 
 export interface Fleet extends AsyncDisposable {
@@ -161,7 +162,8 @@ export function createFleet(options: FleetOptions = {}): Fleet {
 }
 
 function describe({ node, url, dialect, transport }: Publisher): FleetPublisher {
-  return { node, url, dialect, ...(transport === undefined ? {} : { transport }) }
+  const site = /\.(site-\w+)\./.exec(node)?.[1] ?? 'site-d'
+  return { node, url, dialect, labels: { site }, ...(transport === undefined ? {} : { transport }) }
 }
 
 interface Member {

@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NodeView } from '#shared/state/view.ts'
 import { readArguments, wholeNumber } from './arguments.ts'
@@ -12,11 +13,13 @@ const LOGS = `${FOLDER}/demo-logs`
 const STATE = `${FOLDER}/demo.db`
 /** Why it stops: the reader of its output has gone (`npm start | head`). */
 const UNREAD = 'unread'
+/** Where the page is, if nobody else is there; else on the next free port. */
+const PAGE_PORT = 8080
 const HELP = `Usage: npm start -- [--faults] [--seed <n>] [--pace-ms <n>] [--poll-seconds <n>]
 
 Runs the whole system on this machine: eight simulated publishers, ingest, status and poll as processes of their
-own, and subscribe once; then shows the fleet until Ctrl-C. Its state is ${STATE}, its logs are in
-${LOGS}/. No settings of the environment are used.
+own, and subscribe once; then shows the fleet here and at http://localhost:${PAGE_PORT} (or the next free port) until Ctrl-C.
+Its state is ${STATE}, its logs are in ${LOGS}/. No settings of the environment are used.
 
   --faults            publishers drop, repeat, delay, forget, restart, get stuck … now and then
   --seed <n>          which life the clocks live (default 1)
@@ -58,7 +61,6 @@ async function main(): Promise<number> {
   const early: LogLine[] = []
   await using fleet = createFleet({ seed, faults: values.faults, paceMs })
   await fleet.listen()
-  say(`${fleet.publishers.length} simulated publishers are up`)
 
   mkdirSync(FOLDER, { recursive: true })
   for (const ending of ['', '-shm', '-wal']) rmSync(`${STATE}${ending}`, { force: true })
@@ -73,23 +75,27 @@ async function main(): Promise<number> {
   })
   const start = async () => {
     const ingest = await processes.serve('ingest', [])
+    const port = await freePort(PAGE_PORT)
+    const status = await processes.serve('status', ['--serve'], { PORT: String(port) })
+    const page = `http://localhost:${port}`
+    say(`${page} shows the fleet; ${fleet.publishers.length} simulated publishers are up`)
     const callback = { CALLBACK_URL: ingest.url, LOG_LEVEL: 'error', SUBSCRIBE_DEADLINE_SECONDS: '30' }
-    const [status, poll] = await Promise.all([
-      processes.serve('status', ['--serve']),
+    const [poll] = await Promise.all([
       processes.serve('poll', ['--serve'], { CALLBACK_URL: ingest.url }),
       processes.run('subscribe', [], callback),
     ])
-    return { ingest, status, poll, callback }
+    return { ingest, status, page, poll, callback }
   }
   const started = await Promise.race([start(), stopped])
   // Nobody is left to be unsubscribed from: the publishers end with us.
   if (started === 'stopped') return 0
 
-  const { ingest, status, poll, callback } = started
+  const { ingest, status, page, poll, callback } = started
   const died = Promise.race(
     [poll, ingest, status].map(({ name, ended }) => ended.then((code) => ({ name, code }))),
   )
   const head = [
+    `page      ${page}`,
     `STATE_URL=sqlite:${STATE} npx ptp-watch status`,
     `fleet     ${status.url}/api/nodes`,
     `callback  ${ingest.url}/event/<node>`,
@@ -128,6 +134,16 @@ async function main(): Promise<number> {
   const left = fleet.simulated.reduce((sum, publisher) => sum + publisher.subscriptions().length, 0)
   say(`Stopped; the publishers hold ${left} subscriptions`)
   return code === 0 && left === 0 ? 0 : 1
+}
+
+/** The first port from `first` on that nobody listens on. */
+async function freePort(first: number): Promise<number> {
+  const server = createServer()
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  server.once('error', () => resolve(false)).listen(first, '127.0.0.1', () => resolve(true))
+  const isFree = await promise
+  server.close()
+  return isFree ? first : freePort(first + 1)
 }
 
 function say(text: string): void {

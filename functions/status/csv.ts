@@ -1,3 +1,4 @@
+import { lineOf } from '#shared/state/log-csv.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { beganOf, isDoubted } from './select.ts'
 
@@ -38,14 +39,7 @@ const COLUMNS: readonly Column[] = [
 /** A line for each node (RFC 4180), with its clocks spelled `<instance>=<state>`, a `?` behind what is in doubt. */
 export function fleetCsv(views: readonly NodeView[]): string {
   const lines = [COLUMNS.map(([head]) => head), ...views.map((view) => COLUMNS.map(([, cell]) => cell(view)))]
-  return lines.map((cells) => `${cells.map(quoted).join(',')}\r\n`).join('')
-}
-
-/** A spreadsheet would run what begins like a formula: an apostrophe makes it a text. A terminal gets no controls. */
-function quoted(text: string): string {
-  const told = text.replace(/(?![\t\r\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
-  const safe = /^[=+\-@\t\r\n]/.test(told) ? `'${told}` : told
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+  return lines.map(lineOf).join('')
 }
 
 function timeOf(view: NodeView, orBefore: boolean): string {

@@ -1,5 +1,8 @@
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openStore, shownStateUrl } from '#shared/state/store/open.ts'
+import { readAssets } from './assets.ts'
+import { createFleet } from './fleet.ts'
+import { openGate } from './gate.ts'
 import { createStatusHandler } from './handler.ts'
 import { printStatus } from './print.ts'
 
@@ -8,7 +11,7 @@ export const status: FunctionDefinition = {
   summary: 'shows the state of every node in the store',
   description: [
     'Prints one line for each node, the worst first: its overall state and for how long (≥40s: only a poll has shown it), the worst state of each kind of clock (LOCKED?: stale, or in doubt), flags (blind: neither pushes nor polls reach us; suspect: a worse event came too late to be believed, the next poll decides; stale: nothing has confirmed a clock), whether its publisher answers, and how many transitions only a poll has shown. With --json it prints everything, with the log of each node.',
-    'Served, it answers GET /api/nodes?limit=<1..500>&continue=<token> (without logs) and GET /api/nodes/<node>.',
+    'Served, it shows the fleet at / and each node at /nodes/<node>; the API behind it is described at /api/openapi.json.',
     'Exit codes: 0 printed, 1 the store could not be read, 2 configuration or usage; with --exit-code 3 unless the nodes selected by --name and --label are all LOCKED and there is at least one.',
   ].join('\n'),
   flags: {
@@ -55,18 +58,21 @@ export const status: FunctionDefinition = {
     'HISTORY_PER_NODE',
     'STALE_AFTER_SECONDS',
     'OVERALL_KINDS',
+    'STATUS_TOKEN_FILE',
   ],
   required: [],
   modes: { serve: true, run: true },
-  async open(config, { clock, log, random }) {
+  async open(config, { clock, log, random, newId }) {
     const { historyPerNode, merge } = config
     // To look at a store must not make one: an empty fleet would be shown where the file is another one.
     const store = await openStore(config, { log, random }, { create: false })
-    const deps = { store, clock, settings: merge, historyPerNode }
+    const shownStore = shownStateUrl(config.stateUrl)
+    const deps = { store, clock, settings: merge, historyPerNode, log, shownStore }
+    const gate = config.statusTokenFile === undefined ? undefined : await openGate(config.statusTokenFile)
+    const fleet = createFleet(deps, newId())
     return {
-      handle: createStatusHandler(deps),
-      run: (flags, { signal, terminal }) =>
-        printStatus({ ...deps, shownStore: shownStateUrl(config.stateUrl) }, flags, { signal, terminal }),
+      handle: createStatusHandler({ ...deps, fleet, assets: await readAssets(), gate }),
+      run: (flags, { signal, terminal }) => printStatus(deps, flags, { signal, terminal }),
       ping: () => store.ping(),
       close: () => store.close(),
     }

@@ -27,6 +27,7 @@ function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | 
   return {
     port: values.PORT,
     host: values.HOST,
+    statusTokenFile: values.STATUS_TOKEN_FILE,
     stateUrl: values.STATE_URL,
     /** What the drivers of state go by beside the URL: DriverOptions of state/open.ts. */
     stateOptions: {

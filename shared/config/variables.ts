@@ -59,6 +59,13 @@ export const schema = z.object({
     description: 'The address to serve on. `::` serves IPv6 and, on most systems, IPv4.',
     example: '127.0.0.1',
   }),
+  STATUS_TOKEN_FILE: variable(z.optional(filePath), {
+    group: 'Server',
+    type: 'path',
+    description:
+      'For `status --serve`: file of a token that the page and the API ask for, as a bearer token or as the password of a browser. Without it everybody who reaches the port may look. Read again when it changes.',
+    example: '/etc/ptp-watch/status/token',
+  }),
   STATE_URL: variable(
     z._default(
       stateUrl({

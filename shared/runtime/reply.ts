@@ -26,9 +26,9 @@ export type HttpRequest = HttpHead & { readonly body: Uint8Array }
 export type Reply = {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
+  readonly body?: string | Uint8Array
   /** In place of a body that is large: made as fast as the client takes it. What it throws breaks the connection. */
-  readonly stream?: AsyncIterable<string>
+  readonly stream?: AsyncIterable<string | Uint8Array>
 }
 
 /** A function that can be hosted over HTTP. Whatever it throws becomes a reply by {@link replyOf}. */
@@ -107,11 +107,15 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = { store: 503, conflict:
  * than was asked for.
  * @throws HttpError 400
  */
-export function checkQuery(query: URLSearchParams, allowed: readonly string[] = []): void {
+export function checkQuery(
+  query: URLSearchParams,
+  allowed: readonly string[] = [],
+  repeated: readonly string[] = [],
+): void {
   for (const name of new Set(query.keys())) {
     const problem = !allowed.includes(name)
       ? `there is no query parameter ${JSON.stringify(name.slice(0, 40))} here; there ${allowed.length === 0 ? 'is none' : `are ${allowed.join(', ')}`}`
-      : query.getAll(name).length > 1
+      : query.getAll(name).length > 1 && !repeated.includes(name)
         ? `${name} may be given once`
         : undefined
     if (problem !== undefined) throw new HttpError(400, 'query', problem)

@@ -94,7 +94,7 @@ const subscription = z.object({
   confirmedAt: z.string(),
 })
 
-const counters = z.object({
+export const counters = z.object({
   received: z.number(),
   duplicate: z.number(),
   late: z.number(),
@@ -102,6 +102,21 @@ const counters = z.object({
   quarantined: z.number(),
   clockSteps: z.number(),
   suspect: z.number(),
+})
+
+export const publisher = z.object({
+  url: z.string(),
+  dialect: z.string(),
+  reachable: z.boolean(),
+  checkedAt: z.string(),
+  /** What is wrong with it, for people: a node name that does not match, why it cannot be reached. */
+  problem: z.optional(z.string()),
+  /** Since when discovery finds it no more (our time); absent again once it is found. */
+  goneSince: z.optional(z.string()),
+  /** Since when polls in a row have not reached it (our time). */
+  unreachableSince: z.optional(z.string()),
+  /** Since when nothing of this node can reach us: no push and no pull (our time; design.md §3, blind). */
+  blindSince: z.optional(z.string()),
 })
 
 /**
@@ -121,22 +136,7 @@ export const nodeState = z.object({
   clocks: z.array(clock),
   /** Per kind: the first and the last of the pulls in a row that named no clock of it (our time). */
   absent: z.record(z.string(), span),
-  publisher: z.optional(
-    z.object({
-      url: z.string(),
-      dialect: z.string(),
-      reachable: z.boolean(),
-      checkedAt: z.string(),
-      /** What is wrong with it, for people: a node name that does not match, why it cannot be reached. */
-      problem: z.optional(z.string()),
-      /** Since when discovery finds it no more (our time); absent again once it is found. */
-      goneSince: z.optional(z.string()),
-      /** Since when polls in a row have not reached it (our time). */
-      unreachableSince: z.optional(z.string()),
-      /** Since when nothing of this node can reach us: no push and no pull (our time; design.md §3, blind). */
-      blindSince: z.optional(z.string()),
-    }),
-  ),
+  publisher: z.optional(publisher),
   subscriptions: z.array(subscription),
   /** Kinds that the publisher refused while it took others, and when (our time): the host has none of them. */
   lacking: z.optional(

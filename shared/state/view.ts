@@ -12,6 +12,8 @@ export function viewOf(state: NodeState, now: number, settings: MergeSettings, l
   const clocks = state.clocks.filter(({ retired }) => !retired)
   return {
     node,
+    /** The number of its newest log entry. */
+    seq: state.seq,
     overall,
     stale,
     /** One of its clocks is suspect. */

@@ -7,6 +7,7 @@ import { publisherRows } from './rows/publishers.ts'
 import { sinkRows } from './rows/sink.ts'
 import { startRows } from './rows/start.ts'
 import { statusRows } from './rows/status.ts'
+import { streamRows } from './rows/stream.ts'
 import { withWorld } from './world.ts'
 
 const HELP = `npm run bench [-- [--only <name>]… [--json] [--rounds <n>] [--seconds <n>]]
@@ -14,7 +15,14 @@ const HELP = `npm run bench [-- [--only <name>]… [--json] [--rounds <n>] [--se
 Measures each row beside its yardstick in the same run, and prints their medians and their ratio.
 `
 
-const ROWS: readonly Row[] = [...ingestRows, ...startRows, ...publisherRows, ...sinkRows, ...statusRows]
+const ROWS: readonly Row[] = [
+  ...ingestRows,
+  ...startRows,
+  ...publisherRows,
+  ...sinkRows,
+  ...statusRows,
+  ...streamRows,
+]
 
 const { values } = parseArgs({
   options: {

@@ -4,10 +4,10 @@ import { flagsOf } from '#shared/runtime/arguments.ts'
 import { functionHelp } from '#shared/runtime/help.ts'
 
 describe.each(Object.entries(catalogue))('%s', (name, load) => {
-  test('is called what it is picked by, and can be served, but for doctor and forget, which are called', async () => {
+  test('is called what it is picked by, and can be served, but for doctor, forget and history, which are called', async () => {
     const definition = await load()
     expect(definition.name).toBe(name)
-    expect(definition.modes.serve).toBe(!['doctor', 'forget'].includes(name))
+    expect(definition.modes.serve).toBe(!['doctor', 'forget', 'history'].includes(name))
     expect(definition.summary).toMatch(/^[a-z].*[^.]$/)
   })
 

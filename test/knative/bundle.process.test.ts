@@ -51,7 +51,7 @@ describe('the bundle', () => {
 
   it('holds nothing but modules and licences', () => {
     const others = readdirSync(join(folder, 'dist')).filter((name) => !name.endsWith('.mjs'))
-    expect(others.sort()).toEqual(['LICENSE', 'THIRD-PARTY-LICENSES.txt'])
+    expect(others.sort()).toEqual(['LICENSE', 'THIRD-PARTY-LICENSES.txt', 'page'])
   })
 
   it('has no packages that tests and other hosts alone need', () => {

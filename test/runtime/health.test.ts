@@ -47,7 +47,7 @@ test.each(['starting', 'draining'] as const)(
     expect((await ask('/health/liveness')).status).toBe(200)
     const { status, body } = await ask('/health/readiness')
     expect(status).toBe(503)
-    expect(JSON.parse(body)).toEqual({ error: { code: phase, message: `The function is ${phase}` } })
+    expect(JSON.parse(String(body))).toEqual({ error: { code: phase, message: `The function is ${phase}` } })
   },
 )
 

@@ -33,5 +33,5 @@ test('405 says what is allowed, in the header and in words', () => {
   const { status, headers, body } = methodNotAllowed(['GET', 'HEAD'])
   expect(status).toBe(405)
   expect(headers?.allow).toBe('GET, HEAD')
-  expect(JSON.parse(body ?? '').error.message).toContain('GET, HEAD')
+  expect(JSON.parse(String(body)).error.message).toContain('GET, HEAD')
 })

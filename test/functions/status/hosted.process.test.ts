@@ -61,7 +61,7 @@ hostContract(
       reply: { status: 200, body: expect.objectContaining({ node: 'ü/β' }) },
     },
     { name: 'an unknown node', method: 'GET', path: '/api/nodes/none', reply: refusal(404, 'not-found') },
-    { name: 'an unknown path', method: 'GET', path: '/', reply: refusal(404, 'not-found') },
+    { name: 'an unknown path', method: 'GET', path: '/none', reply: refusal(404, 'not-found') },
     {
       name: 'a token of nobody’s',
       method: 'GET',

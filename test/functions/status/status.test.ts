@@ -1,52 +1,12 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { silentLog } from '#shared/log.ts'
+import { describe, expect, test } from 'vitest'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { isoTime } from '#shared/time.ts'
-import { createStatusHandler } from '#functions/status/handler.ts'
-import { type HttpRequest, replyOf } from '#shared/runtime/reply.ts'
-import { lockedNode, openStore, put } from '../fleet.ts'
-
-const NOW = Date.parse('2026-11-23T12:00:00Z')
-
-async function status(nodes: readonly string[], { historyPerNode = 50, entries = 0 } = {}) {
-  const store = await openStore('memory:', historyPerNode)
-  onTestFinished(() => store.close())
-  for (const node of nodes) await put(store, lockedNode(node, NOW), entries)
-  const time = { now: NOW }
-  const handle = createStatusHandler({
-    store,
-    clock: { now: () => time.now },
-    settings: defaultSettings,
-    historyPerNode,
-  })
-  const get = async (target: string, method = 'GET') => {
-    const [path = '', query = ''] = target.split('?')
-    const request: HttpRequest = {
-      method,
-      path,
-      query,
-      headers: {},
-      body: new Uint8Array(),
-      signal: new AbortController().signal,
-    }
-    try {
-      const { status: code, body, stream, headers } = await handle(request)
-      let text = body
-      if (stream !== undefined) for await (const part of stream) text = (text ?? '') + part
-      return { code, headers, json: JSON.parse(text ?? 'null') }
-    } catch (error) {
-      const { status: code, body, headers } = replyOf(error, silentLog)
-      return { code, headers, json: JSON.parse(body ?? 'null') }
-    }
-  }
-  return { get, time, store }
-}
+import { NOW, status } from './world.ts'
 
 test.each([
-  ['/api/nodes?limt=5', 'there is no query parameter "limt" here; there are limit, continue'],
   [
-    '/api/nodes?limit=5&overall=LOCKED',
-    'there is no query parameter "overall" here; there are limit, continue',
+    '/api/nodes?limt=5',
+    'there is no query parameter "limt" here; there are overall, stale, label, name, sort, limit, continue',
   ],
   ['/api/nodes?limit=5&limit=6', 'limit may be given once'],
   ['/api/nodes/b?limit=5', 'there is no query parameter "limit" here; there is none'],
@@ -63,6 +23,7 @@ test('a node is shown with all that the contract names, and nothing else', async
   const times = { since: at, notAfter: null, observedAt: at, receivedAt: at, confirmedAt: at }
   expect((await get('/api/nodes/node1.example.com')).json).toEqual({
     node: 'node1.example.com',
+    seq: 1,
     overall: 'LOCKED',
     stale: false,
     suspect: false,
@@ -172,10 +133,22 @@ describe('what cannot be answered', () => {
   test.each([
     ['/api/nodes/none', 404, 'not-found'],
     ['/api/nodes/', 404, 'not-found'],
-    ['/api/nodes/a/log', 404, 'not-found'],
+    ['/api/nodes/a/notes', 404, 'not-found'],
+    ['/api/nodes/none/log', 404, 'not-found'],
+    ['/page/index.html', 404, 'not-found'],
+    ['/icon/none.svg', 404, 'not-found'],
     ['/api', 404, 'not-found'],
-    ['/', 404, 'not-found'],
+    ['/', 404, 'page'],
     ['/api/nodes/%zz', 400, 'path'],
+    ['/api/nodes?overall=GONE', 400, 'overall'],
+    ['/api/nodes?stale=maybe', 400, 'stale'],
+    ['/api/nodes?label=site', 400, 'label'],
+    ['/api/nodes?sort=size', 400, 'sort'],
+    ['/api/nodes/a/log?format=xml', 400, 'format'],
+    ['/api/nodes/a/log?order=newest', 400, 'order'],
+    ['/api/nodes/a/log?from=yesterday', 400, 'from'],
+    ['/api/nodes/a/log?from=2026-11-23T12:00:00Z&to=2026-11-23T11:00:00Z', 400, 'from'],
+    ['/api/nodes/a/availability?to=2026-13-01T00:00:00Z', 400, 'to'],
     ['/api/nodes?limit=0', 400, 'limit'],
     ['/api/nodes?limit=501', 400, 'limit'],
     ['/api/nodes?limit=ten', 400, 'limit'],

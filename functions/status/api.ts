@@ -1,0 +1,94 @@
+import * as z from 'zod/mini'
+import { counters, logEntry, publisher } from '#shared/state/document.ts'
+
+/** What the API answers: the one source of its types, its description and the tests of its replies. */
+
+/** RFC 3339; ours in milliseconds, publishers' with their nanoseconds. */
+const time = z.string()
+const overall = z.enum(['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'])
+const labels = z.record(z.string(), z.string())
+
+/** What is told of the picture as a whole, with everything that is sent. */
+export const picture = z.object({
+  now: time,
+  /** When a publisher was last polled, as far as the store tells; null where none ever was. */
+  polledAt: z.nullable(time),
+  /** Older than this, a picture is out of date. */
+  staleAfterMs: z.number(),
+  /** Since when the store cannot be read; null while it can. */
+  storeDownSince: z.nullable(time),
+  /** What the store is, without credentials. */
+  store: z.string(),
+})
+
+/** One node in brief. */
+export const row = z.object({
+  node: z.string(),
+  overall,
+  since: z.nullable(time),
+  /** No push has dated it: it began at `since` or before. */
+  orBefore: z.boolean(),
+  /** Which clock decides, or why nothing is known: one phrase for people. */
+  because: z.string(),
+  flags: z.array(z.enum(['blind', 'suspect', 'stale', 'unreachable', 'gone'])),
+  labels,
+  checkedAt: z.nullable(time),
+  missed: z.number(),
+})
+
+const resource = z.object({
+  kind: z.string(),
+  instance: z.string(),
+  state: z.nullable(z.string()),
+  metrics: z.record(z.string(), z.string()),
+  since: z.nullable(time),
+  notAfter: z.nullable(time),
+  observedAt: time,
+  receivedAt: time,
+  timeFrom: z.optional(z.literal('receipt')),
+  confirmedAt: time,
+  stale: z.boolean(),
+  contested: z.boolean(),
+  suspect: z.nullable(z.object({ told: z.string(), at: time, receivedAt: time })),
+  via: z.string(),
+})
+
+export const node = z.object({
+  node: z.string(),
+  seq: z.number(),
+  overall,
+  stale: z.boolean(),
+  suspect: z.boolean(),
+  blind: z.boolean(),
+  labels,
+  publisher: z.nullable(publisher),
+  resources: z.array(resource),
+  subscriptions: z.array(
+    z.object({ kind: z.string(), address: z.string(), id: z.string(), confirmedAt: time }),
+  ),
+  counters,
+  log: z.optional(z.array(logEntry)),
+})
+
+export const nodes = z.object({ nodes: z.array(node), continue: z.nullable(z.string()) })
+export const log = z.object({ node: z.string(), log: z.array(logEntry) })
+export const fleet = z.object({ type: z.literal('snapshot'), ...picture.shape, rows: z.array(row) })
+export const summary = z.object({
+  ...picture.shape,
+  nodes: z.number(),
+  overall: z.object({ FREERUN: z.number(), HOLDOVER: z.number(), UNKNOWN: z.number(), LOCKED: z.number() }),
+  blind: z.number(),
+  suspect: z.number(),
+  stale: z.number(),
+  unreachable: z.number(),
+  gone: z.number(),
+})
+
+export const failure = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
+
+export type Row = z.infer<typeof row>
+export type Picture = z.infer<typeof picture>
+export type NodeView = z.infer<typeof node>
+export type { LogEntry } from '#shared/state/document.ts'
+export type { Lane, Stretch, Timeline } from '#shared/state/timeline.ts'
+export { availability, timeline } from '#shared/state/timeline.ts'

@@ -1,0 +1,172 @@
+import { isDeepStrictEqual } from 'node:util'
+import { reasonOf, StoreError } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import { type Condition, conditionOf } from '#shared/state/merge/overall.ts'
+import type { MergeSettings } from '#shared/state/merge/draft.ts'
+import type { Store } from '#shared/state/store/store.ts'
+import { viewOf } from '#shared/state/view.ts'
+import type { Clock } from '#shared/time.ts'
+import type { Picture, Row } from './api.ts'
+import { rowOf } from './row.ts'
+
+/** How often the store is listed while anybody follows, and how old a picture may be that is shown once. Milliseconds. */
+const EVERY_MS = 2_000
+const PAGE = 500
+/** Nodes that went are remembered for those who follow: of more than this many, a follower is sent everything again. */
+const MOST_REMOVED = 10_000
+
+export type FleetDeps = {
+  readonly store: Pick<Store, 'list'>
+  readonly clock: Clock
+  readonly settings: MergeSettings
+  readonly log: Log
+  /** What the store is, for people: no credentials. */
+  readonly shownStore: string
+}
+
+/** A row, and the number of the look at the store that found it so. */
+export type Known = {
+  readonly row: Row
+  readonly json: string
+  readonly look: number
+  readonly version: string
+  readonly condition: Condition
+}
+
+export type Fleet = {
+  /** The rows by node, at most 2 s old. @throws StoreError where the store could not be read. */
+  current(): Promise<ReadonlyMap<string, Known>>
+  picture(): Picture
+  /**
+   * Follows the fleet until `signal`: `onLook` is called after each look at the store, also one that failed. One loop
+   * serves all followers and ends with the last.
+   */
+  follow(onLook: () => void, signal: AbortSignal): void
+  /** What changed after look `since`; undefined if that is too long ago to tell. */
+  changedSince(since: number): { rows: readonly Known[]; removed: readonly string[] } | undefined
+  /** The number of the last look. Numbers of another process mean nothing: compare `id` first. */
+  look(): number
+  /** Tells this process's looks from those of another. */
+  readonly id: string
+  readonly known: ReadonlyMap<string, Known>
+}
+
+export function createFleet(deps: FleetDeps, id: string): Fleet {
+  const { store, clock, settings, log, shownStore } = deps
+  const known = new Map<string, Known>()
+  const removed = new Map<string, number>()
+  const followers = new Set<() => void>()
+  let forgottenThrough = 0
+  let look = 0
+  let lookedAt = Number.NEGATIVE_INFINITY
+  let polledAt: string | null = null
+  let downSince: string | null = null
+  let looking: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  const lookOnce = async () => {
+    const next = look + 1
+    const gone = new Set(known.keys())
+    let newest: string | null = null
+    let from: string | undefined
+    do {
+      const page = await store.list({ limit: PAGE, from })
+      const now = clock.now()
+      for (const { state, version } of page.nodes) {
+        gone.delete(state.node)
+        const checkedAt = state.publisher?.checkedAt
+        if (checkedAt !== undefined && (newest === null || checkedAt > newest)) newest = checkedAt
+        const before = known.get(state.node)
+        // Of a document that is the same, time alone changes what is said of the node as a whole.
+        const condition = conditionOf(state, now, settings)
+        if (before?.version === version && isDeepStrictEqual(before.condition, condition)) continue
+        const row = rowOf(viewOf(state, now, settings))
+        const json = JSON.stringify(row)
+        const isSame = before?.json === json
+        known.set(state.node, { row, json, version, condition, look: isSame ? before.look : next })
+        removed.delete(state.node)
+      }
+      from = page.next
+    } while (from !== undefined)
+    for (const node of gone) {
+      known.delete(node)
+      removed.set(node, next)
+    }
+    if (removed.size > MOST_REMOVED) {
+      removed.clear()
+      forgottenThrough = next
+    }
+    polledAt = newest
+    look = next
+  }
+
+  /** One look at a time; who comes meanwhile waits for it. */
+  const refresh = (): Promise<void> => {
+    looking ??= lookOnce()
+      .then(
+        () => {
+          if (downSince !== null) log.info('store readable again', { downSince })
+          downSince = null
+        },
+        (error: unknown) => {
+          if (!(error instanceof StoreError)) throw error
+          if (downSince === null)
+            log.warn('store unreachable; page shows the last known states', { reason: reasonOf(error) })
+          downSince ??= new Date(clock.now()).toISOString()
+          throw error
+        },
+      )
+      .finally(() => {
+        lookedAt = performance.now()
+        looking = undefined
+      })
+    return looking
+  }
+
+  const run = async () => {
+    await refresh().catch(() => {})
+    for (const onLook of followers) onLook()
+    timer = followers.size === 0 ? undefined : setTimeout(run, EVERY_MS)
+  }
+
+  return {
+    id,
+    known,
+    look: () => look,
+    async current() {
+      if (timer === undefined || downSince !== null) {
+        if (performance.now() - lookedAt > EVERY_MS || downSince !== null) await refresh()
+      } else if (look === 0) await refresh()
+      return known
+    },
+    picture: () => ({
+      now: new Date(clock.now()).toISOString(),
+      polledAt,
+      staleAfterMs: settings.staleAfterMs,
+      storeDownSince: downSince,
+      store: shownStore,
+    }),
+    follow(onLook, signal) {
+      if (signal.aborted) return
+      followers.add(onLook)
+      signal.addEventListener(
+        'abort',
+        () => {
+          followers.delete(onLook)
+          if (followers.size > 0) return
+          clearTimeout(timer)
+          timer = undefined
+        },
+        { once: true },
+      )
+      timer ??= setTimeout(run, 0)
+    },
+    changedSince(since) {
+      if (since < forgottenThrough || since > look) return undefined
+      return {
+        rows: [...known.values()].filter((each) => each.look > since),
+        removed: [...removed].flatMap(([node, at]) => (at > since ? [node] : [])),
+      }
+    },
+  }
+}

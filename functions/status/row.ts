@@ -1,0 +1,49 @@
+import type { Row } from './api.ts'
+import type { NodeView } from '#shared/state/view.ts'
+import { beganOf, isDoubted } from './select.ts'
+import { OVERALL_KINDS } from '#shared/state/merge/overall.ts'
+
+/** A node in brief. */
+export function rowOf(view: NodeView): Row {
+  const began = beganOf(view)
+  const { publisher } = view
+  const flags: Row['flags'] = []
+  for (const flag of ['blind', 'suspect', 'stale'] as const) if (view[flag]) flags.push(flag)
+  if (publisher?.goneSince !== undefined) flags.push('gone')
+  else if (publisher?.reachable === false) flags.push('unreachable')
+  return {
+    node: view.node,
+    overall: view.overall,
+    since: began === undefined ? null : new Date(began.at).toISOString(),
+    orBefore: began?.orBefore ?? false,
+    because: reasonFor(view),
+    flags,
+    labels: view.labels,
+    checkedAt: publisher?.checkedAt ?? null,
+    missed: view.counters.missed,
+  }
+}
+
+/** `ptp clock ens1f0 is FREERUN`; for LOCKED nothing need be said. */
+function reasonFor(view: NodeView): string {
+  const { overall, resources } = view
+  if (overall === 'LOCKED') return ''
+  const deciding = resources.filter(({ kind }) => OVERALL_KINDS.has(kind))
+  const named = (clock: NodeView['resources'][number]) => `${clock.kind} of ${clock.instance}`
+  if (overall !== 'UNKNOWN') {
+    const worst = deciding.find(({ state }) => state === overall)
+    return worst === undefined
+      ? ''
+      : `${named(worst)} is ${overall}${isDoubted(view, worst) ? ', unconfirmed' : ''}`
+  }
+  if (view.blind) return 'no subscription and no poll reaches us'
+  const suspect = deciding.find((clock) => clock.suspect !== null)
+  if (suspect?.suspect) return `${named(suspect)} was told ${suspect.suspect.told}, too late to be believed`
+  const stale = deciding.find((clock) => clock.stale)
+  if (stale !== undefined)
+    return `nothing has confirmed ${named(stale)} since ${stale.confirmedAt.slice(11, 19)} UTC`
+  const unknown = deciding.find(({ state }) => state !== 'LOCKED')
+  if (unknown !== undefined) return `${named(unknown)} is ${unknown.state ?? 'unknown'}`
+  const missing = [...OVERALL_KINDS].filter((kind) => !deciding.some((clock) => clock.kind === kind))
+  return `no ${missing.join(', no ')} known yet`
+}

@@ -1,0 +1,70 @@
+import type { LogEntry } from './document.ts'
+import type { Store } from './store/store.ts'
+import type { Span } from './timeline.ts'
+
+/** Entries read from the store in one go. */
+const PAGE = 1_000
+
+/** When an entry happened, by the publisher, or as late as it can have been. Milliseconds. */
+export const timeOfEntry = ({ at, notAfter }: LogEntry) => Date.parse(at ?? notAfter ?? '')
+
+/**
+ * The entries of a node within a span, oldest first, a page at a time. Publishers' clocks may jump, so that times need
+ * not rise with numbers: all pages are read from the first that may hold one.
+ */
+export async function* entriesWithin(
+  store: Pick<Store, 'log'>,
+  node: string,
+  seq: number,
+  span: Span,
+): AsyncGenerator<LogEntry[]> {
+  let after = await beforeTime(store, node, seq, span.from)
+  for (;;) {
+    const page = await store.log(node, { after, limit: PAGE })
+    if (page.length === 0) return
+    after = page.at(-1)?.seq ?? seq
+    const within = page.filter((entry) => timeOfEntry(entry) >= span.from && timeOfEntry(entry) <= span.to)
+    if (within.length > 0) yield within
+  }
+}
+
+/** The entries of a span, and the newest one from before it, from which on the node was in its state. */
+export async function entriesSince(
+  store: Pick<Store, 'log'>,
+  node: string,
+  seq: number,
+  from: number,
+): Promise<LogEntry[]> {
+  let after = await beforeTime(store, node, seq, from)
+  const entries: LogEntry[] = []
+  for (;;) {
+    const page = await store.log(node, { after, limit: PAGE })
+    if (page.length === 0) return entries
+    entries.push(...page)
+    after = page.at(-1)?.seq ?? seq
+  }
+}
+
+/**
+ * The number before a page of the log that began before `time`: pages are read from the newest back. 0 where the log
+ * does not reach so far.
+ */
+async function beforeTime(
+  store: Pick<Store, 'log'>,
+  node: string,
+  seq: number,
+  time: number,
+): Promise<number> {
+  for (let after = seq - 1; after > 0; after -= PAGE) {
+    const [entry] = await store.log(node, { after, limit: 1 })
+    if (entry === undefined || timeOfEntry(entry) < time) return Math.max(0, after - 1)
+  }
+  return 0
+}
+
+/** Milliseconds of an RFC 3339 time; NaN for anything else. */
+export function timeIn(text: string): number {
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN
+}

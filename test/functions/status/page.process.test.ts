@@ -1,0 +1,260 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { NodeState } from '#shared/state/document.ts'
+import type { Store } from '#shared/state/store/store.ts'
+import { type HostedFunction, onServe } from '../../runtime/processes.ts'
+import { freePort } from '../../support/free-port.ts'
+import { clockAt, lockedNode, openStore, put, temporaryFolder } from '../fleet.ts'
+import { expectNoSideways, openBrowser, violations, watch } from './browser.ts'
+
+let browser: Browser
+beforeAll(async () => {
+  browser = await openBrowser()
+})
+afterAll(() => browser?.close())
+
+const nameOf = (i: number) => `worker-${String(i).padStart(4, '0')}.example.com`
+
+/** Every 41st node is in trouble, in turn FREERUN, HOLDOVER and stale. */
+function nodeAt(i: number, now: number): NodeState {
+  const labels = { labels: { site: `site-${'abcdefgh'[i % 8]}` } }
+  if (i % 123 === 82) return lockedNode(nameOf(i), now - 3_600_000 * 24, labels)
+  const node = lockedNode(nameOf(i), now, labels)
+  if (i % 41 !== 0) return node
+  const state = i % 123 === 0 ? 'FREERUN' : 'HOLDOVER'
+  return {
+    ...node,
+    clocks: [clockAt(now, 'lock-state', 'ens5fx/master', { state }), ...node.clocks.slice(1)],
+  }
+}
+
+/** `status` over a store of its own, as a process; both end with the test. */
+async function fleet(count: number, nodes = (i: number) => nodeAt(i, Date.now())) {
+  const folder = temporaryFolder()
+  const stateUrl = `sqlite:${folder.path}/state.db`
+  const store = await openStore(stateUrl)
+  for (let i = 0; i < count; i += 500) {
+    await Promise.all(Array.from({ length: Math.min(500, count - i) }, (_, j) => put(store, nodes(i + j), 3)))
+  }
+  const env = { STATE_URL: stateUrl, STALE_AFTER_SECONDS: '36000', PORT: String(await freePort()) }
+  let status: HostedFunction = await onServe('functions/main.ts', 'status', env)
+  onTestFinished(async () => {
+    await status.stop()
+    await store.close()
+    folder.remove()
+  })
+  const restart = async () => {
+    status = await onServe('functions/main.ts', 'status', env)
+  }
+  return { url: status.url, store, stop: () => status.stop(), restart }
+}
+
+const change = (store: Store, node: string, state: string) =>
+  store.update(node, (before) => {
+    if (before === undefined) throw new Error(`There is no ${node}`)
+    const clocks = before.clocks.map((clock) => (clock.kind === 'lock-state' ? { ...clock, state } : clock))
+    const entry = { type: 'overall', from: 'LOCKED', to: state, via: 'push', overall: state } as const
+    return {
+      state: { ...before, clocks },
+      entries: [{ ...entry, at: new Date().toISOString() }],
+      result: undefined,
+    }
+  })
+
+const counter = (page: Page, state: string) =>
+  page.locator('button.counter', { hasText: state }).locator('.count')
+const WAIT = { timeout: 20_000 }
+const rowsAre = (page: Page, count: number) =>
+  expect.poll(() => page.locator('table.nodes tbody tr').count(), WAIT).toBe(count)
+
+describe('the fleet page', () => {
+  test.each([
+    [0, {}],
+    [1, { FREERUN: 1 }],
+    [8, { FREERUN: 1, LOCKED: 7 }],
+    [500, { FREERUN: 5, HOLDOVER: 4, UNKNOWN: 4, LOCKED: 487 }],
+    [5_000, { FREERUN: 41, HOLDOVER: 41, UNKNOWN: 40, LOCKED: 4_878 }],
+  ])(
+    'of %i nodes counts them, is accessible and asks nobody else',
+    async (count, counts) => {
+      const { url } = await fleet(count)
+      const { page, problems } = await watch(browser, url)
+      if (count === 0) await page.getByText('The store holds no nodes yet').waitFor(WAIT)
+      for (const [state, number] of Object.entries(counts)) {
+        await counter(page, state).getByText(String(number), { exact: true }).waitFor(WAIT)
+      }
+      if (count > 100) expect(await page.locator('a.tile').count()).toBe(count)
+      else expect(await page.locator('table.nodes tbody tr').count()).toBe(count)
+      await expectNoSideways(page)
+      if (count <= 500) expect(await violations(page)).toEqual([])
+      expect(problems).toEqual([])
+    },
+    90_000,
+  )
+
+  test('filters by state, name and label; the address holds them, and opens them again', async () => {
+    const { url } = await fleet(8)
+    const { page } = await watch(browser, url)
+    const rows = page.locator('table.nodes tbody tr')
+    await page.getByRole('button', { name: 'FREERUN' }).click(WAIT)
+    await rows.first().waitFor(WAIT)
+    expect(await rows.count()).toBe(1)
+    expect(page.url()).toContain('?overall=FREERUN')
+    await page.getByRole('button', { name: 'FREERUN' }).click()
+    await page.getByRole('searchbox').fill('worker-0003')
+    await rowsAre(page, 1)
+    await page.getByRole('searchbox').fill('')
+    await page.locator('select[name=label-site]').selectOption('site-c')
+    await rowsAre(page, 1)
+    await page.reload()
+    await rows.first().waitFor(WAIT)
+    expect(await rows.allInnerTexts()).toEqual([expect.stringContaining(nameOf(2))])
+    await page.getByRole('link', { name: 'Clear filters' }).click()
+    await page.locator('select[name=sort]').selectOption('name')
+    await rowsAre(page, 8)
+    await page.locator('select[name=group]').selectOption('-')
+    await expect.poll(() => page.locator('table.nodes').count(), WAIT).toBe(1)
+    expect((await rows.allInnerTexts())[0]).toContain(nameOf(0))
+    expect(page.url()).toContain('sort=name&group=-')
+  })
+
+  test('follows a change, in the tab as well, and a node that goes', async () => {
+    const { url, store } = await fleet(8)
+    const { page, problems } = await watch(browser, url)
+    await page.getByText('live').waitFor(WAIT)
+    expect(await page.title()).toBe('■ 1 FREERUN – PTP Watch')
+    await change(store, nameOf(3), 'HOLDOVER')
+    await page.locator('tr.HOLDOVER', { hasText: nameOf(3) }).waitFor(WAIT)
+    expect(await page.title()).toBe('■ 1 FREERUN ▲ 1 HOLDOVER – PTP Watch')
+    await change(store, nameOf(3), 'LOCKED')
+    await change(store, nameOf(0), 'LOCKED')
+    await expect.poll(() => page.title(), WAIT).toBe('● 8 LOCKED – PTP Watch')
+    expect(await page.locator('#icon').getAttribute('href')).toBe('/icon/locked.svg')
+    await store.remove(nameOf(5))
+    await rowsAre(page, 7)
+    expect(problems).toEqual([])
+  })
+
+  test('says that it is not live once status is away, and is live again when it is back', async () => {
+    const { url, store, stop, restart } = await fleet(8)
+    const { page } = await watch(browser, url)
+    await page.locator('.dot.live').waitFor(WAIT)
+    await stop()
+    await page.locator('.dot.lost').waitFor(WAIT)
+    await page.getByText('Not live: this is the picture of').waitFor({ timeout: 30_000 })
+    expect(await page.title()).toBe('⚠ not live – PTP Watch')
+    expect(await page.locator('main.old').count()).toBe(1)
+    await change(store, nameOf(3), 'FREERUN')
+    await restart()
+    await page.locator('tr.FREERUN', { hasText: nameOf(3) }).waitFor({ timeout: 60_000 })
+    await page.locator('.dot.live').waitFor(WAIT)
+    expect(await page.locator('main.old').count()).toBe(0)
+  }, 150_000)
+
+  test('asks every few seconds where there is no stream', async () => {
+    const { url, store } = await fleet(8)
+    const context = await browser.newContext()
+    onTestFinished(() => context.close())
+    const page = await context.newPage()
+    await page.route('**/api/stream*', (route) => route.fulfill({ status: 503, body: '' }))
+    await page.goto(url)
+    await page.getByText('no stream, asks every 5 s').waitFor(WAIT)
+    await change(store, nameOf(3), 'FREERUN')
+    await page.locator('tr.FREERUN', { hasText: nameOf(3) }).waitFor(WAIT)
+  }, 60_000)
+
+  test('is used by keyboard alone', async () => {
+    const { url } = await fleet(8)
+    const { page } = await watch(browser, url)
+    await page.getByRole('button', { name: 'FREERUN' }).waitFor(WAIT)
+    const press = async (key: string, until: () => Promise<boolean>) => {
+      for (let i = 0; i < 40 && !(await until()); i++) await page.keyboard.press(key)
+      expect(await until()).toBe(true)
+    }
+    const focused = (text: string) => async () =>
+      (await page.locator(':focus').allInnerTexts()).some((each) => each.includes(text))
+    await press('Tab', focused('FREERUN'))
+    await page.keyboard.press('Space')
+    await rowsAre(page, 1)
+    await press('Tab', focused(nameOf(0)))
+    await page.keyboard.press('Enter')
+    await page.waitForURL(`**/nodes/${nameOf(0)}`)
+    await page.getByRole('heading', { name: 'History' }).waitFor(WAIT)
+  })
+
+  test.each([
+    ['360 px wide', { viewport: { width: 360, height: 740 } }],
+    ['dark', { colorScheme: 'dark' }],
+    ['in forced colours', { forcedColors: 'active' }],
+  ] as const)('is readable %s', async (_, options) => {
+    const { url } = await fleet(8)
+    for (const path of ['/', `/nodes/${nameOf(0)}`]) {
+      const { page, problems } = await watch(browser, url + path, options)
+      await page.locator('.dot.live').waitFor(WAIT)
+      await page.locator('main table').first().waitFor(WAIT)
+      await expectNoSideways(page)
+      expect(await violations(page)).toEqual([])
+      expect(problems).toEqual([])
+    }
+  })
+
+  test('takes no harm from names', async () => {
+    const names = [
+      '<img src=x onerror=alert(1)>',
+      '"><script>alert(2)</script>',
+      '\u001b[31mred',
+      '\u202eevil',
+      'a'.repeat(253),
+      '../../etc/passwd',
+      "o'brien; rm -rf",
+      '{{alert(3)}}',
+    ]
+    const { url } = await fleet(names.length, (i) =>
+      lockedNode(names[i] ?? '', Date.now(), { labels: { site: `<b>${i}</b>` } }),
+    )
+    const { page, problems } = await watch(browser, url, { viewport: { width: 800, height: 600 } })
+    await rowsAre(page, 8)
+    const shown = await page.locator('table.nodes th a').allInnerTexts()
+    expect(shown.toSorted()).toEqual(
+      names.map((name) => name.replace('\u001b', '\\u001b').replace('\u202e', '\\u202e')).toSorted(),
+    )
+    await expectNoSideways(page)
+    for (let i = 0; i < names.length; i++) {
+      await page.locator('table.nodes th a').nth(i).click()
+      await page.getByRole('heading', { name: 'History' }).waitFor(WAIT)
+      await expectNoSideways(page)
+      await page.goto(url)
+      await rowsAre(page, 8)
+    }
+    expect(problems).toEqual([])
+  }, 90_000)
+})
+
+describe('the page of a node', () => {
+  test('shows since when and why, its clocks, history, log and the command to look further', async () => {
+    const now = Date.now()
+    const { url, store } = await fleet(1, () => nodeAt(0, now))
+    const { page, problems } = await watch(browser, `${url}/nodes/${nameOf(0)}?span=1h`)
+    await page.getByText('lock-state of ens5fx/master is FREERUN').waitFor(WAIT)
+    expect(await page.title()).toBe(`■ FREERUN ${nameOf(0)} – PTP Watch`)
+    expect(await page.locator('#doctor').innerText()).toBe(`ptp-watch doctor --node ${nameOf(0)}`)
+    await page.locator('.lane').nth(2).waitFor(WAIT)
+    expect(await page.locator('.lane').count()).toBe(3)
+    await change(store, nameOf(0), 'LOCKED')
+    await page.locator('.summary.LOCKED').waitFor(WAIT)
+    await page.locator('table.log td', { hasText: 'overall' }).waitFor(WAIT)
+    const csv = await page.request.get(
+      new URL((await page.getByRole('link', { name: 'CSV', exact: true }).getAttribute('href')) ?? '', url)
+        .href,
+    )
+    expect((await csv.text()).split('\r\n')[0]).toContain('seq,type,kind')
+    expect(await violations(page)).toEqual([])
+    expect(problems).toEqual([])
+  })
+
+  test('of a name that the store does not have says so', async () => {
+    const { url } = await fleet(1)
+    const { page } = await watch(browser, `${url}/nodes/nobody`)
+    await page.getByText('The store has no node of this name').waitFor(WAIT)
+  })
+})

@@ -1,0 +1,174 @@
+import { expect, test } from 'vitest'
+import { timelineOf } from '#shared/state/timeline.ts'
+import type { LogEntry } from '#shared/state/document.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
+import { viewOf } from '#shared/state/view.ts'
+import { clockAt, lockedNode } from '../functions/fleet.ts'
+
+const NOW = Date.parse('2026-11-28T12:00:00Z')
+const at = (minutes: number) => new Date(NOW - minutes * 60_000).toISOString()
+const DAY = { from: NOW - 86_400_000, to: NOW }
+
+let seq = 0
+const entry = (fields: Omit<LogEntry, 'seq' | 'via'>): LogEntry => ({ seq: ++seq, via: 'push', ...fields })
+const overall = (minutes: number, from: string, to: string) =>
+  entry({ type: 'overall', from, to, at: at(minutes), overall: to })
+const changed = (minutes: number, from: string, to: string, node: string) =>
+  entry({
+    type: 'changed',
+    kind: 'lock-state',
+    instance: 'ens5fx/master',
+    from,
+    to,
+    at: at(minutes),
+    overall: node,
+  })
+
+const locked = (seenAt = NOW) => viewOf(lockedNode('n', seenAt), NOW, defaultSettings)
+const nodeLane = (view = locked(), entries: readonly LogEntry[] = [], span = DAY) => {
+  const { lanes, ...numbers } = timelineOf(view, entries, span, NOW)
+  return { ...numbers, spans: lanes[0]?.spans.map(({ from, to, state, doubt }) => [from, to, state, doubt]) }
+}
+
+test('an empty log covers nothing: no state, no availability', () => {
+  expect(nodeLane()).toMatchObject({
+    coveredFrom: null,
+    availability: null,
+    uncoveredSeconds: 86_400,
+    spans: [[at(1440), at(0), 'UNKNOWN', 'not covered']],
+  })
+})
+
+test('a log that reaches back only so far is not taken to reach further', () => {
+  const entries = [
+    overall(600, 'UNKNOWN', 'LOCKED'),
+    overall(120, 'LOCKED', 'FREERUN'),
+    overall(60, 'FREERUN', 'LOCKED'),
+  ]
+  expect(nodeLane(locked(), entries)).toMatchObject({
+    coveredFrom: at(600),
+    seconds: { FREERUN: 3_600, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 540 * 60 },
+    uncoveredSeconds: 840 * 60,
+    availability: 0.9,
+    spans: [
+      [at(1440), at(600), 'UNKNOWN', 'not covered'],
+      [at(600), at(120), 'LOCKED', null],
+      [at(120), at(60), 'FREERUN', null],
+      [at(60), at(0), 'LOCKED', null],
+    ],
+  })
+})
+
+test('what was before the span decides how it begins', () => {
+  const entries = [
+    overall(3000, 'UNKNOWN', 'LOCKED'),
+    overall(2000, 'LOCKED', 'HOLDOVER'),
+    overall(720, 'HOLDOVER', 'LOCKED'),
+  ]
+  expect(nodeLane(locked(), entries)).toMatchObject({
+    coveredFrom: at(1440),
+    uncoveredSeconds: 0,
+    availability: 0.5,
+    seconds: { HOLDOVER: 43_200, LOCKED: 43_200 },
+  })
+})
+
+test('a span in the past ends where it was asked to', () => {
+  const entries = [overall(300, 'UNKNOWN', 'LOCKED'), overall(150, 'LOCKED', 'FREERUN')]
+  const span = { from: NOW - 240 * 60_000, to: NOW - 120 * 60_000 }
+  expect(nodeLane(locked(), entries, span)).toMatchObject({
+    seconds: { LOCKED: 90 * 60, FREERUN: 30 * 60 },
+    availability: 0.75,
+  })
+})
+
+test('a span that ends in the future covers up to now', () => {
+  const span = { from: NOW - 3_600_000, to: NOW + 3_600_000 }
+  expect(nodeLane(locked(), [overall(120, 'UNKNOWN', 'LOCKED')], span)).toMatchObject({
+    uncoveredSeconds: 3_600,
+    availability: 1,
+  })
+})
+
+test('time alone makes a node UNKNOWN: LOCKED ends where nothing confirmed it any more', () => {
+  const view = locked(NOW - 30 * 60_000)
+  expect(view.overall).toBe('UNKNOWN')
+  expect(nodeLane(view, [overall(60, 'UNKNOWN', 'LOCKED')])).toMatchObject({
+    seconds: { LOCKED: 30 * 60, UNKNOWN: 30 * 60 },
+    availability: 0.5,
+  })
+})
+
+test('a stale stretch is in doubt until it is confirmed again', () => {
+  const entries = [
+    overall(60, 'UNKNOWN', 'LOCKED'),
+    entry({ type: 'stale', notAfter: at(40), overall: 'UNKNOWN' }),
+    entry({ type: 'recovered', notAfter: at(20), overall: 'LOCKED' }),
+  ]
+  expect(nodeLane(locked(), entries).spans?.slice(1)).toEqual([
+    [at(60), at(40), 'LOCKED', null],
+    [at(40), at(20), 'UNKNOWN', 'stale'],
+    [at(20), at(0), 'LOCKED', null],
+  ])
+})
+
+test("a publisher's clock that was set back takes no time from what came before", () => {
+  const entries = [
+    overall(60, 'UNKNOWN', 'LOCKED'),
+    overall(200, 'LOCKED', 'FREERUN'),
+    overall(30, 'FREERUN', 'LOCKED'),
+  ]
+  const { seconds } = nodeLane(locked(), entries)
+  expect(seconds).toEqual({ FREERUN: 1_800, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 1_800 })
+})
+
+test('a lane for each clock: changes, what was missed, what is suspect', () => {
+  const view = viewOf(
+    {
+      ...lockedNode('n', NOW),
+      clocks: [
+        clockAt(NOW, 'lock-state', 'ens5fx/master', {}),
+        clockAt(NOW, 'clock-class', 'ens5fx/master', {
+          state: null,
+          metrics: { clockClass: '6' },
+          since: at(90),
+        }),
+      ],
+    },
+    NOW,
+    defaultSettings,
+  )
+  const entries = [
+    overall(120, 'UNKNOWN', 'LOCKED'),
+    changed(50, 'LOCKED', 'HOLDOVER', 'HOLDOVER'),
+    entry({
+      type: 'missed',
+      kind: 'lock-state',
+      instance: 'ens5fx/master',
+      from: 'LOCKED',
+      to: 'HOLDOVER',
+      notBefore: at(51),
+      notAfter: at(50),
+      overall: 'HOLDOVER',
+    }),
+    entry({
+      type: 'suspect',
+      kind: 'lock-state',
+      instance: 'ens5fx/master',
+      told: 'FREERUN',
+      at: at(30),
+      overall: 'UNKNOWN',
+    }),
+    changed(20, 'UNKNOWN', 'LOCKED', 'LOCKED'),
+  ]
+  const { lanes } = timelineOf(view, entries, { from: NOW - 7_200_000, to: NOW }, NOW)
+  expect(lanes.map(({ kind }) => kind)).toEqual([null, 'lock-state', 'clock-class'])
+  expect(lanes[1]?.spans.map(({ state, doubt }) => [state, doubt])).toEqual([
+    ['LOCKED', null],
+    ['HOLDOVER', null],
+    ['UNKNOWN', 'suspect'],
+    ['LOCKED', null],
+  ])
+  expect(lanes[1]?.missed).toEqual([{ notBefore: at(51), notAfter: at(50), from: 'LOCKED', to: 'HOLDOVER' }])
+  expect(lanes[2]?.spans.at(-1)).toMatchObject({ state: '6', doubt: null, to: at(0) })
+})
