@@ -4,10 +4,10 @@ import { findAccess, type KubernetesSettings } from '#shared/kubernetes/access.t
 import { type Call, type ClientOptions, createKubernetesClient } from '#shared/kubernetes/client.ts'
 import type { Log } from '#shared/log.ts'
 import { type Clock, systemClock } from '#shared/time.ts'
-import { parseDocument, parseEntry } from '#shared/state/store/documents.ts'
+import { createDocumentCache } from '#shared/state/store/document-cache.ts'
+import { parseDocument } from '#shared/state/store/documents.ts'
 import type { Driver, Version, Versioned } from '#shared/state/store/driver.ts'
-import { linesAfter, pack } from './configmap/contents.ts'
-import { createKnownLogs } from './configmap/known-logs.ts'
+import { entriesOf, pack } from './configmap/contents.ts'
 import { keyOf, objectNameOf } from './configmap/naming.ts'
 import {
   type ConfigMap,
@@ -38,8 +38,8 @@ const RESTARTS = 3
 export type ConfigMapOptions = ClientOptions & {
   /** Bytes of document and log together. A quarter of what the API server takes: etcd copies all of it at each write. */
   readonly maxBytes?: number
-  /** Characters of logs that are remembered, so that a write need not read first. */
-  readonly rememberedLength?: number
+  /** Nodes whose logs are cached, so that a write need not read first. */
+  readonly cachedLogs?: number
   /** Names asked for in one call of a list. */
   readonly namesACall?: number
 }
@@ -58,12 +58,12 @@ export async function createConfigMapDriver(
   deps: { log: Log; kubernetes: KubernetesSettings; clock?: Clock },
   options: ConfigMapOptions = {},
 ): Promise<Driver> {
-  const { maxBytes = 256 * 1024, rememberedLength = 16 * 1024 * 1024, namesACall = NAMES_A_CALL } = options
+  const { maxBytes = 256 * 1024, cachedLogs = 1000, namesACall = NAMES_A_CALL } = options
   const { log, kubernetes, clock = systemClock } = deps
   const access = await findAccess(kubernetes, { clock, log })
   const target = { resource: 'configmaps', namespace: namespace || (await access.namespace()) }
   const client = createKubernetesClient(access, { log }, options)
-  const logs = createKnownLogs(rememberedLength)
+  const logs = createDocumentCache<{ readonly version: Version; readonly log: string }>(cachedLogs)
 
   const call = (rest: Omit<Call, 'resource' | 'namespace'>) => client.request({ ...target, ...rest })
 
@@ -77,8 +77,9 @@ export async function createConfigMapDriver(
     const whose = metadata.annotations?.[NODE] ?? node
     if (data?.state === undefined || whose !== node) throw strange(node, metadata.name)
     const state = parseDocument(node, data.state)
-    logs.set(node, metadata.resourceVersion, data.log ?? '')
-    return { state, version: metadata.resourceVersion }
+    const version = metadata.resourceVersion
+    logs.set(node, { version, log: data.log ?? '' })
+    return { state, version }
   }
 
   function strange(node: string, name: string): StoreError {
@@ -90,8 +91,8 @@ export async function createConfigMapDriver(
 
   /** The log of a document in a version that is about to be replaced. */
   async function logBefore(node: string, expected: Version): Promise<string> {
-    const known = logs.get(node, expected)
-    if (known !== undefined) return known
+    const known = logs.get(node)
+    if (known?.version === expected) return known.log
     const found = await get(node)
     if (found?.metadata.resourceVersion !== expected) throw new ConflictError(node)
     return found.data?.log ?? ''
@@ -172,9 +173,9 @@ export async function createConfigMapDriver(
       const answer = await send(node, expected, { state, ...(after !== before && { log: after }) })
       if (answer.status === 409 || answer.status === 404) throw new ConflictError(node)
       const { resourceVersion } = parse(partialObject, answer.body, 'what was written').metadata
-      logs.set(node, resourceVersion, after)
+      logs.set(node, { version: resourceVersion, log: after })
       if (unsent > 0) {
-        log.error('Log entries were dropped for want of room before the broker had them', {
+        log.error('log entries dropped before the broker had them: the ConfigMap is full', {
           node,
           dropped: unsent,
         })
@@ -191,10 +192,9 @@ export async function createConfigMapDriver(
       return { nodes, next: rest[limit] }
     },
     names: index,
-    async log(node, range) {
-      const found = await get(node)
-      if (found === undefined) return []
-      return linesAfter(node, found.data?.log ?? '', range).map((line) => parseEntry(node, line))
+    async log(node, { after, limit }) {
+      const entries = entriesOf(node, (await get(node))?.data?.log ?? '')
+      return entries.filter(({ seq }) => seq > after).slice(0, limit)
     },
     async remove(node, expected) {
       const name = objectNameOf(node)

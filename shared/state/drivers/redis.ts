@@ -1,17 +1,16 @@
+import { randomBytes } from 'node:crypto'
 import * as z from 'zod/mini'
 import { ConflictError, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { createRedisClient, type RedisSettings } from '#shared/redis/client.ts'
 import { TIMING, type Timing } from '#shared/redis/connection.ts'
 import { RedisError } from '#shared/redis/failure.ts'
-import { parseEntry } from '#shared/state/store/documents.ts'
-import type { Driver, Versioned } from '#shared/state/store/driver.ts'
-import { documentOf, valuesOf } from './redis/fields.ts'
+import { parseDocument, parseEntry } from '#shared/state/store/documents.ts'
+import type { Driver, Version, Versioned, Write } from '#shared/state/store/driver.ts'
 import { indexKey, placeOf, TAGS } from './redis/layout.ts'
-import { CREATE, REMOVE, type Script, UPDATE } from './redis/scripts.ts'
-import { createVersions } from './redis/versions.ts'
+import { REMOVE, type Script, WRITE } from './redis/scripts.ts'
 
-const versionReply = z.nullable(z.string())
+const documentReply = z.tuple([z.nullable(z.string()), z.nullable(z.string())])
 const textsReply = z.array(z.string())
 const streamReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.string()])]))
 
@@ -19,8 +18,8 @@ const streamReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.
  * Keeps each node in a hash (the document) and a stream (its log) of one Redis, a master that Sentinels name, or a
  * Redis Cluster; docs/redis.md shows the keys. Every change is one script, whole or not at all, whoever else writes.
  *
- * No version comes again (see {@link createVersions}): not after a removal, nor after the server lost its newest writes
- * in a crash or a failover.
+ * Versions are random, so that none comes again: not after a removal, nor after the server lost its newest writes in
+ * a crash or a failover.
  *
  * While Redis is out of reach calls fail at once or within {@link Timing}; nothing is queued. A write that was not
  * answered may have been done.
@@ -33,7 +32,6 @@ export async function createRedisDriver(
   deps: { log: Log; redis?: RedisSettings | undefined },
   timing: Timing = TIMING,
 ): Promise<Driver> {
-  const nextVersion = createVersions()
   const client = createRedisClient(url, { log: deps.log, settings: deps.redis }, timing)
   // Every share, since in a cluster each may lie on another server.
   const ping = async () => {
@@ -61,14 +59,16 @@ export async function createRedisDriver(
     })
   }
 
-  /** A known document mostly still stands: its version is asked for alone, and the kilobytes of its text stay there. */
-  async function read(node: string, known?: Versioned): Promise<Versioned | undefined> {
-    const place = placeOf(node)
-    if (known !== undefined) {
-      const stands = checked(versionReply, await client.send(place.tag, ['HGET', place.state, 'version']))
-      if (stands === known.version) return known
-    }
-    return documentOf(node, checked(textsReply, await client.send(place.tag, ['HGETALL', place.state])))
+  async function read(node: string): Promise<Versioned | undefined> {
+    const { tag, state } = placeOf(node)
+    const reply = await client.send(tag, ['HMGET', state, 'version', 'state'])
+    const [version, text] = checked(documentReply, reply)
+    if (version === null) return undefined
+    if (text !== null) return { state: parseDocument(node, text), version }
+    throw new StoreError(
+      `The stored document of node ${node} is damaged or was written by an older version. Empty this Redis with FLUSHDB if nothing else uses it: the next poll restores all states, but not the history`,
+      { retryable: false },
+    )
   }
 
   /** Names of a tag from `from` on, in order of their bytes. */
@@ -81,16 +81,13 @@ export async function createRedisDriver(
     read,
     write(node, write) {
       const { tag, state, log, index } = placeOf(node)
-      const version = nextVersion()
-      const values = valuesOf(version, write)
-      return write.expected === undefined
-        ? change(node, tag, CREATE, ['3', state, log, index, node, ...values], version)
-        : change(node, tag, UPDATE, ['2', state, log, write.expected, ...values], version)
+      const version = randomBytes(16).toString('base64url')
+      return change(node, tag, WRITE, ['3', state, log, index, node, ...valuesOf(version, write)], version)
     },
-    async list({ limit, from = '' }, known = () => undefined) {
+    async list({ limit, from = '' }) {
       const shares = await Promise.all(TAGS.map((tag) => names(tag, from, limit + 1)))
       const sorted = sortedByBytes(shares.flat())
-      const found = await Promise.all(sorted.slice(0, limit).map((node) => read(node, known(node))))
+      const found = await Promise.all(sorted.slice(0, limit).map((node) => read(node)))
       return { nodes: found.filter((each) => each !== undefined), next: sorted[limit] }
     },
     async names() {
@@ -111,6 +108,13 @@ export async function createRedisDriver(
       client.close()
     },
   }
+}
+
+/** What a write takes to the server, as the script has it. */
+function valuesOf(version: Version, { state, entries, expected = '', trimThrough }: Write): string[] {
+  const lowest = trimThrough > 0 ? `${trimThrough + 1}-0` : ''
+  const lines = entries.flatMap((entry) => [`${entry.seq}-0`, JSON.stringify(entry)])
+  return [expected, version, JSON.stringify(state), lowest, ...lines]
 }
 
 /** Redis takes it for as many as there are. */

@@ -1,27 +1,17 @@
+import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { ConflictError, PtpWatchError, StoreError } from '#shared/errors.ts'
-import { parseEntries } from '#shared/state/store/documents.ts'
+import { parseDocument, parseEntry } from '#shared/state/store/documents.ts'
 import type { Driver, Version, Versioned, Write } from '#shared/state/store/driver.ts'
-import type { LogEntry } from '#shared/state/document.ts'
-import { changedParts, FIRST_CLOCK, headOf, joinParts } from './parts.ts'
-import { createTransaction, failure, isBusy, openFile } from './sqlite/file.ts'
-
-/** A node's entries leave the tail of its log, for rows of their own, when their number passes a multiple of this. */
-const TAIL = 16
-
-const DOCUMENT = `
-  SELECT name, generation, revision, head.text AS head,
-    (SELECT text FROM part WHERE id = head.id + 1) AS rest,
-    (SELECT group_concat(text, ',' ORDER BY id) FROM part WHERE id BETWEEN head.id + 2 AND head.id + 65535) AS clocks
-  FROM node CROSS JOIN part AS head ON head.id = generation << 16`
+import { failure, isBusy, openFile, transaction } from './sqlite/file.ts'
 
 /**
  * Keeps the fleet in one SQLite file that several processes of one machine share. The folder is made if it is
  * missing, for its owner alone: subscriptions name callback addresses, and those hold tokens.
  *
  * Write-ahead log with `synchronous = NORMAL`: what was acknowledged survives the death of any process. A crash
- * of the whole machine may cost the writes since the last checkpoint (16,000 pages, about 32 MB), never the file;
+ * of the whole machine may cost the writes since the last checkpoint (16,000 pages, about 64 MB), never the file;
  * the next poll finds again what was lost of the present, not of the history. `FULL` would cost a disk flush per
  * transaction, on the thread that serves requests.
  *
@@ -46,97 +36,69 @@ export async function createSqliteDriver(
     }
   }
   const db = await attempt('be opened', () => openFile(path))
-  const changing = createTransaction(db, 'IMMEDIATE')
-  const reading = createTransaction(db, 'DEFERRED')
-  const readDocument = db.prepare(`${DOCUMENT} WHERE name = ?`)
-  const readPage = db.prepare(`${DOCUMENT} WHERE name >= ? ORDER BY name LIMIT ?`)
-  const readNames = db.prepare('SELECT name FROM node ORDER BY name')
-  const readHead = db.prepare(
-    `SELECT generation, revision, dropped, tail FROM node CROSS JOIN part ON id = generation << 16 WHERE name = ?`,
+  const readDocument = db.prepare('SELECT node, revision, state FROM document WHERE node = ?')
+  const readPage = db.prepare(
+    'SELECT node, revision, state FROM document WHERE node >= ? ORDER BY node LIMIT ?',
   )
-  const readLog = db.prepare(
-    'SELECT entries FROM log WHERE id > (?1 << 32) | ?2 AND id < (?1 + 1) << 32 ORDER BY id',
+  const readNames = db.prepare('SELECT node FROM document ORDER BY node')
+  const readLog = db.prepare('SELECT entry FROM log WHERE node = ? AND seq > ? ORDER BY seq LIMIT ?')
+  const create = db.prepare(
+    'INSERT INTO document (node, revision, state) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
   )
-  const create = db.prepare('INSERT INTO node (name) VALUES (?) ON CONFLICT (name) DO NOTHING')
-  const createHead = db.prepare(
-    `INSERT INTO part (id, text, node, revision, dropped, tail) VALUES (?1 << 16, '', ?2, 0, 0, '')`,
-  )
-  const replaceHead = db.prepare(
-    `UPDATE part SET revision = revision + 1, text = ?1, tail = tail || ?2, dropped = max(dropped, ?3)
-     WHERE id = ?4 << 16 AND revision = ?5 AND node = ?6`,
-  )
-  const replacePart = db.prepare('INSERT OR REPLACE INTO part (id, text) VALUES (?1 << 16 | ?2, ?3)')
-  const dropParts = db.prepare('DELETE FROM part WHERE id >= (?1 << 16) | ?2 AND id < (?1 + 1) << 16')
-  const settleTail = db.prepare(
-    'INSERT INTO log (id, entries) SELECT (?1 << 32) | ?2, tail FROM part WHERE id = ?1 << 16',
-  )
-  const clearTail = db.prepare(`UPDATE part SET tail = '' WHERE id = ? << 16`)
-  const dropLog = db.prepare('DELETE FROM log WHERE id > ?1 << 32 AND id <= (?1 << 32) | ?2')
-  const forget = db.prepare('DELETE FROM node WHERE generation = ?')
+  const replace = db.prepare('UPDATE document SET revision = ?, state = ? WHERE node = ? AND revision = ?')
+  const addEntry = db.prepare('INSERT INTO log (node, seq, entry) VALUES (?, ?, ?)')
+  const trimLog = db.prepare('DELETE FROM log WHERE node = ? AND seq <= ?')
+  const removeDocument = db.prepare('DELETE FROM document WHERE node = ?')
+  const removeLog = db.prepare('DELETE FROM log WHERE node = ?')
 
-  function apply(node: string, write: Write): Version {
-    const { state, entries, expected, trimThrough } = write
-    const [generation, revision] = expected === undefined ? createdNode(node) : numbersOf(expected)
-    const before = expected === undefined ? undefined : write.before
-    const added = entries.map((entry) => `${JSON.stringify(entry)},`).join('')
-    const through = Math.min(trimThrough, state.seq)
-    const replaced = replaceHead.run(headOf(state), added, through, generation, revision, node)
-    if (replaced.changes === 0) throw new ConflictError(node)
-    for (const { place, text } of changedParts(state, before)) replacePart.run(generation, place, text)
-    if (before === undefined || before.clocks.length > state.clocks.length) {
-      dropParts.run(generation, FIRST_CLOCK + state.clocks.length)
-    }
-    if (state.seq % TAIL < entries.length) {
-      settleTail.run(generation, state.seq)
-      clearTail.run(generation)
-    }
-    if (through > 0) dropLog.run(generation, through)
-    return `${generation}.${revision + 1}`
-  }
-
-  function createdNode(node: string): [generation: number, revision: number] {
-    const { changes, lastInsertRowid } = create.run(node)
+  function apply(node: string, { state, entries, expected, trimThrough }: Write): Version {
+    // Random, so that no version comes again, not even after the node was removed.
+    const revision = randomUUID()
+    const text = JSON.stringify(state)
+    const { changes } =
+      expected === undefined ? create.run(node, revision, text) : replace.run(revision, text, node, expected)
     if (changes === 0) throw new ConflictError(node)
-    const generation = Number(lastInsertRowid)
-    createHead.run(generation, node)
-    return [generation, 0]
+    for (const entry of entries) {
+      if (entry.seq > trimThrough) addEntry.run(node, entry.seq, JSON.stringify(entry))
+    }
+    if (trimThrough > 0) trimLog.run(node, trimThrough)
+    return revision
   }
 
-  /** The version of each, or why it has changed nothing. */
-  const applyTogether = (writes: readonly Waiting[]) =>
-    attempt('be written', () => changing(() => writes.map((each) => attemptOne(each))))
+  type Named = { readonly node: string; readonly write: Write }
 
-  function attemptOne({ node, write }: Waiting): Version | ConflictError {
+  function applyOne({ node, write }: Named): Version | Error {
     try {
       return apply(node, write)
     } catch (error) {
-      // A write that finds another version has changed nothing: those beside it are as good as alone.
+      // A write that finds another version has changed nothing: it must not undo those beside it.
       if (error instanceof ConflictError) return error
       throw error
     }
   }
 
-  let waiting: Waiting[] = []
-
-  async function commit(writes: readonly Waiting[]): Promise<void> {
+  /** The version of each, or why it has changed nothing. */
+  async function commit(writes: readonly Named[]): Promise<(Version | Error)[]> {
     try {
-      const outcomes = await applyTogether(writes)
-      writes.forEach(({ resolve, reject }, index) => {
-        const outcome = outcomes[index]
-        if (typeof outcome === 'string') resolve(outcome)
-        else reject(outcome)
-      })
+      return await attempt('be written', () => transaction(db, () => writes.map(applyOne)))
     } catch (error) {
-      const alone = writes.length === 1 || (error instanceof StoreError && error.retryable)
-      if (alone) for (const { reject } of writes) reject(error)
-      else for (const write of writes) await commit([write])
+      if (!(error instanceof StoreError)) throw error
+      if (writes.length === 1 || error.retryable) return writes.map(() => error)
+      return (await Promise.all(writes.map((write) => commit([write])))).flat()
     }
   }
 
-  const commitWaiting = () => {
-    const writes = waiting
-    waiting = []
-    return writes.length === 0 ? undefined : commit(writes)
+  /** What is written in one turn of the event loop is one transaction: the file's journal is written once for all. */
+  type Turn = { readonly writes: Named[]; readonly done: Promise<(Version | Error)[]> }
+  let turn: Turn | undefined
+
+  function beginTurn(): Turn {
+    const writes: Named[] = []
+    const done = setImmediate().then(() => {
+      turn = undefined
+      return commit(writes)
+    })
+    return { writes, done }
   }
 
   return {
@@ -145,77 +107,42 @@ export async function createSqliteDriver(
         const row = readDocument.get(node)
         return row && documentOf(row)
       }),
-    // What comes in one turn of the event loop is one transaction: the log on disk is then written once for all.
-    write: (node, write) =>
-      new Promise((resolve, reject) => {
-        if (waiting.push({ node, write, resolve, reject }) === 1) setImmediate(commitWaiting)
-      }),
+    async write(node, write) {
+      turn ??= beginTurn()
+      const index = turn.writes.push({ node, write }) - 1
+      const outcome = (await turn.done)[index]
+      if (typeof outcome !== 'string') throw outcome
+      return outcome
+    },
     list: ({ limit, from = '' }) =>
       attempt('be read', () => {
         const rows = readPage.all(from, limit + 1)
         const next = rows[limit]
-        return { nodes: rows.slice(0, limit).map(documentOf), next: next && String(next.name) }
+        return { nodes: rows.slice(0, limit).map(documentOf), next: next && String(next.node) }
       }),
-    names: () => attempt('be read', () => readNames.all().map(({ name }) => String(name))),
+    names: () => attempt('be read', () => readNames.all().map(({ node }) => String(node))),
     log: (node, { after, limit }) =>
       attempt('be read', () =>
-        reading(() => {
-          const head = readHead.get(node)
-          if (head === undefined) return []
-          const above = Math.max(after, Number(head.dropped))
-          const found: LogEntry[] = []
-          for (const { entries } of readLog.iterate(Number(head.generation), above)) {
-            found.push(...entriesOf(node, entries, above))
-            if (found.length >= limit) return found.slice(0, limit)
-          }
-          return found.concat(entriesOf(node, head.tail, above)).slice(0, limit)
-        }),
+        readLog.all(node, after, limit).map(({ entry }) => parseEntry(node, String(entry))),
       ),
     remove: (node, expected) =>
       attempt('be written', () =>
-        changing(() => {
-          const head = readHead.get(node)
-          if (head === undefined) return
-          if (expected !== undefined && versionOf(head) !== expected) throw new ConflictError(node)
-          const generation = Number(head.generation)
-          dropLog.run(generation, 0xffffffff)
-          dropParts.run(generation, 0)
-          forget.run(generation)
+        transaction(db, () => {
+          const row = readDocument.get(node)
+          if (row === undefined) return
+          if (expected !== undefined && row.revision !== expected) throw new ConflictError(node)
+          removeDocument.run(node)
+          removeLog.run(node)
         }),
       ),
-    ping: () => attempt('be read', () => void readHead.get('')),
+    ping: () => attempt('be read', () => void readDocument.get('')),
     async close() {
-      await commitWaiting()
+      await turn?.done
       if (db.isOpen) db.close()
     },
   }
 }
 
-/** A write that waits for the end of the turn. */
-type Waiting = {
-  readonly node: string
-  readonly write: Write
-  resolve(version: Version): void
-  reject(error: unknown): void
-}
-
-function documentOf(row: Row): Versioned {
-  const state = joinParts(String(row.name), String(row.head), String(row.rest), String(row.clocks ?? ''))
-  return { state, version: versionOf(row) }
-}
-
-/** Those with a number above `above` of a text with a comma behind each. */
-function entriesOf(node: string, text: unknown, above: number): LogEntry[] {
-  return parseEntries(node, `[${String(text).slice(0, -1)}]`).filter(({ seq }) => seq > above)
-}
-
-type Row = Record<string, unknown>
-
-function versionOf(row: Row): Version {
-  return `${row.generation}.${row.revision}`
-}
-
-function numbersOf(version: Version): [generation: number, revision: number] {
-  const [generation = 0, revision = 0] = version.split('.').map(Number)
-  return [generation, revision]
+function documentOf({ node, revision, state }: Record<string, unknown>): Versioned {
+  return { state: parseDocument(String(node), String(state)), version: String(revision) }
 }

@@ -13,8 +13,6 @@ export type Write = {
   readonly entries: readonly LogEntry[]
   /** The version that the change was computed from; undefined if the node had no document. */
   readonly expected: Version | undefined
-  /** The document of that version, if it is at hand: a clock that is still the same object need not be written again. */
-  readonly before?: NodeState | undefined
   /** Log entries with a number up to this one, new ones too, are dropped in the same change; 0 drops none. */
   readonly trimThrough: number
 }
@@ -35,14 +33,13 @@ export type Page = {
  * `ConflictError` when the version is not the expected one, and have then changed nothing.
  */
 export type Driver = {
-  /** `known`, if it is given and its version still stands, may be the answer: a text need not be parsed again. */
-  read(node: string, known?: Versioned): Promise<Versioned | undefined>
+  read(node: string): Promise<Versioned | undefined>
   write(node: string, write: Write): Promise<Version>
   /**
    * At most `limit` (1 or more) documents from the position `from`, which came as `next` of the page before.
-   * A node that is there from the first page to the last is on exactly one of them. `known` as for `read`.
+   * A node that is there from the first page to the last is on exactly one of them.
    */
-  list(page: PageRange, known?: (node: string) => Versioned | undefined): Promise<Page>
+  list(page: PageRange): Promise<Page>
   /** The names of all nodes, without their documents. */
   names(): Promise<string[]>
   /** Entries with a number above `after`, oldest first. */

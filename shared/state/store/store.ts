@@ -22,7 +22,6 @@ export type Store = {
   read(node: string): Promise<NodeState | undefined>
   /** The document as this process last knew it, which others may have changed since; undefined if it does not. */
   remembered(node: string): NodeState | undefined
-  /** Remembers what it gave, so that what has not changed by the next time need not be read and parsed again. */
   list(page: PageRange): Promise<Page>
   /** The names of all nodes, without their documents. */
   names(): Promise<string[]>
@@ -63,7 +62,6 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   const { historyPerNode, log, timers = backgroundTimers, random = Math.random } = options
   const { counterPauseMs = 5000, cachedDocuments = 20_000, conflictLimit = 50 } = options
   const documents = createDocumentCache<Known>(cachedDocuments)
-  const listed = createDocumentCache<Versioned>(cachedDocuments)
   const lanes = new Map<string, Lane>()
   const unpaid = createOutage(log, {
     failed: 'counters could not be written yet: they are kept and retried',
@@ -170,7 +168,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     const asOf = calls
     const { state: before, version: expected } = known
     const { through, unsent } = trim(before, state, historyPerNode)
-    return driver.write(node, { state, entries, expected, before, trimThrough: through }).then(
+    return driver.write(node, { state, entries, expected, trimThrough: through }).then(
       (version) => {
         documents.set(node, { state, version, asOf })
         lane.owed = undefined
@@ -202,7 +200,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
 
   async function load(node: string): Promise<Known> {
     const asOf = calls
-    const found = await driver.read(node, versioned(documents.get(node)))
+    const found = await driver.read(node)
     const known = { state: found?.state, version: found?.version, asOf }
     if (found === undefined) documents.delete(node)
     else documents.set(node, known)
@@ -285,7 +283,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
       checkOpen()
       const asOf = calls
       const before = documents.get(node)
-      const found = await driver.read(node, versioned(before))
+      const found = await driver.read(node)
       // Unless a write or another read has shown something newer meanwhile.
       if (found !== undefined && documents.get(node) === before) documents.set(node, { ...found, asOf })
       return found?.state
@@ -293,9 +291,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
     remembered: (node) => documents.get(node)?.state,
     async list(page) {
       checkOpen()
-      const found = await driver.list(page, (node) => listed.get(node))
-      for (const each of found.nodes) listed.set(each.state.node, each)
-      return found
+      return driver.list(page)
     },
     async names() {
       checkOpen()
@@ -325,10 +321,6 @@ const backgroundTimers: Timers = {
     const timer = setTimeout(run, ms).unref()
     return () => clearTimeout(timer)
   },
-}
-
-function versioned({ state, version }: Partial<Known> = {}): Versioned | undefined {
-  return state === undefined || version === undefined ? undefined : { state, version }
 }
 
 /** Whether one of the calls wants a document that was read after it. */

@@ -132,7 +132,7 @@ describe('a ConfigMap', () => {
   })
 
   test('whose log this process does not know is read before it is written', async () => {
-    const forgetful = await openConfigMaps(api, { namespace: NAMESPACE, rememberedLength: 0 })
+    const forgetful = await openConfigMaps(api, { namespace: NAMESPACE, cachedLogs: 0 })
     const first = await create('a', 1)
     await forgetful.write('a', {
       state: document('a', 2),
@@ -248,7 +248,7 @@ describe('the size of a ConfigMap', () => {
     const error = await failureOf(writeTo(small, { ...document('a', 1), quarantine: [big] }, version))
     expect(error).toBeInstanceOf(StoreError)
     expect(error).toMatchObject({ retryable: false })
-    expect(String(error)).toMatch(/node a has \d+ bytes, a ConfigMap is given 8192/)
+    expect(String(error)).toMatch(/node a has \d+ bytes, a ConfigMap may hold 8192/)
     expect(objectOf('a')).toEqual(before)
   })
 })

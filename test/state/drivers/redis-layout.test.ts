@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { placeOf, TAGS } from '#shared/state/drivers/redis/layout.ts'
-import { createVersions } from '#shared/state/drivers/redis/versions.ts'
 import { range } from './samples.ts'
 
 test.each(['node1.example.com', '', 'nöde', '节点-7', '🛰️', 'a}{b', '__proto__', 'x'.repeat(5000)])(
@@ -22,9 +21,3 @@ test.each(['node#.example.com', '10.0.0.#'])(
     for (const share of shares.values()) expect(share.length).toBeLessThan(200 / 8)
   },
 )
-
-test('no version is made twice, be it by another driver', () => {
-  const makers = [createVersions(), createVersions()]
-  const versions = makers.flatMap((next) => range(1, 1000).map(next))
-  expect(new Set(versions).size).toBe(2000)
-})

@@ -4,38 +4,25 @@ import { hash } from 'node:crypto'
 export type Script = { readonly text: string; readonly sha1: string }
 
 /**
- * ARGV from the second on, as `valuesOf` makes them: version, head, the lowest id of the log to keep or nothing, how many
- * clocks the document has or nothing where it has no fewer than before, how many new lines the log gets, id and entry of
- * each; then other fields of the document and their values.
+ * KEYS: state, log, index. ARGV: node, expected version or nothing where there is no document, new version, document,
+ * the lowest id of the log to keep or nothing, then id and entry of each new line. Answers 1, or 0 on a conflict.
  *
  * What Redis may refuse for want of memory comes first: it refuses the first write of a script or none.
  */
-const PUT = `
-local fields = 7 + 2 * ARGV[6]
-for i = 7, fields - 1, 2 do
+export const WRITE = script(`
+local found = redis.call('HGET', KEYS[1], 'version')
+if (found or '') ~= ARGV[2] then return 0 end
+if not found then
+  redis.call('ZADD', KEYS[3], 0, ARGV[1])
+  redis.call('DEL', KEYS[1], KEYS[2])
+end
+for i = 6, #ARGV, 2 do
   redis.call('XADD', KEYS[2], ARGV[i], 'entry', ARGV[i + 1])
 end
-redis.call('HSET', KEYS[1], 'version', ARGV[2], 'head', ARGV[3], unpack(ARGV, fields))
-if ARGV[5] ~= '' then
-  for i = ARGV[5], redis.call('HLEN', KEYS[1]) - 4 do
-    redis.call('HDEL', KEYS[1], 'clock:' .. i)
-  end
-end
-if ARGV[4] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[4]) end
+redis.call('HSET', KEYS[1], 'version', ARGV[3], 'state', ARGV[4])
+if ARGV[5] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[5]) end
 return 1
-`
-
-/** KEYS: state, log, index. ARGV: node, and those of PUT. Answers 1, or 0 if there is a document. */
-export const CREATE = script(`
-if redis.call('HGET', KEYS[1], 'version') then return 0 end
-redis.call('ZADD', KEYS[3], 0, ARGV[1])
-redis.call('DEL', KEYS[1], KEYS[2])
-${PUT}`)
-
-/** KEYS: state, log. ARGV: expected version, and those of PUT. Answers 1, or 0 if the version is another. */
-export const UPDATE = script(`
-if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
-${PUT}`)
+`)
 
 /** KEYS: state, log, index. ARGV: node, expected version or nothing. Answers 1, or 0 if the version is another. */
 export const REMOVE = script(`
