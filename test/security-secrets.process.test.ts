@@ -85,7 +85,7 @@ test('a system at work, and one whose store, sink and publishers fail, says none
   sink.answer(401)
   publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 4000 })
   await publisher.idle()
-  await ingest.process.until(/The sink takes no events/)
+  await ingest.process.until(/sink failed: events wait/)
   await sink.down()
   await publisher.faults({ refuse: true })
   said.push((await system.run(['subscribe'], { SUBSCRIBE_DEADLINE_SECONDS: '1' })).err)

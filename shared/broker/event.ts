@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { CloudEventV1 } from 'cloudevents'
 import * as z from 'zod/mini'
 import { repairTime } from '#shared/time.ts'
 import { type ENTRY_TYPES, type LogEntry, logEntry } from '#shared/state/document.ts'
@@ -24,24 +25,22 @@ export type EventData = z.infer<typeof eventData>
 
 export type Severity = 'critical' | 'warning' | 'info'
 
-/** A CloudEvent 1.0 in structured JSON. `time` has the publisher's nanoseconds where the publisher gave it. */
-export type OutgoingEvent = {
-  readonly specversion: '1.0'
-  readonly id: string
-  readonly source: string
-  readonly type: string
-  readonly subject: string
-  readonly time?: string
-  readonly datacontenttype: 'application/json'
-  readonly node: string
-  readonly severity: Severity
-  readonly partitionkey: string
-  readonly sequence: string
-  readonly kind?: string
-  readonly state?: string
-  readonly previousstate?: string
-  readonly data: EventData
-}
+/** In structured JSON. `time` has the publisher's nanoseconds where the publisher gave it. */
+export type OutgoingEvent = Readonly<
+  CloudEventV1<EventData> & {
+    specversion: '1.0'
+    subject: string
+    datacontenttype: 'application/json'
+    node: string
+    severity: Severity
+    partitionkey: string
+    sequence: string
+    kind?: string
+    state?: string
+    previousstate?: string
+    data: EventData
+  }
+>
 
 /** CloudEvents 1.0.2 §3.1.1 leaves no bound to attributes, but the headers of HTTP are bounded. Characters. */
 const LONGEST_ATTRIBUTE = 256

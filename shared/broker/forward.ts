@@ -1,44 +1,38 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { createOutage } from '#shared/outage.ts'
-import type { LogEntry, NodeState } from '#shared/state/document.ts'
+import type { LogEntry } from '#shared/state/document.ts'
 import type { Store } from '#shared/state/store/store.ts'
-import { createCursors } from './cursors.ts'
 import { eventOf } from './event.ts'
-import { createFreshEntries, type Fresh } from './fresh.ts'
 import type { BrokerMetrics } from './metrics.ts'
-import { createQueue, type Worked } from './queue.ts'
 import type { Sink } from './sink.ts'
 
 /** How many events may be under way at once, of different nodes. */
 export const CONCURRENCY = 32
 /** How many entries of a node are read at once. */
 const BATCH = 100
-/** How long a cursor waits for a write to go with, in milliseconds. */
-const CURSOR_PAUSE = 1_000
-/** What another process has logged is left to that process for so long; then it is taken to be left over. */
-const LEFT_OVER_AFTER = 2 * CURSOR_PAUSE
+/** What another process has logged is left to that process for so long. Milliseconds. */
+const LEFT_OVER_AFTER = 2_000
+/** Pauses between tries: doubled each time, half of each by chance. Milliseconds. */
+const FIRST_PAUSE = 500
+const LONGEST_PAUSE = 30_000
+/** So many failures in a row, of whatever nodes, and the sink is down: all pause, then one node tries it alone. */
+const DOWN_AFTER = 3
 /** How long the sink may take for what is left when the process ends, in milliseconds; the host gives it 5 s. */
 const LAST_CHANCE = 2_500
 
 /**
- * Sends what the log holds after `forwarded`: the log is the outbox, the store its only memory (design.md §3). First
- * arrivals are in the order of the log for each node, since an entry is sent only after the one before it was taken;
- * repeats, with the same id, may follow; never not at all.
+ * Sends what the log holds after `forwarded`: the log is the outbox, the store its only memory (design.md §6). An entry
+ * is sent only after the sink took the one before it; repeats have the same id.
  */
 export type Forwarder = {
-  /**
-   * The store through which functions write while there is a sink: it marks from where a node's log is to be sent,
-   * and each change that makes entries, or meets some that another process left, has them sent after it, without the
-   * caller waiting for that.
-   */
+  /** The store through which functions write while there is a sink: what they log is sent, without them waiting. */
   readonly store: Store
-  /**
-   * Sends all that is known to be left, also what waits for its next try. True when nothing is left; false when the
-   * sink did not take something or `signal` was aborted: that goes with the next event or poll of its node.
-   */
+  /** Tries all that is left once, now. True when nothing is left; the rest goes with the next event of its node. */
   settle(signal: AbortSignal): Promise<boolean>
-  /** Gives what is left a last chance, bounded in time, and writes the cursors. The store is left open. */
+  /** Gives what is left a last chance, bounded in time, and writes the positions. The store is left open. */
   close(): Promise<void>
 }
 
@@ -51,187 +45,227 @@ export type ForwarderDeps = {
   readonly random: () => number
 }
 
-export type ForwarderOptions = {
-  /** Milliseconds; how long the sink may take for what is left at the end. */
-  readonly lastChanceMs?: number
+/** Entries that the sink lacks, of one incarnation of a document. */
+type Unsent = { readonly incarnation: string; readonly entries: readonly LogEntry[] }
+
+/** A node that has something to send, or to mark as sent. */
+type Line = {
+  readonly node: string
+  /** What was just written and is next: it need not be read back. */
+  news: Unsent | undefined
+  /** Up to where the sink has the log, until the store knows it. */
+  sent: { readonly incarnation: string; readonly seq: number } | undefined
+  /** More came while it was being sent. */
+  again: boolean
+  failures: number
+  timer: NodeJS.Timeout | undefined
+  running: Promise<void> | undefined
 }
 
-/** Entries of a node that the sink lacks, with the document that they belong to. */
-type Unsent = { readonly state: NodeState; readonly entries: readonly LogEntry[] }
+/** Why a line stopped before its end. */
+type Stopped = { readonly by: 'sink'; readonly afterMs?: number } | { readonly by: 'store' | 'pause' | 'end' }
 
-export function createForwarder(deps: ForwarderDeps, options: ForwarderOptions = {}): Forwarder {
+/** `lastChanceMs`: how long the sink may take for what is left at the end. */
+export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANCE } = {}): Forwarder {
   const { store, sink, log, metrics, random } = deps
-  const { lastChanceMs = LAST_CHANCE } = options
-  const cursors = createCursors()
-  const unwritten = new Map<string, NodeJS.Timeout>()
+  const lines = new Map<string, Line>()
+  const limit = pLimit(CONCURRENCY)
   const ended = new AbortController()
-  let down = false
-  const cursorOutage = createOutage(log, {
-    // What was sent is sent again after a restart, with the same ids.
-    failed: 'the position up to which events were sent could not be written: retried with the next event',
-    recovered: 'positions of sent events are written again',
+  let failuresInRow = 0
+  let pause: NodeJS.Timeout | undefined
+  const sinkOutage = createOutage(log, {
+    failed: 'sink failed: events wait in the log and are retried',
+    recovered: 'sink accepts events again',
   })
-  const readOutage = createOutage(log, {
-    failed: 'the log could not be read from the store: its events wait and are retried',
-    recovered: 'events are read from the store again',
+  const storeOutage = createOutage(log, {
+    failed: 'events could not be read from the store or marked as sent: retried with back-off',
+    recovered: 'events are read from the store and marked as sent again',
   })
 
-  const freshEntries = createFreshEntries()
+  const backoff = (times: number) =>
+    Math.min(FIRST_PAUSE * 2 ** Math.min(times - 1, 16), LONGEST_PAUSE) * (0.5 + random() / 2)
 
-  /** Nodes whose document, as the changes of this turn are shown it, holds less than was sent. */
-  const behind = new Set<string>()
+  /** Marks in the store what was sent of a node. Gives where its log stands; undefined if it is not forwarded. */
+  const mark = ({ node, sent }: Line) =>
+    store.update(node, (current) => {
+      if (current?.forwarded === undefined) return { result: undefined }
+      const { incarnation, seq } = current
+      // More than there is was sent from a document that is gone: removed, or replaced by a backup.
+      const isOfThis = sent?.incarnation === incarnation && sent.seq <= seq
+      const forwarded = Math.max(current.forwarded, isOfThis ? sent.seq : 0)
+      const state = forwarded > current.forwarded ? { ...current, forwarded } : undefined
+      return { state, result: { incarnation, seq, forwarded } }
+    })
 
-  /**
-   * The cursor of a document that a change is shown. A document that holds less than was sent is an old one, which
-   * the store will not take, or one that was set back: then what we know of it is wrong. The changes of one write
-   * are applied in one turn, each to what the one before left, so only the first is sure to show it.
-   */
-  const cursorOf = (state: NodeState): number => {
-    const { node } = state
-    if (cursors.isAhead(state) && !behind.has(node)) {
-      behind.add(node)
-      queueMicrotask(() => behind.delete(node))
-    }
-    return behind.has(node) ? (state.forwarded ?? state.seq) : cursors.of(state)
+  /** Marks what was sent and reads what is next; undefined when nothing is left. */
+  const next = async (line: Line): Promise<Unsent | undefined> => {
+    const place = await mark(line)
+    line.sent = undefined
+    const entries =
+      place === undefined || place.forwarded >= place.seq
+        ? []
+        : await store.log(line.node, { after: place.forwarded, limit: BATCH })
+    storeOutage.worked(line.node)
+    return place === undefined || entries.length === 0 ? undefined : { ...place, entries }
   }
 
-  const writeCursor = async (node: string): Promise<void> => {
-    clearTimeout(unwritten.get(node))
-    unwritten.delete(node)
+  const send = async (line: Line, incarnation: string, entry: LogEntry): Promise<Stopped | undefined> => {
+    const { node } = line
+    const { signal } = ended
+    if (signal.aborted) return { by: 'end' }
+    const sent = await sink.send(eventOf(node, incarnation, entry), signal)
+    if (signal.aborted && sent.outcome === 'failed') return { by: 'end' }
+    metrics.events.inc({ outcome: sent.outcome })
+    if (sent.outcome === 'failed') {
+      const { reason, afterMs = 0 } = sent
+      sinkOutage.failed(node, { reason })
+      log.debug('event waits for the sink', { node, seq: entry.seq, reason })
+      return { by: 'sink', afterMs }
+    }
+    if (sent.outcome === 'poison') {
+      log.error('sink rejected event permanently; skipping', { node, entry, reason: sent.reason })
+    }
+    line.sent = { incarnation, seq: entry.seq }
+    line.failures = 0
+    failuresInRow = 0
+    if (limit.concurrency < CONCURRENCY) limit.concurrency = CONCURRENCY
+    sinkOutage.worked(node)
+    return undefined
+  }
+
+  /** Sends until nothing of the node is left, or something stops it. */
+  const drain = async (line: Line): Promise<Stopped | undefined> => {
+    if (ended.signal.aborted) return { by: 'end' }
+    if (pause !== undefined) return { by: 'pause' }
     try {
-      const written = await store.update(node, (current) => {
-        if (current === undefined) return { certain: true, result: undefined }
-        const forwarded = cursorOf(current)
-        const setBack = behind.has(node)
-        const result = { node, incarnation: current.incarnation, forwarded, setBack }
-        if (current.forwarded !== undefined && current.forwarded >= forwarded) {
-          return { certain: !setBack, result }
+      let unsent = line.news ?? (await next(line))
+      while (unsent !== undefined) {
+        for (const entry of unsent.entries) {
+          const stopped = await send(line, unsent.incarnation, entry)
+          if (stopped !== undefined) return stopped
         }
-        return { state: { ...current, forwarded }, result }
-      })
-      if (written === undefined || written.setBack) cursors.forget(node)
-      else cursors.written(written, written.forwarded)
-      cursorOutage.worked(node)
-    } catch (error) {
-      cursorOutage.failed(node, { reason: reasonOf(error) })
-    }
-  }
-
-  const advance = (state: NodeState, sent: number) => {
-    cursors.advance(state, sent)
-    if (unwritten.has(state.node)) return
-    const timer = setTimeout(() => void writeCursor(state.node), CURSOR_PAUSE)
-    unwritten.set(state.node, timer.unref())
-  }
-
-  const tell = (node: string, failure?: string) => {
-    if (down === (failure !== undefined)) return
-    down = failure !== undefined
-    if (failure === undefined) log.info('The sink takes events again', { node })
-    else log.warn('The sink takes no events: they wait in the log', { node, reason: failure })
-  }
-
-  /** What this process has just written, where that is what the sink lacks next. */
-  const freshOf = (node: string): Unsent | undefined => {
-    const fresh = freshEntries.take(node)
-    if (fresh === undefined) return undefined
-    const state = store.remembered(node)
-    if (state?.incarnation !== fresh.incarnation || cursors.isAhead(state)) return undefined
-    const after = cursors.of(state)
-    const entries = fresh.entries.filter(({ seq }) => seq > after)
-    return entries[0]?.seq === after + 1 ? { state, entries } : undefined
-  }
-
-  /** What the store has that the sink lacks; undefined where there is no such node. */
-  const storedOf = async (node: string): Promise<Unsent | undefined> => {
-    const state = await store.read(node)
-    if (state === undefined) return undefined
-    // A document that was read now and has less than was sent: the store was set back (a backup, a lost journal).
-    if (cursors.isAhead(state)) cursors.forget(node)
-    const after = cursors.of(state)
-    const entries = after >= state.seq ? [] : await store.log(node, { after, limit: BATCH })
-    return { state, entries }
-  }
-
-  /** Sends until nothing of the node is left, or the sink does not take something. */
-  const drain = async (node: string): Promise<Worked> => {
-    let answered = false
-    for (;;) {
-      const unsent = freshOf(node) ?? (await storedOf(node))
-      if (unsent === undefined || unsent.entries.length === 0) return { done: true, answered }
-      const { state, entries } = unsent
-      for (const entry of entries) {
-        if (ended.signal.aborted) return { done: false, sink: false }
-        const sent = await sink.send(eventOf(node, state.incarnation, entry), ended.signal)
-        if (ended.signal.aborted && sent.outcome === 'failed') return { done: false, sink: false }
-        metrics.events.inc({ outcome: sent.outcome })
-        if (sent.outcome === 'failed') {
-          tell(node, sent.reason)
-          log.debug('An event waits for the sink', { node, seq: entry.seq, reason: sent.reason })
-          return { done: false, sink: true, afterMs: sent.afterMs }
-        }
-        answered = true
-        tell(node)
-        if (sent.outcome === 'poison') {
-          log.error('The sink will not take an event: it is set aside', { node, entry, reason: sent.reason })
-        }
-        advance(state, entry.seq)
+        unsent = await next(line)
       }
+      return undefined
+    } catch (error) {
+      storeOutage.failed(line.node, { reason: reasonOf(error) })
+      return { by: 'store' }
     }
   }
 
-  const queue = createQueue(
-    (node) =>
-      drain(node).then(
-        (worked) => {
-          readOutage.worked(node)
-          return worked
-        },
-        (error: unknown) => {
-          readOutage.failed(node, { reason: reasonOf(error) })
-          return { done: false, sink: false }
-        },
-      ),
-    { random, concurrency: CONCURRENCY, onSize: (size) => metrics.waiting.set({}, size) },
-  )
+  const run = async (line: Line): Promise<void> => {
+    // What made the node wait is answered first.
+    await nextTurn()
+    line.again = false
+    const stopped = await drain(line)
+    line.running = undefined
+    line.news = undefined
+    if (stopped !== undefined) stop(line, stopped)
+    else if (line.again) begin(line)
+    else lines.delete(line.node)
+    metrics.waiting.set({}, lines.size)
+  }
 
-  const update: Store['update'] = async (node, change, updateOptions) => {
-    // Of the last time that the change was applied: that is the one that was written.
-    let news: Fresh | undefined
-    let leftOver = false
-    let setBack = false
+  const begin = (line: Line) => {
+    if (line.running !== undefined || ended.signal.aborted) return
+    clearTimeout(line.timer)
+    line.running = limit(run, line)
+  }
+
+  const beginAll = () => {
+    for (const line of lines.values()) begin(line)
+  }
+
+  const stop = (line: Line, stopped: Stopped) => {
+    if (stopped.by === 'end' || stopped.by === 'pause') return
+    const { afterMs = 0 } = stopped.by === 'sink' ? stopped : {}
+    // Last in turn: should its events alone fail, the others get through.
+    lines.delete(line.node)
+    lines.set(line.node, line)
+    line.failures += 1
+    line.timer = setTimeout(begin, Math.max(backoff(line.failures), afterMs), line).unref()
+    // Those that were under way when it was found to be down tell nothing new.
+    if (stopped.by === 'store' || pause !== undefined) return
+    failuresInRow += 1
+    if (failuresInRow < DOWN_AFTER && afterMs === 0) return
+    limit.concurrency = 1
+    const over = () => {
+      pause = undefined
+      beginAll()
+    }
+    pause = setTimeout(over, Math.max(backoff(failuresInRow), afterMs)).unref()
+  }
+
+  const add = (node: string, { news, afterMs = 0 }: { news?: Unsent | undefined; afterMs?: number }) => {
+    const known = lines.get(node)
+    if (known !== undefined) {
+      known.again = true
+      if (known.failures === 0 && afterMs === 0) begin(known)
+      return
+    }
+    const line: Line = {
+      node,
+      news,
+      sent: undefined,
+      again: false,
+      failures: 0,
+      timer: undefined,
+      running: undefined,
+    }
+    lines.set(node, line)
+    metrics.waiting.set({}, lines.size)
+    if (afterMs === 0) begin(line)
+    else line.timer = setTimeout(begin, afterMs, line).unref()
+  }
+
+  const update: Store['update'] = async (node, change, options) => {
+    let news: Unsent | undefined
+    let isBehind = false
+    // May run again: what its last run saw is what was written.
     const marked: typeof change = (current) => {
       const outcome = change(current)
-      const { seq = 0, incarnation = outcome.state?.incarnation ?? '' } = current ?? {}
-      const numbered = outcome.entries?.map((entry, index) => ({ ...entry, seq: seq + index + 1 })) ?? []
-      news = numbered.length > 0 ? { incarnation, entries: numbered } : undefined
-      const before = current ?? (outcome.state && { ...outcome.state, seq: 0 })
-      const forwarded = before === undefined ? 0 : cursorOf(before)
-      leftOver = current?.forwarded !== undefined && forwarded < current.seq
-      const next = outcome.state ?? (news && current)
-      setBack = next !== undefined && behind.has(node)
-      if (next === undefined) return outcome
+      const { entries = [], state = entries.length > 0 ? current : undefined } = outcome
+      const { seq, forwarded = seq } = current ?? { seq: 0 }
+      isBehind = forwarded < seq
+      const { incarnation } = state ?? {}
+      news =
+        incarnation === undefined || entries.length === 0
+          ? undefined
+          : { incarnation, entries: entries.map((entry, index) => ({ ...entry, seq: seq + index + 1 })) }
       // A document that was there before there was a sink keeps its history to itself.
-      return { ...outcome, state: { ...next, forwarded } }
+      return state === undefined ? outcome : { ...outcome, state: { ...state, forwarded } }
     }
-    const result = await store.update(node, marked, updateOptions)
-    if (setBack) cursors.forget(node)
-    if (news !== undefined) {
-      freshEntries.add(node, news)
-      queue.add(node)
-    } else if (leftOver) queue.add(node, LEFT_OVER_AFTER)
+    const result = await store.update(node, marked, options)
+    if (news !== undefined) add(node, { news: isBehind ? undefined : news })
+    else if (isBehind) add(node, { afterMs: LEFT_OVER_AFTER })
     return result
+  }
+
+  const settle = async (signal: AbortSignal): Promise<boolean> => {
+    beginAll()
+    const { promise: aborted, resolve } = Promise.withResolvers<void>()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    while (!signal.aborted) {
+      const running = [...lines.values()].flatMap((line) => line.running ?? [])
+      if (running.length === 0) break
+      await Promise.race([aborted, Promise.all(running)])
+    }
+    return lines.size === 0
   }
 
   return {
     store: { ...store, update },
-    settle: (signal) => queue.settle(signal),
+    settle,
     async close() {
-      await queue.settle(AbortSignal.timeout(lastChanceMs))
+      await settle(AbortSignal.timeout(lastChanceMs))
       ended.abort(new Error('The process ends'))
-      await queue.close()
-      for (const timer of unwritten.values()) clearTimeout(timer)
-      await Promise.all(cursors.nodes().map(writeCursor))
+      clearTimeout(pause)
+      const all = [...lines.values()]
+      for (const { timer } of all) clearTimeout(timer)
+      await Promise.all(all.map(({ running }) => running))
+      const failed = (node: string) => (error: unknown) =>
+        storeOutage.failed(node, { reason: reasonOf(error) })
+      await Promise.all(all.map((line) => line.sent && mark(line).catch(failed(line.node))))
       await sink.close()
     },
   }

@@ -7,12 +7,12 @@ export function createBrokerMetrics(metrics: Metrics) {
   return {
     events: metrics.counter({
       name: 'ptp_watch_forwarded_total',
-      help: 'Events offered to the sink, by its answer; what failed is offered again, poison is set aside.',
+      help: 'Events sent to the sink, by its answer: failed ones are retried, poison is rejected permanently and skipped.',
       labels: { outcome: ['taken', 'poison', 'failed'] },
     }),
     waiting: metrics.gauge({
       name: 'ptp_watch_forward_waiting_nodes',
-      help: 'Nodes that this process knows to have events that the sink has not taken yet.',
+      help: 'Nodes with events that the sink has not accepted yet, as far as this process knows.',
     }),
   }
 }

@@ -137,7 +137,7 @@ const anyEntry = fc
 const nodeName = hostile.filter((name) => name !== '' && name.isWellFormed())
 
 /** The attributes as the SDK has them, but for `time`, which it cuts to milliseconds. */
-function attributesOf(event: OutgoingEvent): Record<string, string> {
+function attributesOf(event: OutgoingEvent): Record<string, unknown> {
   const { data, time, ...attributes } = event
   return attributes
 }

@@ -155,8 +155,8 @@ test('a sink that is down and comes back gets all, in order', async () => {
   await sink.up()
   await sink.until(({ arrivals }) => arrivals.length === 5)
   expect(numbersOf(sink.taken())).toEqual(range(1, 5))
-  expect(member.lines.join('')).toContain('The sink takes no events')
-  expect(member.lines.join('')).toContain('The sink takes events again')
+  expect(member.lines.join('')).toContain('sink failed: events wait in the log')
+  expect(member.lines.join('')).toContain('sink accepts events again')
 })
 
 test('a fleet that waits for a sink gets through when it is back', async () => {
@@ -177,7 +177,7 @@ test('a fleet that waits for a sink gets through when it is back', async () => {
   sink.release()
 })
 
-test('an event that the sink refuses for good is set aside, told and counted, and goes on after it', async () => {
+test('an event that the sink rejects permanently is skipped, logged and counted', async () => {
   const sink = await openSink()
   const member = await join(createMemoryDriver(), sink.url)
   sink.answer(({ data }) => (data.seq >= 2 ? { status: 400, body: 'I do not like it' } : 202))
@@ -185,9 +185,43 @@ test('an event that the sink refuses for good is set aside, told and counted, an
   expect(await member.forwarder.settle(soon())).toBe(true)
   expect(numbersOf(sink.arrivals.map(({ event }) => event))).toEqual([1, 2, 3])
   expect(member.metrics()).toContain('ptp_watch_forwarded_total{outcome="poison"} 2')
-  expect(member.lines.filter((line) => line.includes('set aside')).join('')).toContain('I do not like it')
+  expect(
+    member.lines.filter((line) => line.includes('sink rejected event permanently; skipping')).join(''),
+  ).toContain('I do not like it')
   await member.forwarder.close()
   expect((await stateOf(member.base)).forwarded).toBe(3)
+})
+
+test('a sink that fails several times in a row is tried by one node alone, with pauses, until it accepts one', async () => {
+  const sink = await openSink()
+  const member = await join(createMemoryDriver(), sink.url)
+  sink.answer(500)
+  const nodes = range(1, 100).map((number) => `node${number}.example.com`)
+  await Promise.all(nodes.map((node) => transit(member.store, 1, node)))
+  await sink.until(({ arrivals }) => arrivals.length >= 3)
+  expect(await member.forwarder.settle(soon())).toBe(false)
+  const tried = sink.arrivals.length
+  expect(tried).toBeLessThan(64)
+  sink.answer('hang')
+  await sink.until(({ arrivals }) => arrivals.length > tried)
+  expect(await member.forwarder.settle(AbortSignal.timeout(100))).toBe(false)
+  expect(sink.arrivals).toHaveLength(tried + 1)
+  sink.answer(202)
+  sink.release()
+  // All but the one that was released.
+  await sink.until((now) => now.taken().length === 99)
+})
+
+test('a sink that asks for a pause is left alone by all nodes', async () => {
+  const sink = await openSink()
+  const member = await join(createMemoryDriver(), sink.url)
+  sink.answer({ status: 429, headers: { 'retry-after': '60' } })
+  await transit(member.store, 1, 'a.example.com')
+  await sink.until(({ arrivals }) => arrivals.length === 1)
+  await member.forwarder.settle(soon())
+  await transit(member.store, 1, 'b.example.com')
+  expect(await member.forwarder.settle(soon())).toBe(false)
+  expect(sink.arrivals).toHaveLength(1)
 })
 
 test('one node whose event is refused for now holds up no other node', async () => {
@@ -319,7 +353,7 @@ test('entries of a change that leaves the document as it is are marked and sent 
   expect(numbersOf(sink.taken())).toEqual([3])
 })
 
-test('the cursor is written after a while, also where nothing else is', async () => {
+test('the position is written, also where nothing else is', async () => {
   const driver = createMemoryDriver()
   const sink = await openSink()
   const member = await join(driver, sink.url)
@@ -375,10 +409,13 @@ test('a store that is away at the end is one line, however many positions could 
     },
   }
   const member = await join(away, sink.url)
-  const nodes = range(1, 50).map((number) => `node-${number}`)
+  const nodes = range(1, 32).map((number) => `node-${number}`)
+  sink.answer('hang')
   await Promise.all(nodes.map((node) => transit(member.store, 1, node)))
-  expect(await member.forwarder.settle(soon())).toBe(true)
+  await sink.until(({ arrivals }) => arrivals.length === nodes.length)
   isAway = true
+  sink.answer(202)
+  sink.release()
   await member.forwarder.close()
   const failures = member.lines.map((line) => JSON.parse(line)).filter(({ level }) => level !== 'debug')
   expect(failures).toEqual([expect.objectContaining({ level: 'warn', reason: 'The store is away' })])
