@@ -1,150 +1,133 @@
 import { X509Certificate } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
-import { createSecureContext } from 'node:tls'
-import { ConfigurationError, reasonOf } from '#shared/errors.ts'
-import type { Log } from '#shared/log.ts'
-import type { Clock } from '#shared/time.ts'
+import { readFile } from 'node:fs/promises'
+import { createSecureContext, rootCertificates } from 'node:tls'
+import { ConfigurationError, reasonOf } from './errors.ts'
+import type { Log } from './log.ts'
+import type { Clock } from './time.ts'
 
-/** Paths of PEM files and of the file of a bearer token; those that are absent are not used. */
-export type CredentialFiles = {
-  readonly ca?: string | undefined
-  readonly cert?: string | undefined
-  readonly key?: string | undefined
-  readonly token?: string | undefined
-}
+const NAMES = ['ca', 'cert', 'key', 'token'] as const
+type Name = (typeof NAMES)[number]
 
-export type Credentials = {
-  /** Counts up when the CA, certificate or key changed: connections made before are of no use. */
-  readonly tlsGeneration: number
-  readonly ca?: string
-  readonly cert?: string
-  readonly key?: string
-  readonly token?: string
-}
+/** Paths of PEM files and of the file of a bearer token. */
+export type CredentialFiles = { readonly [name in Name]?: string | undefined }
 
-/** Credentials that follow their files. */
+/** PEM texts and a bearer token. The same object for as long as nothing changes. */
+export type Credentials = { readonly [name in Name]?: string | undefined }
+
 export type CredentialSource = {
   /**
-   * What the files hold; they are looked at once in `intervalMs` at most, and at once with `fresh`.
-   * A file that vanishes or a pair that does not fit while it is being replaced leaves what was read before.
+   * The content of the files, read at most every 3 s, or now with `fresh`. A file that vanishes, or a pair that does
+   * not match while it is being replaced, is logged and leaves the previous content in use.
    * @throws ConfigurationError if a file cannot be used the first time.
    */
   current(options?: { fresh?: boolean }): Promise<Credentials>
 }
 
-/**
- * `intervalMs`: how long a look at the files is believed. For messages: `whom`, who is shown them, and `variables`, what
- * each file is set by.
- */
+export type CredentialOptions = {
+  /** Who is shown them, for messages. */
+  readonly whom?: string
+  /** The files are set by `<prefix>_CA_FILE` and so on, for messages. */
+  readonly prefix?: string
+  /** Values that are not in files. */
+  readonly values?: Credentials
+  /** A token file that is absent or empty means no token; files that cannot be read are only logged. */
+  readonly optional?: boolean
+}
+
+const INTERVAL_MS = 3_000
+const PUBLISHERS: CredentialOptions = { whom: 'publishers', prefix: 'PUBLISHER' }
+
+/** Credentials that follow their files. */
 export function createCredentials(
   files: CredentialFiles,
-  deps: { clock: Clock; log: Log },
-  options: { intervalMs?: number; whom?: string; variables?: CredentialFiles } = {},
+  { clock, log }: { clock: Clock; log: Log },
+  { whom, prefix, values = {}, optional = false }: CredentialOptions = PUBLISHERS,
 ): CredentialSource {
-  const { whom = 'publishers', variables = {} } = options
-  const paths = [files.ca, files.cert, files.key, files.token].filter((path) => path !== undefined)
-  if (paths.length === 0) {
-    const none: Credentials = { tlsGeneration: 0 }
-    const known = Promise.resolve(none)
-    return { current: () => known }
-  }
-  const intervalMs = options.intervalMs ?? 3_000
-  let known: Credentials | undefined
-  let stamp = ''
-  let lookedAt = Number.NEGATIVE_INFINITY
-  let looking: Promise<void> | undefined
+  const names = NAMES.filter((name) => files[name] !== undefined)
+  let known = names.length === 0 ? values : undefined
+  let readAt = Number.NEGATIVE_INFINITY
+  let reading: Promise<void> | undefined
 
-  const look = async () => {
+  const readOne = async (name: Name): Promise<[Name, string][]> => {
+    const path = files[name] ?? ''
     try {
-      // The stamp is taken first: a file that changes while it is read is then read again next time.
-      const seen = await stampOf(files, variables)
-      if (seen === stamp) return
-      known = await load(files, known, variables)
-      stamp = seen
+      const text = await readFile(path, 'utf8')
+      if (optional && text.trim() === '') return []
+      if (text !== known?.[name]) CHECKS[name](text, path)
+      return [[name, name === 'token' ? text.trim() : text]]
     } catch (error) {
-      const problem = `Credentials for ${whom} cannot be used: ${reasonOf(error)}`
-      if (known === undefined) throw new ConfigurationError([problem])
-      deps.log.warn(problem, { outcome: 'kept-old' })
+      if (optional && isAbsent(error)) return []
+      throw prefix === undefined
+        ? error
+        : new Error(`${prefix}_${name.toUpperCase()}_FILE: ${reasonOf(error)}`)
+    }
+  }
+
+  const read = async () => {
+    try {
+      const entries = (await Promise.all(names.map(readOne))).flat()
+      const next: Credentials = { ...values, ...Object.fromEntries(entries) }
+      const before = known
+      if (before !== undefined && NAMES.every((name) => before[name] === next[name])) return
+      if (before === undefined || !haveSameTls(before, next)) requirePair(next)
+      known = next
+    } catch (error) {
+      const problem = `Cannot use the credentials for ${whom}: ${reasonOf(error)}`
+      if (known === undefined && !optional) throw new ConfigurationError([problem])
+      known ??= values
+      log.warn(problem, { outcome: 'kept-old' })
     }
   }
 
   return {
     async current({ fresh = false } = {}) {
-      if (known === undefined || fresh || Math.abs(deps.clock.now() - lookedAt) >= intervalMs) {
-        lookedAt = deps.clock.now()
-        looking ??= look().finally(() => {
-          looking = undefined
+      const isDue = Math.abs(clock.now() - readAt) >= INTERVAL_MS
+      if (names.length > 0 && (known === undefined || fresh || isDue)) {
+        readAt = clock.now()
+        reading ??= read().finally(() => {
+          reading = undefined
         })
-        await looking
+        await reading
       }
-      return known ?? { tlsGeneration: 0 }
+      return known ?? values
     },
   }
 }
 
-const NAMES = ['ca', 'cert', 'key', 'token'] as const
-
-async function stampOf(files: CredentialFiles, variables: CredentialFiles): Promise<string> {
-  const stamps = await Promise.all(
-    NAMES.map(async (name) => {
-      const path = files[name]
-      if (path === undefined) return ''
-      const file = await stat(path, { bigint: true }).catch((error: unknown) => {
-        throw new Error(named(name, variables, reasonOf(error)))
-      })
-      return `${file.ino}:${file.size}:${file.mtimeNs}`
-    }),
-  )
-  return stamps.join(' ')
+/** Whether connections made with one are good for the other. */
+export function haveSameTls(one: Credentials, other: Credentials): boolean {
+  return one.ca === other.ca && one.cert === other.cert && one.key === other.key
 }
 
-function named(name: (typeof NAMES)[number], variables: CredentialFiles, problem: string): string {
-  const variable = variables[name]
-  return variable === undefined ? problem : `${variable}: ${problem}`
+/** The authorities that Node.js trusts, and this one. */
+export function trustedBeside(ca: string | undefined): Credentials {
+  return ca === undefined ? {} : { ca: [...rootCertificates, ca].join('\n') }
 }
 
 /** Each throws for a text that cannot be used. A secure context takes any `ca`, and would then trust nobody. */
-const check: Readonly<Record<(typeof NAMES)[number], (text: string) => void>> = {
-  ca: (text) => void new X509Certificate(pem(text)),
-  cert: (text) => void createSecureContext({ cert: pem(text) }),
-  key: (text) => void createSecureContext({ key: pem(text) }),
-  token(text) {
-    if (text.trim() === '') throw new Error('is empty')
+const CHECKS: Readonly<Record<Name, (text: string, path: string) => void>> = {
+  ca: (text, path) => checkPem(path, text, () => new X509Certificate(text)),
+  cert: (text, path) => checkPem(path, text, () => createSecureContext({ cert: text })),
+  key: (text, path) => checkPem(path, text, () => createSecureContext({ key: text })),
+  token(text, path) {
+    if (text.trim() === '') throw new Error(`${path} is empty`)
   },
 }
 
-function pem(text: string): string {
-  if (text.includes('-----BEGIN ')) return text
-  throw new Error('holds no PEM')
+function checkPem(path: string, text: string, use: () => unknown): void {
+  if (!text.includes('-----BEGIN ')) throw new Error(`${path} holds no PEM`)
+  try {
+    use()
+  } catch (error) {
+    throw new Error(`${path} ${reasonOf(error)}`)
+  }
 }
 
-async function load(
-  files: CredentialFiles,
-  before: Credentials | undefined,
-  variables: CredentialFiles,
-): Promise<Credentials> {
-  const read = async (name: (typeof NAMES)[number]) => {
-    const path = files[name]
-    if (path === undefined) return undefined
-    const text = await readFile(path, 'utf8').catch((error: unknown) => {
-      throw new Error(named(name, variables, reasonOf(error)))
-    })
-    try {
-      check[name](text)
-    } catch (error) {
-      throw new Error(named(name, variables, `${path} ${reasonOf(error)}`))
-    }
-    return text
-  }
-  const [ca, cert, key, token] = await Promise.all(NAMES.map(read))
-  const tls = {
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-  }
-  // Throws on a certificate without its key, as it is for a moment while the two files are replaced.
-  createSecureContext(tls)
-  const same = before !== undefined && before.ca === ca && before.cert === cert && before.key === key
-  const tlsGeneration = before === undefined ? 0 : before.tlsGeneration + (same ? 0 : 1)
-  return { ...tls, tlsGeneration, ...(token !== undefined && { token: token.trim() }) }
+/** Throws on a certificate without its key, as it is for a moment while the two files are replaced. */
+function requirePair({ cert, key }: Credentials): void {
+  createSecureContext({ cert, key })
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 }

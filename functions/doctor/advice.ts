@@ -1,5 +1,5 @@
 import { PublisherError } from '#shared/errors.ts'
-import { networkCodeOf } from '#shared/http/exchange.ts'
+import { networkCodeOf } from '#shared/http/failure.ts'
 import type { Place } from '#shared/publishers/target.ts'
 
 const NO_ROUTE = 'Check network policies and firewalls on the way, and whether the node is up'

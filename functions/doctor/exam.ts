@@ -1,7 +1,7 @@
 import type { Callback } from '#shared/callback.ts'
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { CallOptions, Http } from '#shared/http/client.ts'
-import type { Answer } from '#shared/http/exchange.ts'
+import type { Answer } from '#shared/http/client.ts'
 import type { Client, HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
 import type { Registry } from '#shared/publishers/dialects/registry.ts'
 import type { RecordDeps } from '#shared/publishers/reconcile/journal.ts'

@@ -1,4 +1,5 @@
 import { ConfigurationError, StoreError } from '#shared/errors.ts'
+import { createCredentials } from '#shared/credentials.ts'
 import { createHttp } from '#shared/http/client.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { Target } from '#shared/publishers/target.ts'
@@ -73,7 +74,8 @@ export const doctor: FunctionDefinition = {
     const publishers = await openPublishers(config, callbackUrl, { ...host, store, overall })
     const { registry, http, callback, find, prove } = publishers
     // Servers that are no publishers do not get the credentials for publishers.
-    const others = createHttp({ clock, log }, { credentials: { ca: config.publisherFiles.ca } })
+    const credentials = createCredentials({ ca: config.publisherFiles.ca }, { clock, log })
+    const others = createHttp({ clock, log }, { credentials })
 
     return {
       async run(flags, { signal, terminal }) {

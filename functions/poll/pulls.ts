@@ -1,5 +1,5 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
-import { type Normalised, normalise } from '#shared/events/normalise.ts'
+import type { Normalised } from '#shared/events/normalise.ts'
 import type { Observation } from '#shared/events/observation.ts'
 import type { Client, CurrentState, Resource } from '#shared/publishers/dialects/client.ts'
 import type { Registry } from '#shared/publishers/dialects/registry.ts'
@@ -93,7 +93,7 @@ function readAnswer(
     const none = held && (answer.cause === 'no-data' || (answer.cause === 'unknown' && client.listProves))
     return { ...base, observations: [], named: [], none }
   }
-  const found = read(answer.body, { node: client.node, receivedAt, via: 'poll' })
+  const found = answer.readings
   if (found === undefined) return `${kind}: the answer to the pull is not JSON`
   const [problem] = found.problems
   if (problem !== undefined) return `${kind}: ${problem.message}`
@@ -118,13 +118,4 @@ function isQueryTime({ at, timeFrom }: Observation, date: string | undefined): b
 
 function isNotFound({ means }: Normalised['placeholders'][number]): boolean {
   return means === 'event-not-found'
-}
-
-function read(body: string, context: Parameters<typeof normalise>[1]): Normalised | undefined {
-  try {
-    return normalise(JSON.parse(body), context)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
 }

@@ -17,17 +17,14 @@ export async function openForwarder(
   const { store, clock, log, metrics, random } = deps
   const { url, overrides, ca, tokenFile } = sink
   if (url === undefined) return { store, settle: async () => true, close: async () => {} }
-  const [{ createForwarder, CONCURRENCY }, { createSink }, { createTokenFile }, { createBrokerMetrics }] =
-    await Promise.all([
-      import('./forward.ts'),
-      import('./sink.ts'),
-      import('./token.ts'),
-      import('./metrics.ts'),
-    ])
-  const token = createTokenFile(tokenFile, { clock, log })
+  const [{ createForwarder, CONCURRENCY }, { createSink }, { createBrokerMetrics }] = await Promise.all([
+    import('./forward.ts'),
+    import('./sink.ts'),
+    import('./metrics.ts'),
+  ])
   return createForwarder({
     store,
-    sink: createSink({ url, overrides, ca, token, clock, connections: CONCURRENCY }),
+    sink: createSink({ url, overrides, ca, tokenFile, clock, log, connections: CONCURRENCY }),
     log,
     metrics: createBrokerMetrics(metrics),
     random,

@@ -1,6 +1,7 @@
-import { rootCertificates } from 'node:tls'
-import { Agent, type Dispatcher, request } from 'undici'
+import { createCredentials, trustedBeside } from '#shared/credentials.ts'
 import { reasonOf } from '#shared/errors.ts'
+import { createHttp } from '#shared/http/client.ts'
+import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
 import type { OutgoingEvent } from './event.ts'
 
@@ -13,7 +14,7 @@ export type Sent =
   | { readonly outcome: 'failed'; readonly reason: string; readonly afterMs?: number }
 
 export type Sink = {
-  /** One try (with a 401, two: the second with a token read anew). Never throws. */
+  /** One try; with a 401 and a token that has changed since, two. Never throws. */
   send(event: OutgoingEvent, signal: AbortSignal): Promise<Sent>
   close(): Promise<void>
 }
@@ -25,88 +26,63 @@ export type SinkOptions = {
   readonly overrides: Readonly<Record<string, string>>
   /** PEM of K_CA_CERTS, trusted beside the authorities that Node trusts. */
   readonly ca?: string | undefined
-  /** The OIDC token for the sink, read anew with `fresh`; undefined where there is none. */
-  readonly token: (options: { fresh: boolean }) => Promise<string | undefined>
+  /** The OIDC token for the sink, which Knative keeps fresh in a file; a sink that wants none has none mounted. */
+  readonly tokenFile?: string | undefined
   readonly clock: Clock
+  readonly log: Log
   /** How many events may be under way at once. */
   readonly connections: number
   /** How long one try may take, in milliseconds. */
   readonly timeoutMs?: number
 }
 
-/** A sink that is slow to take an event (5 s and more) is still one that takes it. Milliseconds. */
+/** A sink that takes 5 s or more for an event still takes it. Milliseconds. */
 const TIMEOUT = 10_000
 /** The longest that a sink's Retry-After is heeded for, in milliseconds. */
 const LONGEST_WAIT = 60_000
-/** How much of an answer is looked at: it may be of any length. Characters. */
-const ANSWER = 200
+/** How much of an answer is shown. Characters. */
+const SHOWN = 200
 
 /**
- * The answers of 4xx that a repetition can cure: 404, 408, 409 and 429 of the Knative delivery contract, and those
- * that speak of our access (401, 403, 407) and not of the event, which is sent once the access is mended.
+ * Statuses of 4xx after which a retry may succeed: 404, 408, 409, 425 and 429 of the Knative delivery contract, and
+ * 401, 403 and 407, which are about our access and not about the event.
  */
-const CURABLE: ReadonlySet<number> = new Set([401, 403, 404, 407, 408, 409, 425, 429])
+const RETRYABLE: ReadonlySet<number> = new Set([401, 403, 404, 407, 408, 409, 425, 429])
 
-/** Posts events in structured mode, the only one that keeps every attribute whole, to K_SINK. */
+/** Posts events to K_SINK in structured mode, the only one that keeps every attribute whole. */
 export function createSink(options: SinkOptions): Sink {
-  const { url, overrides, ca, token, clock, connections, timeoutMs = TIMEOUT } = options
-  const trusted = ca === undefined ? {} : { connect: { ca: [...rootCertificates, ca] } }
-  const agent = new Agent({ connections, ...trusted })
-
-  const post = async (body: string, ended: AbortSignal, fresh: boolean) => {
-    const bearer = await token({ fresh })
-    const response = await request(url, {
-      method: 'POST',
-      dispatcher: agent,
-      headers: {
-        'content-type': 'application/cloudevents+json; charset=utf-8',
-        ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
-      },
-      body,
-      signal: AbortSignal.any([ended, AbortSignal.timeout(timeoutMs)]),
-    })
-    const status = response.statusCode
-    const text = await beginningOf(response.body)
-    return { status, text, retryAfter: response.headers['retry-after'] }
-  }
+  const { url, overrides, ca, tokenFile, clock, log, connections, timeoutMs = TIMEOUT } = options
+  const { origin, pathname, search } = new URL(url)
+  const credentials = createCredentials(
+    { token: tokenFile },
+    { clock, log },
+    { whom: 'the sink', values: trustedBeside(ca), optional: true },
+  )
+  const http = createHttp({ clock, log }, { credentials, connections, deadlineMs: timeoutMs })
+  const headers = { 'content-type': 'application/cloudevents+json; charset=utf-8' }
 
   return {
     async send(event, signal) {
       const body = JSON.stringify({ ...event, ...overrides })
+      const request = {
+        method: 'POST',
+        path: `${pathname}${search}`,
+        headers,
+        body,
+        statusOnly: true,
+      } as const
       try {
-        let answer = await post(body, signal, false)
-        if (answer.status === 401) answer = await post(body, signal, true)
-        const { status, retryAfter, text } = answer
+        const { status, body: text, retryAfterMs } = await http.request(origin, request, { signal })
         if (status >= 200 && status < 300) return { outcome: 'taken' }
-        const reason = `the sink answered ${status}${text === '' ? '' : `: ${text}`}`
-        if (status >= 400 && status < 500 && !CURABLE.has(status)) return { outcome: 'poison', reason }
-        const afterMs = waitOf(retryAfter, clock.now())
-        return { outcome: 'failed', reason, ...(afterMs === undefined ? {} : { afterMs }) }
+        const shown = text.slice(0, SHOWN).trim()
+        const reason = `the sink answered ${status}${shown === '' ? '' : `: ${shown}`}`
+        if (status >= 400 && status < 500 && !RETRYABLE.has(status)) return { outcome: 'poison', reason }
+        if (retryAfterMs === undefined) return { outcome: 'failed', reason }
+        return { outcome: 'failed', reason, afterMs: Math.min(retryAfterMs, LONGEST_WAIT) }
       } catch (error) {
-        return { outcome: 'failed', reason: `the sink did not answer: ${reasonOf(error)}` }
+        return { outcome: 'failed', reason: reasonOf(error) }
       }
     },
-    close: () => agent.destroy(),
+    close: () => http.close(),
   }
-}
-
-/** What an answer begins with. A body that breaks off, or never ends, takes nothing from its status. */
-async function beginningOf(body: Dispatcher.ResponseData['body']): Promise<string> {
-  let text = ''
-  try {
-    for await (const chunk of body.setEncoding('utf8')) {
-      text += String(chunk)
-      if (text.length > ANSWER) break
-    }
-  } catch {
-    // Nothing depends on it.
-  }
-  return text.slice(0, ANSWER).trim()
-}
-
-/** Milliseconds of a Retry-After, in seconds or as a date (RFC 9110 §10.2.3). */
-function waitOf(header: string | string[] | undefined, now: number): number | undefined {
-  if (typeof header !== 'string') return undefined
-  const wait = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now
-  return Number.isNaN(wait) ? undefined : Math.min(Math.max(wait, 0), LONGEST_WAIT)
 }

@@ -1,10 +1,22 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 import { Pool } from 'undici'
-import { PublisherError } from '#shared/errors.ts'
+import { type Credentials, type CredentialSource, haveSameTls } from '#shared/credentials.ts'
+import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import type { Clock } from '#shared/time.ts'
-import { type CredentialFiles, type Credentials, createCredentials } from '#shared/credentials.ts'
-import { type Answer, type Exchange, exchange, type HttpMethod, networkCodeOf } from './exchange.ts'
+import { redact } from '#shared/redact.ts'
+import { type Clock, isoTime } from '#shared/time.ts'
+import { type Attempted, failureOf, givenUp, isCutOff } from './failure.ts'
+
+export type HttpRequest = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
+  /** Sent as it is: `/./` and `//` in it survive, which `new URL` would fold (starlingx.md). */
+  readonly path: string
+  readonly body?: string | undefined
+  /** The type of a body is `application/json`, and what is accepted too, where they do not say otherwise. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** The status is the answer, even if the body breaks off or never ends. */
+  readonly statusOnly?: boolean
+}
 
 /** How one request may be bounded: by its own deadline (ms), and by a signal. */
 export type CallOptions = {
@@ -12,200 +24,211 @@ export type CallOptions = {
   readonly signal?: AbortSignal | undefined
 }
 
+export type Answer = Attempted & {
+  readonly status: number
+  /** The exact text of the body. */
+  readonly body: string
+  /** Our time just before the request went out and just after the body was complete, RFC 3339. */
+  readonly sentAt: string
+  readonly receivedAt: string
+  /** The `Date` header, by the server's clock. */
+  readonly date?: string | undefined
+  /** The `Retry-After` header, in ms from now. */
+  readonly retryAfterMs?: number | undefined
+}
+
 export type Http = {
   /**
-   * Asks and gives the complete answer, whatever its status; no redirect is followed. Waits for its turn where the
-   * publisher or all together have as many requests as they may; the deadline starts after that.
-   * A 401 is asked once more with credentials just read from their files. A GET or DELETE whose reused connection
-   * died without an answer is asked once more.
-   * @throws PublisherError when there is no answer in time, or none at all.
+   * Gives the complete answer, whatever its status; redirects are not followed. A 401 is asked once more if the
+   * credentials in their files have changed; a GET whose connection was cut off is asked once more.
+   * @throws PublisherError `timeout` at the deadline or when `signal` is aborted, `unreachable` when no answer came,
+   * `body` for one that is too large.
    */
-  request(
-    origin: string,
-    request: { path: string; method: HttpMethod; body?: string | undefined },
-    options?: CallOptions,
-  ): Promise<Answer>
-  /** @throws ConfigurationError if a file of credentials cannot be used; the message names its variable. */
-  ready(): Promise<void>
-  /** Lets requests in flight end, then closes all connections. */
+  request(origin: string, request: HttpRequest, options?: CallOptions): Promise<Answer>
+  /** Waits for requests in flight, then closes all connections. */
   close(): Promise<void>
 }
 
 export type HttpOptions = {
-  readonly credentials?: CredentialFiles
-  /** How long credentials that were read are believed, in ms. */
-  readonly credentialsIntervalMs?: number
+  readonly credentials?: CredentialSource
   /** Default of a request's deadline, in ms. */
   readonly deadlineMs?: number
-  /** Requests, and so connections, at once to one publisher: it serves its consumers one after another. */
-  readonly perPublisher?: number
-  /** Requests at once to all of them. */
+  /** Connections, and so requests, at once to one origin. */
+  readonly connections?: number
+  /**
+   * Requests at once to all origins. With it a request waits for its turn, and its deadline starts after that; without
+   * it the deadline covers the wait for a connection.
+   */
   readonly overall?: number
-  /** How many publishers' connections stay open between requests; beyond, those that were idle for longest are closed. */
+  /** Origins whose connections stay open between requests; those idle for longest are closed. */
   readonly keptOpen?: number
+  /** The largest body, in bytes; -1 for any. 1 MiB is many times what a publisher with hundreds of clocks answers. */
+  readonly bodyLimit?: number
+  /** The name that the server's certificate must bear, if it is not its host. */
+  readonly serverName?: string | undefined
 }
 
-/** Two connections each: what they take is in docs/scaling.md. */
-const KEPT_OPEN = 512
-/** How long an idle connection is kept, in ms: longer than polls in seconds are apart, shorter than a minute. */
+/** In ms: longer than polls in seconds are apart, shorter than a minute. */
 const KEEP_ALIVE_MS = 15_000
 
-/** One publisher: the bound on requests to it at once, and its connections, once there are any. */
-type Origin = {
-  readonly limit: LimitFunction
-  /** Requests that wait or are under way. */
-  users: number
-  opened: { readonly pool: Pool; readonly tlsGeneration: number } | undefined
-}
-
-const VARIABLES = {
-  ca: 'PUBLISHER_CA_FILE',
-  cert: 'PUBLISHER_CERT_FILE',
-  key: 'PUBLISHER_KEY_FILE',
-  token: 'PUBLISHER_TOKEN_FILE',
-}
-
-/**
- * Speaks HTTP to publishers: one pool of connections per origin, TLS and bearer token from files. Connections are
- * bounded: `perPublisher` for each of the `keptOpen` that were asked last, and of those that are asked just now.
- */
-export function createHttp(deps: { clock: Clock; log: Log }, options: HttpOptions = {}): Http {
-  const { deadlineMs = 5_000, perPublisher = 2, overall = 32, keptOpen = KEPT_OPEN } = options
-  const credentials = createCredentials(options.credentials ?? {}, deps, {
-    ...(options.credentialsIntervalMs !== undefined && { intervalMs: options.credentialsIntervalMs }),
-    variables: VARIABLES,
-  })
-  const all = pLimit(overall)
-  /** The one that was asked last is last. */
-  const origins = new Map<string, Origin>()
-  let underWay = 0
-  let onIdle = () => {}
-
-  const enter = (origin: string): Origin => {
-    const known = origins.get(origin) ?? { limit: pLimit(perPublisher), users: 0, opened: undefined }
-    known.users += 1
-    origins.delete(origin)
-    origins.set(origin, known)
-    return known
-  }
-
-  const leave = (known: Origin) => {
-    known.users -= 1
-    if (origins.size <= keptOpen) return
-    for (const [origin, idle] of origins) {
-      if (idle.users > 0) continue
-      origins.delete(origin)
-      if (idle.opened !== undefined) letGo(idle.opened.pool.destroy())
-      return
-    }
-  }
+/** The one HTTP client: a pool of connections per origin, TLS and bearer token from files. */
+export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: HttpOptions = {}): Http {
+  const { credentials, deadlineMs: usualMs = 5_000, connections = 2, keptOpen = 512 } = options
+  /** The one that was used last is last. */
+  const pools = new Map<string, { pool: Pool; shown: Credentials }>()
+  const inFlight = new Set<Promise<unknown>>()
+  const inTurn = options.overall === undefined ? undefined : createTurns(options.overall, connections)
 
   const letGo = (closed: Promise<void>) => {
-    closed.catch((error: unknown) => deps.log.debug('Closing connections failed', { error: String(error) }))
+    closed.catch((error: unknown) => log.debug('Cannot close connections', { reason: reasonOf(error) }))
   }
 
-  const poolOf = (name: string, known: Origin, current: Credentials): Pool => {
-    const { tlsGeneration } = current
-    const before = known.opened
-    if (before?.tlsGeneration === tlsGeneration) return before.pool
-    const pool = poolWith(name, current, perPublisher)
-    known.opened = { pool, tlsGeneration }
+  const poolOf = (origin: string, shown: Credentials): Pool => {
+    const before = pools.get(origin)
+    pools.delete(origin)
+    if (before !== undefined && haveSameTls(before.shown, shown)) {
+      pools.set(origin, before)
+      return before.pool
+    }
     if (before !== undefined) letGo(before.pool.close())
+    const pool = poolWith(origin, shown, { ...options, connections })
+    pools.set(origin, { pool, shown })
+    for (const [name, idle] of pools) {
+      if (pools.size <= keptOpen) break
+      if (name === origin || idle.pool.stats.size > 0) continue
+      pools.delete(name)
+      letGo(idle.pool.destroy())
+    }
     return pool
   }
 
-  const once = async (request: Exchange, known: Origin, current: Credentials) => {
-    try {
-      return await exchange(poolOf(request.origin, known, current), request, deps.clock)
-    } catch (error) {
-      if (request.method === 'POST' || !diedWithoutAnswer(error)) throw error
-      return await exchange(poolOf(request.origin, known, current), request, deps.clock)
-    }
-  }
-
-  /** Undefined where the files hold what was shown before. */
-  const withFresh = async (
-    request: Exchange,
-    known: Origin,
+  const exchange = async (
+    origin: string,
+    { method, path, body, headers, statusOnly }: HttpRequest,
     shown: Credentials,
-  ): Promise<Answer | undefined> => {
-    const fresh = await credentials.current({ fresh: true })
-    if (fresh.token === shown.token && fresh.tlsGeneration === shown.tlsGeneration) return undefined
-    return await once({ ...request, headers: headersOf(request.body, fresh) }, known, fresh)
+    signal: AbortSignal,
+    attempted: Attempted,
+  ): Promise<Answer> => {
+    const sentAt = isoTime(clock.now())
+    const response = await poolOf(origin, shown).request({
+      method,
+      path,
+      body: body ?? null,
+      headers: {
+        accept: 'application/json',
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(shown.token !== undefined && { authorization: `Bearer ${shown.token}` }),
+        ...headers,
+      },
+      signal,
+      // The signal covers both.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+    const text = response.body.text()
+    const answer = statusOnly ? await text.catch(() => '') : await text
+    const { date, 'retry-after': retryAfter } = response.headers
+    return {
+      ...attempted,
+      status: response.statusCode,
+      body: answer,
+      sentAt,
+      receivedAt: isoTime(clock.now()),
+      date: typeof date === 'string' ? date : undefined,
+      retryAfterMs: typeof retryAfter === 'string' ? waitOf(retryAfter, clock.now()) : undefined,
+    }
   }
 
-  const ask = async (known: Origin, request: Omit<Exchange, 'headers'>): Promise<Answer> => {
-    underWay += 1
-    try {
-      const current = await credentials.current()
-      const asked = { ...request, headers: headersOf(request.body, current) }
-      const answer = await once(asked, known, current)
-      return answer.status === 401 ? ((await withFresh(asked, known, current)) ?? answer) : answer
-    } finally {
-      underWay -= 1
-      if (underWay === 0) onIdle()
+  const ask = async (origin: string, request: HttpRequest, { deadlineMs = usualMs, signal }: CallOptions) => {
+    const url = redact(`${origin}${request.path}`)
+    const attempted = { what: `${request.method} ${url}`, url }
+    const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(deadlineMs)))
+    const ended = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
+    const once = async (shown: Credentials) => {
+      const go = () => exchange(origin, request, shown, ended, attempted)
+      try {
+        return await untilAborted(ended, go).catch((error: unknown) => {
+          if (request.method === 'GET' && isCutOff(error)) return untilAborted(ended, go)
+          throw error
+        })
+      } catch (error) {
+        if (signal?.aborted) throw givenUp(attempted, signal.reason)
+        if (deadline.aborted) throw givenUp(attempted, `no complete answer in ${deadlineMs} ms`)
+        throw failureOf(error, attempted)
+      }
     }
+    const shown = (await credentials?.current()) ?? {}
+    const answer = await once(shown)
+    if (answer.status !== 401) return answer
+    const fresh = (await credentials?.current({ fresh: true })) ?? shown
+    return fresh === shown ? answer : await once(fresh)
   }
 
   return {
-    async request(origin, { path, method, body }, { signal, deadlineMs: own = deadlineMs } = {}) {
-      const known = enter(origin)
-      const request = { origin, path, method, body, deadlineMs: own, signal }
+    async request(origin, request, call = {}) {
+      const go = () => ask(origin, request, call)
+      const answer = inTurn === undefined ? go() : inTurn(origin, go)
+      inFlight.add(answer)
       try {
-        return await known.limit(() => all(() => ask(known, request)))
+        return await answer
       } finally {
-        leave(known)
+        inFlight.delete(answer)
       }
     },
-    async ready() {
-      await credentials.current()
-    },
     async close() {
-      const idle = new Promise<void>((resolve) => {
-        if (underWay === 0) resolve()
-        else onIdle = resolve
-      })
-      const opened = [...origins.values()].flatMap(({ opened }) =>
-        opened === undefined ? [] : [opened.pool],
-      )
-      const closed = Promise.all(opened.map((pool) => pool.close()))
-      // What was given up while its connection was being made would be waited for until that is given up too: 10 s.
-      await Promise.race([closed, idle])
-      await Promise.all(opened.map((pool) => pool.destroy()))
+      await Promise.allSettled(inFlight)
+      // Not `close`, which also waits for a connection that is still being made for a request that was given up: 10 s.
+      await Promise.all([...pools.values()].map(({ pool }) => pool.destroy()))
     },
   }
 }
 
-function headersOf(body: string | undefined, { token }: Credentials): Readonly<Record<string, string>> {
-  if (body === undefined && token === undefined) return ACCEPT
-  return {
-    ...ACCEPT,
-    ...(body !== undefined && { 'content-type': 'application/json' }),
-    ...(token !== undefined && { authorization: `Bearer ${token}` }),
-  }
-}
-
-const ACCEPT = { accept: 'application/json' }
-
-/** A kept-alive connection that the publisher closed just as it was used again. */
-function diedWithoutAnswer(error: unknown): boolean {
-  if (!(error instanceof PublisherError)) return false
-  const code = networkCodeOf(error.cause)
-  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET'
-}
-
-/** It outlives its connections, which publishers end between two polls: an Agent makes it anew each time. */
-function poolWith(origin: string, { ca, cert, key }: Credentials, connections: number): Pool {
+function poolWith(
+  origin: string,
+  { ca, cert, key }: Credentials,
+  { connections, serverName, bodyLimit = 1024 * 1024 }: HttpOptions & { connections: number },
+): Pool {
   return new Pool(origin, {
     connections,
     pipelining: 1,
     // Publishers speak HTTP/1.1; a second protocol would only be a second way to fail.
     allowH2: false,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    connect: {
-      ...(ca !== undefined && { ca }),
-      ...(cert !== undefined && { cert }),
-      ...(key !== undefined && { key }),
-    },
+    maxResponseSize: bodyLimit,
+    connect: { ca, cert, key, servername: serverName },
   })
+}
+
+/** undici itself does not end a request that is given up before it has a connection. */
+async function untilAborted<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
+  signal.throwIfAborted()
+  const { promise, reject } = Promise.withResolvers<never>()
+  const onAbort = () => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([run(), promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** Lets so many requests run at once to one origin and to all together; the others wait. */
+function createTurns(overall: number, perOrigin: number) {
+  const all = pLimit(overall)
+  const origins = new Map<string, LimitFunction>()
+  return async <T>(origin: string, run: () => Promise<T>): Promise<T> => {
+    const own = origins.get(origin) ?? pLimit(perOrigin)
+    origins.set(origin, own)
+    try {
+      return await own(() => all(run))
+    } finally {
+      if (own.activeCount + own.pendingCount === 0) origins.delete(origin)
+    }
+  }
+}
+
+/** Milliseconds of a Retry-After, in seconds or as a date (RFC 9110 §10.2.3). */
+function waitOf(header: string, now: number): number | undefined {
+  const wait = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now
+  return Number.isNaN(wait) ? undefined : Math.max(wait, 0)
 }

@@ -5,7 +5,7 @@ import { createCredentials } from '#shared/credentials.ts'
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
-import { type Access, CREDENTIALS_INTERVAL_MS } from './client.ts'
+import type { Access } from './client.ts'
 
 /** What the environment says of the cluster: `Config` has it as `kubernetes`. */
 export type KubernetesSettings = {
@@ -44,10 +44,7 @@ async function inCluster(
   deps: { clock: Clock; log: Log },
 ): Promise<Access> {
   const files = { ca: join(serviceAccount, 'ca.crt'), token: join(serviceAccount, 'token') }
-  const credentials = createCredentials(files, deps, {
-    intervalMs: CREDENTIALS_INTERVAL_MS,
-    whom: 'the Kubernetes API server',
-  })
+  const credentials = createCredentials(files, deps, { whom: 'the Kubernetes API server' })
   await credentials.current()
   return {
     origin: originOf(host, servicePort),
@@ -68,7 +65,7 @@ async function namespaceIn(path: string): Promise<string> {
     return (await readFile(path, 'utf8')).trim()
   } catch (error) {
     throw new ConfigurationError([
-      `STATE_URL: no namespace is named, and that of this pod is not to be had: ${reasonOf(error)}`,
+      `STATE_URL names no namespace, and this pod's own cannot be read: ${reasonOf(error)}`,
     ])
   }
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleepOfNode } from 'node:timers/promises'
-import { Agent, type Dispatcher } from 'undici'
-import type { Credentials, CredentialSource } from '#shared/credentials.ts'
-import { reasonOf, StoreError } from '#shared/errors.ts'
+import type { CredentialSource } from '#shared/credentials.ts'
+import { PublisherError, reasonOf, StoreError } from '#shared/errors.ts'
+import { createHttp } from '#shared/http/client.ts'
 import type { Log } from '#shared/log.ts'
+import { systemClock } from '#shared/time.ts'
 import { failureOf, parseStatus } from './status.ts'
 
 /** How the API server is reached, and as whom. */
@@ -22,9 +23,6 @@ export type Access = {
   /** Where all this comes from, for messages. */
   readonly source: string
 }
-
-/** The kubelet replaces a token after four fifths of its life, an hour at most: a minute is early enough. */
-export const CREDENTIALS_INTERVAL_MS = 60_000
 
 export type Verb = 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete'
 
@@ -98,113 +96,74 @@ export function createKubernetesClient(
   options: ClientOptions = {},
 ): KubernetesClient {
   const { attemptMs = 1_000, budgetMs = 1_500, connections = 16, sleep = sleepOfNode } = options
-  let agent: { generation: number; agent: Agent } | undefined
+  const { origin, source, credentials, serverName } = access
+  // A page of ConfigMaps may be of any length.
+  const http = createHttp(
+    { clock: systemClock, log },
+    { credentials, connections, serverName, bodyLimit: -1 },
+  )
   let closed = false
   /** Nothing is asked before this time (of `performance`). */
   let quietUntil = 0
 
-  const agentFor = (current: Credentials): Agent => {
-    if (agent?.generation === current.tlsGeneration) return agent.agent
-    const drained = agent?.agent
-    agent = { generation: current.tlsGeneration, agent: agentWith(current, access, connections) }
-    drained
-      ?.close()
-      .catch((error: unknown) => log.debug('Closing connections failed', { reason: reasonOf(error) }))
-    return agent.agent
-  }
-
-  const attempt = async (call: Call, credentials: Credentials, ms: number) => {
-    const response = await agentFor(credentials).request({
-      origin: access.origin,
+  const attempt = async (call: Call, what: string, deadlineMs: number) => {
+    const { verb, accept, body } = call
+    const request = {
+      method: METHODS[verb],
       path: access.basePath + pathOf(call),
-      method: METHODS[call.verb],
-      headers: headersOf(call, credentials.token),
-      body: call.body === undefined ? null : JSON.stringify(call.body.value),
-      signal: AbortSignal.timeout(Math.max(1, Math.ceil(ms))),
-      // The signal covers all of it.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    })
-    const text = await response.body.text()
-    return { status: response.statusCode, text, retryAfterMs: retryAfterOf(response.headers) }
-  }
-
-  const attemptOrTwo = async (call: Call, credentials: Credentials, ms: number) => {
-    const began = performance.now()
+      body: body && JSON.stringify(body.value),
+      headers: {
+        'user-agent': FIELD_MANAGER,
+        ...(accept !== undefined && { accept }),
+        ...(body !== undefined && { 'content-type': body.type }),
+      },
+    }
     try {
-      return await attempt(call, credentials, ms)
+      return await http.request(origin, request, { deadlineMs })
     } catch (error) {
-      const left = ms - (performance.now() - began)
-      if (METHODS[call.verb] !== 'GET' || left <= 0 || !diedWithoutAnswer(error)) throw error
-      return attempt(call, credentials, left)
+      if (!(error instanceof PublisherError)) throw error
+      const reason = error.code === 'timeout' ? 'it did not answer in time' : reasonOf(error.cause ?? error)
+      const message = `Cannot ${what}: the API server at ${origin} is unreachable: ${reason}`
+      throw new StoreError(message, { cause: error })
     }
   }
 
   return {
     async request(call) {
-      const what = `${call.verb} ${call.resource}${call.name === undefined ? '' : ` ${call.name}`} in namespace ${call.namespace}`
-      const where = { what, origin: access.origin, source: access.source }
+      const { verb, resource, name, namespace, expects } = call
+      const what = `${verb} ${resource}${name === undefined ? '' : ` ${name}`} in namespace ${namespace}`
       const deadline = performance.now() + (call.budgetMs ?? budgetMs)
       const left = () => deadline - performance.now()
-      let credentials = await access.credentials.current()
-      let unauthorized = false
       for (;;) {
         if (closed) throw new StoreError(`Cannot ${what}: the store is closed`, { retryable: false })
         const pause = quietUntil - performance.now()
         if (pause >= left()) {
+          const seconds = Math.ceil(pause / 1000)
           throw new StoreError(
-            `Cannot ${what}: the API server at ${access.origin} has asked for a pause of ${Math.ceil(pause / 1000)} s`,
+            `Cannot ${what}: the API server at ${origin} asked for a pause; ${seconds} s are left`,
           )
         }
         if (pause > 0) await sleep(pause)
-        let answer: Awaited<ReturnType<typeof attempt>>
-        try {
-          answer = await attemptOrTwo(call, credentials, Math.min(call.attemptMs ?? attemptMs, left()))
-        } catch (error) {
-          if (!isOfTheNetwork(error)) throw error
-          throw unreachable(where, error)
-        }
-        if (answer.status === 401 && !unauthorized) {
-          unauthorized = true
-          const fresh = await access.credentials.current({ fresh: true })
-          const changed =
-            fresh.token !== credentials.token || fresh.tlsGeneration !== credentials.tlsGeneration
-          credentials = fresh
-          if (changed) continue
-        }
+        const answer = await attempt(call, what, Math.min(call.attemptMs ?? attemptMs, left()))
         if (answer.status === 429 && answer.retryAfterMs !== undefined) {
           const until = performance.now() + Math.min(LONGEST_PAUSE_MS, answer.retryAfterMs)
           quietUntil = Math.max(quietUntil, until)
           if (quietUntil < deadline) continue
         }
-        const body = parseJson(answer.text)
+        const body = parseJson(answer.body)
         const status = parseStatus(body)
-        if (answer.status < 300 || call.expects?.includes(answer.status)) {
+        if (answer.status < 300 || expects?.includes(answer.status)) {
           return { status: answer.status, reason: status?.reason, body }
         }
-        throw failureOf(where, answer.status, status?.message ?? answer.text.slice(0, 200))
+        const message = status?.message ?? answer.body.slice(0, 200)
+        throw failureOf({ what, origin, source }, answer.status, message)
       }
     },
     async close() {
       closed = true
-      await agent?.agent.destroy()
+      await http.close()
     },
   }
-}
-
-function agentWith({ ca, cert, key }: Credentials, { serverName }: Access, connections: number): Agent {
-  return new Agent({
-    connections,
-    pipelining: 1,
-    // One connection a request and no more than `connections`: the one protocol that all proxies speak.
-    allowH2: false,
-    connect: {
-      ...(ca !== undefined && { ca }),
-      ...(cert !== undefined && { cert }),
-      ...(key !== undefined && { key }),
-      ...(serverName !== undefined && { servername: serverName }),
-    },
-  })
 }
 
 function pathOf({ verb, resource, namespace, name, query }: Call): string {
@@ -214,43 +173,10 @@ function pathOf({ verb, resource, namespace, name, query }: Call): string {
   return `${base}${name === undefined ? '' : `/${encodeURIComponent(name)}`}${search && `?${search}`}`
 }
 
-function headersOf({ accept = 'application/json', body }: Call, token: string | undefined) {
-  const headers: Record<string, string> = { accept, 'user-agent': FIELD_MANAGER }
-  if (body !== undefined) headers['content-type'] = body.type
-  if (token !== undefined) headers.authorization = `Bearer ${token}`
-  return headers
-}
-
-/** Whole seconds are the only form of Retry-After that API servers send. */
-function retryAfterOf(headers: Dispatcher.ResponseData['headers']): number | undefined {
-  const value = headers['retry-after']
-  return typeof value === 'string' && /^\d+$/.test(value) ? Number(value) * 1000 : undefined
-}
-
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
     return undefined
   }
-}
-
-function diedWithoutAnswer(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET'
-}
-
-/** Errors of sockets, DNS, TLS and HTTP carry a code; what has none, or says that it was misused, is our own bug. */
-function isOfTheNetwork(error: unknown): boolean {
-  if (!(error instanceof Error) || error instanceof RangeError || error instanceof TypeError) return false
-  if (error.name === 'TimeoutError') return true
-  return 'code' in error && typeof error.code === 'string' && error.code !== 'UND_ERR_INVALID_ARG'
-}
-
-function unreachable({ what, origin }: { what: string; origin: string }, error: unknown): StoreError {
-  const late = error instanceof Error && error.name === 'TimeoutError'
-  const reason = late ? 'it did not answer in time' : reasonOf(error)
-  return new StoreError(`Cannot ${what}: the API server at ${origin} is out of reach: ${reason}`, {
-    cause: error,
-  })
 }

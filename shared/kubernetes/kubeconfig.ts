@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { delimiter, dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
 import * as z from 'zod/mini'
-import { type CredentialFiles, type CredentialSource, createCredentials } from '#shared/credentials.ts'
+import { type CredentialSource, createCredentials } from '#shared/credentials.ts'
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
-import { type Access, CREDENTIALS_INTERVAL_MS } from './client.ts'
-import { orAbsent } from './nulls.ts'
+import type { Access } from './client.ts'
+import { orAbsent } from './status.ts'
 
 const text = orAbsent(z.string())
 
@@ -35,28 +35,24 @@ const userSchema = z.object({
 const contextSchema = z.object({ cluster: z.string(), user: text, namespace: text })
 
 /** Lists may be absent or null, as `kubectl config` leaves them. */
-const named = <T extends z.ZodMiniType>(what: string, schema: T) =>
-  z.optional(z.nullable(z.array(z.object({ name: z.string(), [what]: schema }))))
+const entries = z.nullish(z.array(z.looseObject({ name: z.string() })))
 
 const kubeconfigSchema = z.object({
   'current-context': text,
-  clusters: named('cluster', z.unknown()),
-  contexts: named('context', z.unknown()),
-  users: named('user', z.unknown()),
+  clusters: entries,
+  contexts: entries,
+  users: entries,
 })
 
 /** One file, as far as it was looked into. */
 type Kubeconfig = { path: string; content: z.infer<typeof kubeconfigSchema> }
 
-type Kind = 'cluster' | 'context' | 'user'
-
 /**
- * The way that the current context of a kubeconfig names. `paths` may be several, separated as in PATH: what is
- * named twice counts where it comes first, files that do not exist are left out (as kubectl does).
+ * The access that the current context of a kubeconfig names. `paths` may be several, separated as in PATH; as in
+ * kubectl the first to name something counts, and files that do not exist are left out.
  *
- * Taken: a CA, a bearer token, a client certificate, each in the file or in one of its own. Not taken, and said so:
- * plug-ins that are to be run, passwords, proxies, and servers whose certificate is not to be looked at.
- * @throws ConfigurationError
+ * Supported are a CA, a bearer token and a client certificate, each in the file or in one of its own.
+ * @throws ConfigurationError also for exec plug-ins, passwords, proxies, and servers whose certificate is not checked.
  */
 export async function readKubeconfig(paths: string, deps: { clock: Clock; log: Log }): Promise<Access> {
   const files = await readAll(paths.split(delimiter).filter((path) => path !== ''))
@@ -65,7 +61,7 @@ export async function readKubeconfig(paths: string, deps: { clock: Clock; log: L
     throw refuse('does not exist, and this is no pod of Kubernetes (KUBERNETES_SERVICE_HOST is not set)')
   }
 
-  const find = <T extends z.ZodMiniType>(kind: Kind, name: string, schema: T) => {
+  const find = <T extends z.ZodMiniType>(kind: 'cluster' | 'context' | 'user', name: string, schema: T) => {
     for (const { path, content } of files) {
       const entry = content[`${kind}s`]?.find((one) => one.name === name)
       if (entry === undefined) continue
@@ -111,7 +107,7 @@ async function readAll(paths: readonly string[]): Promise<Kubeconfig[]> {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') continue
       // What a YAML parser says of a text quotes it, and this one holds secrets.
       const reason =
-        error instanceof Error && error.name.startsWith('YAML') ? 'it is no YAML' : reasonOf(error)
+        error instanceof Error && error.name.startsWith('YAML') ? 'it is not YAML' : reasonOf(error)
       throw new ConfigurationError([`The kubeconfig ${path} cannot be read: ${reason}`])
     }
   }
@@ -136,29 +132,23 @@ function credentialsOf(
   user: { path: string; value: z.infer<typeof userSchema> } | undefined,
   deps: { clock: Clock; log: Log },
 ): CredentialSource {
-  const at = (from: { path: string } | undefined, path: string | undefined) =>
-    from && path ? resolve(dirname(from.path), path) : undefined
+  const { value: own, path } = user ?? { value: {}, path: '' }
   const ca = decoded(cluster.value['certificate-authority-data'])
-  const cert = decoded(user?.value['client-certificate-data'])
-  const key = decoded(user?.value['client-key-data'])
-  const token = user?.value.token || undefined
-  const files: CredentialFiles = {
-    ca: ca === undefined ? at(cluster, cluster.value['certificate-authority']) : undefined,
-    cert: cert === undefined ? at(user, user?.value['client-certificate']) : undefined,
-    key: key === undefined ? at(user, user?.value['client-key']) : undefined,
-    token: token === undefined ? at(user, user?.value.tokenFile) : undefined,
+  const cert = decoded(own['client-certificate-data'])
+  const key = decoded(own['client-key-data'])
+  const token = own.token || undefined
+  const fileOf = (written: string | undefined, from: string, named: string | undefined) =>
+    written === undefined && named ? resolve(dirname(from), named) : undefined
+  const files = {
+    ca: fileOf(ca, cluster.path, cluster.value['certificate-authority']),
+    cert: fileOf(cert, path, own['client-certificate']),
+    key: fileOf(key, path, own['client-key']),
+    token: fileOf(token, path, own.tokenFile),
   }
-  const read = createCredentials(files, deps, {
-    intervalMs: CREDENTIALS_INTERVAL_MS,
+  return createCredentials(files, deps, {
     whom: 'the Kubernetes API server',
+    values: { ca, cert, key, token },
   })
-  const written = {
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-    ...(token !== undefined && { token }),
-  }
-  return { current: async (options) => ({ ...(await read.current(options)), ...written }) }
 }
 
 function decoded(base64: string | undefined): string | undefined {

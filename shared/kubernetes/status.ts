@@ -1,6 +1,24 @@
 import * as z from 'zod/mini'
 import { StoreError } from '#shared/errors.ts'
-import { orAbsent } from './nulls.ts'
+
+/** A Go server may write what is empty as null; where it may leave it out too, that means the same. */
+export function orAbsent<T extends z.ZodMiniType>(schema: T) {
+  return z.pipe(
+    z.nullish(schema),
+    z.transform((value): z.output<T> | undefined => value ?? undefined),
+  )
+}
+
+/** The `items` of a list, null where it is empty. Always there: an answer without them is no list. */
+export function itemsOf<T extends z.ZodMiniType>(schema: T) {
+  return z.pipe(
+    z.nullable(z.array(schema)),
+    z.transform((items) => items ?? []),
+  )
+}
+
+/** Of a list's metadata, what we go by: `continue` is empty, null or absent on the last page. */
+export const listMetadata = orAbsent(z.object({ continue: orAbsent(z.string()) }))
 
 const status = z.object({
   kind: z.literal('Status'),
@@ -10,31 +28,21 @@ const status = z.object({
 
 /** The Status object by which the API server says what went wrong; undefined if the body is none. */
 export function parseStatus(body: unknown): z.infer<typeof status> | undefined {
-  const parsed = status.safeParse(body)
-  return parsed.success ? parsed.data : undefined
+  return status.safeParse(body).data
 }
 
 /** What was attempted (`get configmaps x in namespace y`), against which server, and as whom. */
 export type Attempted = { readonly what: string; readonly origin: string; readonly source: string }
 
-/**
- * Credentials and permissions are put right from outside, also while this process runs, so that what they keep out
- * waits rather than being given up. A request that the server finds wrong stays wrong.
- */
+/** Credentials, permissions and namespaces can be put right while this process runs; a wrong request stays wrong. */
 export function failureOf({ what, origin, source }: Attempted, code: number, message: string): StoreError {
-  if (code === 401) {
-    return new StoreError(
-      `Cannot ${what}: the API server at ${origin} does not accept the credentials of ${source} (401): ${message}`,
-    )
-  }
-  if (code === 403) {
-    return new StoreError(
-      `Cannot ${what}: the API server at ${origin} does not allow it to ${source} (403): ${message}`,
-    )
-  }
-  // What is not there (the namespace) can be made, too.
-  const retryable = code === 404 || code === 408 || code === 429 || code >= 500
-  return new StoreError(`Cannot ${what}: the API server at ${origin} answered ${code}: ${message}`, {
-    retryable,
+  const said =
+    code === 401
+      ? `does not accept the credentials of ${source} (401)`
+      : code === 403
+        ? `does not allow it to ${source} (403)`
+        : `answered ${code}`
+  return new StoreError(`Cannot ${what}: the API server at ${origin} ${said}: ${message}`, {
+    retryable: [401, 403, 404, 408, 429].includes(code) || code >= 500,
   })
 }

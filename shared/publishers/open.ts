@@ -1,5 +1,7 @@
 import { type Callback, createCallback } from '#shared/callback.ts'
 import type { Config } from '#shared/config/index.ts'
+import { createCredentials } from '#shared/credentials.ts'
+import { createHttp, type Http } from '#shared/http/client.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
 import type { NodeState } from '#shared/state/document.ts'
@@ -7,7 +9,6 @@ import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
 import type { FindOptions, Found } from './discovery/index.ts'
 import { markUnlisted } from './discovery/gone.ts'
-import { createHttp, type Http } from '#shared/http/client.ts'
 import { createKeeper, type Keeper } from './reconcile/reconciler.ts'
 import { createKeeperMetrics } from './reconcile/metrics.ts'
 import { type Proof, proveCallback } from './reconcile/proof.ts'
@@ -54,13 +55,14 @@ export async function openPublishers(
 ): Promise<Publishers> {
   const { store, clock, log, metrics, random, newId, overall } = deps
   const { index, count } = config.shard
-  const http = createHttp(
-    { clock, log },
-    { credentials: config.publisherFiles, overall: config.pollConcurrency * 2 },
-  )
-  await http.ready()
+  const credentials = createCredentials(config.publisherFiles, { clock, log })
+  await credentials.current()
+  const http = createHttp({ clock, log }, { credentials, overall: config.pollConcurrency * 2 })
+  // Ingest is not shown what publishers are.
+  const authority = createCredentials({ ca: config.publisherFiles.ca }, { clock, log })
+  const toIngest = createHttp({ clock, log }, { credentials: authority })
   const targets = config.publishers.filter((_, place) => place % count === index)
-  const registry = createRegistry({ http, log }, targets)
+  const registry = createRegistry({ http, log })
   const callback = createCallback({ url: callbackUrl, secrets: config.callbackSecrets })
   const configured = new Set(config.publishers.map(({ node }) => node))
   const keeper = createKeeper(
@@ -79,9 +81,6 @@ export async function openPublishers(
     },
     { kinds: config.resources, configured },
   )
-  // Ingest is not shown what publishers are.
-  const toIngest = createHttp({ clock, log }, { credentials: { ca: config.publisherFiles.ca } })
-  await toIngest.ready()
   const closeHttp = async () => {
     await http.close()
     await toIngest.close()

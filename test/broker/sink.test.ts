@@ -3,9 +3,7 @@ import { unlinkSync, writeFileSync } from 'node:fs'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventOf } from '#shared/broker/event.ts'
 import { createSink, type SinkOptions } from '#shared/broker/sink.ts'
-import { createTokenFile } from '#shared/broker/token.ts'
 import { silentLog } from '#shared/log.ts'
-import { systemClock } from '#shared/time.ts'
 import { temporaryFolder } from '../functions/fleet.ts'
 import { createAuthority } from '../publishers/support/certificates.ts'
 import { listen } from '../publishers/support/listen.ts'
@@ -26,7 +24,7 @@ function sender(url: string, options: Partial<SinkOptions> = {}) {
   const sink = createSink({
     url,
     overrides: {},
-    token: async () => undefined,
+    log: silentLog,
     clock: { now: () => Date.parse('2026-11-23T04:00:00Z') },
     connections: 4,
     ...options,
@@ -54,7 +52,7 @@ test.each([
   broker.answer({ status, headers: { location: broker.url } })
   expect(await sender(broker.url).send()).toMatchObject({ outcome })
   // A redirection is not followed: it would go where nobody configured it to go.
-  expect(broker.arrivals).toHaveLength(status === 401 ? 2 : 1)
+  expect(broker.arrivals).toHaveLength(1)
 })
 
 test.each([
@@ -133,61 +131,66 @@ describe('the token', () => {
     onTestFinished(() => folder.remove())
     const path = `${folder.path}/token`
     if (token !== undefined) writeFileSync(path, token)
-    return { path, read: createTokenFile(path, { clock: systemClock, log: silentLog }) }
+    return path
   }
 
   test('is sent where there is one, without its line break', async () => {
     const broker = await openSink()
-    await sender(broker.url, { token: withFile('first\n').read }).send()
+    await sender(broker.url, { tokenFile: withFile('first\n') }).send()
     expect(broker.arrivals[0]?.headers.authorization).toBe('Bearer first')
   })
 
   test('is not sent where there is no file', async () => {
     const broker = await openSink()
-    expect(await sender(broker.url, { token: withFile().read }).send()).toEqual({ outcome: 'taken' })
+    expect(await sender(broker.url, { tokenFile: withFile() }).send()).toEqual({ outcome: 'taken' })
     expect(broker.arrivals[0]?.headers).not.toHaveProperty('authorization')
   })
 
-  test('is read anew, once, when the sink says 401', async () => {
+  test('is read again, once, when the sink says 401', async () => {
     const broker = await openSink()
     broker.answer((_, { authorization }) => (authorization === 'Bearer second' ? 202 : 401))
-    const { path, read } = withFile('first')
-    const { send } = sender(broker.url, { token: read })
+    const path = withFile('first')
+    const { send } = sender(broker.url, { tokenFile: path })
     expect(await send()).toMatchObject({ outcome: 'failed' })
     writeFileSync(path, 'second')
     expect(await send()).toEqual({ outcome: 'taken' })
     expect(broker.arrivals.map(({ headers }) => headers.authorization)).toEqual([
       'Bearer first',
       'Bearer first',
-      'Bearer first',
       'Bearer second',
     ])
   })
 
-  test('is read anew after a while, and is none when its file is gone', async () => {
+  test('is read again after a while, and is none when its file is gone', async () => {
+    const broker = await openSink()
     let now = 0
-    const { path } = withFile('first')
-    const read = createTokenFile(path, { clock: { now: () => now }, log: silentLog })
-    expect(await read({ fresh: false })).toBe('first')
+    const path = withFile('first')
+    const { send } = sender(broker.url, { tokenFile: path, clock: { now: () => now } })
+    await send()
     writeFileSync(path, 'second')
-    expect(await read({ fresh: false })).toBe('first')
+    await send()
     now = 60_000
-    expect(await read({ fresh: false })).toBe('second')
+    await send()
     unlinkSync(path)
     now = 120_000
-    expect(await read({ fresh: false })).toBeUndefined()
+    await send()
+    expect(broker.arrivals.map(({ headers }) => headers.authorization)).toEqual([
+      'Bearer first',
+      'Bearer first',
+      'Bearer second',
+      undefined,
+    ])
   })
 
   test('is never in what is said of a failure', async () => {
     const broker = await openSink()
     broker.answer(403)
-    const { read } = withFile('secret-token')
-    expect(JSON.stringify(await sender(broker.url, { token: read }).send())).not.toContain('secret')
+    const tokenFile = withFile('secret-token')
+    expect(JSON.stringify(await sender(broker.url, { tokenFile }).send())).not.toContain('secret')
     await broker.down()
-    expect(JSON.stringify(await sender(broker.url, { token: read }).send())).not.toContain('secret')
-    const broken = withFile('secret\ntoken').read
+    expect(JSON.stringify(await sender(broker.url, { tokenFile }).send())).not.toContain('secret')
     await broker.up()
-    const sent = await sender(broker.url, { token: broken }).send()
+    const sent = await sender(broker.url, { tokenFile: withFile('secret\ntoken') }).send()
     expect(sent.outcome).toBe('failed')
     expect(JSON.stringify(sent)).not.toContain('secret')
   })

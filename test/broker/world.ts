@@ -74,7 +74,7 @@ export async function join(driver: Driver, url: string, options: MemberOptions =
       sink: createSink({
         url,
         overrides: {},
-        token: async () => undefined,
+        log,
         clock: systemClock,
         connections: 32,
         ...sinkOptions,

@@ -159,7 +159,7 @@ test.each([
   {
     name: 'is away',
     begin: (api: KubernetesApi) => api.away(),
-    message: /failed: .*Cannot list services in namespace openshift-ptp: .* is out of reach/,
+    message: /failed: .*Cannot list services in namespace openshift-ptp: .* is unreachable/,
   },
   {
     name: 'allows no list',

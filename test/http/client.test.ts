@@ -240,7 +240,7 @@ test('a 401 is asked once more with a token that was rotated, at once', async ()
     seen.push(request.headers.authorization ?? '')
     response.writeHead(request.headers.authorization === valid ? 200 : 401).end()
   })
-  const http = startHttp({ credentials: { token: file }, credentialsIntervalMs: 3_600_000 })
+  const http = startHttp({ files: { token: file } }, { now: () => 0 })
   expect((await http.request(origin, get('/'))).status).toBe(200)
   valid = 'Bearer second'
   expect((await http.request(origin, get('/'))).status).toBe(401)
@@ -258,7 +258,7 @@ test('a token that was rotated is used without a 401 once its file is looked at 
     seen.push(request.headers.authorization ?? '')
     response.end()
   })
-  const http = startHttp({ credentials: { token: file }, credentialsIntervalMs: 3_000 }, { now: () => now })
+  const http = startHttp({ files: { token: file } }, { now: () => now })
   await http.request(origin, get('/'))
   await writeFile(file, 'the second')
   now = 2_999
@@ -270,7 +270,7 @@ test('a token that was rotated is used without a 401 once its file is looked at 
 
 test('a credential file that is not there is a configuration error that names it', async () => {
   const file = join(await folder(), 'absent')
-  const http = startHttp({ credentials: { token: file } })
+  const http = startHttp({ files: { token: file } })
   await expect(http.request('http://127.0.0.1:1', get('/'))).rejects.toMatchObject({
     code: 'configuration',
     message: expect.stringContaining(file),

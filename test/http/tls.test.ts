@@ -37,7 +37,7 @@ async function startedWithFiles() {
 
 test('a publisher is trusted by the CA file and shown the client certificate', async () => {
   const { files, url } = await startedWithFiles()
-  const answer = await startHttp({ credentials: files }).request(url, GET)
+  const answer = await startHttp({ files }).request(url, GET)
   expect(answer).toMatchObject({ status: 200, body: 'first' })
 })
 
@@ -53,7 +53,7 @@ test('without the CA file a publisher is not trusted', async () => {
 test('a client certificate that was rotated is shown on new connections, also where an old one is open', async () => {
   const { files, url, authority } = await startedWithFiles()
   let now = 0
-  const http = startHttp({ credentials: files, credentialsIntervalMs: 3_000 }, { now: () => now })
+  const http = startHttp({ files }, { now: () => now })
   expect((await http.request(url, GET)).body).toBe('first')
   const second = await authority.issue('second')
   await writeFile(files.cert, second.cert)
@@ -65,7 +65,7 @@ test('a client certificate that was rotated is shown on new connections, also wh
 test('between the two files of a new pair the old pair stays in use', async () => {
   const { files, url, authority } = await startedWithFiles()
   let now = 0
-  const http = startHttp({ credentials: files, credentialsIntervalMs: 3_000 }, { now: () => now })
+  const http = startHttp({ files }, { now: () => now })
   await http.request(url, GET)
   const second = await authority.issue('second')
   await writeFile(files.cert, second.cert)
@@ -81,7 +81,7 @@ test('a CA that was rotated is trusted, and the old one is not any more', async 
   const other = await createAuthority(path, 'other')
   const moved = await startTls(await other.issue('server'), authority.cert)
   let now = 0
-  const http = startHttp({ credentials: files, credentialsIntervalMs: 3_000 }, { now: () => now })
+  const http = startHttp({ files }, { now: () => now })
   await http.request(url, GET)
   await expect(http.request(moved.url, GET)).rejects.toMatchObject({ code: 'unreachable' })
   await writeFile(files.ca, other.cert)

@@ -143,7 +143,7 @@ function pollerOver(
   target: Pick<Recording, 'node' | 'dialect'> & { readonly url: string },
 ) {
   const http = createHttp({ clock, log: silentLog })
-  const registry = createRegistry({ http, log: silentLog }, [target])
+  const registry = createRegistry({ http, log: silentLog })
   let resource: Resource = { kind: '', address: '' }
   const kept = (): Kept => ({
     ...target,

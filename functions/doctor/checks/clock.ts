@@ -1,4 +1,4 @@
-import type { Answer } from '#shared/http/exchange.ts'
+import type { Answer } from '#shared/http/client.ts'
 import { milliseconds, nanoseconds } from '#shared/time.ts'
 import type { Reached } from '../exam.ts'
 import type { Pulled } from './state.ts'

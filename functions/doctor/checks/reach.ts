@@ -45,7 +45,7 @@ export async function checkHealth(exam: Exam): Promise<Reached | undefined> {
     const client = await deps.registry.client(target, call)
     const path = `${place.prefix}${HEALTH[client.dialect]}`
     const health = await deps.http.request(place.origin, { method: 'GET', path }, call)
-    if (health.status !== 200) throw unexpected('GET', health)
+    if (health.status !== 200) throw unexpected(health)
     report.ok('health', `200 ${health.body.trim().slice(0, 40)}`)
     return { ...exam, client, health }
   })

@@ -1,12 +1,13 @@
-import { rootCertificates } from 'node:tls'
-import { Agent, errors, request } from 'undici'
 import type { Config } from '#shared/config/index.ts'
-import { ConfigurationError, PtpWatchError, reasonOf } from '#shared/errors.ts'
-import { networkCodeOf } from '#shared/http/exchange.ts'
+import { createCredentials, trustedBeside } from '#shared/credentials.ts'
+import { ConfigurationError, PtpWatchError, PublisherError, reasonOf } from '#shared/errors.ts'
+import { createHttp } from '#shared/http/client.ts'
+import { silentLog } from '#shared/log.ts'
 import type { Found } from '#shared/publishers/discovery/index.ts'
 import type { Publishers } from '#shared/publishers/open.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import type { Store } from '#shared/state/store/store.ts'
+import { systemClock } from '#shared/time.ts'
 import { isUntrusted, trust } from '../advice.ts'
 import { count, type Report } from '../report.ts'
 
@@ -93,37 +94,29 @@ export async function checkIngest(
   }
 }
 
-const SINK_DEADLINE_MS = 5_000
-
 /** Whether a server answers at K_SINK. OPTIONS has no effect; sending an event would have one. */
 export async function checkSink(report: Report, sink: Config['sink'], signal: AbortSignal): Promise<void> {
   const { url, ca } = sink
   if (url === undefined) return report.skipped('sink', 'K_SINK is not set: no CloudEvents are sent')
-  const { origin, pathname } = new URL(url)
-  const asked = `OPTIONS ${origin}${pathname}`
-  const dispatcher = new Agent(ca === undefined ? {} : { connect: { ca: [...rootCertificates, ca] } })
+  const { origin, pathname, search } = new URL(url)
+  const deps = { clock: systemClock, log: silentLog }
+  const credentials = createCredentials({}, deps, { values: trustedBeside(ca) })
+  const http = createHttp(deps, { credentials })
   try {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(SINK_DEADLINE_MS)])
-    const { statusCode, body } = await request(url, { method: 'OPTIONS', dispatcher, signal: deadline })
-    await body.dump()
-    const result = `${asked} answered ${statusCode}`
-    if (statusCode >= 500)
-      report.warning('sink', result, `It, or a proxy in front of it, is failing. ${KEPT}`)
-    else if (statusCode === 404)
+    const request = { method: 'OPTIONS', path: `${pathname}${search}`, statusOnly: true } as const
+    const { what, status } = await http.request(origin, request, { signal })
+    const result = `${what} answered ${status}`
+    if (status >= 500) report.warning('sink', result, `It, or a proxy in front of it, is failing. ${KEPT}`)
+    else if (status === 404)
       report.warning('sink', result, 'Check the path of K_SINK: /<namespace>/<name of the Broker>')
     else report.ok('sink', result)
   } catch (error) {
-    if (!isNoAnswer(error)) throw error
+    if (!(error instanceof PublisherError)) throw error
     const fix = isUntrusted(error) ? trust('K_CA_CERTS') : `Correct K_SINK, or repair the Broker. ${KEPT}`
-    report.failed('sink', `${asked} got no answer: ${reasonOf(error)}`, fix)
+    report.failed('sink', reasonOf(error), fix)
   } finally {
-    await dispatcher.destroy()
+    await http.close()
   }
 }
 
 const KEPT = 'Undelivered events stay in the log of their node and are sent later'
-
-function isNoAnswer(error: unknown): boolean {
-  if (error instanceof errors.UndiciError || networkCodeOf(error) !== undefined) return true
-  return error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')
-}

@@ -1,5 +1,5 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
-import { type Normalised, normalise } from '#shared/events/normalise.ts'
+import type { Normalised } from '#shared/events/normalise.ts'
 import { nodesNamed } from '#shared/publishers/dialects/addresses.ts'
 import type { CallOptions, Client, CurrentState, Resource } from '#shared/publishers/dialects/client.ts'
 import { fixFor } from '../advice.ts'
@@ -29,21 +29,10 @@ export async function pullOne(client: Client, resource: Resource, call: CallOpti
   try {
     const answer = await client.currentState(resource.address, call)
     if (answer.outcome === 'none') return { resource, outcome: 'none', answer }
-    const body = parsed(answer.body)
-    const about = { node: client.node, receivedAt: answer.receivedAt, via: 'poll' } as const
-    const read = body === undefined ? undefined : normalise(body, about)
-    return { resource, outcome: 'answered', answer, read }
+    return { resource, outcome: 'answered', answer, read: answer.readings }
   } catch (error) {
     if (!(error instanceof PublisherError)) throw error
     return { resource, outcome: 'failed', error }
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }
 

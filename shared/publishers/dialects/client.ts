@@ -1,3 +1,4 @@
+import type { Normalised } from '#shared/events/normalise.ts'
 import type { CallOptions } from '#shared/http/client.ts'
 
 export type { CallOptions }
@@ -7,13 +8,12 @@ export type Dialect = 'red-hat-v1' | 'red-hat-v2' | 'starlingx-v2'
 /** A resource of a publisher: what kind of reading it gives, and the address to subscribe to and to pull. */
 export type Resource = { readonly kind: string; readonly address: string }
 
-/** A subscription as the publisher lists it, ours or a stranger's. */
+/** A subscription as the publisher lists it, ours or a foreign one. */
 export type HeldSubscription = {
   readonly id: string
   readonly address: string
   /** The EndpointUri; empty where events are only logged (v1). It may be a credential: never log it unredacted. */
   readonly endpoint: string
-  readonly location: string
 }
 
 /**
@@ -31,11 +31,11 @@ export type Offer =
 
 /** What became of a create. */
 export type Created =
-  | { readonly outcome: 'created'; readonly id: string; readonly location: string; readonly endpoint: string }
-  /** 409: an equal one is there; its id is found in the list. */
+  | { readonly outcome: 'created'; readonly id: string; readonly endpoint: string }
+  /** 409: the same one exists; its id is in the list. */
   | { readonly outcome: 'exists'; readonly reason: string }
   /** v1's 201 with somebody else's subscription: one exists for the resource, and events go to its endpoint. */
-  | { readonly outcome: 'foreign'; readonly id: string; readonly location: string; readonly endpoint: string }
+  | { readonly outcome: 'foreign'; readonly id: string; readonly endpoint: string }
   /** 404: warming up, or the resource is none of this publisher's; the two look the same (protocol.md §3.1). */
   | { readonly outcome: 'not-ready'; readonly reason: string }
 
@@ -46,7 +46,9 @@ export type CurrentState =
   | {
       readonly outcome: 'answered'
       readonly body: string
-      /** The `Date` that it came with, by the publisher's clock. */
+      /** What the body says of clocks; undefined if it is not JSON. */
+      readonly readings: Normalised | undefined
+      /** The `Date` header, by the publisher's clock. */
       readonly date?: string | undefined
       readonly sentAt: string
       readonly receivedAt: string
@@ -83,15 +85,11 @@ export type Client = DialectFacts & {
   readonly node: string
   /** Where it is, for messages and documents: redacted. */
   readonly url: string
-  /** Resolves when it answers its health check, which is not yet readiness (protocol.md §3.3). */
-  health(options?: CallOptions): Promise<void>
   /** Which of these kinds it offers, with their exact addresses. */
   offer(kinds: readonly string[], options?: CallOptions): Promise<Offer>
-  /** Every subscription it holds, strangers' too. */
+  /** Every subscription it holds, foreign ones too. */
   list(options?: CallOptions): Promise<readonly HeldSubscription[]>
   create(subscription: { address: string; endpoint: string }, options?: CallOptions): Promise<Created>
-  /** Undefined if there is none of this id. */
-  get(id: string, options?: CallOptions): Promise<HeldSubscription | undefined>
   /** False if there was none of this id (as far as the dialect tells). */
   remove(id: string, options?: CallOptions): Promise<boolean>
   /** Pulls the state of one resource. */

@@ -1,11 +1,10 @@
 import { PublisherError } from '#shared/errors.ts'
+import type { Answer, CallOptions, Http } from '#shared/http/client.ts'
+import type { Place } from '#shared/publishers/target.ts'
 import type { Dialect } from './client.ts'
-import type { Answer } from '#shared/http/exchange.ts'
-import type { CallOptions, Http } from '#shared/http/client.ts'
 import { RED_HAT_V1_BASE } from './red-hat-v1.ts'
 import { RED_HAT_V2_BASE } from './red-hat-v2.ts'
-import { STARLINGX_V2_BASE } from './starlingx-v2.ts'
-import type { Place } from '#shared/publishers/target.ts'
+import { STARLINGX_V2_BASE } from './starlingx.ts'
 import { unexpected } from './wire.ts'
 
 /**
@@ -19,7 +18,7 @@ export async function detectDialect(http: Http, place: Place, options?: CallOpti
     const request = { method: 'GET', path: `${place.prefix}${path}` } as const
     const answer = await http.request(place.origin, request, options)
     // A proxy in between that has nobody to ask, or a failing publisher: no word about its dialect.
-    if (answer.status >= 500 || answer.status === 429) throw unexpected('GET', answer)
+    if (answer.status >= 500 || answer.status === 429) throw unexpected(answer)
     return answer
   }
 
@@ -44,7 +43,7 @@ export async function detectDialect(http: Http, place: Place, options?: CallOpti
   }
   throw unknown(
     place,
-    `speaks no dialect that is known: GET ${RED_HAT_V2_BASE}/health answered ${v2.status}, ` +
+    `speaks no known dialect: GET ${RED_HAT_V2_BASE}/health answered ${v2.status}, ` +
       `${RED_HAT_V1_BASE}/health ${v1.status} and /health ${root.status}; ` +
       'check `url`, or set `dialect` to red-hat-v1, red-hat-v2 or starlingx-v2',
   )

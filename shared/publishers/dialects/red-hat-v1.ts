@@ -1,9 +1,10 @@
 import { PublisherError } from '#shared/errors.ts'
-import type { CallOptions, Client, DialectFacts, NoStateCause, Resource } from './client.ts'
 import type { Http } from '#shared/http/client.ts'
-import { resourceOf, V1_KINDS } from './addresses.ts'
 import { type Place, pathOf } from '#shared/publishers/target.ts'
-import { messageOf, readList, readSubscription, unexpected } from './wire.ts'
+import { resourceOf, V1_KINDS } from './addresses.ts'
+import { createCalls } from './calls.ts'
+import type { Client, DialectFacts, NoStateCause } from './client.ts'
+import { messageOf, readPull, readSubscription, unexpected } from './wire.ts'
 
 export const RED_HAT_V1_BASE = '/api/ocloudNotifications/v1'
 
@@ -40,80 +41,49 @@ const REASONS: readonly (readonly [RegExp, NoStateCause | 'unreachable' | 'timeo
 
 /** The sidecar of 4.10 to 4.18 (protocol.md §2). Addresses are made of the configured node: it has no list of them. */
 export function createRedHatV1(http: Http, place: Place, node: string): Client {
-  const base = `${place.prefix}${RED_HAT_V1_BASE}`
-  const get = (path: string, options?: CallOptions) =>
-    http.request(place.origin, { method: 'GET', path: `${base}${path}` }, options)
+  // 4.16 to 4.18 refuse an unknown id with 400, 4.14 says OK to it (protocol.md §2.2).
+  const { get, post, list, remove } = createCalls(http, place, RED_HAT_V1_BASE, { id: [400, 404] })
 
   return {
     ...RED_HAT_V1,
     node,
     url: place.shown,
-
-    async health(options) {
-      const answer = await get('/health', options)
-      if (answer.status !== 200) throw unexpected('GET', answer)
-    },
+    list,
+    remove,
 
     async offer(kinds) {
-      const resources = kinds.flatMap((kind): Resource[] => {
-        const resource = V1_KINDS.includes(kind) ? resourceOf(kind, 'v1') : undefined
-        return resource === undefined ? [] : [{ kind, address: `/cluster/node/${node}/${resource}` }]
-      })
-      const unpublished = kinds.filter((kind) => !V1_KINDS.includes(kind))
-      return { outcome: 'offered', resources, unpublished, node: undefined }
-    },
-
-    async list(options) {
-      const answer = await get('/subscriptions', options)
-      if (answer.status !== 200) throw unexpected('GET', answer)
-      return readList(answer)
+      const known = kinds.filter((kind) => V1_KINDS.includes(kind))
+      return {
+        outcome: 'offered',
+        resources: known.map((kind) => ({
+          kind,
+          address: `/cluster/node/${node}/${resourceOf(kind, 'v1')}`,
+        })),
+        unpublished: kinds.filter((kind) => !known.includes(kind)),
+        node: undefined,
+      }
     },
 
     async create({ address, endpoint }, options) {
-      const answer = await http.request(
-        place.origin,
-        {
-          method: 'POST',
-          path: `${base}/subscriptions`,
-          body: JSON.stringify({ endpointUri: endpoint, resource: address }),
-        },
-        { deadlineMs: CREATE_DEADLINE_MS, ...options },
-      )
-      if (answer.status !== 201) throw unexpected('POST', answer)
-      const { id, location, endpoint: kept } = readSubscription(answer)
+      const body = { endpointUri: endpoint, resource: address }
+      const answer = await post(body, { deadlineMs: CREATE_DEADLINE_MS, ...options })
+      if (answer.status !== 201) throw unexpected(answer)
+      const { id, endpoint: kept } = readSubscription(answer)
       // The one that exists for this resource comes back, whoever made it (protocol.md §2.4).
-      return { outcome: kept === endpoint ? 'created' : 'foreign', id, location, endpoint: kept }
-    },
-
-    async get(id, options) {
-      const answer = await get(`/subscriptions/${encodeURIComponent(id)}`, options)
-      if (answer.status === 400 && /not found/.test(messageOf(answer.body))) return undefined
-      if (answer.status !== 200) throw unexpected('GET', answer)
-      return readSubscription(answer)
-    },
-
-    async remove(id, options) {
-      const path = `${base}/subscriptions/${encodeURIComponent(id)}`
-      const answer = await http.request(place.origin, { method: 'DELETE', path }, options)
-      if (answer.status === 200 || answer.status === 204) return true
-      // 4.16 to 4.18 refuse an unknown id, 4.14 says OK to it (protocol.md §2.2).
-      if (answer.status === 400 || answer.status === 404) return false
-      throw unexpected('DELETE', answer)
+      return { outcome: kept === endpoint ? 'created' : 'foreign', id, endpoint: kept }
     },
 
     async currentState(address, options) {
-      const answer = await get(`${pathOf(address)}/CurrentState`, {
-        deadlineMs: PULL_DEADLINE_MS,
-        ...options,
-      })
-      const { body, sentAt, receivedAt, status } = answer
-      if (status === 200) return { outcome: 'answered', body, sentAt, receivedAt }
-      if (status !== 400) throw unexpected('GET', answer)
+      const path = `${pathOf(address)}/CurrentState`
+      const answer = await get(path, { deadlineMs: PULL_DEADLINE_MS, ...options })
+      const { body, sentAt, receivedAt, status, what, url } = answer
+      // Its `Date` is the sidecar's, the reading's time the publisher's.
+      if (status === 200) return { ...readPull(answer, node), date: undefined }
+      if (status !== 400) throw unexpected(answer)
       const reason = messageOf(body)
       const cause = REASONS.find(([pattern]) => pattern.test(reason))?.[1] ?? 'unknown'
       if (cause === 'unreachable' || cause === 'timeout') {
-        const url = answer.url()
-        const message = `The publisher behind the sidecar did not answer GET ${url}: ${reason}`
+        const message = `The publisher behind the sidecar did not answer ${what}: ${reason}`
         throw new PublisherError(cause, message, { url, status, retryable: true })
       }
       return { outcome: 'none', cause, reason, sentAt, receivedAt }

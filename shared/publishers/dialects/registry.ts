@@ -4,12 +4,11 @@ import { detectDialect } from './detect.ts'
 import type { Http } from '#shared/http/client.ts'
 import { createRedHatV1 } from './red-hat-v1.ts'
 import { createRedHatV2 } from './red-hat-v2.ts'
-import { createStarlingX } from './starlingx-v2.ts'
+import { createStarlingX } from './starlingx.ts'
 import { type Place, placeOf, type Target } from '#shared/publishers/target.ts'
 
 /** From the configured publishers to clients that speak their dialect. */
 export type Registry = {
-  readonly targets: readonly Target[]
   /**
    * The client of a publisher; its dialect is found out the first time and remembered.
    * @throws PublisherError if it cannot be found out.
@@ -17,7 +16,7 @@ export type Registry = {
   client(target: Target, options?: CallOptions): Promise<Client>
   /** Whether its dialect was found out before by probing. */
   knows(target: Target): boolean
-  /** Finds out anew next time: it answers as its dialect does not, as after an upgrade. */
+  /** Its dialect is found out again next time: its answers do not fit, as after an upgrade. */
   forget(target: Target): void
 }
 
@@ -27,11 +26,10 @@ const CLIENTS: Readonly<Record<Dialect, (http: Http, place: Place, node: string)
   'starlingx-v2': createStarlingX,
 }
 
-export function createRegistry(deps: { http: Http; log: Log }, targets: readonly Target[]): Registry {
+export function createRegistry(deps: { http: Http; log: Log }): Registry {
   // Weak: with discovery targets come and go.
   const clients = new WeakMap<Target, Client>()
   return {
-    targets,
     async client(target, options) {
       const known = clients.get(target)
       if (known !== undefined) return known

@@ -1,8 +1,7 @@
 import * as z from 'zod/mini'
 import { DiscoveryError, StoreError } from '#shared/errors.ts'
 import type { Answer, KubernetesClient } from '#shared/kubernetes/client.ts'
-import { itemsOf, listMetadata, orAbsent } from '#shared/kubernetes/nulls.ts'
-import { parseStatus } from '#shared/kubernetes/status.ts'
+import { itemsOf, listMetadata, orAbsent, parseStatus } from '#shared/kubernetes/status.ts'
 
 /** The Service of one node's publisher: its name, and where the API behind it is. */
 export type PublisherService = { readonly name: string; readonly url: string }

@@ -20,7 +20,7 @@ export async function flushSidecar(
   try {
     for (let tries = 0; tries < TRIES; tries += 1) {
       const answer = await http.request(origin, { method: 'GET', path: `${prefix}/event` }, call)
-      if (answer.status !== 405) return `${reasonOf(unexpected('GET', answer))}; a sidecar answers 405`
+      if (answer.status !== 405) return `${reasonOf(unexpected(answer))}; a sidecar answers 405`
     }
     return undefined
   } catch (error) {

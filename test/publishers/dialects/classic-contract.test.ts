@@ -41,7 +41,6 @@ describe.each([
     expect(await client.create({ address, endpoint: ENDPOINT })).toEqual({
       outcome: 'created',
       id: 'the-id',
-      location: uriLocation,
       endpoint: ENDPOINT,
     })
     expect(asked).toEqual([

@@ -67,7 +67,6 @@ test('a page where the list would be is no list', async () => {
 test("of the daemon's own API the well-known addresses are wanted, and its pulls have no query time", async () => {
   const url = await answering({ '/api/ocloudNotifications/v2/subscriptions': { status: 200, body: '[]' } })
   const client = createRedHatV2(startHttp(), placeOf(url), 'n1')
-  await client.health()
   expect(await client.offer(['lock-state', 'clock-class'])).toEqual({
     outcome: 'offered',
     resources: [

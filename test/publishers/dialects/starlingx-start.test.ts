@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createStarlingX, type StarlingXOptions } from '#local/publishers/index.ts'
 import type { Http } from '#shared/http/client.ts'
-import { createStarlingX as createClient } from '#shared/publishers/dialects/starlingx-v2.ts'
+import { createStarlingX as createClient } from '#shared/publishers/dialects/starlingx.ts'
 import { placeOf } from '#shared/publishers/target.ts'
 import { startConsumer, using } from '../support/consumer.ts'
 import { startHttp } from '../support/world.ts'

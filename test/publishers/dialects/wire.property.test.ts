@@ -2,12 +2,13 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createCallback } from '#shared/callback.ts'
 import { PublisherError } from '#shared/errors.ts'
-import type { Answer } from '#shared/http/exchange.ts'
+import type { Answer } from '#shared/http/client.ts'
 import { redact } from '#shared/redact.ts'
-import { messageOf, readList, readSubscription, rememberingText } from '#shared/publishers/dialects/wire.ts'
+import { messageOf, readList, readSubscription } from '#shared/publishers/dialects/wire.ts'
 
 const answerOf = (body: string): Answer => ({
-  url: () => 'http://n1/subscriptions',
+  what: 'GET http://n1/subscriptions',
+  url: 'http://n1/subscriptions',
   status: 200,
   body,
   sentAt: '2026-11-23T12:00:00.000Z',
@@ -87,21 +88,4 @@ test('no text shows the token of a callback URL in it', () => {
       },
     ),
   )
-})
-
-test('an answer with the text of the last one is not read again', () => {
-  const read: string[] = []
-  const remembering = rememberingText(({ body }) => {
-    read.push(body)
-    return body.length
-  })
-  expect(['a', 'a', 'bb', 'bb', 'a'].map((body) => remembering(answerOf(body)))).toEqual([1, 1, 2, 2, 1])
-  expect(read).toEqual(['a', 'bb', 'a'])
-})
-
-test('what cannot be read is not remembered', () => {
-  const remembering = rememberingText(readList)
-  expect(remembering(answerOf('[]'))).toEqual([])
-  for (const _ of [1, 2]) expect(() => remembering(answerOf('{'))).toThrow(PublisherError)
-  expect(remembering(answerOf('[]'))).toEqual([])
 })

@@ -393,7 +393,7 @@ describe.each([
   {
     name: 'is away',
     begin: (world: DiscoveryWorld) => world.api.away(),
-    message: /Cannot list services in namespace openshift-ptp: the API server at .* is out of reach/,
+    message: /Cannot list services in namespace openshift-ptp: the API server at .* is unreachable/,
   },
   {
     name: 'is silent',

@@ -41,9 +41,7 @@ const situations = fc
       return { kind: kindOfAddress(address) ?? '', address }
     })
     const isPublished = ({ address }: Resource) => published.some((suffix) => address.endsWith(suffix))
-    const all = held.map(
-      ([address, endpoint], i): HeldSubscription => ({ id: `${i}`, address, endpoint, location: '' }),
-    )
+    const all = held.map(([address, endpoint], i): HeldSubscription => ({ id: `${i}`, address, endpoint }))
     return {
       node: 'n1',
       facts: { uniqueBy, listProves },
@@ -73,7 +71,7 @@ function carryOut(situation: Situation): HeldSubscription[] {
     if (situation.facts.uniqueBy === 'resource' && held.some((one) => one.address === address)) {
       throw new Error(`A sidecar would answer with what stands at ${address}`)
     }
-    held.push({ id: `new-${i}`, address, endpoint: step.endpoint, location: '' })
+    held.push({ id: `new-${i}`, address, endpoint: step.endpoint })
   })
   return held
 }

@@ -18,7 +18,6 @@ const held = (id: string, address: string, endpoint: string): HeldSubscription =
   id,
   address,
   endpoint,
-  location: '',
 })
 
 function plan(changes: Partial<Situation>): string[] {

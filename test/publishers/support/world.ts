@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest'
 import { type Callback, createCallback } from '#shared/callback.ts'
 import { createLog, type Log } from '#shared/log.ts'
 import { createMetrics, type Metrics } from '#shared/metrics.ts'
+import { type CredentialFiles, createCredentials } from '#shared/credentials.ts'
 import { createHttp, type Http, type HttpOptions } from '#shared/http/client.ts'
 import { createKeeper, type Keeper } from '#shared/publishers/reconcile/reconciler.ts'
 import { createKeeperMetrics } from '#shared/publishers/reconcile/metrics.ts'
@@ -30,8 +31,12 @@ export function logTo(lines: LogLine[]): Log {
 }
 
 /** An HTTP client that is closed when the test ends. */
-export function startHttp(options: HttpOptions = {}, clock: Clock = systemClock): Http {
-  const http = createHttp({ clock, log: logTo([]) }, options)
+export function startHttp(
+  { files = {}, ...options }: Omit<HttpOptions, 'credentials'> & { files?: CredentialFiles } = {},
+  clock: Clock = systemClock,
+): Http {
+  const deps = { clock, log: logTo([]) }
+  const http = createHttp(deps, { overall: 32, ...options, credentials: createCredentials(files, deps) })
   onTestFinished(() => http.close())
   return http
 }
@@ -49,7 +54,7 @@ export function createWorld(options: {
   const lines: LogLine[] = []
   const log = logTo(lines)
   const http = startHttp({}, clock)
-  const registry = createRegistry({ http, log }, options.targets)
+  const registry = createRegistry({ http, log })
   const store = options.store ?? createStore(createMemoryDriver(), { historyPerNode: 50, log })
   onTestFinished(() => store.close())
   const callback = createCallback({ url: options.callbackUrl, secrets: options.secrets })

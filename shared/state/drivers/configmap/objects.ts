@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { itemsOf, listMetadata, orAbsent } from '#shared/kubernetes/nulls.ts'
+import { itemsOf, listMetadata, orAbsent } from '#shared/kubernetes/status.ts'
 
 /** Of a ConfigMap's metadata, what we go by. */
 const metadata = z.object({

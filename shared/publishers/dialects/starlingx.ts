@@ -1,0 +1,141 @@
+import { PublisherError } from '#shared/errors.ts'
+import type { CallOptions, Http } from '#shared/http/client.ts'
+import type { Place } from '#shared/publishers/target.ts'
+import { milliseconds, nanoseconds } from '#shared/time.ts'
+import { ALL_KINDS, resourceOf } from './addresses.ts'
+import { createCalls, createOverV2, pullOverV2 } from './calls.ts'
+import type { Client, CurrentState, DialectFacts, Resource } from './client.ts'
+
+export const STARLINGX_V2_BASE = '/ocloudNotifications/v2'
+
+export const STARLINGX_V2: DialectFacts = {
+  dialect: 'starlingx-v2',
+  sendsInitial: true,
+  queryTime: false,
+  listProves: true,
+  uniqueBy: 'resource-and-endpoint',
+  kinds: ALL_KINDS,
+}
+
+/** It tries our endpoint three times, 2 s each, for each instance (starlingx.md). */
+const CREATE_DEADLINE_MS = 15_000
+
+/** The sidecar gives its own call to the notification service 5 s, and then answers 404 (starlingx.md). */
+const PULL_DEADLINE_MS = 7_000
+
+const STARTING = 'its notification service has just started and has only start values yet'
+
+/**
+ * The notification sidecar of StarlingX (starlingx.md). Addresses are `/./<node>/sync/…`: one resource each, since
+ * the hierarchical ones lose events that are close in time.
+ */
+export function createStarlingX(http: Http, place: Place, node: string): Client {
+  // To some images an empty list is a 404.
+  const calls = createCalls(http, place, STARLINGX_V2_BASE, { list: [404], id: [404] })
+
+  const pull = async (address: string, options?: CallOptions): Promise<CurrentState> => {
+    const deadlineMs = options?.deadlineMs ?? PULL_DEADLINE_MS
+    const state = await pullOverV2(calls, node, address, { ...options, deadlineMs })
+    // A kind without an instance is an empty answer: 404 is a node that the sidecar has not heard of, or not in time.
+    return state.outcome === 'none' ? { ...state, cause: 'not-ready' } : state
+  }
+
+  /** The two kinds that every node has: with the same time to the microsecond they are start values. */
+  const startNow = async (options?: CallOptions) => {
+    const states = ['sync-state', 'os-clock-sync-state'].map((kind) =>
+      pull(addressOf(node, kind) ?? '', options),
+    )
+    const [sync, os] = (await Promise.all(states)).map(startLikeIn)
+    const at = sync !== undefined && sync.at === os?.at ? sync.at : undefined
+    return { at, isRecent: sync !== undefined || os !== undefined }
+  }
+
+  return {
+    ...STARLINGX_V2,
+    node,
+    url: place.shown,
+    list: calls.list,
+    remove: calls.remove,
+
+    async currentState(address, options) {
+      const state = await pull(address, options)
+      const like = startLikeIn(state)
+      if (like === undefined) return state
+      const start = await startNow(options).catch(ifUnanswered)
+      // What is worse stands where it cannot be told.
+      if (start === undefined) return state
+      if (start.at !== undefined && (like.at === undefined || like.at === start.at)) {
+        const { sentAt, receivedAt } = state
+        return { outcome: 'none', cause: 'not-ready', reason: STARTING, sentAt, receivedAt }
+      }
+      // The start may have ended in between: by then the others have been looked at.
+      return start.isRecent ? await pull(address, options) : state
+    },
+
+    async offer(kinds) {
+      const resources = kinds.flatMap((kind): Resource[] => {
+        const address = addressOf(node, kind)
+        return address === undefined ? [] : [{ kind, address }]
+      })
+      const unpublished = kinds.filter((kind) => resourceOf(kind, 'v2') === undefined)
+      return { outcome: 'offered', resources, unpublished, node: undefined }
+    },
+
+    async create(subscription, options) {
+      // It would post start values to us.
+      const start = await startNow({ ...options, deadlineMs: undefined }).catch(ifUnanswered)
+      if (start?.at !== undefined) return { outcome: 'not-ready', reason: STARTING }
+      const unknown = () => `the sidecar answered 404: it has not heard of node ${node}, or has just started`
+      const call = { deadlineMs: CREATE_DEADLINE_MS, ...options }
+      return await createOverV2(calls, subscription, unknown, call)
+    },
+  }
+}
+
+function addressOf(node: string, kind: string): string | undefined {
+  const resource = resourceOf(kind, 'v2')
+  return resource === undefined ? undefined : `/./${node}/${resource}`
+}
+
+function ifUnanswered(error: unknown): undefined {
+  if (!(error instanceof PublisherError)) throw error
+}
+
+/**
+ * For some 10 s after its start StarlingX's notification service has looked at no clock, and gives start values: the
+ * words below, all state kinds with one time to the microsecond (starlingx.md). They are no reading. A clock that
+ * runs free keeps them for as long as it does, so they are believed once they are older than this, in ms.
+ */
+const START_MS = 20_000
+
+/** Start times are local, written as UTC: zones are whole quarters of an hour from it. */
+const QUARTER_MS = 900_000
+
+const WORDS: Readonly<Record<string, string>> = {
+  'lock-state': 'FREERUN',
+  'os-clock-sync-state': 'FREERUN',
+  'sync-state': 'FREERUN',
+  'gnss-sync-status': 'FAILURE-NOFIX',
+  'synce-lock-state': 'UNKNOWN',
+}
+
+/** Kinds of numbers have the time of the question until their first change. */
+const NUMBERS: Readonly<Record<string, string>> = { 'clock-class': '248', 'synce-clock-quality': '255' }
+
+/** The first reading of an answer that may be a start value by its word and its age; kinds of numbers have no `at`. */
+function startLikeIn(state: CurrentState): { readonly at: string | undefined } | undefined {
+  if (state.outcome === 'none') return undefined
+  for (const { kind, at, metrics, state: word } of state.readings?.observations ?? []) {
+    const number = Object.hasOwn(NUMBERS, kind) ? NUMBERS[kind] : undefined
+    if (number !== undefined && Object.values(metrics).includes(number)) return { at: undefined }
+    if (word !== undefined && word === WORDS[kind] && isRecent(at, milliseconds(state.receivedAt)))
+      return { at }
+  }
+  return undefined
+}
+
+function isRecent(at: string, now: number): boolean {
+  // Half of a second before: the two clocks need not agree to the millisecond.
+  const age = now - Number(nanoseconds(at) / 1_000_000n) + 500
+  return ((age % QUARTER_MS) + QUARTER_MS) % QUARTER_MS < START_MS
+}
