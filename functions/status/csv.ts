@@ -2,15 +2,10 @@ import { lineOf } from '#shared/state/log-csv.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { beganOf, isDoubted } from './select.ts'
 
-type Column = readonly [head: string, cell: (view: NodeView) => string]
+type Clock = NodeView['resources'][number]
+type Column = readonly [head: string, cell: (view: NodeView) => string | number | undefined]
 
-const KINDS = [
-  'lock-state',
-  'os-clock-sync-state',
-  'gnss-sync-status',
-  'sync-state',
-  'synce-lock-state',
-] as const
+const STATES = ['lock-state', 'os-clock-sync-state', 'gnss-sync-status', 'sync-state', 'synce-lock-state']
 
 const COLUMNS: readonly Column[] = [
   ['node', ({ node }) => node],
@@ -20,23 +15,25 @@ const COLUMNS: readonly Column[] = [
   ['blind', ({ blind }) => String(blind)],
   ['since', (view) => timeOf(view, false)],
   ['not_after', (view) => timeOf(view, true)],
-  ...KINDS.map((kind): Column => [kind.replaceAll('-', '_'), (view) => clocksOf(view, kind)]),
-  ['clock_class', (view) => numbersOf(view, 'clock-class', 'clockClass')],
-  ['ql', (view) => numbersOf(view, 'synce-clock-quality', 'ql')],
-  ['publisher', ({ publisher }) => publisher?.url ?? ''],
-  ['reachable', ({ publisher }) => String(publisher?.reachable ?? '')],
-  ['checked_at', ({ publisher }) => publisher?.checkedAt ?? ''],
-  ['missed', ({ counters }) => String(counters.missed)],
+  ...STATES.map(
+    (kind): Column => [kind.replaceAll('-', '_'), (view) => clocksOf(view, kind, ({ state }) => state)],
+  ),
+  ['clock_class', (view) => clocksOf(view, 'clock-class', ({ metrics }) => metrics.clockClass)],
+  ['ql', (view) => clocksOf(view, 'synce-clock-quality', ({ metrics }) => metrics.ql)],
+  ['publisher', ({ publisher }) => publisher?.url],
+  ['reachable', ({ publisher }) => publisher?.reachable.toString()],
+  ['checked_at', ({ publisher }) => publisher?.checkedAt],
+  ['missed', ({ counters }) => counters.missed],
   [
     'labels',
     ({ labels }) =>
       Object.entries(labels)
-        .map(([key, value]) => `${key}=${value}`)
+        .map((label) => label.join('='))
         .join(' '),
   ],
 ]
 
-/** A line for each node (RFC 4180), with its clocks spelled `<instance>=<state>`, a `?` behind what is in doubt. */
+/** A header and a line for each node (RFC 4180). */
 export function fleetCsv(views: readonly NodeView[]): string {
   const lines = [COLUMNS.map(([head]) => head), ...views.map((view) => COLUMNS.map(([, cell]) => cell(view)))]
   return lines.map(lineOf).join('')
@@ -47,16 +44,10 @@ function timeOf(view: NodeView, orBefore: boolean): string {
   return began?.orBefore === orBefore ? new Date(began.at).toISOString() : ''
 }
 
-function clocksOf(view: NodeView, kind: string): string {
+/** `<instance>=<value>` for each clock of a kind, with a `?` if it is in doubt. */
+function clocksOf(view: NodeView, kind: string, read: (clock: Clock) => string | null | undefined): string {
   return view.resources
-    .filter((clock) => clock.kind === kind && clock.state !== null)
-    .map((clock) => `${clock.instance}=${clock.state}${isDoubted(view, clock) ? '?' : ''}`)
-    .join(' ')
-}
-
-function numbersOf(view: NodeView, kind: string, metric: string): string {
-  return view.resources
-    .filter((clock) => clock.kind === kind && clock.metrics[metric] !== undefined)
-    .map((clock) => `${clock.instance}=${clock.metrics[metric]}${isDoubted(view, clock) ? '?' : ''}`)
+    .filter((clock) => clock.kind === kind && read(clock) != null)
+    .map((clock) => `${clock.instance}=${read(clock)}${isDoubted(view, clock) ? '?' : ''}`)
     .join(' ')
 }

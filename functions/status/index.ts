@@ -10,36 +10,26 @@ export const status: FunctionDefinition = {
   name: 'status',
   summary: 'shows the state of every node in the store',
   description: [
-    'Prints one line for each node, the worst first: its overall state and for how long (≥40s: only a poll has shown it), the worst state of each kind of clock (LOCKED?: stale, or in doubt), flags (blind: neither pushes nor polls reach us; suspect: a worse event came too late to be believed, the next poll decides; stale: nothing has confirmed a clock), whether its publisher answers, and how many transitions only a poll has shown. With --json it prints everything, with the log of each node.',
-    'Served, it shows the fleet at / and each node at /nodes/<node>; the API behind it is described at /api/openapi.json.',
-    'Exit codes: 0 printed, 1 the store could not be read, 2 configuration or usage; with --exit-code 3 unless the nodes selected by --name and --label are all LOCKED and there is at least one.',
+    'Prints one line for each node, worst first; --json prints everything, with the log of each node.',
+    'OVERALL is the worst of LOCK and OS CLOCK. FOR: how long (≥40s: only a poll has shown it, so at least that). LOCK, OS CLOCK, GNSS, SYNC and SYNCE show the worst clock of that kind, CLASS and QL the worst clock class and SyncE quality level. LOCKED?: in doubt; -: none; …: cut.',
+    'FLAGS: stale (not confirmed for STALE_AFTER_SECONDS), suspect (a worse event arrived late, the next poll decides), blind (neither events nor polls reach us). PUBLISHER: up, down, gone (no longer found), up 5m ago (not polled since). MISSED: transitions that only a poll has found.',
+    'With --serve it shows the fleet at / and each node at /nodes/<node>; the API behind it is described at /api/openapi.json.',
+    'Exit codes: 0 printed, 1 the store could not be read, 2 configuration or usage; with --exit-code 3 unless --name and --label select at least one node and all of them are LOCKED.',
   ].join('\n'),
   flags: {
-    overall: {
-      type: 'string',
-      value: 'states',
-      description: 'Only nodes in these states: FREERUN,HOLDOVER,UNKNOWN,LOCKED.',
-    },
-    label: {
-      type: 'string',
-      value: 'key=value',
-      description: 'Only nodes with this label; of several, separated by commas, all must match.',
-    },
+    overall: { type: 'string', value: 'states', description: 'Only FREERUN,HOLDOVER,UNKNOWN,LOCKED nodes.' },
+    label: { type: 'string', value: 'key=value,…', description: 'Only nodes with all of these labels.' },
     name: { type: 'string', value: 'part', description: 'Only nodes with this in their name.' },
-    sort: {
-      type: 'string',
-      value: 'order',
-      description: 'severity (worst first, the default), name, or since (latest change first).',
-    },
-    wide: { type: 'boolean', description: 'All columns, however wide; so it is when piped.' },
+    sort: { type: 'string', value: 'order', description: 'severity (the default), name, or since (newest).' },
+    wide: { type: 'boolean', description: 'All columns at full width, as when piped.' },
     output: {
       type: 'string',
       short: 'o',
       value: 'format',
-      description: 'table (the default), json, csv or name.',
+      description: 'table (default), json, csv or name.',
     },
     json: { type: 'boolean', description: 'The same as --output json.' },
-    'exit-code': { type: 'boolean', description: 'Ends with 3 unless every selected node is LOCKED.' },
+    'exit-code': { type: 'boolean', description: 'Exits with 3 unless every selected node is LOCKED.' },
   },
   examples: [
     { command: 'ptp-watch status', does: 'the fleet as a table' },
@@ -64,7 +54,7 @@ export const status: FunctionDefinition = {
   modes: { serve: true, run: true },
   async open(config, { clock, log, random, newId }) {
     const { historyPerNode, merge } = config
-    // To look at a store must not make one: an empty fleet would be shown where the file is another one.
+    // Not created: a wrong path would be shown as an empty fleet.
     const store = await openStore(config, { log, random }, { create: false })
     const shownStore = shownStateUrl(config.stateUrl)
     const deps = { store, clock, settings: merge, historyPerNode, log, shownStore }

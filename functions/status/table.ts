@@ -9,13 +9,15 @@ type Style = Parameters<typeof styleText>[0]
 type Cell = { readonly text: string; readonly style?: Style }
 type Column = {
   readonly head: string
-  /** Columns are left out from the highest number on where the terminal is too narrow. */
+  /** On a narrow terminal the columns with the highest number are left out first. */
   readonly keep: number
   readonly widest: number
   readonly cell: (view: NodeView, now: Now) => Cell
 }
 
-/** What the age of what is shown is judged by, in milliseconds. */
+type Filled = Column & { readonly cells: readonly Cell[]; readonly width: number }
+
+/** What ages are judged by, in milliseconds. */
 export type Now = { readonly now: number; readonly staleAfterMs: number }
 
 const STYLES: Readonly<Record<string, Style>> = {
@@ -29,31 +31,30 @@ const STYLES: Readonly<Record<string, Style>> = {
 const COLUMNS: readonly Column[] = [
   { head: 'NODE', keep: 0, widest: 40, cell: ({ node }) => ({ text: plain(node) }) },
   { head: 'OVERALL', keep: 0, widest: 8, cell: ({ overall }) => worded(overall) },
-  { head: 'FOR', keep: 1, widest: 5, cell: (view, { now }) => ({ text: ageOf(view, now) }) },
+  { head: 'FOR', keep: 1, widest: 5, cell: ageCell },
   { head: 'FLAGS', keep: 1, widest: 7, cell: flagsCell },
   { head: 'LOCK', keep: 2, widest: 9, cell: (view) => worstOf(view, 'lock-state') },
   { head: 'OS CLOCK', keep: 2, widest: 9, cell: (view) => worstOf(view, 'os-clock-sync-state') },
-  { head: 'CLASS', keep: 4, widest: 5, cell: (view) => numbersOf(view, 'clock-class', 'clockClass') },
+  { head: 'CLASS', keep: 4, widest: 5, cell: (view) => highestOf(view, 'clock-class', 'clockClass') },
   { head: 'GNSS', keep: 5, widest: 14, cell: (view) => worstOf(view, 'gnss-sync-status') },
   { head: 'SYNC', keep: 8, widest: 9, cell: (view) => worstOf(view, 'sync-state') },
   { head: 'SYNCE', keep: 6, widest: 9, cell: (view) => worstOf(view, 'synce-lock-state') },
-  { head: 'QL', keep: 7, widest: 5, cell: (view) => numbersOf(view, 'synce-clock-quality', 'ql') },
+  { head: 'QL', keep: 7, widest: 5, cell: (view) => highestOf(view, 'synce-clock-quality', 'ql') },
   { head: 'PUBLISHER', keep: 3, widest: 11, cell: publisherCell },
-  { head: 'MISSED', keep: 3, widest: 6, cell: ({ counters }) => missedCell(counters.missed) },
+  { head: 'MISSED', keep: 3, widest: 6, cell: missedCell },
   { head: 'LABELS', keep: 9, widest: 40, cell: labelsCell },
 ]
 
 const NONE: Cell = { text: '-' }
-/** A time of ours that is further ahead of now was written before our clock was set back, and tells no age. */
+/** A time of ours further ahead than this was written before our clock was set back: its age is unknown. */
 export const AHEAD_MS = 5_000
 const GAP = '  '
-/** A longer name is cut sooner than a column is left out. */
 const NODE_WIDTH = 28
 const NODE_LEAST = 8
 
 /**
- * The fleet as lines of a table, a node a line. Where `columns` bounds its width, what no node has is left out, and
- * where that is not enough, what is missed least; without bounds every column is there.
+ * The fleet as lines of a table. Where `columns` bounds its width, columns that no node fills are left out, then the
+ * least important ones; without bounds every column is there.
  */
 export function fleetTable(
   views: readonly NodeView[],
@@ -61,91 +62,86 @@ export function fleetTable(
   { columns, colour }: { columns: number; colour: boolean },
 ): string[] {
   if (views.length === 0) return []
-  const filled = Number.isFinite(columns) ? fittingColumns(views, now, columns) : allColumns(views, now)
-  const line = (cells: readonly (Cell & { width: number })[]) =>
-    cells
-      .map(({ text, style, width }) => {
-        const shown = padded(text, width)
-        return colour && style !== undefined ? styleText(style, shown, { validateStream: false }) : shown
+  const filled = COLUMNS.map((column): Filled => {
+    const cells = views.map((view) => column.cell(view, now))
+    return {
+      ...column,
+      cells,
+      width: Math.max(column.head.length, ...cells.map(({ text }) => widthOf(text))),
+    }
+  })
+  const shown = Number.isFinite(columns) ? fitting(filled, columns) : filled
+  const line = (cellOf: (column: Filled) => Cell) =>
+    shown
+      .map((column) => {
+        const { text, style } = cellOf(column)
+        const cell = padded(text, column.width)
+        return colour && style !== undefined ? styleText(style, cell, { validateStream: false }) : cell
       })
       .join(GAP)
       .trimEnd()
   return [
-    line(filled.map(({ head, width }) => ({ text: head, width, style: 'dim' }))),
-    ...views.map((_, i) => line(filled.map(({ cells, width }) => ({ ...(cells[i] ?? NONE), width })))),
+    line(({ head }) => ({ text: head, style: 'dim' })),
+    ...views.map((_, row) => line(({ cells }) => cells[row] ?? NONE)),
   ]
 }
 
-/** The columns with their cells, as wide as these are. */
-function allColumns(views: readonly NodeView[], now: Now) {
-  return COLUMNS.map((column) => {
-    const cells = views.map((view) => column.cell(view, now))
-    const width = Math.max(column.head.length, ...cells.map(({ text }) => widthOf(text)))
-    return { ...column, cells, width }
-  })
-}
-
-function fittingColumns(views: readonly NodeView[], now: Now, columns: number) {
-  const filled = allColumns(views, now)
+/** The columns that fit, the first of them, the names, cut as far as needed. */
+function fitting(filled: readonly Filled[], columns: number): Filled[] {
+  const [names, ...others] = filled
     .filter(({ keep, cells }) => keep < 2 || cells.some(({ text }) => text !== NONE.text))
     .map((column) => ({
       ...column,
       width: Math.min(column.width, Math.max(column.widest, column.head.length)),
     }))
-  const [nodes] = filled
-  if (nodes === undefined) return []
-  const longest = nodes.width
-  const spare = () => columns - filled.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length)
-
-  nodes.width = Math.min(longest, NODE_WIDTH)
-  while (spare() < 0 && filled.some(({ keep }) => keep > 0)) {
-    const least = Math.max(...filled.map(({ keep }) => keep))
-    const last = filled.findLastIndex(({ keep }) => keep === least)
-    filled.splice(last, 1)
+  if (names === undefined) return []
+  const spareBeside = (rest: readonly Filled[]) =>
+    columns - rest.reduce((sum, { width }) => sum + GAP.length + width, 0)
+  // A longer name is cut sooner than a column is left out.
+  const wanted = Math.min(names.width, NODE_WIDTH)
+  let shown = others
+  while (spareBeside(shown) < wanted && shown.some(({ keep }) => keep > 0)) {
+    const least = Math.max(...shown.map(({ keep }) => keep))
+    const last = shown.findLastIndex(({ keep }) => keep === least)
+    shown = shown.toSpliced(last, 1)
   }
-  nodes.width = Math.max(Math.min(longest, NODE_LEAST), Math.min(longest, nodes.width + spare()))
-  const names = cutNames(
-    nodes.cells.map(({ text }) => text),
-    nodes.width,
+  const width = Math.max(Math.min(names.width, NODE_LEAST), Math.min(names.width, spareBeside(shown)))
+  const cut = cutNames(
+    names.cells.map(({ text }) => text),
+    width,
   )
-  nodes.cells = names.map((text) => ({ text }))
-  return filled
+  return [{ ...names, width, cells: cut.map((text) => ({ text })) }, ...shown]
 }
 
 function worded(word: string): Cell {
   return { text: plain(word), style: STYLES[word] ?? 'yellow' }
 }
 
-/** Why a node is not to be believed, the gravest reason first. */
-function flagsCell({ blind, suspect, stale }: NodeView): Cell {
-  const flags = [blind && 'blind', suspect && 'suspect', stale && 'stale'].filter((flag) => flag !== false)
+/** Why the line may be wrong, the gravest reason first. */
+function flagsCell(view: NodeView): Cell {
+  const flags = (['blind', 'suspect', 'stale'] as const).filter((flag) => view[flag])
   return flags.length === 0 ? NONE : { text: flags.join(','), style: 'red' }
 }
 
-/** A good word that is in doubt says nothing any more, and is marked so. */
+/** The worst clock of a kind; one in doubt has a mark, and is no better than UNKNOWN. */
 function worstOf(view: NodeView, kind: string): Cell {
-  type Clock = NodeView['resources'][number]
-  const doubted = (clock: Clock) => isDoubted(view, clock)
-  const rank = (clock: Clock) =>
-    Math.min(
-      rankOf(kind, clock.state ?? ''),
-      doubted(clock) ? rankOf(kind, 'UNKNOWN') : Number.POSITIVE_INFINITY,
-    )
   const [worst] = view.resources
-    .filter((clock) => clock.kind === kind && clock.state !== null)
-    .sort((a, b) => rank(a) - rank(b))
-  if (worst?.state == null) return NONE
-  return doubted(worst)
-    ? { text: `${plain(worst.suspect?.told ?? worst.state)}?`, style: 'magenta' }
-    : worded(worst.state)
+    .flatMap(({ state, ...clock }) => {
+      if (clock.kind !== kind || state === null) return []
+      const doubted = isDoubted(view, { ...clock, state })
+      const rank = Math.min(rankOf(kind, state), doubted ? rankOf(kind, 'UNKNOWN') : Number.POSITIVE_INFINITY)
+      return [{ rank, doubted, word: doubted ? (clock.suspect?.told ?? state) : state }]
+    })
+    .sort((a, b) => a.rank - b.rank)
+  if (worst === undefined) return NONE
+  return worst.doubted ? { text: `${plain(worst.word)}?`, style: 'magenta' } : worded(worst.word)
 }
 
-/** The highest: a higher clock class and a higher quality level are the worse ones. */
-function numbersOf(view: NodeView, kind: string, metric: string): Cell {
-  const numbers = view.resources.flatMap((clock) =>
-    clock.kind === kind ? (clock.metrics[metric] ?? []) : [],
-  )
-  const [worst] = numbers.sort((a, b) => Number(b) - Number(a))
+/** The highest, which is the worst clock class and the worst quality level. */
+function highestOf(view: NodeView, kind: string, metric: string): Cell {
+  const [worst] = view.resources
+    .flatMap((clock) => (clock.kind === kind ? (clock.metrics[metric] ?? []) : []))
+    .sort((a, b) => Number(b) - Number(a))
   return worst === undefined ? NONE : { text: plain(worst) }
 }
 
@@ -155,24 +151,23 @@ function publisherCell({ publisher }: NodeView, { now, staleAfterMs }: Now): Cel
   if (!publisher.reachable) return { text: 'down', style: 'red' }
   const age = now - milliseconds(publisher.checkedAt)
   if (age < -AHEAD_MS) return { text: 'up ?', style: 'magenta' }
-  return age < staleAfterMs
-    ? { text: 'up', style: 'green' }
-    : { text: `up ${duration(age)} ago`, style: 'magenta' }
+  if (age < staleAfterMs) return { text: 'up', style: 'green' }
+  return { text: `up ${duration(age)} ago`, style: 'magenta' }
 }
 
 function labelsCell({ labels }: NodeView): Cell {
-  const each = Object.entries(labels).map(([key, value]) => `${key}=${value}`)
+  const each = Object.entries(labels).map((label) => label.join('='))
   return each.length === 0 ? NONE : { text: plain(each.join(',')) }
 }
 
-function missedCell(missed: number): Cell {
+function missedCell({ counters: { missed } }: NodeView): Cell {
   return missed === 0 ? { text: '0' } : { text: String(missed), style: 'yellow' }
 }
 
 /** How long a node has been in its state; `≥40s` where only a poll has shown it. */
-function ageOf(view: NodeView, now: number): string {
+function ageCell(view: NodeView, { now }: Now): Cell {
   const began = beganOf(view)
-  return began === undefined ? NONE.text : `${began.orBefore ? '≥' : ''}${duration(now - began.at)}`
+  return began === undefined ? NONE : { text: `${began.orBefore ? '≥' : ''}${duration(now - began.at)}` }
 }
 
 /** `42s`, `17m`, `5h`, `12d`; a publisher's clock may be ahead of ours, which counts as now. */

@@ -1,8 +1,6 @@
 import { HttpError } from '#shared/runtime/reply.ts'
 import type { Row } from './api.ts'
-
-const WORDS = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'] as const
-export const SORTS = ['severity', 'name', 'since'] as const
+import { OVERALL, oneOf, SORTS } from './select.ts'
 
 /** Which nodes are asked for, and in which order. */
 export type Wanted = {
@@ -27,36 +25,22 @@ export const WANTED = ['overall', 'stale', 'label', 'name', 'sort'] as const
  */
 export function readWanted(query: URLSearchParams): Wanted {
   const stale = query.get('stale')
-  if (stale !== null && stale !== 'true' && stale !== 'false') {
-    throw new HttpError(400, 'stale', 'stale must be true or false')
-  }
   const sort = query.get('sort')
+  const words = (query.get('overall') ?? '').split(',').filter((word) => word !== '')
   return {
-    overall: new Set(
-      (query.get('overall') ?? '').split(',').flatMap((word) => (word === '' ? [] : [wordOf(word)])),
-    ),
-    stale: stale === null ? undefined : stale === 'true',
+    overall: new Set(words.map((word) => oneOf(OVERALL, word.toUpperCase(), 'overall', refuse))),
+    stale: stale === null ? undefined : oneOf(['true', 'false'], stale, 'stale', refuse) === 'true',
     labels: query.getAll('label').map((text) => {
       const colon = text.indexOf(':')
       if (colon > 0) return [text.slice(0, colon), text.slice(colon + 1)]
-      throw new HttpError(400, 'label', 'label must be <key>:<value>, for example label=site:a')
+      throw refuse('label', 'must be <key>:<value>, for example label=site:a')
     }),
     name: (query.get('name') ?? '').trim().toLowerCase(),
-    sort: sort === null ? undefined : sortOf(sort),
+    sort: sort === null ? undefined : oneOf(SORTS, sort, 'sort', refuse),
   }
 }
 
-function wordOf(word: string): Row['overall'] {
-  const found = WORDS.find((each) => each === word.toUpperCase())
-  if (found !== undefined) return found
-  throw new HttpError(400, 'overall', `overall must be of ${WORDS.join(', ')}, separated by commas`)
-}
-
-function sortOf(text: string): (typeof SORTS)[number] {
-  const found = SORTS.find((each) => each === text)
-  if (found !== undefined) return found
-  throw new HttpError(400, 'sort', `sort must be one of ${SORTS.join(', ')}`)
-}
+const refuse = (name: string, problem: string) => new HttpError(400, name, `${name} ${problem}`)
 
 export function matches(row: Row, { overall, stale, labels, name }: Wanted): boolean {
   return (
@@ -69,7 +53,7 @@ export function matches(row: Row, { overall, stale, labels, name }: Wanted): boo
 
 /** Where a row stands in an order: compared by code units, equal for no two rows. Worst, or newest, first. */
 export function placeOf(row: Row, sort: Wanted['sort']): string {
-  if (sort === 'severity') return `${WORDS.indexOf(row.overall)} ${row.node}`
+  if (sort === 'severity') return `${OVERALL.indexOf(row.overall)} ${row.node}`
   if (sort === 'since') {
     const began = row.since === null ? 0 : Date.parse(row.since)
     return `${String(9e15 - began).padStart(16, '0')} ${row.node}`
