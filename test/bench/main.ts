@@ -6,6 +6,7 @@ import { ingestRows } from './rows/ingest.ts'
 import { publisherRows } from './rows/publishers.ts'
 import { sinkRows } from './rows/sink.ts'
 import { startRows } from './rows/start.ts'
+import { pageRows } from './rows/page.ts'
 import { statusRows } from './rows/status.ts'
 import { streamRows } from './rows/stream.ts'
 import { withWorld } from './world.ts'
@@ -22,6 +23,7 @@ const ROWS: readonly Row[] = [
   ...sinkRows,
   ...statusRows,
   ...streamRows,
+  ...pageRows,
 ]
 
 const { values } = parseArgs({
