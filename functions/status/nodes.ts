@@ -12,10 +12,12 @@ export type Deps = {
 }
 
 const PAGE = 200
+/** How much of its log a node is shown with; the rest is in its log by time. */
+const SHOWN_LOG = 100
 
-/** A node with the newest of its log. */
+/** A node with the newest entries of its log. */
 export async function withLog(deps: Deps, state: NodeState): Promise<NodeView> {
-  const limit = deps.historyPerNode
+  const limit = Math.min(deps.historyPerNode, SHOWN_LOG)
   const log = await deps.store.log(state.node, { after: Math.max(0, state.seq - limit), limit })
   return viewOf(state, deps.clock.now(), deps.settings, log)
 }

@@ -38,7 +38,7 @@ function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | 
       },
       redis: { ca: values.STATE_CA_FILE, password: values.STATE_PASSWORD_FILE },
     },
-    historyPerNode: values.HISTORY_PER_NODE,
+    historyPerNode: values.HISTORY_PER_NODE ?? (values.STATE_URL.startsWith(CONFIGMAP) ? 50 : 1_000),
     stateRetentionMs: milliseconds(values.STATE_RETENTION_SECONDS),
     /** Those that are listed; none where they are discovered. */
     publishers: values.PUBLISHERS,
@@ -76,6 +76,9 @@ function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | 
     logLevel: values.LOG_LEVEL,
   }
 }
+
+/** A ConfigMap has little room for history. */
+const CONFIGMAP = 'configmap:'
 
 const milliseconds = (seconds: number) => Math.round(seconds * 1000)
 
@@ -180,6 +183,11 @@ function unmatched(given: Given): string[] {
     if (given[one] !== undefined && given[other] === undefined) {
       problems.push(`${other} must be set along with ${one}; found nothing`)
     }
+  }
+  if (String(given.STATE_URL).startsWith(CONFIGMAP) && Number(given.HISTORY_PER_NODE) > 1_000) {
+    problems.push(
+      `HISTORY_PER_NODE must be at most 1000 with STATE_URL=configmap://…; found "${given.HISTORY_PER_NODE}"`,
+    )
   }
   const index = Number(given.JOB_COMPLETION_INDEX ?? 0)
   const count = Number(given.JOB_COMPLETION_COUNT ?? 1)

@@ -121,12 +121,12 @@ export const schema = z.object({
       'For `redis://` and the like: file of the password, instead of one in STATE_URL. Read again for each new connection.',
     example: '/etc/ptp-watch/redis/password',
   }),
-  HISTORY_PER_NODE: variable(z._default(wholeNumber(1, 1000), 50), {
+  HISTORY_PER_NODE: variable(z.optional(wholeNumber(1, 100_000)), {
     group: 'State',
     type: 'number',
     description:
-      'How many log entries are kept of each node, at least: the oldest go some at a time, so that there may be an eighth more.',
-    example: '100',
+      'How many log entries are kept of each node: 1,000 unless set, 50 with `configmap://`, which takes at most 1,000 and keeps what 256 KiB holds. Losing and regaining lock takes some ten entries. They are trimmed in batches of up to an eighth, 100 at most.',
+    example: '10000',
   }),
   STATE_RETENTION_SECONDS: variable(z._default(seconds(1, 31_536_000), 604_800), {
     group: 'State',

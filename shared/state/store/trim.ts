@@ -1,9 +1,11 @@
 import type { NodeState } from '#shared/state/document.ts'
 
-/** Unsent entries are kept up to this many times the history of a node. */
+/** Unsent entries are kept up to this many times the history of a node, but no more than this number or one history. */
 const UNSENT_HISTORIES = 20
-/** What goes, goes this many times in each history: a write that drops entries costs more than one that drops none. */
+const MOST_UNSENT = 100_000
+/** What goes, goes in batches: a write that drops entries costs more than one that drops none. */
 const STEPS_A_HISTORY = 8
+const LARGEST_STEP = 100
 
 /** What one write drops from a node's log. */
 export type Trim = {
@@ -14,9 +16,9 @@ export type Trim = {
 }
 
 /**
- * The newest `historyPerNode` entries stay, and up to an eighth more, since the older ones go some at a time. While
- * the node is forwarded, what the broker has not yet stays too, up to 20 times that number: a broker that never comes
- * back must not fill the store.
+ * The newest `historyPerNode` entries stay, and up to an eighth more (100 at most), since older ones go in batches.
+ * While the node is forwarded, what the broker has not yet stays too, up to 20 times that number: a broker that never
+ * comes back must not fill the store.
  */
 export function trim(before: NodeState | undefined, after: NodeState, historyPerNode: number): Trim {
   const through = dropped(after, historyPerNode)
@@ -28,8 +30,8 @@ export function trim(before: NodeState | undefined, after: NodeState, historyPer
 
 function dropped({ seq, forwarded }: NodeState, historyPerNode: number): number {
   const old = seq - historyPerNode
-  const hard = seq - UNSENT_HISTORIES * historyPerNode
+  const hard = seq - Math.max(historyPerNode, Math.min(UNSENT_HISTORIES * historyPerNode, MOST_UNSENT))
   const dispensable = Math.max(0, forwarded === undefined ? old : Math.max(Math.min(old, forwarded), hard))
-  const step = Math.max(1, Math.floor(historyPerNode / STEPS_A_HISTORY))
+  const step = Math.max(1, Math.min(LARGEST_STEP, Math.floor(historyPerNode / STEPS_A_HISTORY)))
   return dispensable - (dispensable % step)
 }
