@@ -73,6 +73,8 @@ const ATTRIBUTES = {
   kind: 'which kind of clock: `lock-state`, `os-clock-sync-state`, `clock-class` …; absent for the node as a whole',
   state: 'what it is now; absent where the entry has no `to`',
   previousstate: 'what it was before',
+  site: 'the label `site` of the node, where it has one',
+  region: 'the label `region` of the node, where it has one',
   severity:
     '`critical` to FREERUN; `warning` to HOLDOVER or UNKNOWN and for what is missed, suspect, stale, blind or restored; else `info`',
   partitionkey: 'the node',

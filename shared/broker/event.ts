@@ -38,6 +38,8 @@ export type OutgoingEvent = Readonly<
     kind?: string
     state?: string
     previousstate?: string
+    site?: string
+    region?: string
     data: EventData
   }
 >
@@ -50,7 +52,12 @@ const LONGEST_ATTRIBUTE = 256
  * the node, the document's incarnation, and the entry's number and content: a store that was emptied, or set back to a
  * backup, gives no old id to another entry.
  */
-export function eventOf(node: string, incarnation: string, entry: LogEntry): OutgoingEvent {
+export function eventOf(
+  node: string,
+  incarnation: string,
+  entry: LogEntry,
+  labels: Readonly<Record<string, string>> = {},
+): OutgoingEvent {
   const { kind, instance, from, to, at, notAfter } = entry
   const time = at ?? notAfter
   return {
@@ -68,6 +75,8 @@ export function eventOf(node: string, incarnation: string, entry: LogEntry): Out
     ...(kind ? { kind: attributeOf(kind) } : {}),
     ...(to ? { state: attributeOf(to) } : {}),
     ...(from ? { previousstate: attributeOf(from) } : {}),
+    ...(labels.site ? { site: attributeOf(labels.site) } : {}),
+    ...(labels.region ? { region: attributeOf(labels.region) } : {}),
     data: { node, ...entry },
   }
 }

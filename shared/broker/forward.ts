@@ -3,7 +3,7 @@ import pLimit from 'p-limit'
 import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { createOutage } from '#shared/outage.ts'
-import type { LogEntry } from '#shared/state/document.ts'
+import type { LogEntry, NodeState } from '#shared/state/document.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { eventOf } from './event.ts'
 import type { BrokerMetrics } from './metrics.ts'
@@ -46,7 +46,11 @@ export type ForwarderDeps = {
 }
 
 /** Entries that the sink lacks, of one incarnation of a document. */
-type Unsent = { readonly incarnation: string; readonly entries: readonly LogEntry[] }
+type Unsent = {
+  readonly incarnation: string
+  readonly labels: NodeState['labels']
+  readonly entries: readonly LogEntry[]
+}
 
 /** A node that has something to send, or to mark as sent. */
 type Line = {
@@ -89,12 +93,12 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
   const mark = ({ node, sent }: Line) =>
     store.update(node, (current) => {
       if (current?.forwarded === undefined) return { result: undefined }
-      const { incarnation, seq } = current
+      const { incarnation, labels, seq } = current
       // More than there is was sent from a document that is gone: removed, or replaced by a backup.
       const isOfThis = sent?.incarnation === incarnation && sent.seq <= seq
       const forwarded = Math.max(current.forwarded, isOfThis ? sent.seq : 0)
       const state = forwarded > current.forwarded ? { ...current, forwarded } : undefined
-      return { state, result: { incarnation, seq, forwarded } }
+      return { state, result: { incarnation, labels, seq, forwarded } }
     })
 
   /** Marks what was sent and reads what is next; undefined when nothing is left. */
@@ -109,11 +113,15 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
     return place === undefined || entries.length === 0 ? undefined : { ...place, entries }
   }
 
-  const send = async (line: Line, incarnation: string, entry: LogEntry): Promise<Stopped | undefined> => {
+  const send = async (
+    line: Line,
+    { incarnation, labels }: Unsent,
+    entry: LogEntry,
+  ): Promise<Stopped | undefined> => {
     const { node } = line
     const { signal } = ended
     if (signal.aborted) return { by: 'end' }
-    const sent = await sink.send(eventOf(node, incarnation, entry), signal)
+    const sent = await sink.send(eventOf(node, incarnation, entry, labels), signal)
     if (signal.aborted && sent.outcome === 'failed') return { by: 'end' }
     metrics.events.inc({ outcome: sent.outcome })
     if (sent.outcome === 'failed') {
@@ -141,7 +149,7 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       let unsent = line.news ?? (await next(line))
       while (unsent !== undefined) {
         for (const entry of unsent.entries) {
-          const stopped = await send(line, unsent.incarnation, entry)
+          const stopped = await send(line, unsent, entry)
           if (stopped !== undefined) return stopped
         }
         unsent = await next(line)
@@ -227,11 +235,15 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       const { entries = [], state = entries.length > 0 ? current : undefined } = outcome
       const { seq, forwarded = seq } = current ?? { seq: 0 }
       isBehind = forwarded < seq
-      const { incarnation } = state ?? {}
+      const { incarnation, labels } = state ?? {}
       news =
         incarnation === undefined || entries.length === 0
           ? undefined
-          : { incarnation, entries: entries.map((entry, index) => ({ ...entry, seq: seq + index + 1 })) }
+          : {
+              incarnation,
+              labels,
+              entries: entries.map((entry, index) => ({ ...entry, seq: seq + index + 1 })),
+            }
       // A document that was there before there was a sink keeps its history to itself.
       return state === undefined ? outcome : { ...outcome, state: { ...state, forwarded } }
     }

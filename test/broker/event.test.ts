@@ -38,6 +38,12 @@ test('a transition becomes an event with all that a Trigger filters on', () => {
   })
 })
 
+test('site and region of the node are attributes, to filter by; its other labels are not', () => {
+  const labels = { site: 'a', region: 'süd', rack: 'r1' }
+  const event = eventOf('node1.example.com', 'i1', ENTRY, labels)
+  expect(event).toEqual({ ...eventOf('node1.example.com', 'i1', ENTRY), site: 'a', region: 's%C3%BCd' })
+})
+
 test('an entry of the node as a whole has the node as its subject and no kind', () => {
   const { kind, instance, ...whole } = ENTRY
   const event = eventOf('node1.example.com', 'i1', { ...whole, type: 'overall' })
