@@ -4,14 +4,15 @@ import type { Publisher } from '#local/publishers/index.ts'
 import {
   acceptedTimes,
   clocksIn,
-  everyDialect,
+  forEach,
+  oneOfEach,
   publishersClock,
   redHatV1,
   redHatV2,
   steady,
 } from './support/publishers.ts'
 import { eventually, listening, type Service, startSystem, type System } from './support/system.ts'
-import { clockOf, type Entry, entriesOf, nanoseconds } from './support/view.ts'
+import { clockOf, type Entry, entriesOf, nanoseconds, type View } from './support/view.ts'
 
 async function started(publisher: Publisher): Promise<System> {
   await listening(publisher)
@@ -19,63 +20,66 @@ async function started(publisher: Publisher): Promise<System> {
   return startSystem([publisher])
 }
 
+type Bounds = { readonly from: bigint; readonly to: bigint }
+
 /** The bounds of a missed transition, as nanoseconds. */
-function boundsOf({ notBefore = '', notAfter = '' }: Entry): { from: bigint; to: bigint } {
+function boundsOf({ notBefore = '', notAfter = '' }: Pick<Entry, 'notBefore' | 'notAfter'>): Bounds {
   return { from: nanoseconds(notBefore), to: nanoseconds(notAfter) }
 }
 
 /** The publisher tells nobody of this change; gives the time in which it fell. */
-function unheard(publisher: Publisher): { from: bigint; to: bigint } {
+function unheard(publisher: Publisher): Bounds {
   const from = publishersClock()
   publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 4000 })
   return { from, to: publishersClock() }
 }
 
-test.each(everyDialect)(
-  '$name: subscriptions that were forgotten are back after the next poll, and what fell into the gap is missed',
-  async ({ create }) => {
-    const publisher = create()
-    const system = await started(publisher)
-    const before = await steady(system, publisher)
+test('subscriptions that were forgotten are back after the next poll, and what fell into the gap is missed', async () => {
+  const publishers = await listening(...oneOfEach())
+  for (const publisher of publishers) publisher.setClock(...clocksIn('LOCKED'))
+  const system = await startSystem(publishers)
+  const before = new Map<Publisher, View>()
+  for (const publisher of publishers) before.set(publisher, await steady(system, publisher))
+  const truth = new Map<Publisher, Bounds>()
+  for (const publisher of publishers) {
     publisher.forget()
-    const truth = unheard(publisher)
+    truth.set(publisher, unheard(publisher))
     await publisher.idle()
+  }
 
-    await system.tick()
+  await system.tick()
+  await forEach(publishers, async (publisher) => {
     const repaired = await system.node(publisher)
+    const kinds = before.get(publisher)?.subscriptions.map(({ kind }) => kind) ?? []
     expect(clockOf(repaired, 'lock-state')).toMatchObject({ state: 'FREERUN', since: null })
     expect(repaired.overall).toBe('FREERUN')
-    expect(repaired.subscriptions.map(({ kind }) => kind).toSorted()).toEqual(
-      before.subscriptions.map(({ kind }) => kind).toSorted(),
-    )
-    expect(
-      publisher
-        .subscriptions()
-        .map(({ id }) => id)
-        .toSorted(),
-    ).toEqual(repaired.subscriptions.map(({ id }) => id).toSorted())
+    expect(repaired.subscriptions.map(({ kind }) => kind).toSorted()).toEqual(kinds.toSorted())
+    const held = publisher.subscriptions().map(({ id }) => id)
+    expect(held.toSorted()).toEqual(repaired.subscriptions.map(({ id }) => id).toSorted())
     // A sidecar keeps its own list: what its publisher forgot has no gap that a consumer could see.
-    const lost = publisher.dialect === 'red-hat-v1' ? [] : before.subscriptions.map(({ kind }) => kind)
-    expect(
-      entriesOf(repaired, 'restored')
-        .map(({ kind }) => kind)
-        .toSorted(),
-    ).toEqual(lost.toSorted())
+    const lost = publisher.dialect === 'red-hat-v1' ? [] : kinds
+    const restored = entriesOf(repaired, 'restored').map(({ kind }) => kind)
+    expect(restored.toSorted()).toEqual(lost.toSorted())
+  })
 
-    const concluded = await eventually(async () => {
-      await system.tick()
-      const node = await system.node(publisher)
-      expect(node.counters.missed).toBe(1)
-      return node
-    })
-    const [missed, ...more] = entriesOf(concluded, 'missed')
+  const concluded = await eventually(async () => {
+    await system.tick()
+    const nodes = await Promise.all(publishers.map((publisher) => system.node(publisher)))
+    for (const { counters } of nodes) expect(counters.missed).toBe(1)
+    return nodes
+  })
+  for (const [i, publisher] of publishers.entries()) {
+    const node = concluded[i]
+    const { from, to } = truth.get(publisher) ?? unheard(publisher)
+    const [missed, ...more] = node === undefined ? [] : entriesOf(node, 'missed')
     expect(more).toEqual([])
     expect(missed).toMatchObject({ kind: 'lock-state', from: 'LOCKED', to: 'FREERUN', overall: 'FREERUN' })
-    if (missed === undefined) return
-    const bounds = boundsOf(missed)
-    expect(bounds.from).toBeLessThanOrEqual(truth.from)
-    expect(bounds.to).toBeGreaterThanOrEqual(truth.to)
+    const bounds = boundsOf(missed ?? {})
+    expect(bounds.from).toBeLessThanOrEqual(from)
+    expect(bounds.to).toBeGreaterThanOrEqual(to)
+  }
 
+  await forEach(publishers, async (publisher) => {
     publisher.setClock(...clocksIn('LOCKED'))
     await eventually(async () => {
       expect(clockOf(await system.node(publisher), 'lock-state')).toMatchObject({
@@ -83,8 +87,8 @@ test.each(everyDialect)(
         via: 'push',
       })
     })
-  },
-)
+  })
+})
 
 test('v2: a publisher drops us after ten failures while ingest is down, and is repaired when it is back', async () => {
   const publisher = redHatV2()

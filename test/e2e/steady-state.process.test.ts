@@ -7,11 +7,10 @@ import {
   createStarlingX,
   type Publisher,
 } from '#local/publishers/index.ts'
+import { forEach } from './support/publishers.ts'
 import { eventually, listening, startSystem } from './support/system.ts'
 import { shownOf, truthOf } from './support/truth.ts'
 import { clockOf, entriesOf, page } from './support/view.ts'
-
-const NODE = 'worker-0.site-a.example.com'
 
 const redHat: readonly ClockChange[] = [
   { kind: 'gnss-sync-status', instance: 'ens5fx/master', state: 'SYNCHRONIZED', offset: 3, gpsFix: 3 },
@@ -44,31 +43,31 @@ const all = [...usual, 'synce-clock-quality', 'synce-lock-state']
 const dialects: readonly Dialect[] = [
   {
     name: 'v2 of today',
-    publisher: () => createRedHatV2({ node: NODE, release: 'main', warmUpMs: 300 }),
+    publisher: () => createRedHatV2({ node: 'v2-main.example.com', release: 'main', warmUpMs: 300 }),
     clocks: [...redHat, ...synce],
     kinds: all,
   },
   {
     name: 'v2 of 4.18',
-    publisher: () => createRedHatV2({ node: NODE, release: '4.18', warmUpMs: 300 }),
+    publisher: () => createRedHatV2({ node: 'v2-418.example.com', release: '4.18', warmUpMs: 300 }),
     clocks: redHat,
     kinds: usual,
   },
   {
     name: 'linuxptp-daemon',
-    publisher: () => createLinuxptpDaemon({ node: NODE, warmUpMs: 300 }),
+    publisher: () => createLinuxptpDaemon({ node: 'daemon.example.com', warmUpMs: 300 }),
     clocks: [...redHat, ...synce],
     kinds: all,
   },
   {
     name: 'v1 of 4.14',
-    publisher: () => createRedHatV1({ node: NODE, release: '4.14', warmUpMs: 0 }),
+    publisher: () => createRedHatV1({ node: 'v1-414.example.com', release: '4.14', warmUpMs: 0 }),
     clocks: redHat,
     kinds: usual,
   },
   {
     name: 'v1 of 4.18',
-    publisher: () => createRedHatV1({ node: NODE, release: '4.18', warmUpMs: 0 }),
+    publisher: () => createRedHatV1({ node: 'v1-418.example.com', release: '4.18', warmUpMs: 0 }),
     clocks: redHat,
     kinds: usual,
   },
@@ -80,7 +79,7 @@ const dialects: readonly Dialect[] = [
   },
   {
     name: 'StarlingX, legacy format',
-    publisher: () => createStarlingX({ node: 'controller-0', warmUpMs: 0, notificationFormat: 'legacy' }),
+    publisher: () => createStarlingX({ node: 'controller-1', warmUpMs: 0, notificationFormat: 'legacy' }),
     clocks: starlingX,
     kinds: all,
   },
@@ -97,67 +96,85 @@ function timeOfPush(publisher: Publisher, word: string): string {
   return time.replace(/^(.{19})(\d{6})Z$/, '$1.$2Z')
 }
 
-test.each(dialects)('$name: from nothing to the true state of every clock', async (dialect) => {
-  const [publisher] = await listening(dialect.publisher())
-  publisher.setClock(...dialect.clocks)
-  const system = await startSystem([publisher])
+test('every dialect comes from nothing to the true state of every clock', async () => {
+  const publishers = dialects.map(({ publisher }) => publisher())
+  await listening(...publishers)
+  const dialectOf = (publisher: Publisher) => {
+    const found = dialects[publishers.indexOf(publisher)]
+    if (found === undefined) throw new Error('It is none of these')
+    return found
+  }
+  for (const publisher of publishers) publisher.setClock(...dialectOf(publisher).clocks)
+  const system = await startSystem(publishers)
 
   const subscribed = await system.run(['subscribe'])
   expect(subscribed, subscribed.err).toMatchObject({ code: 0 })
-  const held = publisher.subscriptions()
-  const { subscriptions } = await system.node(publisher)
-  expect(subscriptions.map(({ kind }) => kind).toSorted()).toEqual(dialect.kinds)
-  expect(subscriptions.map(({ id, address }) => `${id} ${address}`).toSorted()).toEqual(
-    held.map(({ id, resource }) => `${id} ${resource}`).toSorted(),
-  )
-  expect(held.every(({ endpoint }) => endpoint.startsWith(`${system.ingest.url}/event/`))).toBe(true)
+  const held = new Map(publishers.map((publisher) => [publisher, publisher.subscriptions()]))
+  await forEach(publishers, async (publisher) => {
+    const ours = held.get(publisher) ?? []
+    const { subscriptions } = await system.node(publisher)
+    expect(subscriptions.map(({ kind }) => kind).toSorted()).toEqual(dialectOf(publisher).kinds)
+    expect(subscriptions.map(({ id, address }) => `${id} ${address}`).toSorted()).toEqual(
+      ours.map(({ id, resource }) => `${id} ${resource}`).toSorted(),
+    )
+    expect(ours.every(({ endpoint }) => endpoint.startsWith(`${system.ingest.url}/event/`))).toBe(true)
+  })
 
   await system.tick()
-  const steady = await system.node(publisher)
-  expect(shownOf(steady)).toEqual(truthOf(publisher))
-  expect(steady).toMatchObject({
-    overall: 'LOCKED',
-    stale: false,
-    publisher: { url: publisher.url, dialect: publisher.dialect, reachable: true },
-  })
-
-  publisher.setClock({ ...lockOf(dialect), state: 'HOLDOVER' }, { ...classOf(dialect), clockClass: 7 })
-  await publisher.idle()
-  const pushed = await eventually(async () => {
-    const now = await system.node(publisher)
-    expect(clockOf(now, 'lock-state').state).toBe('HOLDOVER')
-    return now
-  })
-  expect(pushed.overall).toBe('HOLDOVER')
-  expect(clockOf(pushed, 'lock-state')).toMatchObject({
-    since: timeOfPush(publisher, 'HOLDOVER'),
-    via: 'push',
-    contested: false,
-    stale: false,
-  })
-  expect(entriesOf(pushed, 'changed', 'lock-state').at(-1)).toMatchObject({
-    from: 'LOCKED',
-    to: 'HOLDOVER',
-    at: timeOfPush(publisher, 'HOLDOVER'),
-    via: 'push',
+  await forEach(publishers, async (publisher) => {
+    const steady = await system.node(publisher)
+    expect(shownOf(steady)).toEqual(truthOf(publisher))
+    expect(steady).toMatchObject({
+      overall: 'LOCKED',
+      stale: false,
+      publisher: { url: publisher.url, dialect: publisher.dialect, reachable: true },
+    })
+    const dialect = dialectOf(publisher)
+    publisher.setClock({ ...lockOf(dialect), state: 'HOLDOVER' }, { ...classOf(dialect), clockClass: 7 })
+    await publisher.idle()
+    const pushed = await eventually(async () => {
+      const now = await system.node(publisher)
+      expect(clockOf(now, 'lock-state').state).toBe('HOLDOVER')
+      return now
+    })
+    const at = timeOfPush(publisher, 'HOLDOVER')
+    expect(pushed.overall).toBe('HOLDOVER')
+    expect(clockOf(pushed, 'lock-state')).toMatchObject({
+      since: at,
+      via: 'push',
+      contested: false,
+      stale: false,
+    })
+    expect(entriesOf(pushed, 'changed', 'lock-state').at(-1)).toMatchObject({
+      from: 'LOCKED',
+      to: 'HOLDOVER',
+      at,
+      via: 'push',
+    })
   })
 
   await eventually(async () => {
     await system.tick()
-    expect(shownOf(await system.node(publisher))).toEqual(truthOf(publisher))
+    await forEach(publishers, async (publisher) =>
+      expect(shownOf(await system.node(publisher))).toEqual(truthOf(publisher)),
+    )
   })
   await system.tick()
-  const proven = await system.node(publisher)
-  expect(proven.counters).toMatchObject({ missed: 0, quarantined: 0, clockSteps: 0 })
-  expect(clockOf(proven, 'lock-state').since).toBe(timeOfPush(publisher, 'HOLDOVER'))
-  expect(entriesOf(proven, 'missed')).toEqual([])
-  expect(entriesOf(proven, 'restored')).toEqual([])
-  expect(publisher.subscriptions()).toEqual(held)
+  await forEach(publishers, async (publisher) => {
+    const proven = await system.node(publisher)
+    expect(proven.counters).toMatchObject({ missed: 0, quarantined: 0, clockSteps: 0 })
+    expect(clockOf(proven, 'lock-state').since).toBe(timeOfPush(publisher, 'HOLDOVER'))
+    expect(entriesOf(proven, 'missed')).toEqual([])
+    expect(entriesOf(proven, 'restored')).toEqual([])
+    expect(publisher.subscriptions()).toEqual(held.get(publisher))
+  })
 
   const printed = await system.run(['status', '--json'])
   expect(printed.code).toBe(0)
-  expect(page.parse(JSON.parse(printed.out)).nodes).toEqual([proven])
-  expect(await system.nodes()).toEqual([{ ...proven, log: undefined }])
+  const { nodes } = page.parse(JSON.parse(printed.out))
+  expect(nodes).toHaveLength(publishers.length)
+  for (const node of nodes) expect(node).toEqual(await system.node(node))
+  expect(await system.nodes()).toEqual(nodes.map((node) => ({ ...node, log: undefined })))
 })
 
 function lockOf({ clocks }: Dialect): ClockChange {

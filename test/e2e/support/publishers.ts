@@ -29,11 +29,29 @@ export const redHatV1 = (node = NODE): Publisher =>
   createRedHatV1({ ...usual, node, release: '4.14', hopTimeoutMs: 50 })
 export const starlingX = (node = 'controller-0'): Publisher => createStarlingX({ ...usual, node })
 
-export const everyDialect: readonly { readonly name: string; readonly create: () => Publisher }[] = [
-  { name: 'v2', create: redHatV2 },
-  { name: 'v1', create: redHatV1 },
-  { name: 'StarlingX', create: starlingX },
+/**
+ * One publisher of each dialect, for one system: they wait side by side, and the processes are started once. What a
+ * test says of one it says of each, by {@link forEach}.
+ */
+export const oneOfEach = (): readonly [v2: Publisher, v1: Publisher, starlingX: Publisher] => [
+  redHatV2('worker-0.site-a.example.com'),
+  redHatV1('worker-1.site-a.example.com'),
+  starlingX('controller-0'),
 ]
+
+/** Says the same of each publisher, at the same time; an error says of which it is. */
+export async function forEach(
+  publishers: readonly Publisher[],
+  say: (publisher: Publisher) => Promise<void>,
+): Promise<void> {
+  const said = await Promise.allSettled(publishers.map(say))
+  const errors = said.flatMap((each, i) =>
+    each.status === 'rejected'
+      ? [new Error(`${publishers[i]?.dialect}: ${each.reason}`, { cause: each.reason })]
+      : [],
+  )
+  if (errors.length > 0) throw errors.length === 1 ? errors[0] : new AggregateError(errors, errors.join('\n'))
+}
 
 /** The clocks by which a node is judged, and its class, in one state. */
 export function clocksIn(state: 'LOCKED' | 'FREERUN'): readonly ClockChange[] {

@@ -3,8 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { request } from 'undici'
 import { onTestFinished, vi } from 'vitest'
+import { status } from '#functions/status/index.ts'
 import type { Publisher } from '#local/publishers/index.ts'
+import { openFunction } from '#shared/runtime/host.ts'
 import { type Env, type Running, start } from '../../runtime/processes.ts'
+import { serving } from '../../runtime/serving.ts'
 import { type View, page, view } from './view.ts'
 
 const MAIN = 'functions/main.ts'
@@ -21,7 +24,7 @@ export type Service = {
   stop(): Promise<number | null>
 }
 
-/** The four functions over one store of their own, as processes, for the length of one test. */
+/** The functions over one store of their own, for the length of one test: each a process, save status, which is only asked. */
 export type System = {
   readonly ingest: Service
   readonly poll: Service
@@ -65,10 +68,7 @@ export async function startSystem(publishers: readonly Publisher[], env: Env = {
   }
   let ingest = await serve(['ingest'], common)
   const others = { ...common, CALLBACK_URL: ingest.url }
-  const [status, poll] = await Promise.all([
-    serve(['status', '--serve'], common),
-    serve(['poll', '--serve'], others),
-  ])
+  const [shown, poll] = await Promise.all([serveStatus(common), serve(['poll', '--serve'], others)])
 
   return {
     get ingest() {
@@ -89,12 +89,20 @@ export async function startSystem(publishers: readonly Publisher[], env: Env = {
     begin: (args, own = {}) => begin(args, { ...others, ...own }),
     tick: () => tick(poll),
     async node({ node }) {
-      return view.parse(await json(`${status.url}/api/nodes/${encodeURIComponent(node)}`))
+      return view.parse(await json(`${shown.url}/api/nodes/${encodeURIComponent(node)}`))
     },
     async nodes() {
-      return page.parse(await json(`${status.url}/api/nodes?limit=500`)).nodes
+      return page.parse(await json(`${shown.url}/api/nodes?limit=500`)).nodes
     },
   }
+}
+
+/** Status in this process, on a real socket. */
+async function serveStatus(env: Env): Promise<{ readonly url: string }> {
+  const { open } = await openFunction(status, { ...env, LOG_LEVEL: 'error' })
+  onTestFinished(() => open.close())
+  if (open.handle === undefined) throw new TypeError('Status is served')
+  return serving(open.handle, {}, open.admit)
 }
 
 /** Starts a function that serves on a free port of 127.0.0.1, until the test ends. */
