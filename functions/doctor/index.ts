@@ -1,6 +1,7 @@
 import { ConfigurationError, StoreError } from '#shared/errors.ts'
 import { createCredentials } from '#shared/credentials.ts'
 import { createHttp } from '#shared/http/client.ts'
+import { shownStateUrl } from '#shared/config/state-url.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { UsageError } from '#shared/runtime/arguments.ts'
@@ -8,7 +9,7 @@ import type { Flags, FunctionDefinition } from '#shared/runtime/function.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { conditionOf } from '#shared/state/merge/overall.ts'
 import type { Driver } from '#shared/state/store/driver.ts'
-import { openDriver, shownStateUrl } from '#shared/state/store/open.ts'
+import { openDriver } from '#shared/state/store/open.ts'
 import { createStore } from '#shared/state/store/store.ts'
 import { checkIngest, checkPublishers, checkSink, checkStore, checkToken } from './checks/setup.ts'
 import { createView } from './print.ts'
@@ -40,27 +41,7 @@ export const doctor: FunctionDefinition = {
       does: 'the nodes with a failure',
     },
   ],
-  environment: [
-    'PUBLISHERS',
-    'CALLBACK_URL',
-    'CALLBACK_SECRET',
-    'RESOURCES',
-    'STATE_URL',
-    'KUBECONFIG',
-    'STATE_CA_FILE',
-    'STATE_PASSWORD_FILE',
-    'HISTORY_PER_NODE',
-    'STALE_AFTER_SECONDS',
-    'SETTLE_SECONDS',
-    'OVERALL_KINDS',
-    'POLL_CONCURRENCY',
-    'K_SINK',
-    'K_CA_CERTS',
-    'PUBLISHER_CA_FILE',
-    'PUBLISHER_CERT_FILE',
-    'PUBLISHER_KEY_FILE',
-    'PUBLISHER_TOKEN_FILE',
-  ],
+  environment: ['State', 'Publishers', 'Publisher access', 'Callback', 'Merge', 'Broker', 'Work'],
   required: ['PUBLISHERS', 'CALLBACK_URL'],
   modes: { serve: false, run: true },
 

@@ -1,5 +1,6 @@
 import type { FunctionDefinition, Terminal } from '#shared/runtime/function.ts'
-import { openStore, shownStateUrl } from '#shared/state/store/open.ts'
+import { shownStateUrl } from '#shared/config/state-url.ts'
+import { openStore } from '#shared/state/store/open.ts'
 import { type Forgotten, forgetNode } from './run.ts'
 
 export const forget: FunctionDefinition = {
@@ -20,7 +21,7 @@ export const forget: FunctionDefinition = {
       does: 'removes all nodes with this in their name',
     },
   ],
-  environment: ['STATE_URL', 'KUBECONFIG', 'STATE_CA_FILE', 'STATE_PASSWORD_FILE'],
+  environment: ['State'],
   required: [],
   modes: { serve: false, run: true },
   async open(config, { log, random }) {

@@ -1,5 +1,6 @@
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
-import { openStore, shownStateUrl } from '#shared/state/store/open.ts'
+import { shownStateUrl } from '#shared/config/state-url.ts'
+import { openStore } from '#shared/state/store/open.ts'
 import { readAssets } from './assets.ts'
 import { createFleet } from './fleet.ts'
 import { openGate } from './gate.ts'
@@ -40,16 +41,7 @@ export const status: FunctionDefinition = {
     { command: `ptp-watch status --json | jq '.nodes[].publisher.url'`, does: 'where the publishers are' },
     { command: 'PORT=8081 ptp-watch status --serve', does: 'the same over HTTP' },
   ],
-  environment: [
-    'STATE_URL',
-    'KUBECONFIG',
-    'STATE_CA_FILE',
-    'STATE_PASSWORD_FILE',
-    'HISTORY_PER_NODE',
-    'STALE_AFTER_SECONDS',
-    'OVERALL_KINDS',
-    'STATUS_TOKEN_FILE',
-  ],
+  environment: ['State', 'Merge', 'Status'],
   required: [],
   modes: { serve: true, run: true },
   async open(config, { clock, log, random, newId }) {

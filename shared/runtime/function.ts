@@ -1,4 +1,4 @@
-import type { Config, VariableName } from '#shared/config/index.ts'
+import type { Config, Group, VariableName } from '#shared/config/index.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
 import type { Clock } from '#shared/time.ts'
@@ -80,8 +80,8 @@ export type FunctionDefinition = {
   readonly operands?: string
   /** Command lines worth showing, each with what it does. */
   readonly examples: readonly { readonly command: string; readonly does: string }[]
-  /** The variables that it reads, for its help; those of every function (PORT, LOG_LEVEL …) need no mention. */
-  readonly environment: readonly VariableName[]
+  /** The groups of variables that it reads, for its help; Output, and Server where it is served, need no mention. */
+  readonly environment: readonly Group[]
   /** Variables without which it cannot work: missing, they are reported with all other problems. */
   readonly required: readonly VariableName[]
   /**

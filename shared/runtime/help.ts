@@ -1,12 +1,8 @@
-import { VARIABLES, type Variable, type VariableName } from '#shared/config/index.ts'
+import { type Group, VARIABLES, type Variable } from '#shared/config/index.ts'
 import { flagsOf } from './arguments.ts'
 import type { FunctionDefinition } from './function.ts'
 
 const WIDTH = 100
-
-/** Variables that matter to every function, or to every one that is served. */
-const COMMON: readonly VariableName[] = ['LOG_LEVEL']
-const SERVED: readonly VariableName[] = ['PORT', 'HOST']
 
 /** `ptp-watch --help`. */
 export function overallHelp(definitions: readonly FunctionDefinition[]): string {
@@ -64,22 +60,15 @@ export function functionHelp(definition: FunctionDefinition): string {
   ].join('\n')
 }
 
-function variablesOf(definition: FunctionDefinition): Variable[] {
-  const names = new Set([
-    ...definition.required,
-    ...definition.environment,
-    ...(definition.modes.serve ? SERVED : []),
-    ...COMMON,
-  ])
-  return VARIABLES.filter(({ name }) => names.has(name))
+function variablesOf({ environment, modes }: FunctionDefinition): Variable[] {
+  const groups: readonly Group[] = [...environment, ...(modes.serve ? (['Server'] as const) : []), 'Output']
+  return VARIABLES.filter(({ group }) => groups.includes(group))
 }
 
 function remark(definition: FunctionDefinition, variable: Variable): string {
   const text = variable.description.replaceAll('`', '')
   if (definition.required.includes(variable.name)) return `${text} Required.`
-  return variable.default === undefined || variable.default === ''
-    ? text
-    : `${text} Default: ${variable.default.replaceAll(',', ', ')}`
+  return variable.default === undefined ? text : `${text} Default: ${variable.default.replaceAll(',', ', ')}`
 }
 
 /** Two columns, the second one wrapped; a wide first one stands on a line of its own. */

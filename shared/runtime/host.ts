@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
-import { type Config, type Environment, misspellings, readConfig } from '#shared/config/index.ts'
+import { type Config, type Environment, readConfig } from '#shared/config/index.ts'
 import { reasonOf } from '#shared/errors.ts'
 import { createLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'
@@ -46,7 +46,6 @@ export async function openFunction(
     random: Math.random,
     newId: randomUUID,
   }
-  for (const remark of misspellings(env)) host.log.warn(remark)
   return { config, host, open: await definition.open(config, host, flags) }
 }
 

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type Config, type Environment, misspellings, readConfig, VARIABLES } from '#shared/config/index.ts'
+import { type Config, type Environment, readConfig, VARIABLES } from '#shared/config/index.ts'
 import { ConfigurationError } from '#shared/errors.ts'
 import { KINDS } from '#shared/events/observation.ts'
-import { STATE_URL_FORMS } from '#shared/state/store/open.ts'
+import { STATE_URL_FORMS } from '#shared/config/state-url.ts'
 import { defaultSettings, type MergeSettings } from '#shared/state/merge/draft.ts'
 
 async function problemsOf(env: Environment, options: Parameters<typeof readConfig>[1] = {}) {
@@ -184,7 +184,7 @@ describe('values that are refused, with what is allowed and what was found', () 
     ...['kubernetes://', 'kubernetes:openshift-ptp', 'kubernetes://Ptp', 'kubernetes://a/b'].map(
       (text): [Environment, string] => [
         { PUBLISHERS: text },
-        `PUBLISHERS must be kubernetes://<namespace>, that of the publishers' Services; found "${text}"`,
+        `PUBLISHERS must be kubernetes://<namespace>, the namespace of the publishers' Services; found "${text}"`,
       ],
     ),
     [{ PUBLISHERS: '{"node":"x"}' }, 'PUBLISHERS must be a list of publishers; found {"node":"x"}'],
@@ -196,7 +196,10 @@ describe('values that are refused, with what is allowed and what was found', () 
       { PUBLISHERS: entry({ node: '../x' }) },
       'PUBLISHERS[0].node must be the name of a node: letters, digits, dots and dashes; found "../x"',
     ],
-    [{ PUBLISHERS: '[{"url":"http://h"}]' }, 'PUBLISHERS[0].node must be the name of a node; found nothing'],
+    [
+      { PUBLISHERS: '[{"url":"http://h"}]' },
+      'PUBLISHERS[0].node must be the name of a node: letters, digits, dots and dashes; found nothing',
+    ],
     [{ PUBLISHERS: '[{"node":"a"}]' }, `PUBLISHERS[0].url must be ${url}; found nothing`],
     [{ PUBLISHERS: entry({ url: 'ftp://h' }) }, `PUBLISHERS[0].url must be ${url}; found "ftp://h"`],
     [
@@ -210,7 +213,7 @@ describe('values that are refused, with what is allowed and what was found', () 
     ],
     [
       { PUBLISHERS: entry({ labels: { Site: 'a' } }) },
-      'PUBLISHERS[0].labels.Site must not be: a label\'s key has lower-case letters, digits and dashes, at most 63; found "Site"',
+      'PUBLISHERS[0].labels.Site is no valid key of a label; it must have 1 to 63 lower-case letters, digits and dashes',
     ],
     [
       { PUBLISHERS: entry({ labels: { site: 'x'.repeat(64) } }) },
@@ -279,13 +282,13 @@ test('PUBLISHERS may name a YAML file', async () => {
 })
 
 test.each([
-  ['fleet.json', '[', 'which is no JSON: '],
-  ['fleet.yml', 'a: [', 'which is no YAML: '],
+  ['fleet.json', '[', 'which is not valid JSON: '],
+  ['fleet.yml', 'a: [', 'which is not valid YAML: '],
 ])('a file %s that does not parse is one problem, with the reason', async (name, contents, words) => {
   const file = fileWith(name, contents)
   const problems = await problemsOf({ PUBLISHERS: file }, { required: ['PUBLISHERS'] })
   expect(problems).toHaveLength(1)
-  expect(problems[0]).toContain(`PUBLISHERS names ${file}, ${words}`)
+  expect(problems[0]).toContain(`PUBLISHERS names the file ${file}, ${words}`)
 })
 
 test('a file that is not there, and text that is not JSON, are told apart', async () => {
@@ -306,23 +309,6 @@ test('a variable that the caller needs is asked for with an example', async () =
 test('publishers that are to be discovered need no list', async () => {
   const env = { PUBLISHERS: 'kubernetes://openshift-ptp' }
   expect(await problemsOf(env, { required: ['PUBLISHERS'] })).toEqual([])
-})
-
-test('names that are nearly ours are remarked on, others are not', () => {
-  const env = {
-    PUBLISHER: 'x',
-    CALLBACK_URI: 'x',
-    STATE_URI: 'x',
-    HOSTNAME: 'x',
-    PORTS: 'x',
-    HOME: 'x',
-    PORT: '1',
-  }
-  expect(misspellings(env)).toEqual([
-    'PUBLISHER is no variable of ptp-watch; PUBLISHERS is',
-    'CALLBACK_URI is no variable of ptp-watch; CALLBACK_URL is',
-    'STATE_URI is no variable of ptp-watch; STATE_URL is',
-  ])
 })
 
 test('whatever the environment holds, the outcome is a configuration or a list of problems', async () => {

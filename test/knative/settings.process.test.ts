@@ -24,10 +24,13 @@ describe.each(RENDERED)('$name', ({ manifests }) => {
         readFile: async (path) => contentsOf(manifests, container.volumeMounts ?? [], path),
       })
       expect(config.publishers.length > 0).toBe(config.discovery === undefined)
-      expect(config.callbackSecrets.length).toBe(definition.environment.includes('CALLBACK_SECRET') ? 1 : 0)
+      expect(config.callbackSecrets.length).toBe(definition.environment.includes('Callback') ? 1 : 0)
       expect(config.stateUrl).toMatch(/^(configmap|redis):/)
+      const read = new Set<string>(
+        VARIABLES.filter(({ group }) => definition.environment.includes(group)).map(({ name }) => name),
+      )
       for (const [variable, value] of Object.entries(env)) {
-        if (!variable.endsWith('_FILE') || !definition.environment.some((each) => each === variable)) continue
+        if (!variable.endsWith('_FILE') || !read.has(variable)) continue
         const mounted = (container.volumeMounts ?? []).some(({ mountPath }) =>
           value.startsWith(`${mountPath}/`),
         )

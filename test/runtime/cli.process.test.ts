@@ -220,11 +220,6 @@ describe('a served function', () => {
     running.kill()
     expect(await running.exit).toBe(0)
   })
-
-  test('remarks on variables that are nearly ours', async () => {
-    const { process } = await served({ PUBLISHER: 'x' })
-    expect(process.err()).toContain('PUBLISHER is no variable of ptp-watch; PUBLISHERS is')
-  })
 })
 
 describe('ptp-watch itself', () => {

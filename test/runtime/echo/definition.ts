@@ -19,7 +19,7 @@ export const echo: FunctionDefinition = {
   description: 'For tests.',
   flags: { text: { type: 'string', value: 'words', description: 'Prints them.' } },
   examples: [],
-  environment: ['CALLBACK_URL'],
+  environment: ['Callback'],
   required: ['CALLBACK_URL'],
   modes: { serve: true, run: true },
   async open(_config, { metrics, log }) {
