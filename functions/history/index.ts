@@ -34,14 +34,7 @@ export const history: FunctionDefinition = {
       does: 'two hours of a night',
     },
   ],
-  environment: [
-    'STATE_URL',
-    'KUBECONFIG',
-    'STATE_CA_FILE',
-    'STATE_PASSWORD_FILE',
-    'STALE_AFTER_SECONDS',
-    'OVERALL_KINDS',
-  ],
+  environment: ['State', 'Merge'],
   required: [],
   modes: { serve: false, run: true },
   async open(config, { clock, log, random }) {

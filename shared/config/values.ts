@@ -113,7 +113,7 @@ export const certificates = text('one or more PEM certificates', (value) =>
 
 export const filePath = text('a path', (value) => value)
 
-export const stateUrl = text(STATE_URL_FORMS.join(' or '), (value) =>
+export const stateUrl = text(`one of ${STATE_URL_FORMS.join(', ')}`, (value) =>
   readStateUrl(value) === undefined ? undefined : value,
 )
 

@@ -140,11 +140,11 @@ describe('values that are refused, with what is allowed and what was found', () 
     [{ PORT: '1e3' }, 'PORT must be a whole number from 0 to 65535; found "1e3"'],
     [{ PORT: '-1' }, 'PORT must be a whole number from 0 to 65535; found "-1"'],
     [{ HOST: 'a b' }, 'HOST must be a host name or an IP address; found "a b"'],
-    [{ STATE_URL: 'state.db' }, `STATE_URL must be ${STATE_URL_FORMS.join(' or ')}; found "state.db"`],
-    [{ STATE_URL: 'sqlite:' }, `STATE_URL must be ${STATE_URL_FORMS.join(' or ')}; found "sqlite:"`],
+    [{ STATE_URL: 'state.db' }, `STATE_URL must be one of ${STATE_URL_FORMS.join(', ')}; found "state.db"`],
+    [{ STATE_URL: 'sqlite:' }, `STATE_URL must be one of ${STATE_URL_FORMS.join(', ')}; found "sqlite:"`],
     [
       { STATE_URL: 'mongo://u:hunter2@h/x' },
-      `STATE_URL must be ${STATE_URL_FORMS.join(' or ')}; found "mongo://…@h/x"`,
+      `STATE_URL must be one of ${STATE_URL_FORMS.join(', ')}; found "mongo://…@h/x"`,
     ],
     [{ HISTORY_PER_NODE: '0' }, 'HISTORY_PER_NODE must be a whole number from 1 to 100000; found "0"'],
     [

@@ -62,7 +62,7 @@ export async function openDriver(url: string, options: DriverOptions = {}): Prom
       })
     case undefined:
       throw new ConfigurationError([
-        `STATE_URL must be ${STATE_URL_FORMS.join(' or ')}; found one that begins with ${JSON.stringify(url.split(':', 1)[0])}`,
+        `STATE_URL must be one of ${STATE_URL_FORMS.join(', ')}; found one that begins with ${JSON.stringify(url.split(':', 1)[0])}`,
       ])
     default:
       return (await import('#shared/state/drivers/redis.ts')).createRedisDriver(url, { log, redis })
