@@ -132,9 +132,9 @@ describe('help', () => {
       expect(code).toBe(0)
       expect(out).toMatch(/--text <words> +Prints them\./)
       expect(out).toMatch(/--serve +Serves over HTTP/)
-      expect(out).toMatch(/CALLBACK_URL +The base under which/)
+      expect(out).toMatch(/CALLBACK_URL +Base URL at which/)
       expect(out).toContain('Required.')
-      expect(out).toMatch(/PORT +The port to serve on\..* Default: 8080/)
+      expect(out).toMatch(/PORT +Port to listen on\..* Default: 8080/)
       for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
     },
   )
