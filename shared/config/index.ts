@@ -115,7 +115,7 @@ function sentenceOf(issue: z.core.$ZodIssue, given: Given): string {
     return `${place} must have no keys but ${PUBLISHER_KEYS.join(', ')}; found ${found}`
   }
   if (issue.code === 'invalid_key') {
-    return `${place} is no valid key of a label; it must have 1 to 63 lower-case letters, digits and dashes`
+    return `${place} is not a valid label key; use 1 to 63 lower-case letters, digits and dashes`
   }
   if (VARIABLES.some(({ name, secret }) => name === variable && secret))
     return `${place} must be ${issue.message}; the value found is not shown`

@@ -1,12 +1,11 @@
 import * as z from 'zod/mini'
 
+/** What is said of a clock: the word of its state, null for a kind of numbers; and numbers as received. */
+const content = { state: z.nullable(z.string()), metrics: z.record(z.string(), z.string()) }
+const via = z.enum(['push', 'initial', 'poll', 'broker'])
+
 /** A reading kept for the sake of the order of pushes: the publisher's time and what it said. */
-const reading = z.object({
-  at: z.string(),
-  state: z.nullable(z.string()),
-  metrics: z.record(z.string(), z.string()),
-  receivedAt: z.string(),
-})
+const reading = z.object({ at: z.string(), ...content, receivedAt: z.string() })
 
 /** A transition that a pull showed and that no push has dated yet (design.md §3, rule 6). */
 const undated = z.object({
@@ -25,12 +24,7 @@ const undated = z.object({
 })
 
 /** A push that order would ignore, but that came in too late to have been merely late (design.md §3, rule 3). */
-const suspicion = z.object({
-  /** What the push said the state is. */
-  told: z.string(),
-  at: z.string(),
-  receivedAt: z.string(),
-})
+const suspicion = z.object({ told: z.string(), at: z.string(), receivedAt: z.string() })
 
 /** How long something has been found by one pull after the other (our time); written now and then. */
 const span = z.object({ since: z.string(), confirmedAt: z.string() })
@@ -39,9 +33,7 @@ const span = z.object({ since: z.string(), confirmedAt: z.string() })
 const clock = z.object({
   kind: z.string(),
   instance: z.string(),
-  /** The word of state; null for a kind of numbers. */
-  state: z.nullable(z.string()),
-  metrics: z.record(z.string(), z.string()),
+  ...content,
   /** When this state began, by the push that said so (publisher's time); null where no push has dated it. */
   since: z.nullable(z.string()),
   /** The publisher's time of the reading shown. */
@@ -51,7 +43,7 @@ const clock = z.object({
   timeFrom: z.optional(z.literal('receipt')),
   /** When a push that applied or a pull that agreed last confirmed it (our time). */
   confirmedAt: z.string(),
-  via: z.enum(['push', 'initial', 'poll', 'broker']),
+  via,
   /** Several entries for this clock in the last pull (rule 7). */
   contested: z.boolean(),
   /** Not named by pulls of its kind for long enough (rule 10): out of `overall`, kept for history. */
@@ -64,8 +56,7 @@ const clock = z.object({
   pull: z.optional(
     z.object({
       at: z.optional(z.string()),
-      state: z.nullable(z.string()),
-      metrics: z.record(z.string(), z.string()),
+      ...content,
       /** When we asked; of several that agreed, when we asked first. */
       sentAt: z.string(),
       receivedAt: z.string(),
@@ -94,6 +85,22 @@ const subscription = z.object({
   confirmedAt: z.string(),
 })
 
+const lack = z.object({
+  kind: z.string(),
+  refusedAt: z.string(),
+  /** Pulls of it are answered, with nothing in them. */
+  answers: z.boolean(),
+})
+
+const create = z.object({
+  kind: z.string(),
+  requestedAt: z.string(),
+  /** Whether the `time` of the initial notification is that of the request. */
+  queryTime: z.optional(z.boolean()),
+  /** The instance of each reading that has come since, in order. */
+  heard: z.optional(z.array(z.string())),
+})
+
 export const counters = z.object({
   received: z.number(),
   duplicate: z.number(),
@@ -111,7 +118,7 @@ export const publisher = z.object({
   checkedAt: z.string(),
   /** What is wrong with it, for people: a node name that does not match, why it cannot be reached. */
   problem: z.optional(z.string()),
-  /** Since when discovery finds it no more (our time); absent again once it is found. */
+  /** Since when it is neither discovered nor listed (our time); absent again once it is. */
   goneSince: z.optional(z.string()),
   /** Since when polls in a row have not reached it (our time). */
   unreachableSince: z.optional(z.string()),
@@ -138,28 +145,10 @@ export const nodeState = z.object({
   absent: z.record(z.string(), span),
   publisher: z.optional(publisher),
   subscriptions: z.array(subscription),
-  /** Kinds that the publisher refused while it took others, and when (our time): the host has none of them. */
-  lacking: z.optional(
-    z.array(
-      z.object({
-        kind: z.string(),
-        refusedAt: z.string(),
-        /** Pulls of it are answered, with nothing in them. */
-        answers: z.boolean(),
-      }),
-    ),
-  ),
+  /** Kinds that the publisher rejected while it accepted others, and when (our time): the host has none of them. */
+  lacking: z.optional(z.array(lack)),
   /** Creates under way: a push of that kind is an initial notification while its entry stands (rule 9). */
-  pending: z.array(
-    z.object({
-      kind: z.string(),
-      requestedAt: z.string(),
-      /** Whether the `time` of the initial notification is that of the question. */
-      queryTime: z.optional(z.boolean()),
-      /** The instance of each reading that has come since, in order. */
-      heard: z.optional(z.array(z.string())),
-    }),
-  ),
+  pending: z.array(create),
   counters,
   /** The newest bodies that were acknowledged but are no events of this node, cut to a bounded length. */
   quarantine: z.array(z.object({ receivedAt: z.string(), reason: z.string(), body: z.string() })),
@@ -200,7 +189,7 @@ export const logEntry = z.object({
   at: z.optional(z.string()),
   notBefore: z.optional(z.string()),
   notAfter: z.optional(z.string()),
-  via: z.enum(['push', 'initial', 'poll', 'broker']),
+  via,
   overall: z.string(),
 })
 

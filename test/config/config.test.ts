@@ -213,7 +213,7 @@ describe('values that are refused, with what is allowed and what was found', () 
     ],
     [
       { PUBLISHERS: entry({ labels: { Site: 'a' } }) },
-      'PUBLISHERS[0].labels.Site is no valid key of a label; it must have 1 to 63 lower-case letters, digits and dashes',
+      'PUBLISHERS[0].labels.Site is not a valid label key; use 1 to 63 lower-case letters, digits and dashes',
     ],
     [
       { PUBLISHERS: entry({ labels: { site: 'x'.repeat(64) } }) },

@@ -21,7 +21,7 @@ export function noteWays(draft: Draft, ways: Ways): void {
   const unreachableSince = ways === 'unreachable' ? (publisher.unreachableSince ?? now) : undefined
   const isTwice =
     unreachableSince !== undefined && draft.now - milliseconds(unreachableSince) >= draft.settings.settleMs
-  // Ways that are open again make no old word true: that takes a new one.
+  // A way that is open again confirms nothing that was read before: only a new reading does.
   const known = ways === 'heard' ? undefined : publisher.blindSince
   const blindSince = known ?? (ways === 'cut' || isTwice ? now : undefined)
   if (unreachableSince === publisher.unreachableSince && blindSince === publisher.blindSince) return

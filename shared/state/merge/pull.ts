@@ -33,9 +33,9 @@ export type PullResult = {
  * Merges what one poll of a node, or one initial notification, brought (design.md §3, rules 4 to 10). Pulls carry
  * query time, so they never date a transition. Pure. Times in our milliseconds.
  *
- * `poll` says when the poll began that these are all the pulls of: it is then concluded, with what no push has
- * dated since an earlier poll (rule 6), and with what becomes of the node by time alone. `ways`: what it knows of them,
- * if anything, beside what the pulls brought.
+ * `poll` says when the poll began that these are all the pulls of: what no push has dated since an earlier poll is then
+ * settled (rule 6), and what became of the node by time alone is announced. `ways` is what the poll knows of how the
+ * node's state reaches us, apart from what the pulls brought.
  */
 export function mergePulls(
   before: NodeState,
@@ -47,7 +47,7 @@ export function mergePulls(
   const agreed: Agreement[] = []
   const disagreements: Disagreement[] = []
   let clockStepped = false
-  // An initial notification is received on another host than that of the polls: it is not to judge what they wrote.
+  // Initial notifications are received on another host than that of the polls: they do not judge its times.
   if (poll !== undefined) forgetFuture(draft, poll.startedAt)
   for (const pull of pulls) {
     if (detectClockStep(draft, pull)) clockStepped = true

@@ -240,6 +240,7 @@ describe('the public view of a node', () => {
     node.poll([answer('clock-class', [{ clockClass: '6' }], { at: 2 })])
     expect(viewOf(node.state, ms(3), defaultSettings, node.log)).toEqual({
       node: 'node1.example.com',
+      seq: 2,
       overall: 'UNKNOWN',
       stale: false,
       suspect: false,
