@@ -11,7 +11,11 @@ import { folder } from '../publishers/support/folder.ts'
 import { type KubernetesApi, startKubernetesApi } from '../support/kubernetes-api.ts'
 
 /** A cluster for one test. */
-export async function startApi(options?: { tls?: boolean; host?: string }): Promise<KubernetesApi> {
+export async function startApi(options?: {
+  tls?: boolean
+  host?: string
+  authority?: string
+}): Promise<KubernetesApi> {
   const api = await startKubernetesApi(await folder(), options)
   onTestFinished(() => api.close())
   return api

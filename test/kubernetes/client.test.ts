@@ -158,7 +158,7 @@ test('a read that was cut off is asked once more; a write is not, since it may h
 })
 
 test('a server with a certificate of another authority is not told the token', async () => {
-  const [ours, other] = [await startApi(), await startApi()]
+  const [ours, other] = [await startApi(), await startApi({ authority: 'another' })]
   const client = await openClient({ ...podOf(ours), servicePort: other.port })
   const error = await failureOf(client.request(LIST))
   expect(error).toMatchObject({ code: 'store', retryable: true })

@@ -55,9 +55,9 @@ export type KubernetesApi = {
 /** Files go into `folder`. Without `tls` it is what `kubectl proxy` offers: plain HTTP. */
 export async function startKubernetesApi(
   folder: string,
-  { tls = true, host = '127.0.0.1' } = {},
+  { tls = true, host = '127.0.0.1', authority = 'cluster' } = {},
 ): Promise<KubernetesApi> {
-  const files = await writeFiles(folder, tls)
+  const files = await writeFiles(folder, tls ? authority : undefined)
   const objects = createObjects()
   const requests: SeenRequest[] = []
   const services = createServices()
@@ -186,11 +186,11 @@ export async function startKubernetesApi(
 
 const FIRST_TOKEN = 'first-token'
 
-async function writeFiles(folder: string, tls: boolean) {
+async function writeFiles(folder: string, name: string | undefined) {
   const serviceAccount = join(folder, 'serviceaccount')
   const kubeconfig = join(folder, 'kubeconfig')
   await mkdir(serviceAccount, { recursive: true })
-  const authority = tls ? await createAuthority(folder, 'cluster') : undefined
+  const authority = name === undefined ? undefined : await createAuthority(folder, name)
   const pair = await authority?.issue('kubernetes')
   const writeToken = async (token: string) => {
     // As the kubelet does it: another file takes the place of the old one.
@@ -215,7 +215,7 @@ async function writeFiles(folder: string, tls: boolean) {
         clusters: [
           {
             name: 'test',
-            cluster: { server, ...(tls && { 'certificate-authority': 'serviceaccount/ca.crt' }) },
+            cluster: { server, ...(pair && { 'certificate-authority': 'serviceaccount/ca.crt' }) },
           },
         ],
         contexts: [{ name: 'test', context: { cluster: 'test', user: 'test', namespace: 'from-context' } }],

@@ -248,7 +248,7 @@ describe('the size of a ConfigMap', () => {
     const error = await failureOf(writeTo(small, { ...document('a', 1), quarantine: [big] }, version))
     expect(error).toBeInstanceOf(StoreError)
     expect(error).toMatchObject({ retryable: false })
-    expect(String(error)).toMatch(/node a has \d+ bytes, a ConfigMap may hold 8192/)
+    expect(String(error)).toMatch(/node a has \d+ bytes. a ConfigMap may hold 8192/)
     expect(objectOf('a')).toEqual(before)
   })
 })
