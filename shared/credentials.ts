@@ -53,13 +53,12 @@ export function createCredentials(
     try {
       const text = await readFile(path, 'utf8')
       if (optional && text.trim() === '') return []
-      if (text !== known?.[name]) CHECKS[name](text, path)
+      if (text !== known?.[name]) check(name, text, path)
       return [[name, name === 'token' ? text.trim() : text]]
     } catch (error) {
       if (optional && isAbsent(error)) return []
-      throw prefix === undefined
-        ? error
-        : new Error(`${prefix}_${name.toUpperCase()}_FILE: ${reasonOf(error)}`)
+      const variable = prefix === undefined ? '' : `${prefix}_${name.toUpperCase()}_FILE: `
+      throw new Error(`${variable}${reasonOf(error)}`)
     }
   }
 
@@ -69,7 +68,10 @@ export function createCredentials(
       const next: Credentials = { ...values, ...Object.fromEntries(entries) }
       const before = known
       if (before !== undefined && NAMES.every((name) => before[name] === next[name])) return
-      if (before === undefined || !haveSameTls(before, next)) requirePair(next)
+      // Throws on a certificate without its key, as it is for a moment while the two files are replaced.
+      if (before?.cert !== next.cert || before?.key !== next.key) {
+        createSecureContext({ cert: next.cert, key: next.key })
+      }
       known = next
     } catch (error) {
       const problem = `Cannot use the credentials for ${whom}: ${reasonOf(error)}`
@@ -104,28 +106,17 @@ export function trustedBeside(ca: string | undefined): Credentials {
   return ca === undefined ? {} : { ca: [...rootCertificates, ca].join('\n') }
 }
 
-/** Each throws for a text that cannot be used. A secure context takes any `ca`, and would then trust nobody. */
-const CHECKS: Readonly<Record<Name, (text: string, path: string) => void>> = {
-  ca: (text, path) => checkPem(path, text, () => new X509Certificate(text)),
-  cert: (text, path) => checkPem(path, text, () => createSecureContext({ cert: text })),
-  key: (text, path) => checkPem(path, text, () => createSecureContext({ key: text })),
-  token(text, path) {
-    if (text.trim() === '') throw new Error(`${path} is empty`)
-  },
-}
-
-function checkPem(path: string, text: string, use: () => unknown): void {
+/** Throws for a text that cannot be used. A secure context takes any `ca`, and would then trust nobody. */
+function check(name: Name, text: string, path: string): void {
+  if (text.trim() === '') throw new Error(`${path} is empty`)
+  if (name === 'token') return
   if (!text.includes('-----BEGIN ')) throw new Error(`${path} holds no PEM`)
   try {
-    use()
+    if (name === 'ca') new X509Certificate(text)
+    else createSecureContext({ [name]: text })
   } catch (error) {
     throw new Error(`${path} ${reasonOf(error)}`)
   }
-}
-
-/** Throws on a certificate without its key, as it is for a moment while the two files are replaced. */
-function requirePair({ cert, key }: Credentials): void {
-  createSecureContext({ cert, key })
 }
 
 function isAbsent(error: unknown): boolean {

@@ -29,10 +29,10 @@ export class ConfigurationError extends PtpWatchError {
 /** A body that is no event of any known shape: `code` and `message` say why. Never retryable. */
 export class MalformedEventError extends PtpWatchError {}
 
-/** Somebody else wrote the node's document since it was read. Drivers throw it, `state/store.ts` begins anew. */
+/** Another process wrote the node's document since it was read. Drivers throw it, the store starts again. */
 export class ConflictError extends PtpWatchError {
   constructor(node: string) {
-    super('conflict', `The document of node ${node} was changed by somebody else since it was read`, {
+    super('conflict', `The document of node ${node} was changed by another process since it was read`, {
       retryable: true,
     })
   }
@@ -52,7 +52,7 @@ export class DiscoveryError extends PtpWatchError {
   }
 }
 
-/** A publisher's answer was not the one wanted, or none came. `status` is absent where no answer came. */
+/** An HTTP request got no answer, or not the one wanted. `status` is absent if no answer came. */
 export class PublisherError extends PtpWatchError {
   readonly status: number | undefined
   readonly url: string

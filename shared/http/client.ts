@@ -1,11 +1,11 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 import { Pool } from 'undici'
 import { type Credentials, type CredentialSource, haveSameTls } from '#shared/credentials.ts'
-import { reasonOf } from '#shared/errors.ts'
+import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { redact } from '#shared/redact.ts'
 import { type Clock, isoTime } from '#shared/time.ts'
-import { type Attempted, failureOf, givenUp, isCutOff } from './failure.ts'
+import { type Attempted, failureOf, isCutOff } from './failure.ts'
 
 export type HttpRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
@@ -139,29 +139,50 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
     }
   }
 
-  const ask = async (origin: string, request: HttpRequest, { deadlineMs = usualMs, signal }: CallOptions) => {
-    const url = redact(`${origin}${request.path}`)
-    const attempted = { what: `${request.method} ${url}`, url }
-    const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(deadlineMs)))
-    const ended = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
+  /** Asks as often as it may: see {@link Http.request}. */
+  const askAgain = async (origin: string, request: HttpRequest, attempted: Attempted, ended: AbortSignal) => {
     const once = async (shown: Credentials) => {
       const go = () => exchange(origin, request, shown, ended, attempted)
       try {
-        return await untilAborted(ended, go).catch((error: unknown) => {
-          if (request.method === 'GET' && isCutOff(error)) return untilAborted(ended, go)
+        return await go().catch((error: unknown) => {
+          if (request.method === 'GET' && isCutOff(error)) return go()
           throw error
         })
       } catch (error) {
-        if (signal?.aborted) throw givenUp(attempted, signal.reason)
-        if (deadline.aborted) throw givenUp(attempted, `no complete answer in ${deadlineMs} ms`)
         throw failureOf(error, attempted)
       }
     }
     const shown = (await credentials?.current()) ?? {}
     const answer = await once(shown)
-    if (answer.status !== 401) return answer
-    const fresh = (await credentials?.current({ fresh: true })) ?? shown
-    return fresh === shown ? answer : await once(fresh)
+    const fresh = answer.status === 401 ? await credentials?.current({ fresh: true }) : undefined
+    return fresh === undefined || fresh === shown ? answer : await once(fresh)
+  }
+
+  const ask = async (origin: string, request: HttpRequest, { deadlineMs = usualMs, signal }: CallOptions) => {
+    const url = redact(`${origin}${request.path}`)
+    const attempted = { what: `${request.method} ${url}`, url }
+    const late = (why: string) =>
+      new PublisherError('timeout', `${attempted.what} ${why}`, { url, retryable: true })
+    const aborted = () => late(`was aborted: ${redact(reasonOf(signal?.reason))}`)
+    if (signal?.aborted) throw aborted()
+    // Not AbortSignal.any, which takes as long as the rest of a small request.
+    const ended = new AbortController()
+    // undici itself does not end a request that is aborted before it has a connection.
+    const { promise: givenUp, reject } = Promise.withResolvers<never>()
+    const giveUp = (error: PublisherError) => {
+      reject(error)
+      ended.abort(error)
+    }
+    const onAbort = () => giveUp(aborted())
+    const ms = Math.max(1, Math.ceil(deadlineMs))
+    const timer = setTimeout(() => giveUp(late(`timed out after ${ms} ms`)), ms)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await Promise.race([askAgain(origin, request, attempted, ended.signal), givenUp])
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
   }
 
   return {
@@ -177,7 +198,7 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
     },
     async close() {
       await Promise.allSettled(inFlight)
-      // Not `close`, which also waits for a connection that is still being made for a request that was given up: 10 s.
+      // Not `close`, which also waits 10 s for a connection that is still being made for a request that timed out.
       await Promise.all([...pools.values()].map(({ pool }) => pool.destroy()))
     },
   }
@@ -197,19 +218,6 @@ function poolWith(
     maxResponseSize: bodyLimit,
     connect: { ca, cert, key, servername: serverName },
   })
-}
-
-/** undici itself does not end a request that is given up before it has a connection. */
-async function untilAborted<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
-  signal.throwIfAborted()
-  const { promise, reject } = Promise.withResolvers<never>()
-  const onAbort = () => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([run(), promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }
 
 /** Lets so many requests run at once to one origin and to all together; the others wait. */

@@ -1,6 +1,5 @@
 import { errors } from 'undici'
-import { PublisherError, reasonOf } from '#shared/errors.ts'
-import { redact } from '#shared/redact.ts'
+import { PublisherError } from '#shared/errors.ts'
 
 /** What a request was, for messages: `what` is its method and `url`, both redacted. */
 export type Attempted = { readonly what: string; readonly url: string }
@@ -13,18 +12,13 @@ export function failureOf(error: unknown, { what, url }: Attempted): unknown {
   const code = networkCodeOf(error)
   if (code === undefined) return error
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
-    return new PublisherError('body', `${what} was answered with too large a body`, { url, cause: error })
+    return new PublisherError('body', `${what} answered with a body over the size limit`, {
+      url,
+      cause: error,
+    })
   }
   const kind = code.includes('TIMEOUT') || code === 'ETIMEDOUT' ? 'timeout' : 'unreachable'
   return new PublisherError(kind, `${what} got no answer`, { url, retryable: true, cause: error })
-}
-
-/** The failure of a request that ended at its deadline, or because its caller gave it up. */
-export function givenUp({ what, url }: Attempted, reason: unknown): PublisherError {
-  return new PublisherError('timeout', `${what} was given up: ${redact(reasonOf(reason))}`, {
-    url,
-    retryable: true,
-  })
 }
 
 /** A connection that ended before the answer was complete, as a kept one does that was closed just as it was used. */

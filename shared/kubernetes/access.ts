@@ -23,31 +23,25 @@ export type KubernetesSettings = {
 export const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /**
- * The way to the API server: KUBECONFIG where it is set, else the service account of the pod that this is, else
- * `~/.kube/config`. Reads files, calls nobody.
- * @throws ConfigurationError where there is none of these, or one that cannot be used.
+ * The way to the API server: KUBECONFIG if it is set, else the service account of this pod, else `~/.kube/config`.
+ * Reads files, calls nobody.
+ * @throws ConfigurationError if there is none of these, or one that cannot be used.
  */
 export async function findAccess(
   settings: KubernetesSettings,
   deps: { clock: Clock; log: Log },
 ): Promise<Access> {
-  const { kubeconfig, serviceHost, home } = settings
-  if (kubeconfig === undefined && serviceHost !== undefined) return inCluster(serviceHost, settings, deps)
-  const { readKubeconfig } = await import('./kubeconfig.ts')
-  // Not before it is needed: a user that is in no passwd, as OpenShift runs pods, has no home to be asked for.
-  return readKubeconfig(kubeconfig ?? join(home ?? homedir(), '.kube', 'config'), deps)
-}
-
-async function inCluster(
-  host: string,
-  { servicePort = 443, serviceAccount = SERVICE_ACCOUNT }: KubernetesSettings,
-  deps: { clock: Clock; log: Log },
-): Promise<Access> {
+  const { kubeconfig, serviceHost, servicePort = 443, serviceAccount = SERVICE_ACCOUNT, home } = settings
+  if (kubeconfig !== undefined || serviceHost === undefined) {
+    const { readKubeconfig } = await import('./kubeconfig.ts')
+    // Not before it is needed: a user that is in no passwd, as OpenShift runs pods, has no home to be asked for.
+    return readKubeconfig(kubeconfig ?? join(home ?? homedir(), '.kube', 'config'), deps)
+  }
   const files = { ca: join(serviceAccount, 'ca.crt'), token: join(serviceAccount, 'token') }
   const credentials = createCredentials(files, deps, { whom: 'the Kubernetes API server' })
   await credentials.current()
   return {
-    origin: originOf(host, servicePort),
+    origin: originOf(serviceHost, servicePort),
     basePath: '',
     credentials,
     namespace: () => namespaceIn(join(serviceAccount, 'namespace')),
@@ -64,8 +58,9 @@ async function namespaceIn(path: string): Promise<string> {
   try {
     return (await readFile(path, 'utf8')).trim()
   } catch (error) {
+    const reason = reasonOf(error)
     throw new ConfigurationError([
-      `STATE_URL names no namespace, and this pod's own cannot be read: ${reasonOf(error)}`,
+      `STATE_URL names no namespace, and this pod's own cannot be read: ${reason}`,
     ])
   }
 }

@@ -10,14 +10,14 @@ import { failureOf, parseStatus } from './status.ts'
 export type Access = {
   /** Scheme, host and port. */
   readonly origin: string
-  /** Put before every path; empty or without a slash at its end. */
+  /** Put before every path; without a slash at its end. */
   readonly basePath: string
   /** The name that the server's certificate has to bear, where it is not its host. */
   readonly serverName?: string | undefined
   readonly credentials: CredentialSource
   /**
    * The namespace to use where none is asked for.
-   * @throws ConfigurationError if the pod's own is not to be had.
+   * @throws ConfigurationError if the pod's own cannot be read.
    */
   namespace(): Promise<string>
   /** Where all this comes from, for messages. */
@@ -54,9 +54,8 @@ export type Answer = {
 
 export type KubernetesClient = {
   /**
-   * One call of the API. A 401 is asked once more if the credentials have changed since; a 429 after the time that
-   * its Retry-After names, if that is within the budget, and until then nothing else is asked either. A read whose
-   * kept connection died is asked once more; a write never is, since nobody knows whether it was done.
+   * One call of the API. A 429 is asked again after its Retry-After if that is within the budget, and until then no
+   * other call is made either. A read that was cut off is asked once more; a write may have been done, and never is.
    * @throws StoreError with the verb, the resource and the server; retryable unless the request itself was wrong.
    */
   request(call: Call): Promise<Answer>
@@ -74,7 +73,7 @@ export type ClientOptions = {
   readonly sleep?: (ms: number) => Promise<unknown>
 }
 
-/** A server that asks for more is asked again all the same after this time. */
+/** The longest that a Retry-After is heeded for. */
 const LONGEST_PAUSE_MS = 30_000
 
 /** Sent to the server as the owner of the fields we write (`managedFields`): always the same, or the list grows. */
@@ -123,8 +122,7 @@ export function createKubernetesClient(
     } catch (error) {
       if (!(error instanceof PublisherError)) throw error
       const reason = error.code === 'timeout' ? 'it did not answer in time' : reasonOf(error.cause ?? error)
-      const message = `Cannot ${what}: the API server at ${origin} is unreachable: ${reason}`
-      throw new StoreError(message, { cause: error })
+      throw new StoreError(`Cannot ${what}: the API server at ${origin} is unreachable: ${reason}`)
     }
   }
 

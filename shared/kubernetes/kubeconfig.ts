@@ -32,6 +32,9 @@ const userSchema = z.object({
   username: text,
 })
 
+type Cluster = z.infer<typeof clusterSchema>
+type User = z.infer<typeof userSchema>
+
 const contextSchema = z.object({ cluster: z.string(), user: text, namespace: text })
 
 /** Lists may be absent or null, as `kubectl config` leaves them. */
@@ -55,10 +58,13 @@ type Kubeconfig = { path: string; content: z.infer<typeof kubeconfigSchema> }
  * @throws ConfigurationError also for exec plug-ins, passwords, proxies, and servers whose certificate is not checked.
  */
 export async function readKubeconfig(paths: string, deps: { clock: Clock; log: Log }): Promise<Access> {
-  const files = await readAll(paths.split(delimiter).filter((path) => path !== ''))
+  const named = paths.split(delimiter).filter((path) => path !== '')
+  const files = (await Promise.all(named.map(readOne))).flat()
   const refuse = (problem: string) => new ConfigurationError([`The kubeconfig ${paths} ${problem}`])
   if (files.length === 0) {
-    throw refuse('does not exist, and this is no pod of Kubernetes (KUBERNETES_SERVICE_HOST is not set)')
+    throw refuse(
+      'does not exist, and this process runs in no Kubernetes pod (KUBERNETES_SERVICE_HOST is not set)',
+    )
   }
 
   const find = <T extends z.ZodMiniType>(kind: 'cluster' | 'context' | 'user', name: string, schema: T) => {
@@ -96,28 +102,21 @@ export async function readKubeconfig(paths: string, deps: { clock: Clock; log: L
   }
 }
 
-async function readAll(paths: readonly string[]): Promise<Kubeconfig[]> {
-  const files: Kubeconfig[] = []
-  for (const path of paths) {
-    try {
-      const content = kubeconfigSchema.safeParse(parse(await readFile(path, 'utf8')))
-      if (!content.success) throw new Error(z.prettifyError(content.error))
-      files.push({ path, content: content.data })
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') continue
-      // What a YAML parser says of a text quotes it, and this one holds secrets.
-      const reason =
-        error instanceof Error && error.name.startsWith('YAML') ? 'it is not YAML' : reasonOf(error)
-      throw new ConfigurationError([`The kubeconfig ${path} cannot be read: ${reason}`])
-    }
+async function readOne(path: string): Promise<Kubeconfig[]> {
+  try {
+    const content = kubeconfigSchema.safeParse(parse(await readFile(path, 'utf8')))
+    if (!content.success) throw new Error(z.prettifyError(content.error))
+    return [{ path, content: content.data }]
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    // What a YAML parser says of a text quotes it, and this one holds secrets.
+    const isSyntax = error instanceof Error && error.name.startsWith('YAML')
+    const reason = isSyntax ? 'it is not YAML' : reasonOf(error)
+    throw new ConfigurationError([`The kubeconfig ${path} cannot be read: ${reason}`])
   }
-  return files
 }
 
-function unsupported(
-  cluster: z.infer<typeof clusterSchema>,
-  user: z.infer<typeof userSchema> | undefined,
-): string | undefined {
+function unsupported(cluster: Cluster, user: User | undefined): string | undefined {
   if (cluster['insecure-skip-tls-verify']) return 'insecure-skip-tls-verify (name a certificate-authority)'
   if (cluster['proxy-url']) return 'a proxy-url'
   if (user?.exec) return 'an exec plug-in for its user (make a service account token: kubectl create token)'
@@ -128,8 +127,8 @@ function unsupported(
 
 /** What is written in the kubeconfig itself stands, what it names by path is read again when it changes. */
 function credentialsOf(
-  cluster: { path: string; value: z.infer<typeof clusterSchema> },
-  user: { path: string; value: z.infer<typeof userSchema> } | undefined,
+  cluster: { path: string; value: Cluster },
+  user: { path: string; value: User } | undefined,
   deps: { clock: Clock; log: Log },
 ): CredentialSource {
   const { value: own, path } = user ?? { value: {}, path: '' }

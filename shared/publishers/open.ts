@@ -87,7 +87,7 @@ export async function openPublishers(
   }
   const prove = async ([first]: readonly Target[], signal?: AbortSignal): Promise<Proof> =>
     first === undefined
-      ? { outcome: 'unreachable', reason: 'there is no node to ask for' }
+      ? { outcome: 'unreachable', reason: 'there is no node to check it with' }
       : await proveCallback({ callback, http: toIngest }, first.node, signal)
   const opened = { registry, http, callback, prove }
   if (config.discovery === undefined) {

@@ -8,9 +8,9 @@ export type Target = {
   /** Where its API is; the API's own base path may be there or not. */
   readonly url: string
   readonly dialect: Dialect | 'auto'
-  /** Transport address of a v1 sidecar, to cure it when it is stuck (protocol.md §2.6). */
+  /** Transport address of a v1 sidecar, to unstick it (protocol.md §2.6). */
   readonly transport?: string | undefined
-  /** Where its proxy or sidecar shows its own figures, for a comparison with ours. */
+  /** Where its proxy or sidecar serves its own metrics, for a comparison with ours. */
   readonly metrics?: string | undefined
   /** What people group and filter nodes by. */
   readonly labels?: Readonly<Record<string, string>> | undefined

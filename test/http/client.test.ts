@@ -134,7 +134,7 @@ test('a publisher that does not answer is given up at the deadline, and the next
   expect((await http.request(origin, get('/other'), { deadlineMs: 5_000 })).body).toBe('here')
 })
 
-test('a connection that is still being made for a request that was given up holds up no close', async () => {
+test('a connection that is still being made for a request that timed out holds up no close', async () => {
   const sockets = new Set<Socket>()
   const server = createTcpServer((socket) => void sockets.add(socket))
   server.listen(0, '127.0.0.1')
