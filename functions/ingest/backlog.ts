@@ -2,95 +2,76 @@ import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { IngestMetrics } from './metrics.ts'
 
-/** Publishers wait 2 s for an answer and never ask again (protocol.md §4.2). Milliseconds. */
-const BUDGET = 1_500
-/** How many events wait at most, in all and of one node, and how much memory they may take. Bytes. */
-const BOUNDS: Bounds = { events: 10_000, bytes: 32 * 1024 * 1024 }
-const BOUNDS_OF_NODE: Bounds = { events: 1_000, bytes: 2 * 1024 * 1024 }
-/** How many writes for nodes that are not known to be ours may be on their way to the store at once. */
-const MOST_UNKNOWN = 1_000
-/** How often the store is tried while events wait for it. Milliseconds. */
-const RETRY_EVERY = 1_000
+export type BacklogOptions = Partial<typeof DEFAULTS>
 
-/** All that waits for one node, in order. */
-type Line = { readonly waiters: Waiter[]; bytes: number }
-
-/** Where events wait while the store is down: bounded, in order per node. */
-export type Waiting = {
-  /**
-   * Runs `write`. True when it is done within the budget. False when the store did not take it by then: it waits
-   * here if `buffer`, behind all that waits for the same node already. What comes after such an answer never
-   * overtakes it. Throws what `write` throws unless it is a StoreError.
-   */
-  deliver(node: string, write: Write, options: { buffer: boolean; bytes: number }): Promise<boolean>
-  /**
-   * The same for a node that nobody has named to us: it never waits here, and only a few such writes run at once. Anybody
-   * can make up any number of names.
-   */
-  attempt(write: Write): Promise<boolean>
-  /** How many events wait. */
-  count(): number
-  /** Tries once more to write all that waits. Resolves to what could not be written. */
-  flush(): Promise<number>
-  close(): void
+const DEFAULTS = {
+  /** How many events wait at most, in all and of one node, and how much memory they may take. */
+  bounds: { events: 10_000, bytes: 32 * 1024 * 1024 },
+  boundsOfNode: { events: 1_000, bytes: 2 * 1024 * 1024 },
+  /** How many writes for nodes that are not known to be ours may be under way at once. */
+  mostUnknown: 1_000,
+  /** How often the store is tried while events wait for it. Milliseconds. */
+  retryEvery: 1_000,
+  /** Publishers wait 2 s for an answer and never ask again (protocol.md §4.2). Milliseconds. */
+  budget: 1_500,
 }
 
 export type Write = () => Promise<void>
 
-type Bounds = { readonly events: number; readonly bytes: number }
-
-export type WaitingOptions = {
-  readonly bounds?: Bounds
-  readonly boundsOfNode?: Bounds
-  readonly mostUnknown?: number
-  /** Milliseconds; how often the store is tried while events wait. */
-  readonly retryEvery?: number
-  /** Milliseconds that a write may take before its sender is refused. */
-  readonly budget?: number
+/** Where events wait while the store is down: bounded, in order per node. */
+export type Backlog = {
+  /**
+   * Runs `write`. True when it is done within the budget. False when the store did not accept it by then: if `buffer`
+   * it waits here, behind all that waits for the same node already, and nothing that comes later overtakes it. `bytes`:
+   * what it holds in memory. Throws what `write` throws unless it is a StoreError.
+   */
+  deliver(node: string, write: Write, options: { buffer: boolean; bytes: number }): Promise<boolean>
+  /** The same for a node that is not known to be ours: it never waits, since anybody can make up any number of names. */
+  attempt(write: Write): Promise<boolean>
+  /** How many events wait. */
+  count(): number
+  /** Tries once more to write all that waits. Resolves to how many could not be written. */
+  flush(): Promise<number>
+  close(): void
 }
 
 type Waiter = {
-  /** What it is taken to hold in memory. */
   readonly bytes: number
-  /** Undefined where nobody here may repeat it: a Broker repeats what it was refused. */
+  /** Undefined where it must not be repeated here: a Broker repeats what it delivered. */
   readonly write: Write | undefined
   /** The first attempt, while it hangs. It may yet succeed, and until it is known nothing may pass it. */
   hanging: Promise<void> | undefined
 }
 
-export function createWaiting(
+/** All that waits for one node, in order. */
+type Line = { readonly waiters: Waiter[]; bytes: number }
+
+export function createBacklog(
   { log, metrics }: { log: Log; metrics: IngestMetrics },
-  {
-    bounds = BOUNDS,
-    boundsOfNode = BOUNDS_OF_NODE,
-    mostUnknown = MOST_UNKNOWN,
-    retryEvery = RETRY_EVERY,
-    budget = BUDGET,
-  }: WaitingOptions = {},
-): Waiting {
+  options: BacklogOptions = {},
+): Backlog {
+  const { bounds, boundsOfNode, mostUnknown, retryEvery, budget } = { ...DEFAULTS, ...options }
   const lines = new Map<string, Line>()
   let count = 0
   let bytes = 0
   let unknown = 0
-  let lost = 0
+  let dropped = 0
   let timer: NodeJS.Timeout | undefined
   let flushing: Promise<void> | undefined
 
-  const changed = (line: Line, events: number, size: number) => {
-    line.bytes += size
-    bytes += size
+  const changed = (line: Line, events: 1 | -1, waiter: Waiter) => {
+    line.bytes += events * waiter.bytes
+    bytes += events * waiter.bytes
     count += events
     metrics.waiting.set({}, count)
   }
 
-  const lose = (node: string) => {
+  const drop = (node: string) => {
     metrics.lost.inc({})
-    lost += 1
-    if (lost === 1)
-      log.error('store is down and the buffer is full: events are dropped', { node, waiting: count, bytes })
+    dropped += 1
+    if (dropped === 1)
+      log.error('store is down and the backlog is full: dropping events', { node, waiting: count, bytes })
   }
-
-  const isFull = () => count >= bounds.events || bytes >= bounds.bytes
 
   /** Whoever has most here makes room for one who has less: a flood of one node costs no other node its events. */
   const makeRoom = (inLine: number) => {
@@ -102,27 +83,27 @@ export function createWaiting(
     // What hangs in the store may be written yet: nothing may pass it.
     const place = largest?.waiters.findLastIndex(({ hanging }) => hanging === undefined) ?? 0
     if (largest === undefined || place < 1) return false
-    const [dropped] = largest.waiters.splice(place, 1)
-    if (dropped !== undefined) changed(largest, -1, -dropped.bytes)
-    lose(node)
+    for (const waiter of largest.waiters.splice(place, 1)) changed(largest, -1, waiter)
+    drop(node)
     return true
   }
 
-  const wait = (node: string, waiter: Waiter, why: string) => {
+  const wait = (node: string, waiter: Waiter, reason: string) => {
     const line = lines.get(node) ?? { waiters: [], bytes: 0 }
-    const isOwnFull = line.waiters.length >= boundsOfNode.events || line.bytes >= boundsOfNode.bytes
-    if (isOwnFull || (isFull() && !makeRoom(line.bytes + waiter.bytes))) {
-      if (waiter.write !== undefined) lose(node)
+    const isLineFull = line.waiters.length >= boundsOfNode.events || line.bytes >= boundsOfNode.bytes
+    const isFull = count >= bounds.events || bytes >= bounds.bytes
+    if (isLineFull || (isFull && !makeRoom(line.bytes + waiter.bytes))) {
+      if (waiter.write !== undefined) drop(node)
       return
     }
-    if (count === 0) log.error('store is down: buffering events', { node, reason: why })
+    if (count === 0) log.error('store is down: buffering events', { node, reason })
     lines.set(node, line)
     line.waiters.push(waiter)
-    changed(line, 1, waiter.bytes)
+    changed(line, 1, waiter)
     timer ??= setInterval(() => void flushOnce(), retryEvery).unref()
   }
 
-  /** True when the waiter is done with; false when the store does not take it and it waits on. */
+  /** True when the waiter is done with; false when the store does not accept it and it waits on. */
   const settle = async (node: string, waiter: Waiter): Promise<boolean> => {
     const { hanging, write } = waiter
     waiter.hanging = undefined
@@ -130,24 +111,24 @@ export function createWaiting(
       await (hanging ?? write?.())
       return true
     } catch (error) {
-      if (isOutage(error)) return write === undefined || (hanging !== undefined && settle(node, waiter))
-      log.error('a buffered event could not be merged', { node, reason: reasonOf(error) })
+      const isOutage = error instanceof StoreError && error.retryable
+      if (isOutage) return write === undefined || (hanging !== undefined && settle(node, waiter))
+      log.error('buffered event failed to merge; dropped', { node, reason: reasonOf(error) })
       return true
     }
   }
 
-  /** In order, stopping at the first that the store does not take. False if it stopped. */
+  /** In order, stopping at the first that the store does not accept. False if it stopped. */
   const flushLine = async (node: string, line: Line): Promise<boolean> => {
-    const { waiters } = line
-    for (let first = waiters[0]; first !== undefined; first = waiters[0]) {
+    for (let [first] = line.waiters; first !== undefined; [first] = line.waiters) {
       if (!(await settle(node, first))) {
         // Last in turn from now on: should it be this node's writes alone that fail, the others get through.
         lines.delete(node)
         lines.set(node, line)
         return false
       }
-      waiters.shift()
-      changed(line, -1, -first.bytes)
+      line.waiters.shift()
+      changed(line, -1, first)
     }
     // In the same turn as the look at the empty line: what comes next does not wait any more.
     lines.delete(node)
@@ -159,8 +140,8 @@ export function createWaiting(
     if (lines.size > 0) return
     clearInterval(timer)
     timer = undefined
-    log.info('store is back: all buffered events are written', { lost })
-    lost = 0
+    log.info('store recovered: all buffered events are written', { dropped })
+    dropped = 0
   }
 
   const flushOnce = async (): Promise<void> => {
@@ -171,66 +152,60 @@ export function createWaiting(
     await flushing
   }
 
-  /** What a write that took too long comes to decides about all that waits behind it. */
-  const hang = (node: string, waiter: Waiter & { hanging: Promise<void> }) => {
-    const { hanging } = waiter
-    wait(node, waiter, `It took longer than ${budget} ms`)
-    hanging.then(flushOnce, flushOnce)
-  }
-
-  /** True when `writing` is done within the budget; else `missed` is told: why, and whether it still hangs. */
+  /** True when `writing` is done within the budget, else false; `missed` is then told why. */
   const within = (
     writing: Promise<void>,
-    missed: { late: () => void; failed: (error: StoreError) => void },
+    missed: { late?: () => void; failed?: (error: StoreError) => void },
   ): Promise<boolean> =>
     new Promise((resolve, reject) => {
-      let late = false
-      const timer = setTimeout(() => {
-        late = true
-        missed.late()
+      let isLate = false
+      const limit = setTimeout(() => {
+        isLate = true
+        missed.late?.()
         resolve(false)
       }, budget)
-      writing.then(
-        () => {
-          clearTimeout(timer)
-          resolve(true)
-        },
-        (error: unknown) => {
-          clearTimeout(timer)
-          if (late) return
-          if (!(error instanceof StoreError)) return reject(error)
-          missed.failed(error)
-          resolve(false)
-        },
-      )
+      const failed = (error: unknown) => {
+        clearTimeout(limit)
+        if (isLate) return
+        if (!(error instanceof StoreError)) return reject(error)
+        missed.failed?.(error)
+        resolve(false)
+      }
+      writing.then(() => {
+        clearTimeout(limit)
+        resolve(true)
+      }, failed)
     })
 
   return {
-    deliver(node, write, { buffer, bytes: size }) {
+    async deliver(node, write, { buffer, bytes: size }) {
       const waiter = { write: buffer ? write : undefined, bytes: size, hanging: undefined }
       if (lines.has(node)) {
-        if (buffer) wait(node, waiter, 'Events of this node wait already')
-        return Promise.resolve(false)
+        if (buffer) wait(node, waiter, 'earlier events of this node wait')
+        return false
       }
       const writing = write()
       return within(writing, {
-        // What becomes of it decides about its waiter.
-        late: () => hang(node, { ...waiter, hanging: writing }),
+        late() {
+          wait(node, { ...waiter, hanging: writing }, `no answer within ${budget} ms`)
+          // What it comes to decides about all that waits behind it.
+          writing.then(flushOnce, flushOnce)
+        },
         failed(error) {
-          if (!error.retryable) log.error('an event could not be stored', { node, reason: reasonOf(error) })
+          if (!error.retryable) log.error('event could not be stored', { node, reason: reasonOf(error) })
           else if (buffer) wait(node, waiter, reasonOf(error))
         },
       })
     },
-    attempt(write) {
-      if (unknown >= mostUnknown) return Promise.resolve(false)
+    async attempt(write) {
+      if (unknown >= mostUnknown) return false
       unknown += 1
       const done = () => {
         unknown -= 1
       }
       const writing = write()
       writing.then(done, done)
-      return within(writing, { late() {}, failed() {} })
+      return within(writing, {})
     },
     count: () => count,
     async flush() {
@@ -242,8 +217,4 @@ export function createWaiting(
       clearInterval(timer)
     },
   }
-}
-
-function isOutage(error: unknown): boolean {
-  return error instanceof StoreError && error.retryable
 }

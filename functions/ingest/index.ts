@@ -3,20 +3,20 @@ import { createCallback } from '#shared/callback.ts'
 import { StoreError } from '#shared/errors.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openStore } from '#shared/state/store/open.ts'
+import { createBacklog } from './backlog.ts'
 import { createIngestHandler } from './handler.ts'
 import { createIngestMetrics } from './metrics.ts'
 import { createReceiver } from './receive.ts'
-import { createWaiting } from './backlog.ts'
 
 export const ingest: FunctionDefinition = {
   name: 'ingest',
-  summary: 'takes in what publishers and Brokers deliver',
+  summary: 'receives the events of publishers and Brokers',
   description: [
     'Serves the callback of all subscriptions, POST /event/<node>[/<token>] (and plain POST /event), and the deliveries of a Broker, POST /cloudevents[/<token>].',
     'An event is answered with 204 after the store has it. With CALLBACK_SECRET only paths with a token serve.',
   ].join('\n'),
   flags: {},
-  examples: [{ command: 'PORT=8080 STATE_URL=sqlite:state.db ptp-watch ingest', does: 'takes in events' }],
+  examples: [{ command: 'PORT=8080 STATE_URL=sqlite:state.db ptp-watch ingest', does: 'receives events' }],
   environment: ['State', 'Publishers', 'Callback', 'Merge', 'Broker'],
   required: [],
   modes: { serve: true, run: false },
@@ -30,32 +30,34 @@ export const ingest: FunctionDefinition = {
       secrets: config.callbackSecrets,
     })
     const counted = createIngestMetrics(metrics)
-    const waiting = createWaiting({ log, metrics: counted })
+    const backlog = createBacklog({ log, metrics: counted })
     const receiver = createReceiver({
       store: forwarder.store,
-      waiting,
+      backlog,
       clock,
       log,
       metrics: counted,
       newId,
       settings,
       configured: new Set(config.publishers.map(({ node }) => node)),
+      trusted: callback.secured,
     })
     return {
       ...createIngestHandler({ receiver, callback, clock }),
       async ping() {
         // A store that can be read but not written is down for what comes in here.
-        if (waiting.count() > 0) throw new StoreError('Events wait for the store')
+        if (backlog.count() > 0) throw new StoreError('Buffered events wait for the store')
         await store.ping()
       },
       async close() {
-        // Told before, since the host may not wait for the end of this.
-        if (waiting.count() > 0)
-          log.warn('Closing while events wait for the store', { waiting: waiting.count() })
-        const unwritten = await waiting.flush()
+        // Logged first, since the host may not wait for the end of this.
+        if (backlog.count() > 0) log.warn('shutting down with buffered events', { waiting: backlog.count() })
+        const unwritten = await backlog.flush()
         if (unwritten > 0)
-          log.error('The store did not return: events that were refused are not in it', { unwritten })
-        waiting.close()
+          log.error('store did not recover before shutdown: buffered events are dropped', {
+            dropped: unwritten,
+          })
+        backlog.close()
         await forwarder.close()
         await store.close()
       },

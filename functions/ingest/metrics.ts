@@ -7,7 +7,7 @@ export function createIngestMetrics(metrics: Metrics) {
   return {
     events: metrics.counter({
       name: 'ptp_watch_events_total',
-      help: 'Notifications taken in, by what became of them.',
+      help: 'Notifications received, by outcome.',
       labels: {
         outcome: [
           'applied',
@@ -15,27 +15,31 @@ export function createIngestMetrics(metrics: Metrics) {
           'delayed',
           'duplicate',
           'late',
+          'suspect',
+          /** The node has as many clocks as a document holds. */
+          'full',
           'placeholder',
           'empty',
           'quarantined',
-          'stranger',
-          'full',
+          /** Of a node that is neither configured nor in the store, or of none. */
+          'unknown',
+          /** Sent by us, and back through a Broker. */
           'own',
         ],
       },
     }),
     quarantined: metrics.counter({
       name: 'ptp_watch_quarantined_total',
-      help: 'Acknowledged bodies that are no event of their node, by reason.',
+      help: 'Acknowledged bodies that are not a valid event of their node, by reason.',
       labels: { reason: ['no-event', 'no-kind', 'no-time', 'no-node', 'other-node', 'no-address'] },
     }),
     waiting: metrics.gauge({
-      name: 'ptp_watch_waiting_events',
-      help: 'Events that were refused with 503 and wait here for the store to return.',
+      name: 'ptp_watch_backlog_events',
+      help: 'Events that were answered 503 and wait here for the store to recover.',
     }),
     lost: metrics.counter({
-      name: 'ptp_watch_waiting_overflow_total',
-      help: 'Events that found no place to wait in while the store was down; polls find what they said.',
+      name: 'ptp_watch_backlog_dropped_total',
+      help: 'Events dropped because the backlog was full while the store was down; the next poll finds their state.',
     }),
   }
 }

@@ -1,6 +1,7 @@
 import type { Problem } from '#shared/events/normalise.ts'
 import type { Log, LogFields } from '#shared/log.ts'
-import type { NewEntry, NodeState } from '#shared/state/document.ts'
+import type { NodeState } from '#shared/state/document.ts'
+import type { Received } from '#shared/state/merge/body.ts'
 import type { Outcome } from '#shared/state/store/change.ts'
 
 /** How many bodies a node's document keeps, and how much of each (bytes). */
@@ -22,11 +23,8 @@ export function beginningOf(body: Uint8Array): string {
   return new TextDecoder().decode(body.subarray(0, KEPT_LENGTH))
 }
 
-/** The body is set aside in the document of its node, the newest few of them, and counted. */
-export function quarantined(
-  before: NodeState,
-  { message, body, receivedAt }: Quarantine,
-): Outcome<{ outcome: 'quarantined'; entries: NewEntry[] }> {
+/** Keeps the body in the document of its node, which has the newest few of them, and counts it. */
+export function quarantined(before: NodeState, { message, body, receivedAt }: Quarantine): Outcome<Received> {
   return {
     state: {
       ...before,

@@ -1,36 +1,45 @@
-import { type Context, type Normalised, normalise, type Problem } from '#shared/events/normalise.ts'
+import { MalformedEventError } from '#shared/errors.ts'
+import { type Context, type Normalised, normalise } from '#shared/events/normalise.ts'
+import { eventsIn } from '#shared/events/wire.ts'
 import type { Log } from '#shared/log.ts'
-import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
+import { emptyNodeState } from '#shared/state/document.ts'
+import { mergeBody, type Received, type Said } from '#shared/state/merge/body.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
-import type { Outcome } from '#shared/state/store/change.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
-import { mergeBody, type Received, type Said } from '#shared/state/merge/body.ts'
+import type { Backlog } from './backlog.ts'
 import type { IngestMetrics } from './metrics.ts'
-import { beginningOf, createTold, isNodeName, quarantined } from './quarantine.ts'
-import type { Waiting } from './backlog.ts'
+import { beginningOf, createTold, isNodeName, type Quarantine, quarantined } from './quarantine.ts'
+
+/**
+ * The largest of 1,702 recorded notifications is one event of 790 bytes with 4 values; a document holds 64 clocks, each of
+ * which may have its word, its number and as much again.
+ */
+const MOST_EVENTS = 64
+const MOST_VALUES = 256
+/** What an event that waits takes beside its texts, by measure. Bytes. */
+const HELD_BESIDE = 1_024
 
 export type Reception = Context & {
-  /** The bytes that the JSON was read from: what is set aside is kept as it came. */
+  /** The bytes that the JSON was read from: what is quarantined is kept as it came. */
   readonly body: Uint8Array
-  /** Keep what the store does not take, and write it when the store is back. */
-  readonly buffer: boolean
-  /** The way it came in proves that its node is one of ours. */
-  readonly trusted: boolean
+  readonly via: 'push' | 'broker'
 }
 
 export type Receiver = {
-  /** True once the store has all of the body that is an event; false if the store did not take it. */
+  /**
+   * True once the store has all of the body that is an event; false if the store did not accept it: a push then waits
+   * in the backlog, a Broker repeats what it delivered.
+   * @throws MalformedEventError `too-large`, and for a Broker's event why nothing in it can be used.
+   */
   receive(json: unknown, reception: Reception): Promise<boolean>
-  /** Why a body holds no event at all; undefined if it holds one. */
-  check(json: unknown, context: Context): Problem | undefined
   /** Counts an event of our own that came back through a Broker. */
   dropOwn(): void
 }
 
 export type ReceiverDeps = {
   readonly store: Pick<Store, 'update'>
-  readonly waiting: Waiting
+  readonly backlog: Backlog
   readonly clock: Clock
   readonly log: Log
   readonly metrics: IngestMetrics
@@ -38,94 +47,83 @@ export type ReceiverDeps = {
   readonly settings: MergeSettings
   /** The nodes of the configuration; others are known once the store has them. */
   readonly configured: ReadonlySet<string>
+  /** The way that events come in proves that their node is one of ours. */
+  readonly trusted: boolean
 }
+
+/** What a body holds for one node, as far as that is known: readings, or a reason to quarantine it. */
+type Part = Said & { readonly node: string | undefined; readonly quarantine?: Quarantine }
 
 /** Takes the JSON of a notification into the store. */
 export function createReceiver(deps: ReceiverDeps): Receiver {
-  const { store, waiting, clock, log, metrics, newId, settings, configured } = deps
-
+  const { store, backlog, clock, log, metrics, newId, settings, configured, trusted } = deps
   const unknown = createTold(log, clock.now, 'event dropped: its node is neither configured nor in the store')
   const rejected = createTold(log, clock.now, 'quarantined')
   /** Nodes that the store was seen to have. */
   const stored = new Set<string>()
+  const isOurs = (node: string) => trusted || configured.has(node)
 
-  /** What one body changes in the document of one node. */
-  const change = (
-    node: string,
-    body: Part,
-    trusted: boolean,
-    current: NodeState | undefined,
-  ): Outcome<Received> => {
-    if (current === undefined && !trusted && !configured.has(node))
-      return { result: { outcome: 'stranger', entries: [] } }
-    const before = current ?? emptyNodeState(node, newId())
-    if (body.quarantine !== undefined) return quarantined(before, body.quarantine)
-    return mergeBody(before, body, settings, clock.now())
-  }
-
-  const write = (node: string, body: Part, trusted: boolean): Promise<void> =>
-    store
-      .update(node, (current) => change(node, body, trusted, current))
-      .then((received) => tell(node, body, received))
-
-  const tell = (node: string, body: Part, { outcome, entries }: Received): void => {
-    if (outcome === 'stranger') unknown.add(node, 'unknown node')
+  const write = async (node: string, part: Part): Promise<void> => {
+    const { outcome, entries } = await store.update<Received | Unknown>(node, (current) => {
+      if (current === undefined && !isOurs(node)) return { result: UNKNOWN }
+      const before = current ?? emptyNodeState(node, newId())
+      if (part.quarantine !== undefined) return quarantined(before, part.quarantine)
+      return mergeBody(before, part, settings, clock.now())
+    })
+    if (outcome === 'unknown') unknown.add(node, 'unknown node')
     else stored.add(node)
-    metrics.events.inc({ outcome: outcomeOf(outcome) })
-    if (log.on('debug')) log.debug('event', { node, outcome, events: body.observations.length })
-    if (!log.on('info')) return
+    metrics.events.inc({ outcome })
+    log.debug('event', { node, outcome, events: part.observations.length })
     for (const { type, kind, instance, from, to, at, via, overall } of entries) {
       log.info('transition', { node, type, kind, instance, from, to, at, via, overall })
     }
   }
 
-  const receivePart = (
-    [node, part]: NodePart,
-    { body, buffer, trusted, via }: Reception,
-  ): Promise<boolean> => {
-    if (part.quarantine !== undefined) {
-      metrics.quarantined.inc({ reason: part.quarantine.reason })
-      const { reason, message } = part.quarantine
-      rejected.add(node ?? '', reason, { detail: message, via })
+  const receivePart = async (part: Part, { body, via }: Reception): Promise<boolean> => {
+    const { node, quarantine } = part
+    if (quarantine !== undefined) {
+      metrics.quarantined.inc({ reason: quarantine.reason })
+      rejected.add(node ?? '', quarantine.reason, { detail: quarantine.message, via })
     }
     if (node === undefined || !isNodeName(node)) {
-      if (node !== undefined && part.quarantine === undefined) metrics.quarantined.inc({ reason: 'no-node' })
-      metrics.events.inc({ outcome: 'stranger' })
-      unknown.add('', node === undefined ? 'no node' : 'no name of a node')
-      return Promise.resolve(true)
+      if (node !== undefined && quarantine === undefined) metrics.quarantined.inc({ reason: 'no-node' })
+      metrics.events.inc({ outcome: 'unknown' })
+      unknown.add('', node === undefined ? 'no node' : 'invalid node name')
+      return true
     }
-    const writing = () => write(node, part, trusted)
-    if (!trusted && !configured.has(node) && !stored.has(node)) return waiting.attempt(writing)
-    return waiting.deliver(node, writing, { buffer, bytes: HELD_BESIDE + 2 * body.byteLength })
+    const writing = () => write(node, part)
+    if (!isOurs(node) && !stored.has(node)) return backlog.attempt(writing)
+    return backlog.deliver(node, writing, {
+      buffer: via === 'push',
+      bytes: HELD_BESIDE + 2 * body.byteLength,
+    })
   }
 
   return {
-    receive(json, reception) {
+    async receive(json, reception) {
+      if (isOverfull(json)) throw new MalformedEventError('too-large', OVERFULL)
       const found = isNothing(json) ? NOTHING : normalise(json, reception)
+      if (reception.via === 'broker') checkUsable(found)
       const parts = partsOf(found, reception)
-      const [first] = parts
-      if (first === undefined) {
+      if (parts.length === 0) {
         metrics.events.inc({ outcome: found.placeholders.length > 0 ? 'placeholder' : 'empty' })
-        return Promise.resolve(true)
       }
-      // Nearly every body speaks of one node.
-      if (parts.length === 1) return receivePart(first, reception)
-      return Promise.all(parts.map((part) => receivePart(part, reception))).then((each) =>
-        each.every(Boolean),
-      )
+      const results = await Promise.all(parts.map((part) => receivePart(part, reception)))
+      return results.every(Boolean)
     },
-
-    check(json, context) {
-      const found = normalise(json, context)
-      const nameless = found.observations.find(({ node }) => !isNodeName(node))
-      if (nameless !== undefined)
-        return { code: 'no-node', message: 'What the event names is no name of a node' }
-      const some = found.observations.length + found.named.length + found.placeholders.length > 0
-      return some ? undefined : found.problems[0]
-    },
-
     dropOwn: () => metrics.events.inc({ outcome: 'own' }),
   }
+}
+
+type Unknown = { readonly outcome: 'unknown'; readonly entries: [] }
+const UNKNOWN: Unknown = { outcome: 'unknown', entries: [] }
+
+const OVERFULL = `The body has more than ${MOST_EVENTS} events or ${MOST_VALUES} values`
+
+function isOverfull(json: unknown): boolean {
+  const events = eventsIn(json)
+  const values = events.reduce((sum, event) => sum + (event?.values.length ?? 0), 0)
+  return events.length > MOST_EVENTS || values > MOST_VALUES
 }
 
 /** What means "nothing" as the answer to a pull means none of that as a notification. */
@@ -140,53 +138,34 @@ const NOTHING: Normalised = {
   problems: [{ code: 'no-event', message: 'The JSON has the shape of no known event' }],
 }
 
-/** What an event that waits takes beside its texts, by measure. Bytes. */
-const HELD_BESIDE = 1_024
-
-/** What a body holds for one node: readings, or a reason to set it aside. */
-type Part = Said & {
-  readonly quarantine?: {
-    readonly reason: Problem['code']
-    readonly message: string
-    readonly body: string
-    readonly receivedAt: string
-  }
+/** @throws MalformedEventError for an event that no repetition makes usable: the Broker's dead letter shows why. */
+function checkUsable({ observations, named, placeholders, problems }: Normalised): void {
+  if (observations.some(({ node }) => !isNodeName(node)))
+    throw new MalformedEventError('no-node', 'The node that the event names has an invalid name')
+  const [problem] = problems
+  if (problem !== undefined && observations.length + named.length + placeholders.length === 0)
+    throw new MalformedEventError(problem.code, problem.message)
 }
 
-/** What a body holds for one node, and that node as far as it is known. */
-type NodePart = readonly [node: string | undefined, part: Part]
-
-/** An array of events may speak of several nodes, and be sound in part. */
-function partsOf(found: Normalised, { body, node, receivedAt }: Reception): NodePart[] {
+/** An array of events may speak of several nodes, and be valid in part. */
+function partsOf(found: Normalised, { body, node, receivedAt }: Reception): Part[] {
   const { named, observations } = found
-  const [first] = observations
-  const parts: NodePart[] =
-    observations.length === 1 && first !== undefined
-      ? [[first.node, { observations, named, receivedAt }]]
-      : Array.from(
-          Map.groupBy(observations, (reading) => reading.node),
-          ([name, ofNode]) => [name, { observations: ofNode, named, receivedAt }],
-        )
+  const byNode = Map.groupBy(observations, (reading) => reading.node)
+  const parts: Part[] = Array.from(byNode, ([name, ofNode]) => ({
+    node: name,
+    observations: ofNode,
+    named,
+    receivedAt,
+  }))
   const [problem] = found.problems
   if (problem !== undefined) {
-    const { code: reason, message } = problem
-    const quarantine = { reason, message, body: beginningOf(body), receivedAt }
-    parts.push([node, { observations: [], named: [], receivedAt, quarantine }])
+    const quarantine = {
+      reason: problem.code,
+      message: problem.message,
+      body: beginningOf(body),
+      receivedAt,
+    }
+    parts.push({ node, observations: [], named: [], receivedAt, quarantine })
   }
   return parts
-}
-
-const OUTCOMES = [
-  'applied',
-  'initial',
-  'delayed',
-  'duplicate',
-  'late',
-  'full',
-  'quarantined',
-  'stranger',
-] as const
-
-function outcomeOf(text: string): (typeof OUTCOMES)[number] {
-  return OUTCOMES.find((outcome) => outcome === text) ?? 'applied'
 }

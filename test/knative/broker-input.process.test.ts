@@ -208,7 +208,7 @@ describe('the Trigger of broker-input, ingest behind it', () => {
     const job = letter && (await shown(functions.image, manifests, letter))
     expect(job).toMatchObject({ code: '503' })
     expect(JSON.parse(reasonIn.parse(job).reason)).toEqual({
-      error: { code: 'store', message: 'The store did not take the event' },
+      error: { code: 'store', message: 'The store did not accept the event; retry' },
     })
   })
 

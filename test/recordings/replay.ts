@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { createIngestHandler } from '#functions/ingest/handler.ts'
 import { createIngestMetrics } from '#functions/ingest/metrics.ts'
 import { createReceiver } from '#functions/ingest/receive.ts'
-import { createWaiting } from '#functions/ingest/backlog.ts'
+import { createBacklog } from '#functions/ingest/backlog.ts'
 import { createPoller } from '#functions/poll/poll.ts'
 import { createPollMetrics } from '#functions/poll/metrics.ts'
 import { createCallback } from '#shared/callback.ts'
@@ -111,17 +111,18 @@ type Store = ReturnType<typeof createStore>
 
 function ingestOver(store: Store, clock: Clock, node: string): (exchange: Exchange) => Promise<number> {
   const metrics = createIngestMetrics(createMetrics())
+  const callback = createCallback({ url: 'http://127.0.0.1:9089' })
   const receiver = createReceiver({
     store,
-    waiting: createWaiting({ log: silentLog, metrics }),
+    backlog: createBacklog({ log: silentLog, metrics }),
     clock,
     log: silentLog,
     metrics,
     newId: () => 'recording',
     settings: defaultSettings,
     configured: new Set([node]),
+    trusted: callback.secured,
   })
-  const callback = createCallback({ url: 'http://127.0.0.1:9089' })
   const { handle } = createIngestHandler({ receiver, callback, clock })
   return async ({ request }) => {
     const reply = await handle({

@@ -2,7 +2,7 @@ import type { Normalised } from '#shared/events/normalise.ts'
 import type { Observation } from '#shared/events/observation.ts'
 import { mergePulls } from './pull.ts'
 import type { Pull, MergeSettings } from './draft.ts'
-import { mergePush } from './push.ts'
+import { type Fate, mergePush } from './push.ts'
 import type { NewEntry, NodeState } from '#shared/state/document.ts'
 import type { Outcome } from '#shared/state/store/change.ts'
 import { compareTimes, milliseconds } from '#shared/time.ts'
@@ -18,7 +18,10 @@ export type Said = Pick<Normalised, 'named'> & {
 }
 
 /** What became of a body, for the metrics, and what it added to the log. */
-export type Received = { readonly outcome: string; readonly entries: readonly NewEntry[] }
+export type Received = {
+  readonly outcome: Fate | 'initial' | 'quarantined'
+  readonly entries: readonly NewEntry[]
+}
 
 /**
  * Merges what one body says of one node: the kinds that are being subscribed to as their initial notification

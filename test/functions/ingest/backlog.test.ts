@@ -19,17 +19,17 @@ describe('while the store is down', () => {
     for (const name of ['a', 'b', 'c']) {
       expect(await waiting.deliver('n', store.write(name), BUFFER)).toBe(false)
     }
-    expect([waiting.count(), metric('ptp_watch_waiting_events')]).toEqual([3, 3])
+    expect([waiting.count(), metric('ptp_watch_backlog_events')]).toEqual([3, 3])
     // Only the first asked the store: those behind it have to wait in any case.
     expect(store.begun()).toBe(1)
     expect(await waiting.flush()).toBe(3)
     store.up()
     expect(await waiting.flush()).toBe(0)
     expect(store.written).toEqual(['a', 'b', 'c'])
-    expect(metric('ptp_watch_waiting_events')).toBe(0)
+    expect(metric('ptp_watch_backlog_events')).toBe(0)
     expect(messages()).toEqual([
       'store is down: buffering events',
-      'store is back: all buffered events are written',
+      'store recovered: all buffered events are written',
     ])
   })
 
@@ -73,14 +73,14 @@ describe('while the store is down', () => {
     ]
     store.down()
     for (const node of ['k', 'l', 'm', 'n', 'o']) await waiting.deliver(node, store.write(node), BUFFER)
-    expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([2, 3])
+    expect([waiting.count(), metric('ptp_watch_backlog_dropped_total')]).toEqual([2, 3])
     store.up()
     await waiting.flush()
     expect(store.written).toEqual(['k', 'l'])
     store.down()
     await waiting.deliver('p', store.write('p'), BUFFER)
-    expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([1, 3])
-    const full = 'store is down and the buffer is full: events are dropped'
+    expect([waiting.count(), metric('ptp_watch_backlog_dropped_total')]).toEqual([1, 3])
+    const full = 'store is down and the backlog is full: dropping events'
     expect(messages().filter((message) => message === full)).toEqual([full])
   })
 
@@ -93,7 +93,7 @@ describe('while the store is down', () => {
     for (let n = 0; n < 10; n++)
       await waiting.deliver('k', store.write(`k${n}`), { buffer: true, bytes: 100 })
     await waiting.deliver('l', store.write('l'), BUFFER)
-    expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([4, 7])
+    expect([waiting.count(), metric('ptp_watch_backlog_dropped_total')]).toEqual([4, 7])
     store.up()
     expect(await waiting.flush()).toBe(0)
     expect(store.written).toEqual(['k0', 'k1', 'k2', 'l'])
@@ -109,7 +109,7 @@ describe('while the store is down', () => {
     store.down()
     for (let n = 0; n < 20; n++) await say('flood', n)
     for (const n of [1, 2]) for (const node of ['k', 'l', 'm']) await say(node, n)
-    expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([6, 20])
+    expect([waiting.count(), metric('ptp_watch_backlog_dropped_total')]).toEqual([6, 20])
     store.up()
     expect(await waiting.flush()).toBe(0)
     expect([...store.written].sort()).toEqual(['flood0', 'flood1', 'k1', 'k2', 'l1', 'm1'])
@@ -220,7 +220,7 @@ describe('when the store hangs', () => {
     ]
     store.hang()
     await Promise.all(['k', 'l', 'm'].map((node) => waiting.deliver(node, store.write(node), BUFFER)))
-    expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([1, 2])
+    expect([waiting.count(), metric('ptp_watch_backlog_dropped_total')]).toEqual([1, 2])
     store.release(outage)
     expect(await waiting.flush()).toBe(0)
     expect(store.written).toHaveLength(1)
@@ -234,7 +234,7 @@ describe('a write for a node that nobody has named', () => {
     expect(await Promise.all(['a', 'b', 'c', 'd'].map((name) => waiting.attempt(store.write(name))))).toEqual(
       [false, false, false, false],
     )
-    expect([waiting.count(), metric('ptp_watch_waiting_overflow_total'), store.begun()]).toEqual([0, 0, 2])
+    expect([waiting.count(), metric('ptp_watch_backlog_dropped_total'), store.begun()]).toEqual([0, 0, 2])
     store.release(outage)
     await expect.poll(() => waiting.attempt(store.write('e'))).toBe(true)
     store.down()
@@ -249,7 +249,7 @@ describe('an error that no retry cures', () => {
   test('of the store refuses its event, which does not wait', async () => {
     const { waiting, messages } = waitingRoom()
     expect(await waiting.deliver('n', () => Promise.reject(cannot), BUFFER)).toBe(false)
-    expect([waiting.count(), messages()]).toEqual([0, ['an event could not be stored']])
+    expect([waiting.count(), messages()]).toEqual([0, ['event could not be stored']])
   })
 
   test('of our own is thrown', async () => {
@@ -269,7 +269,7 @@ describe('an error that no retry cures', () => {
       failure = error
       expect(await waiting.flush()).toBe(0)
       expect(store.written).toEqual(['b'])
-      expect(messages()).toContain('a buffered event could not be merged')
+      expect(messages()).toContain('buffered event failed to merge; dropped')
     },
   )
 })

@@ -1,5 +1,5 @@
 import { createIngestMetrics } from '#functions/ingest/metrics.ts'
-import { createWaiting, type WaitingOptions, type Write } from '#functions/ingest/backlog.ts'
+import { createBacklog, type BacklogOptions, type Write } from '#functions/ingest/backlog.ts'
 import { StoreError } from '#shared/errors.ts'
 import { createLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'
@@ -73,11 +73,11 @@ export function createFakeStore(): FakeStore {
 }
 
 /** A waiting room whose timer is left out of it: a test flushes by hand unless it sets `retryEvery`. */
-export function waitingRoom(options: WaitingOptions = {}) {
+export function waitingRoom(options: BacklogOptions = {}) {
   const metrics = createMetrics()
   const lines: { level: string; message: string; [field: string]: unknown }[] = []
   const log = createLog({ level: 'debug', now: () => 0, write: (line) => lines.push(JSON.parse(line)) })
-  const waiting = createWaiting(
+  const waiting = createBacklog(
     { log, metrics: createIngestMetrics(metrics) },
     { retryEvery: 3_600_000, budget: 3_600_000, ...options },
   )

@@ -2,7 +2,7 @@ import { onTestFinished } from 'vitest'
 import { createIngestHandler } from '#functions/ingest/handler.ts'
 import { createIngestMetrics } from '#functions/ingest/metrics.ts'
 import { createReceiver } from '#functions/ingest/receive.ts'
-import { createWaiting, type WaitingOptions } from '#functions/ingest/backlog.ts'
+import { createBacklog, type BacklogOptions } from '#functions/ingest/backlog.ts'
 import { createCallback } from '#shared/callback.ts'
 import { silentLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'
@@ -17,25 +17,26 @@ import type { Limits } from '#shared/runtime/serve.ts'
 export function handlerOver(
   driver: Driver,
   nodes: readonly string[],
-  options: WaitingOptions = {},
+  options: BacklogOptions = {},
   clock: Clock = systemClock,
 ) {
   const log = silentLog
   const registry = createMetrics()
   const metrics = createIngestMetrics(registry)
   const store = createStore(driver, { historyPerNode: 1_000, log })
-  const waiting = createWaiting({ log, metrics }, options)
+  const waiting = createBacklog({ log, metrics }, options)
+  const callback = createCallback({ url: 'http://127.0.0.1' })
   const receiver = createReceiver({
     store,
-    waiting,
+    backlog: waiting,
     clock,
     log,
     metrics,
     newId: () => 'incarnation',
     settings: defaultSettings,
     configured: new Set(nodes),
+    trusted: callback.secured,
   })
-  const callback = createCallback({ url: 'http://127.0.0.1' })
   return {
     ...createIngestHandler({ receiver, callback, clock }),
     store,
@@ -58,7 +59,7 @@ export function handlerOver(
 export async function ingestOver(
   driver: Driver,
   nodes: readonly string[],
-  { waiting = {}, limits = {} }: { waiting?: WaitingOptions; limits?: Partial<Limits> } = {},
+  { waiting = {}, limits = {} }: { waiting?: BacklogOptions; limits?: Partial<Limits> } = {},
 ) {
   const ingest = handlerOver(driver, nodes, waiting)
   // Called in reverse order: the server is closed before what it serves.

@@ -55,7 +55,7 @@ test('what nobody is known to send is counted and not kept', async () => {
   await post('{"a":1}', '/event/unknown')
   await post('{"a":1}', '/event')
   await post(text(notification({ node: '-' })), '/event')
-  expect(metric('ptp_watch_events_total{outcome="stranger"}')).toBe(4)
+  expect(metric('ptp_watch_events_total{outcome="unknown"}')).toBe(4)
   expect(metric('ptp_watch_quarantined_total{reason="no-event"}')).toBe(2)
   expect(metric('ptp_watch_quarantined_total{reason="no-node"}')).toBe(1)
   expect((await store.list({ limit: 10 })).nodes).toEqual([])

@@ -133,11 +133,11 @@ describe('a store that refuses', () => {
     const statuses = []
     for (const word of ['LOCKED', 'HOLDOVER', 'FREERUN', 'LOCKED', 'HOLDOVER']) statuses.push(await say(word))
     expect(statuses).toEqual([503, 503, 503, 503, 503])
-    expect([waiting.count(), metric('ptp_watch_waiting_overflow_total')]).toEqual([3, 2])
+    expect([waiting.count(), metric('ptp_watch_backlog_dropped_total')]).toEqual([3, 2])
     lock.release()
     await expect.poll(() => waiting.count(), WAIT).toBe(0)
     expect(await history(store)).toEqual(['LOCKED', 'HOLDOVER', 'FREERUN'])
-    expect(metric('ptp_watch_waiting_events')).toBe(0)
+    expect(metric('ptp_watch_backlog_events')).toBe(0)
   })
 
   test('keeps no events of nodes that nobody has named, and all those of nodes that are known', async () => {
