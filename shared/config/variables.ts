@@ -1,3 +1,4 @@
+import { DECIDING_KINDS, KIND_NAMES } from '#shared/kinds.ts'
 import * as z from 'zod/mini'
 import { LOG_LEVELS } from '#shared/log.ts'
 import { publishers } from './publishers.ts'
@@ -31,18 +32,6 @@ function variable<S extends z.ZodMiniType>(schema: S, about: VariableFacts): S {
   facts.add(schema, about)
   return schema
 }
-
-const RESOURCE_KINDS = [
-  'lock-state',
-  'os-clock-sync-state',
-  'clock-class',
-  'gnss-sync-status',
-  'sync-state',
-  'synce-lock-state',
-  'synce-clock-quality',
-] as const
-
-const OVERALL_KINDS = ['lock-state', 'os-clock-sync-state'] as const
 
 /** All variables, by the groups in which functions read them. */
 const GROUPS = {
@@ -111,7 +100,7 @@ const GROUPS = {
         'The publishers: a JSON list, the path of a JSON or YAML file that holds one, or `kubernetes://<namespace>`, which discovers Red Hat v2 publishers by the Services of that namespace at each run (docs/deploy.md). Each has `node` (full name of the node, as the publisher writes it) and `url` (of its API, without `/api/…`), and may have `dialect` (`auto`, `red-hat-v1`, `red-hat-v2`, `starlingx-v2`; default `auto`), `transport` (transport address of a v1 sidecar, needed to unstick it), `metrics` (URL of its metrics, for `doctor`; default port 9091 of the host of `url`, `/metrics`) and `labels` (`{"site":"a"}`, which `status --label` selects by).',
       example: '[{"node":"node1.example.com","url":"http://10.0.0.11:9043"}]',
     }),
-    RESOURCES: variable(z._default(someOf(RESOURCE_KINDS), [...RESOURCE_KINDS]), {
+    RESOURCES: variable(z._default(someOf(KIND_NAMES), [...KIND_NAMES]), {
       description: 'Kinds to subscribe to and to poll. Those that a publisher does not have are skipped.',
       example: 'lock-state,os-clock-sync-state,clock-class',
     }),
@@ -150,7 +139,7 @@ const GROUPS = {
     }),
   },
   Merge: {
-    OVERALL_KINDS: variable(z._default(someOf(OVERALL_KINDS), [...OVERALL_KINDS]), {
+    OVERALL_KINDS: variable(z._default(someOf(DECIDING_KINDS), [...DECIDING_KINDS]), {
       description: 'A node is LOCKED only if it has a LOCKED clock of each of these kinds.',
       example: 'os-clock-sync-state',
     }),

@@ -13,12 +13,12 @@ export type Address = {
 }
 
 /** Sub-addresses, without case, dashes and underscores: releases differ in these (protocol.md §5). */
-const METRICS: Readonly<Record<string, string>> = {
-  gpsfix: 'gpsFix',
-  ql: 'ql',
-  extql: 'extQl',
-  clockclass: 'clockClass',
-}
+const METRICS: ReadonlyMap<string, string> = new Map([
+  ['gpsfix', 'gpsFix'],
+  ['ql', 'ql'],
+  ['extql', 'extQl'],
+  ['clockclass', 'clockClass'],
+])
 
 /**
  * Reads a resource address of any dialect: `/cluster/node/<node>/ens5fx/master`, `/./<node>/ptp-inst1/sync/…`,
@@ -27,68 +27,32 @@ const METRICS: Readonly<Record<string, string>> = {
  * names a node that cannot be told: `unknown`.
  */
 export function readAddress(text: string): Address {
-  const path = text.includes('//') ? text.replace(/\/{2,}/g, '/') : text
-  const start = path.startsWith('/') ? 1 : 0
-  const prefix = PREFIXES.find((each) => path.startsWith(each, start))
-  if (prefix === undefined) return withoutPrefix(path, start, text.length)
-  const begin = start + prefix.length
-  const end = path.indexOf('/', begin)
-  const [name, rest] = end < 0 ? [path.slice(begin), ''] : [path.slice(begin, end), path.slice(end)]
-  return addressOf(name, rest, text.length)
+  const path = text.replace(/\/{2,}/g, '/')
+  const isAbsolute = path.startsWith('/')
+  const parts = (isAbsolute ? path.slice(1) : path).split('/')
+  const [first, second = '', third = '', fourth = ''] = parts
+  if (first === 'cluster' && second === 'node') return addressOf(third, parts.slice(3))
+  if (first === '.') return addressOf(second, parts.slice(2))
+  const sync = parts.lastIndexOf('sync', -2)
+  if (sync > 0) return addressOf(parts[sync - 1], parts.slice(sync))
+  if (first === 'cluster' && third === 'ptp' && fourth !== '') return addressOf(second, parts.slice(2))
+  const address = addressOf(undefined, parts)
+  const isBare = first === 'sync' || address.placeholder !== undefined
+  return isAbsolute && parts.length > 1 && !isBare ? { ...address, unknown: true } : address
 }
 
-/** What stands before the node. */
-const PREFIXES: readonly string[] = ['cluster/node/', './']
-
-/** The node is the last name before `/sync/` (O-RAN), or the second of `/cluster/<node>/ptp/…` (4.10). */
-function withoutPrefix(path: string, start: number, wholeLength: number): Address {
-  if (PREFIXES.includes(`${path.slice(start)}/`)) return addressOf('', '', wholeLength)
-  const sync = path.lastIndexOf('/sync/')
-  if (sync > 0) {
-    const name = path.slice(path.lastIndexOf('/', sync - 1) + 1, sync)
-    return addressOf(name, path.slice(sync), wholeLength)
-  }
-  const [, name, rest] = /^\/?cluster\/([^/]+)(\/ptp\/.+)$/.exec(path) ?? []
-  if (name !== undefined && rest !== undefined) return addressOf(name, rest, wholeLength)
-  const address = addressOf('', path, wholeLength)
-  const isBare = path.startsWith('sync/', start) || address.placeholder !== undefined
-  const isUnknown = start === 1 && !isBare && path.includes('/', 1)
-  return isUnknown ? { ...address, unknown: true } : address
-}
-
-function addressOf(name: string, path: string, wholeLength: number): Address {
+function addressOf(name: string | undefined, rest: readonly string[]): Address {
   const node = name === '' || name === '.' || name === '*' ? undefined : name
-  const { instance, metric, placeholder } = readResource(path, wholeLength)
-  return { node, instance, metric, placeholder }
-}
-
-type Resource = Omit<Address, 'node' | 'unknown'>
-
-/** What was read: all nodes of a fleet have the same few. */
-const read = new Map<string, Resource>()
-const MOST_READ = 1_000
-/** V8 keeps the whole of a text for the sake of a part of it: what is remembered must come from a short one. */
-const LONGEST_WHOLE = 500
-
-function readResource(path: string, wholeLength: number): Resource {
-  const known = read.get(path)
-  if (known !== undefined) return known
-  const resource = parseResource(path.split('/').filter((segment) => segment !== ''))
-  if (read.size < MOST_READ && wholeLength <= LONGEST_WHOLE) read.set(path, resource)
-  return resource
-}
-
-function parseResource(segments: readonly string[]): Resource {
-  const last = segments.at(-1)
+  const parts = rest.filter((part) => part !== '')
+  const last = parts.at(-1)
   if (last === 'ptp-not-set' || last === 'event-not-found') {
-    return { instance: '', metric: undefined, placeholder: last }
+    return { node, instance: '', metric: undefined, placeholder: last }
   }
-  const sync = segments.indexOf('sync')
-  const named = sync === -1 ? segments : segments.slice(0, sync)
+  const sync = parts.indexOf('sync')
+  const named = sync === -1 ? parts : parts.slice(0, sync)
   // 4.10 has the interface under `ptp/`.
   const clock = named[0] === 'ptp' && named.length > 1 ? named.slice(1) : named
-  const name = clock.at(-1)?.toLowerCase().replace(/[-_]/g, '') ?? ''
-  const metric = Object.hasOwn(METRICS, name) ? METRICS[name] : undefined
+  const metric = METRICS.get(clock.at(-1)?.toLowerCase().replace(/[-_]/g, '') ?? '')
   const parent = metric === undefined ? clock : clock.slice(0, -1)
-  return { instance: parent.join('/').toWellFormed(), metric, placeholder: undefined }
+  return { node, instance: parent.join('/').toWellFormed(), metric, placeholder: undefined }
 }

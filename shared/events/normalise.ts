@@ -1,9 +1,10 @@
+import { INFO, isNumeric } from '../kinds.ts'
 import { isNoTime, repairTime } from '../time.ts'
 import { type Address, readAddress } from './address.ts'
 import { kindOf } from './kind.ts'
-import { NUMERIC_KINDS, type Observation, type Via } from './observation.ts'
+import type { Observation, Via } from './observation.ts'
 import { eventsIn, type WireEvent } from './wire.ts'
-import { isNoOffset, meaningOf } from './words.ts'
+import { isNoOffset, type Meaning, meaningOf } from './words.ts'
 
 export type Context = {
   /** The node that the body must speak of: the callback path's, or the configured one of the publisher asked. */
@@ -32,21 +33,6 @@ export type Normalised = {
   readonly problems: readonly Problem[]
 }
 
-/** The instance of kinds that exist once a node, whatever address they come under. */
-const SINGLE_INSTANCE: ReadonlyMap<string, string> = new Map([
-  ['sync-state', 'node'],
-  ['os-clock-sync-state', 'CLOCK_REALTIME'],
-])
-
-/** Kinds that have a word of state: numbers alone are no reading of them (design.md §3). */
-const WORD_KINDS: ReadonlySet<string> = new Set([
-  'lock-state',
-  'os-clock-sync-state',
-  'gnss-sync-status',
-  'sync-state',
-  'synce-lock-state',
-])
-
 const LONGEST_INSTANCE = 256
 const LONGEST_NODE = 253
 /** The problems of one body that are told; a body of nothing but mistakes could have a hundred thousand. */
@@ -57,14 +43,12 @@ const MOST_PROBLEMS = 16
  * throws: what cannot be used is told in `problems`, the rest stands. The one place that knows wire names.
  */
 export function normalise(body: unknown, context: Context): Normalised {
-  const found = eventsIn(body).map((event) => (event === undefined ? NO_EVENT : readEvent(event, context)))
-  const [only] = found
-  if (found.length === 1 && only !== undefined && only.problems.length <= MOST_PROBLEMS) return only
+  const parts = eventsIn(body).map((event) => (event === undefined ? NO_EVENT : readEvent(event, context)))
   return {
-    observations: found.flatMap((part) => part.observations),
-    named: found.flatMap((part) => part.named),
-    placeholders: found.flatMap((part) => part.placeholders),
-    problems: found.flatMap((part) => part.problems).slice(0, MOST_PROBLEMS),
+    observations: parts.flatMap((part) => part.observations),
+    named: parts.flatMap((part) => part.named),
+    placeholders: parts.flatMap((part) => part.placeholders),
+    problems: parts.flatMap((part) => part.problems).slice(0, MOST_PROBLEMS),
   }
 }
 
@@ -77,55 +61,46 @@ function problem(code: Problem['code'], message: string): Normalised {
 function readEvent(event: WireEvent, context: Context): Normalised {
   const kind = kindOf(event.type, event.source, event.subject, event.values[0]?.address)
   if (kind === undefined) return problem('no-kind', 'The event names neither a type nor a resource')
-  const stamp = timeOf(event.time)
-  if (stamp === undefined) return problem('no-time', `The event's time ${quote(event.time)} is no time`)
+  const time = timeOf(event.time)
+  if (time === undefined) return problem('no-time', `The event's time ${quote(event.time)} is no time`)
 
-  const values: Value[] = []
-  const problems: Problem[] = []
-  let placeholder: Address['placeholder']
-  let node = context.node
-  let isOfSeveral = false
-  const source = event.source === undefined ? undefined : readAddress(event.source)
-  const look = (name: string | undefined) => {
-    node ??= name
-    if (name !== undefined && name !== node) isOfSeveral = true
-  }
-  let address: Address | undefined
-  let before: string | undefined
-  for (const { address: text, value } of event.values) {
-    if (text === undefined) {
-      problems.push({ code: 'no-address', message: 'A value of the event has no resource address' })
-      continue
-    }
-    // Word and number of a clock come under the same address.
-    if (address === undefined || text !== before) address = readAddress(text)
-    before = text
-    look(address.node)
-    if (address.placeholder !== undefined) placeholder ??= address.placeholder
-    else if (address.unknown)
-      problems.push({
-        code: 'no-address',
-        message: `The address ${quote(text)} does not say which node it is of`,
-      })
-    else values.push({ address: clockOf(address, source), value })
-  }
-  look(source?.node)
-  if (event.subject !== undefined) look(readAddress(event.subject).node)
-  if (isOfSeveral) return otherNode(event, context)
+  const read = (text: string | undefined) => (text === undefined ? undefined : readAddress(text))
+  const source = read(event.source)
+  const values = event.values.map(({ address: text, value }) => ({ text, address: read(text), value }))
+  const addresses = [...values.map(({ address }) => address), source, read(event.subject)]
+  const names = new Set(addresses.flatMap((address) => address?.node ?? []))
+  const node = context.node ?? [...names][0]
+  if ([...names].some((name) => name !== node)) return otherNode(names, context)
   if (node === undefined) return problem('no-node', 'Neither the path nor the event names a node')
   if (node.length > LONGEST_NODE || !node.isWellFormed()) {
     return problem('no-node', `The node's name is longer than ${LONGEST_NODE} characters, or no Unicode`)
   }
 
-  const { at = context.receivedAt } = stamp
-  const timeFrom = stamp.at === undefined ? 'receipt' : undefined
-  const readings = readValues(values, event, { kind, node, at, timeFrom, context })
-  if (placeholder === undefined && problems.length === 0) return readings
-  return {
-    ...readings,
-    placeholders: placeholder === undefined ? [] : [{ kind, means: placeholder }],
-    problems: [...problems, ...readings.problems],
+  const entries: Entry[] = []
+  const placeholders: Placeholder[] = []
+  const problems: Problem[] = []
+  const noAddress = (message: string) => problems.push({ code: 'no-address', message })
+  /** The last entry of each clock. */
+  const last = new Map<string, Entry>()
+  for (const { text, address, value } of values) {
+    if (address === undefined) noAddress('A value of the event has no resource address')
+    else if (address.placeholder !== undefined) placeholders.push({ kind, means: address.placeholder })
+    else if (address.unknown) noAddress(`The address ${quote(text)} does not say which node it is of`)
+    else {
+      const instance = instanceOf(kind, address, source, event.key)
+      if (instance.length > LONGEST_INSTANCE) noAddress('The name of a clock is too long')
+      else addValue(entries, last, instance, meaningOf(kind, value), address.metric ?? metricOf(kind))
+    }
   }
+  const { observations, named } = sortEntries(kind, entries, {
+    node,
+    at: time.at ?? context.receivedAt,
+    ...(time.at === undefined && { timeFrom: 'receipt' }),
+    receivedAt: context.receivedAt,
+    via: context.via,
+    eventId: event.id,
+  })
+  return { observations, named, placeholders: placeholders.slice(0, 1), problems }
 }
 
 /** An event may have no time, and Go's zero time says the same: then it is dated by its receipt. Undefined: no time. */
@@ -135,118 +110,73 @@ function timeOf(text: string | undefined): { at?: string } | undefined {
   return at === undefined ? undefined : { at }
 }
 
-/** Where a value's address names no clock, the source of the event does (protocol.md §5). */
-function clockOf(address: Address, source: Address | undefined): Address {
-  if (address.instance !== '' || source === undefined || source.instance === '' || source.unknown)
-    return address
-  return { ...address, instance: source.instance }
+function otherNode(names: ReadonlySet<string>, { node }: Context): Normalised {
+  const others = [...names].filter((name) => name !== node)
+  return problem(
+    'other-node',
+    node === undefined
+      ? `The event is of ${names.size} nodes: ${others.slice(0, 3).map(quote).join(', ')}`
+      : `The event is of node ${quote(others[0])}, not of ${quote(node)}`,
+  )
 }
 
-function otherNode({ values, source, subject }: WireEvent, context: Context): Normalised {
-  const texts = [...values.map((value) => value.address), source, subject]
-  const names = new Set(texts.flatMap((text) => (text === undefined ? [] : (readAddress(text).node ?? []))))
-  if (context.node === undefined) {
-    const some = [...names].slice(0, 3).map(quote).join(', ')
-    return problem('other-node', `The event is of ${names.size} nodes: ${some}`)
-  }
-  const other = [...names].find((name) => name !== context.node)
-  return problem('other-node', `The event is of node ${quote(other)}, not of ${quote(context.node)}`)
+type Entry = {
+  readonly instance: string
+  state: string | undefined
+  readonly metrics: Record<string, string>
 }
-
-type Value = { readonly address: Address; readonly value: unknown }
-
-/** What all readings of an event have in common. */
-type About = {
-  readonly kind: string
-  readonly node: string
-  readonly at: string
-  readonly timeFrom: 'receipt' | undefined
-  readonly context: Context
-}
-
-type Entry = { instance: string; state: string | undefined; metrics: Record<string, string> }
 
 /**
- * Values of one clock follow each other: a word opens an entry, numbers join it. A second word for the same
- * clock opens a second entry, which is how two configs disciplining one clock show (protocol.md §3.4).
+ * A word opens an entry of its clock, numbers join it. A second word for the same clock opens a second entry, which is
+ * how two configs disciplining one clock show (protocol.md §3.4).
  */
-function readValues(values: readonly Value[], event: WireEvent, about: About): Normalised {
-  const { kind } = about
-  const entries: Entry[] = []
-  const problems: Problem[] = []
-  let last: Entry | undefined
-  /** The newest entry of each clock, once there are several. */
-  let open: Map<string, Entry> | undefined
-  for (const { address, value } of values) {
-    const instance = instanceOf(kind, address, event.key)
-    if (instance.length > LONGEST_INSTANCE) {
-      problems.push({ code: 'no-address', message: 'The name of a clock is too long' })
-      continue
-    }
-    const meaning = meaningOf(kind, value)
-    const metric = meaning.is === 'number' ? (address.metric ?? metricOf(kind)) : undefined
-    let entry = last
-    if (last !== undefined && last.instance !== instance) {
-      open ??= new Map(entries.map((each) => [each.instance, each]))
-      entry = open.get(instance)
-    }
-    const repeats =
-      entry !== undefined &&
-      ((meaning.is === 'word' && entry.state !== undefined) ||
-        (metric !== undefined && Object.hasOwn(entry.metrics, metric)))
-    if (entry === undefined || repeats) {
-      entry = { instance, state: undefined, metrics: {} }
-      entries.push(entry)
-      open?.set(instance, entry)
-    }
-    last = entry
-    if (meaning.is === 'word') entry.state = meaning.word
-    if (
-      meaning.is === 'number' &&
-      metric !== undefined &&
-      !(metric === 'offset' && isNoOffset(meaning.text))
-    ) {
-      entry.metrics[metric] = meaning.text
-    }
+function addValue(
+  entries: Entry[],
+  last: Map<string, Entry>,
+  instance: string,
+  meaning: Meaning,
+  metric: string,
+): void {
+  let entry = last.get(instance)
+  const repeats =
+    entry !== undefined &&
+    ((meaning.is === 'word' && entry.state !== undefined) ||
+      (meaning.is === 'number' && Object.hasOwn(entry.metrics, metric)))
+  if (entry === undefined || repeats) {
+    entry = { instance, state: undefined, metrics: {} }
+    entries.push(entry)
+    last.set(instance, entry)
   }
-  return sortEntries(entries, problems, event, about)
+  if (meaning.is === 'word') entry.state = meaning.word
+  else if (meaning.is === 'number' && !(metric === 'offset' && isNoOffset(meaning.text))) {
+    entry.metrics[metric] = meaning.text
+  }
 }
 
+/** Which entries are readings, and which only name their clock. */
 function sortEntries(
+  kind: string,
   entries: readonly Entry[],
-  problems: readonly Problem[],
-  event: WireEvent,
-  { kind, node, at, timeFrom, context }: About,
-): Normalised {
+  about: Omit<Observation, 'kind' | 'instance' | 'metrics' | 'state'>,
+): Pick<Normalised, 'observations' | 'named'> {
   const observations: Observation[] = []
   const named: Named[] = []
-  const isNumeric = NUMERIC_KINDS.has(kind)
-  const told = isNumeric ? new Set<string>() : undefined
+  const seen = new Set<string>()
   for (const { instance, state, metrics } of entries) {
     if (!isReadingOf(kind, state, metrics)) {
       named.push({ kind, instance })
       continue
     }
-    if (told !== undefined) {
+    if (isNumeric(kind)) {
       // A pull of kinds of numbers repeats an entry letter by letter when two configs share one port.
       const spelled = JSON.stringify([instance, metrics.clockClass, metrics.ql, metrics.extQl])
-      if (told.has(spelled)) continue
-      told.add(spelled)
+      if (seen.has(spelled)) continue
+      seen.add(spelled)
     }
-    observations.push({
-      node,
-      kind,
-      instance,
-      state: isNumeric ? undefined : state,
-      metrics,
-      at,
-      ...(timeFrom === undefined ? {} : { timeFrom }),
-      receivedAt: context.receivedAt,
-      via: context.via,
-      eventId: event.id,
-    })
+    const word = isNumeric(kind) ? undefined : state
+    observations.push({ ...about, kind, instance, state: word, metrics })
   }
-  return { observations, named, placeholders: [], problems }
+  return { observations, named }
 }
 
 /** An offset that is the sentinel leaves no metric, but its word is there; a word where a number is due says nothing. */
@@ -255,9 +185,8 @@ function isReadingOf(
   state: string | undefined,
   metrics: Readonly<Record<string, string>>,
 ): boolean {
-  if (WORD_KINDS.has(kind)) return state !== undefined
-  if (state !== undefined && !NUMERIC_KINDS.has(kind)) return true
-  return Object.keys(metrics).length > 0
+  if (INFO.has(kind) && !isNumeric(kind)) return state !== undefined
+  return (state !== undefined && !isNumeric(kind)) || Object.keys(metrics).length > 0
 }
 
 /** Kinds whose legacy pushes always name the instance in their address, while pulls of old images name it by a key. */
@@ -267,19 +196,26 @@ const NAMED_BY_KEY: ReadonlySet<string> = new Set(['lock-state', 'clock-class'])
 const KIND_KEY = /^(?:sync|[a-z_]+_(?:state|class|quality)(?:_extended)?)$/
 const INSTANCE_KEY = /^[a-z0-9][\w.-]*$/i
 
-/** Push and pull must come out equal, in StarlingX's legacy format too (starlingx.md, "The legacy format"). */
-function instanceOf(kind: string, address: Address, key: string | undefined): string {
-  const single = SINGLE_INSTANCE.get(kind)
-  if (single !== undefined) return single
+/**
+ * Push and pull must come out equal, in StarlingX's legacy format too (starlingx.md, "The legacy format"). Where a
+ * value's address names no clock, the source of the event does (protocol.md §5).
+ */
+function instanceOf(
+  kind: string,
+  address: Address,
+  source: Address | undefined,
+  key: string | undefined,
+): string {
+  const once = INFO.get(kind)?.instance
+  if (once !== undefined) return once
   if (address.instance !== '') return address.instance
+  if (source !== undefined && source.instance !== '' && !source.unknown) return source.instance
   const isNamed = key !== undefined && NAMED_BY_KEY.has(kind) && INSTANCE_KEY.test(key) && !KIND_KEY.test(key)
   return isNamed ? key : 'node'
 }
 
 function metricOf(kind: string): string {
-  if (kind === 'clock-class') return 'clockClass'
-  if (kind === 'synce-clock-quality') return 'ql'
-  return WORD_KINDS.has(kind) ? 'offset' : 'value'
+  return INFO.get(kind)?.metric ?? 'value'
 }
 
 function quote(text: string | undefined): string {

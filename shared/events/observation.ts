@@ -1,20 +1,6 @@
 /** How a reading reached us. `initial` is the reading that a publisher posts while it creates a subscription. */
 export type Via = 'push' | 'initial' | 'poll' | 'broker'
 
-/** The kinds that this project knows; any other is kept under its own name. */
-export const KINDS = [
-  'lock-state',
-  'os-clock-sync-state',
-  'clock-class',
-  'gnss-sync-status',
-  'sync-state',
-  'synce-lock-state',
-  'synce-clock-quality',
-] as const
-
-/** Kinds that carry numbers alone; every other kind has a word of state, also one that we do not know. */
-export const NUMERIC_KINDS: ReadonlySet<string> = new Set(['clock-class', 'synce-clock-quality'])
-
 /** One reading of one clock, immutable (design.md §3). */
 export type Observation = {
   /** The full name of the node, as the publisher writes it in addresses. */

@@ -1,10 +1,6 @@
-/** Kinds whose words are LOCKED, HOLDOVER and FREERUN. */
-const LOCK_KINDS: ReadonlySet<string> = new Set([
-  'lock-state',
-  'os-clock-sync-state',
-  'sync-state',
-  'synce-lock-state',
-])
+import { INFO } from '../kinds.ts'
+
+const isLock = (kind: string) => INFO.get(kind)?.says === 'lock'
 
 /** Reads in one go, whatever comes: a number that could be split in two ways would take quadratic time to refuse. */
 const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
@@ -21,11 +17,6 @@ const SENTINEL_OF_T_BC = 99_999_999_999
 /** No word and no number of any publisher comes near; without a bound, one body could fill a node's document. */
 const LONGEST = 64
 
-/** The lock words as nearly all publishers spell them. */
-const LOCK_MEANINGS: ReadonlyMap<string, Meaning> = new Map(
-  ['LOCKED', 'HOLDOVER', 'FREERUN'].map((word) => [word, { is: 'word', word }]),
-)
-
 /** What a value is by itself, whatever `data_type` says of it (design.md §3). */
 export type Meaning =
   | { readonly is: 'word'; readonly word: string }
@@ -33,8 +24,6 @@ export type Meaning =
   | { readonly is: 'nothing' }
 
 export function meaningOf(kind: string, value: unknown): Meaning {
-  const plain = typeof value === 'string' && LOCK_KINDS.has(kind) ? LOCK_MEANINGS.get(value) : undefined
-  if (plain !== undefined) return plain
   if (typeof value === 'number' && Number.isFinite(value)) return { is: 'number', text: String(value) }
   if (typeof value !== 'string') return { is: 'nothing' }
   const text = value.trim()
@@ -53,7 +42,7 @@ function wordOf(kind: string, text: string): string {
   const word = text.toUpperCase().replaceAll('_', '-').slice(0, LONGEST).toWellFormed()
   // Some releases answer pulls of GNSS with the words of a lock (protocol.md §5).
   if (kind === 'gnss-sync-status' && word === 'LOCKED') return 'SYNCHRONIZED'
-  if (!LOCK_KINDS.has(kind)) return word
+  if (!isLock(kind)) return word
   if (word === 'UNLOCKED') return 'FREERUN'
   return word === 'LOCKED' || word === 'HOLDOVER' || word === 'FREERUN' ? word : 'UNKNOWN'
 }
@@ -66,7 +55,7 @@ const LOCK_ORDER = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
  * (design.md §3). Words of unknown kinds all rank alike.
  */
 export function rankOf(kind: string, word: string): number {
-  if (LOCK_KINDS.has(kind)) return Math.max(0, LOCK_ORDER.indexOf(word))
+  if (isLock(kind)) return Math.max(0, LOCK_ORDER.indexOf(word))
   if (kind === 'gnss-sync-status') {
     if (word === 'SYNCHRONIZED') return 3
     if (word === 'UNKNOWN') return 2

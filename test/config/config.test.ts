@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Config, type Environment, readConfig, VARIABLES } from '#shared/config/index.ts'
 import { ConfigurationError } from '#shared/errors.ts'
-import { KINDS } from '#shared/events/observation.ts'
+import { KIND_NAMES } from '#shared/kinds.ts'
 import { STATE_URL_FORMS } from '#shared/config/state-url.ts'
 import { defaultSettings, type MergeSettings } from '#shared/state/merge/draft.ts'
 
@@ -43,7 +43,7 @@ test('an empty environment gives the defaults that the schema shows', async () =
     stateRetentionMs: 604_800_000,
     publishers: [],
     discovery: undefined,
-    resources: [...KINDS],
+    resources: [...KIND_NAMES],
     publisherFiles: { ca: undefined, cert: undefined, key: undefined, token: undefined },
     callbackUrl: undefined,
     callbackSecrets: [],
@@ -161,9 +161,9 @@ describe('values that are refused, with what is allowed and what was found', () 
     [{ REORDER_SECONDS: '1m' }, 'REORDER_SECONDS must be a number of seconds from 1 to 3600; found "1m"'],
     [
       { RESOURCES: 'lock-state,lockstate' },
-      `RESOURCES must be a comma-separated list of ${KINDS.join(', ')}; found "lock-state,lockstate"`,
+      `RESOURCES must be a comma-separated list of ${KIND_NAMES.join(', ')}; found "lock-state,lockstate"`,
     ],
-    [{ RESOURCES: ',' }, `RESOURCES must be a comma-separated list of ${KINDS.join(', ')}; found ","`],
+    [{ RESOURCES: ',' }, `RESOURCES must be a comma-separated list of ${KIND_NAMES.join(', ')}; found ","`],
     [
       { OVERALL_KINDS: 'clock-class' },
       'OVERALL_KINDS must be a comma-separated list of lock-state, os-clock-sync-state; found "clock-class"',

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { normalise } from '#shared/events/normalise.ts'
-import { KINDS } from '#shared/events/observation.ts'
+import { KIND_NAMES } from '#shared/kinds.ts'
 import { NODE, type Recorded, recordedBodies, releases } from './recorded.ts'
 
 const readAs = ({ body, how }: Recorded, node?: string) =>
   normalise(body, { node, receivedAt: '2026-11-23T06:00:00.000Z', via: how === 'pull' ? 'poll' : how })
 const read = (body: Recorded) => readAs(body, NODE)
 
-const knownKinds: ReadonlySet<string> = new Set(KINDS)
+const knownKinds: ReadonlySet<string> = new Set(KIND_NAMES)
 
 /** The clocks that the log lines fed to the recorded publishers speak of, under the name that a push gives them. */
 const clocks: ReadonlySet<string> = new Set([

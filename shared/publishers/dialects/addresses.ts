@@ -1,18 +1,6 @@
-/** The resource of each kind, after the node (protocol.md §5). */
-const RESOURCES: Readonly<Record<string, string>> = {
-  'lock-state': 'sync/ptp-status/lock-state',
-  'os-clock-sync-state': 'sync/sync-status/os-clock-sync-state',
-  'clock-class': 'sync/ptp-status/clock-class',
-  'gnss-sync-status': 'sync/gnss-status/gnss-sync-status',
-  'sync-state': 'sync/sync-status/sync-state',
-  'synce-lock-state': 'sync/synce-status/lock-state',
-  'synce-clock-quality': 'sync/synce-status/clock-quality',
-}
+import { INFO, KIND_NAMES } from '#shared/kinds.ts'
 
-/** v1 calls the clock class by another name; the v2 name would be accepted there and never deliver. */
-const V1_CLOCK_CLASS = 'sync/ptp-status/ptp-clock-class-change'
-
-export const ALL_KINDS: readonly string[] = Object.keys(RESOURCES)
+export const ALL_KINDS = KIND_NAMES
 
 /** Without SyncE: over v1 its states arrive as `0`, and pulls do not know it (protocol.md §2.6, §5). */
 export const V1_KINDS: readonly string[] = ALL_KINDS.filter((kind) => !isSyncE(kind))
@@ -22,17 +10,20 @@ export function isSyncE(kind: string): boolean {
   return kind.startsWith('synce-')
 }
 
-/** What follows the node in the address of a kind, without a leading slash; undefined for a kind that we don't know. */
+/**
+ * What follows the node in the address of a kind, without a leading slash; undefined for a kind that we don't know. v1
+ * calls the clock class by another name; the v2 name would be accepted there and never deliver (protocol.md §5).
+ */
 export function resourceOf(kind: string, api: 'v1' | 'v2'): string | undefined {
-  if (api === 'v1' && kind === 'clock-class') return V1_CLOCK_CLASS
-  return Object.hasOwn(RESOURCES, kind) ? RESOURCES[kind] : undefined
+  const info = INFO.get(kind)
+  const resource = api === 'v1' ? (info?.v1Resource ?? info?.resource) : info?.resource
+  return resource && `sync/${resource}`
 }
 
 /** How addresses end, and the kind that each has. */
-const ENDINGS: readonly (readonly [string, string])[] = [
-  [`/${V1_CLOCK_CLASS}`, 'clock-class'],
-  ...Object.entries(RESOURCES).map(([kind, path]) => [`/${path}`, kind] as const),
-]
+const ENDINGS = [...INFO].flatMap(([kind, { resource, v1Resource = resource }]) =>
+  [v1Resource, resource].map((path) => [`/sync/${path}`, kind] as const),
+)
 
 /** The kind that an address belongs to, in whichever API's spelling; undefined if it is none of ours. */
 export function kindOfAddress(address: string): string | undefined {

@@ -1,4 +1,4 @@
-import { NUMERIC_KINDS } from '#shared/events/observation.ts'
+import { isNumeric } from '#shared/kinds.ts'
 import { rankOf } from '#shared/events/words.ts'
 import { compareTimes } from '#shared/time.ts'
 import type { ClockState, Reading } from '#shared/state/document.ts'
@@ -44,7 +44,7 @@ export function sameContent(a: Content, b: Content): boolean {
 /** Negative if `a` is the worse state of the two, 0 if neither is. Of clock classes and qualities the higher is worse. */
 export function compareWorse(kind: string, a: Content, b: Content): number {
   if (a.state !== null && b.state !== null) return rankOf(kind, a.state) - rankOf(kind, b.state)
-  if (!NUMERIC_KINDS.has(kind)) return 0
+  if (!isNumeric(kind)) return 0
   for (const name of ['clockClass', 'ql', 'extQl']) {
     const difference = Number(b.metrics[name] ?? 0) - Number(a.metrics[name] ?? 0)
     if (difference !== 0 && !Number.isNaN(difference)) return difference

@@ -1,3 +1,4 @@
+import { DECIDING_KINDS } from '#shared/kinds.ts'
 import type { Observation, Via } from '#shared/events/observation.ts'
 import type { ClockState, Counters, NewEntry, NodeState, Reading } from '#shared/state/document.ts'
 
@@ -17,7 +18,7 @@ export const defaultSettings: MergeSettings = {
   staleAfterMs: 180_000,
   settleMs: 5_000,
   reorderMs: 60_000,
-  overallKinds: ['lock-state', 'os-clock-sync-state'],
+  overallKinds: DECIDING_KINDS,
 }
 
 /** What one request for the CurrentState of a kind returned, or an initial notification, which is the same. */

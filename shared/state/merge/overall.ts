@@ -1,3 +1,4 @@
+import { DECIDING_KINDS } from '#shared/kinds.ts'
 import { rankOf } from '#shared/events/words.ts'
 import type { ClockState, NodeState } from '#shared/state/document.ts'
 import { isoTime, milliseconds } from '#shared/time.ts'
@@ -7,7 +8,7 @@ import { isAhead } from './own-times.ts'
 export type Overall = 'FREERUN' | 'HOLDOVER' | 'UNKNOWN' | 'LOCKED'
 
 /** The kinds whose clocks decide whether a node may transmit. */
-export const OVERALL_KINDS: ReadonlySet<string> = new Set(['lock-state', 'os-clock-sync-state'])
+export const OVERALL_KINDS: ReadonlySet<string> = new Set(DECIDING_KINDS)
 
 /** What of a document decides about the node as a whole. */
 type Deciding = Pick<NodeState, 'clocks' | 'absent' | 'publisher'>
