@@ -104,18 +104,14 @@ export function createPoller(deps: PollDeps): Poller {
     closing: (state: NodeState) => NodeState,
     ways?: Ways,
   ) => {
-    const merged = await store.update(
-      node,
-      (current) => {
-        const before = current ?? emptyNodeState(node, newId())
-        const named = pulls.flatMap((one) => (namesClocks(one) ? [one.kind] : []))
-        const closed = withoutLacking(closing(before), named)
-        const outcome = mergePulls(closed, pulls, settings, { now: clock.now(), poll: { startedAt, ways } })
-        const state = outcome.state ?? (closed === before ? undefined : closed)
-        return { ...outcome, state, result: { ...outcome.result, entries: outcome.entries ?? [] } }
-      },
-      { fresh: true },
-    )
+    const merged = await store.update(node, (current) => {
+      const before = current ?? emptyNodeState(node, newId())
+      const named = pulls.flatMap((one) => (namesClocks(one) ? [one.kind] : []))
+      const closed = withoutLacking(closing(before), named)
+      const outcome = mergePulls(closed, pulls, settings, { now: clock.now(), poll: { startedAt, ways } })
+      const state = outcome.state ?? (closed === before ? undefined : closed)
+      return { ...outcome, state, result: { ...outcome.result, entries: outcome.entries ?? [] } }
+    })
     announce(node, merged.entries)
     if (merged.clockStepped) log.warn('publisher clock went backwards; event ordering reset', { node })
     return merged

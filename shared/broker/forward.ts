@@ -226,7 +226,7 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
     else line.timer = setTimeout(begin, afterMs, line).unref()
   }
 
-  const update: Store['update'] = async (node, change, options) => {
+  const update: Store['update'] = async (node, change) => {
     let news: Unsent | undefined
     let isBehind = false
     // May run again: what its last run saw is what was written.
@@ -247,7 +247,7 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       // A document that was there before there was a sink keeps its history to itself.
       return state === undefined ? outcome : { ...outcome, state: { ...state, forwarded } }
     }
-    const result = await store.update(node, marked, options)
+    const result = await store.update(node, marked)
     if (news !== undefined) add(node, { news: isBehind ? undefined : news })
     else if (isBehind) add(node, { afterMs: LEFT_OVER_AFTER })
     return result

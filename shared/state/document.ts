@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { reasonOf, StoreError } from '#shared/errors.ts'
 
 /** What is said of a clock: the word of its state, null for a kind of numbers; and numbers as received. */
 const content = { state: z.nullable(z.string()), metrics: z.record(z.string(), z.string()) }
@@ -211,4 +212,26 @@ export function emptyNodeState(node: string, incarnation: string): NodeState {
     quarantine: [],
     announced: { overall: 'UNKNOWN', stale: false, blind: false },
   }
+}
+
+/** The document of a node from its JSON. @throws StoreError, not retryable, if the text is no such document. */
+export function parseDocument(node: string, text: string): NodeState {
+  return parse(nodeState, text, `The stored document of node ${node}`)
+}
+
+/** A log entry of a node from its JSON. @throws StoreError, not retryable, if the text is no such entry. */
+export function parseEntry(node: string, text: string): LogEntry {
+  return parse(logEntry, text, `A stored log entry of node ${node}`)
+}
+
+function parse<T>(schema: z.ZodMiniType<T>, text: string, what: string): T {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new StoreError(`${what} is not JSON: ${reasonOf(error)}`, { retryable: false, cause: error })
+  }
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new StoreError(`${what} is damaged:\n${z.prettifyError(parsed.error)}`, { retryable: false })
 }

@@ -84,7 +84,7 @@ test('a process without a sink leaves the cursor, and the next one with a sink s
   expect(await stateOf(first.base)).toMatchObject({ seq: 5, forwarded: 2 })
   const second = await join(driver, sink.url)
   // An event that changes nothing: the document is looked at, and not written.
-  await second.store.update(NODE, () => ({ result: undefined }), { fresh: true })
+  await second.store.update(NODE, () => ({ result: undefined }))
   expect(await second.forwarder.settle(soon())).toBe(true)
   expect(numbersOf(sink.taken())).toEqual([1, 2, 3, 4, 5])
 })
@@ -320,7 +320,7 @@ test('what a process without a sink logs in a store that was set back is sent an
   expect(await member.forwarder.settle(soon())).toBe(true)
   await restore(driver, backup?.state)
   await transit(other.base, 2)
-  await member.store.update(NODE, () => ({ result: undefined }), { fresh: true })
+  await member.store.update(NODE, () => ({ result: undefined }))
   expect(await member.forwarder.settle(soon())).toBe(true)
   // From where the old document says on, and each of them once.
   const again = range((backup?.state.forwarded ?? 0) + 1, 4)

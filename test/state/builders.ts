@@ -1,5 +1,5 @@
 import type { Observation } from '#shared/events/observation.ts'
-import { applyAll } from '#shared/state/store/batch.ts'
+import { applyAll } from '#shared/state/store/change.ts'
 import { mergePulls, type PullResult } from '#shared/state/merge/pull.ts'
 import { type Pull, defaultSettings, type MergeSettings } from '#shared/state/merge/draft.ts'
 import { type Fate, mergePush } from '#shared/state/merge/push.ts'
@@ -111,11 +111,11 @@ export function createNode(settings: MergeSettings = defaultSettings, document?:
   let told = 0
 
   const take = <T>(outcome: Outcome<T>): T => {
-    const { write, owed } = applyAll(state, [outcome], (step) => step, undefined)
-    if (write !== undefined) {
-      state = deepFreeze(write.state)
-      log.push(...write.entries)
-    } else if (owed !== undefined) state = deepFreeze(counted(state, owed))
+    const changed = applyAll(state, [() => outcome])
+    if (changed !== undefined) {
+      state = deepFreeze(changed.state)
+      log.push(...changed.entries)
+    }
     return outcome.result
   }
   const merge = (...observations: readonly Observation[]) => {
@@ -153,18 +153,6 @@ export function createNode(settings: MergeSettings = defaultSettings, document?:
     },
     overall: (seconds) => conditionOf(state, ms(seconds), settings).overall,
   }
-}
-
-function counted(state: NodeState, counters: NodeState['counters']): NodeState {
-  const sum = { ...state.counters }
-  sum.received += counters.received
-  sum.duplicate += counters.duplicate
-  sum.late += counters.late
-  sum.missed += counters.missed
-  sum.quarantined += counters.quarantined
-  sum.clockSteps += counters.clockSteps
-  sum.suspect += counters.suspect
-  return { ...state, counters: sum }
 }
 
 /** `changed lock-state LOCKED→FREERUN @30`; bounds as `(10..30)`, both in seconds. */

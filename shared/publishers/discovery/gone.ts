@@ -133,29 +133,25 @@ async function markGone(
   const { store, clock, log } = deps
   const { settings, retentionMs, listedAt } = options
   const now = clock.now()
-  const { goneSince, isNew } = await store.update(
-    node,
-    (current): Outcome<Seen> => {
-      if (current === undefined) return { result: THERE }
-      const draft = createDraft(current, settings, now, 'poll')
-      forgetFuture(draft)
-      const { publisher } = draft.state
-      if (publisher?.url !== url) return { result: THERE }
-      const isNew = publisher.goneSince === undefined
-      // A time of ours in the future does not say when it was reached.
-      const isKnown = publisher.checkedAt === current.publisher?.checkedAt
-      if (isNew && isKnown && publisher.reachable && milliseconds(publisher.checkedAt) >= listedAt) {
-        return { result: THERE }
-      }
-      const goneSince = publisher.goneSince ?? isoTime(now)
-      if (isNew) {
-        patchNode(draft, { publisher: { ...publisher, reachable: false, problem, goneSince } })
-      }
-      const { state, entries } = finishDraft(draft, true)
-      return { state, entries, result: { goneSince, isNew } }
-    },
-    { fresh: true },
-  )
+  const { goneSince, isNew } = await store.update(node, (current): Outcome<Seen> => {
+    if (current === undefined) return { result: THERE }
+    const draft = createDraft(current, settings, now, 'poll')
+    forgetFuture(draft)
+    const { publisher } = draft.state
+    if (publisher?.url !== url) return { result: THERE }
+    const isNew = publisher.goneSince === undefined
+    // A time of ours in the future does not say when it was reached.
+    const isKnown = publisher.checkedAt === current.publisher?.checkedAt
+    if (isNew && isKnown && publisher.reachable && milliseconds(publisher.checkedAt) >= listedAt) {
+      return { result: THERE }
+    }
+    const goneSince = publisher.goneSince ?? isoTime(now)
+    if (isNew) {
+      patchNode(draft, { publisher: { ...publisher, reachable: false, problem, goneSince } })
+    }
+    const { state, entries } = finishDraft(draft, true)
+    return { state, entries, result: { goneSince, isNew } }
+  })
   if (goneSince === undefined) return 'there'
   if (isNew) log.warn('A node is gone', { node, problem })
   let unsent = 0

@@ -4,8 +4,8 @@ import { findAccess, type KubernetesSettings } from '#shared/kubernetes/access.t
 import { type Call, type ClientOptions, createKubernetesClient } from '#shared/kubernetes/client.ts'
 import type { Log } from '#shared/log.ts'
 import { type Clock, systemClock } from '#shared/time.ts'
-import { createDocumentCache } from '#shared/state/store/document-cache.ts'
-import { parseDocument } from '#shared/state/store/documents.ts'
+import { createCache } from '#shared/state/store/cache.ts'
+import { parseDocument } from '#shared/state/document.ts'
 import type { Driver, Version, Versioned } from '#shared/state/store/driver.ts'
 import { entriesOf, pack } from './configmap/contents.ts'
 import { keyOf, objectNameOf } from './configmap/naming.ts'
@@ -63,7 +63,7 @@ export async function createConfigMapDriver(
   const access = await findAccess(kubernetes, { clock, log })
   const target = { resource: 'configmaps', namespace: namespace || (await access.namespace()) }
   const client = createKubernetesClient(access, { log }, options)
-  const logs = createDocumentCache<{ readonly version: Version; readonly log: string }>(cachedLogs)
+  const logs = createCache<{ readonly version: Version; readonly log: string }>(cachedLogs)
 
   const call = (rest: Omit<Call, 'resource' | 'namespace'>) => client.request({ ...target, ...rest })
 

@@ -1,5 +1,5 @@
 import { ConflictError } from '#shared/errors.ts'
-import { parseDocument, parseEntry } from '#shared/state/store/documents.ts'
+import { parseDocument, parseEntry } from '#shared/state/document.ts'
 import type { Driver, Version } from '#shared/state/store/driver.ts'
 import type { LogEntry, NodeState } from '#shared/state/document.ts'
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { ConflictError, PtpWatchError, StoreError } from '#shared/errors.ts'
-import { parseDocument, parseEntry } from '#shared/state/store/documents.ts'
+import { parseDocument, parseEntry } from '#shared/state/document.ts'
 import type { Driver, Version, Versioned, Write } from '#shared/state/store/driver.ts'
 import { failure, isBusy, openFile, transaction } from './sqlite/file.ts'
 

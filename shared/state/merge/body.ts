@@ -35,16 +35,10 @@ export function mergeBody(
 ): Outcome<Received> {
   const pulls = before.pending.length === 0 ? [] : initialOf(before, said)
   if (pulls.length === 0) {
-    const {
-      state,
-      entries = [],
-      counters,
-      certain,
-      result,
-    } = mergePush(before, said.observations, settings, now)
+    const { state, entries = [], counters, result } = mergePush(before, said.observations, settings, now)
     const noted = heard(state ?? before, said)
     const next = noted === before ? undefined : noted
-    return { state: next, entries, counters, certain, result: { outcome: result, entries } }
+    return { state: next, entries, counters, result: { outcome: result, entries } }
   }
   const taken = new Set<Observation>(pulls.flatMap(({ of }) => of))
   const pushed = said.observations.filter((observation) => !taken.has(observation))

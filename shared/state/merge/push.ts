@@ -37,7 +37,7 @@ export function mergePush(
   const fate = FATES.find((candidate) => fates.includes(candidate)) ?? 'duplicate'
   count(draft, 'received')
   if (fate === 'duplicate' || fate === 'late') count(draft, fate)
-  return { ...finishDraft(draft), certain: fate === 'duplicate', result: fate }
+  return { ...finishDraft(draft), result: fate }
 }
 
 /** Rule 2 within one body: what contradicts itself must not be told as better first and as worse next. */

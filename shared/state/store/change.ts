@@ -1,4 +1,10 @@
-import type { Counters, NewEntry, NodeState } from '#shared/state/document.ts'
+import {
+  type Counters,
+  emptyNodeState,
+  type LogEntry,
+  type NewEntry,
+  type NodeState,
+} from '#shared/state/document.ts'
 
 /** What a change makes of the document it was shown. */
 export type Outcome<T> = {
@@ -6,13 +12,8 @@ export type Outcome<T> = {
   readonly state?: NodeState | undefined
   /** New lines of the log, in order; the store numbers them. They need a document: this one, or the current. */
   readonly entries?: readonly NewEntry[]
-  /** Added to the stored counters: with `state` at once, alone at the next write or after a pause. */
+  /** Added to the counters of the document; where there is none they are dropped. */
   readonly counters?: Partial<Counters> | undefined
-  /**
-   * An outcome without `state` that holds whatever others have written since (a duplicate of what is stored).
-   * Without it the store shows the change a document read after the call before it believes "nothing to do".
-   */
-  readonly certain?: boolean | undefined
   readonly result: T
 }
 
@@ -21,3 +22,43 @@ export type Change<T> = (current: NodeState | undefined) => Outcome<T>
 
 /** Whether a node with this document is to be removed. Pure, as a {@link Change} is. */
 export type Decide = (current: NodeState) => boolean
+
+/** The document that changes come to, and the new entries of its log. */
+export type Changed = { readonly state: NodeState; readonly entries: readonly LogEntry[] }
+
+/**
+ * Applies changes in order, each to what the one before left, and numbers the entries. Undefined where none asks for a
+ * write. A change that gives undefined is left out.
+ */
+export function applyAll(
+  known: NodeState | undefined,
+  changes: readonly ((current: NodeState | undefined) => Outcome<unknown> | undefined)[],
+): Changed | undefined {
+  let current = known
+  let changed = false
+  const entries: LogEntry[] = []
+  for (const change of changes) {
+    const { state, entries: added = [], counters = {} } = change(current) ?? {}
+    const counts = Object.keys(counters).length > 0
+    const next = state ?? (added.length > 0 || counts ? current : undefined)
+    if (next === undefined) continue
+    changed = true
+    let seq = current?.seq ?? 0
+    for (const entry of added) entries.push({ ...entry, seq: ++seq })
+    const before = current?.counters ?? emptyNodeState('', '').counters
+    current = { ...next, seq, counters: counts ? plus(before, counters) : before }
+  }
+  return changed && current !== undefined ? { state: current, entries } : undefined
+}
+
+function plus(counters: Counters, added: Partial<Counters>): Counters {
+  return {
+    received: counters.received + (added.received ?? 0),
+    duplicate: counters.duplicate + (added.duplicate ?? 0),
+    late: counters.late + (added.late ?? 0),
+    missed: counters.missed + (added.missed ?? 0),
+    quarantined: counters.quarantined + (added.quarantined ?? 0),
+    clockSteps: counters.clockSteps + (added.clockSteps ?? 0),
+    suspect: counters.suspect + (added.suspect ?? 0),
+  }
+}

@@ -1,75 +1,77 @@
-import type { Counters, NodeState } from '#shared/state/document.ts'
-import type { Change, Decide, Outcome } from './change.ts'
+import { setImmediate } from 'node:timers/promises'
+import type { Change, Decide } from './change.ts'
 
 /** A change that waits for the write that will hold it. */
 export type Job = {
-  readonly node: string
   readonly change: Change<unknown>
-  /** The number of the call. */
-  readonly call: number
-  /** Whether the document it is shown must have been read after the call. */
-  readonly fresh: boolean
-  /** What came of the last time that the change was applied. */
-  outcome: Outcome<unknown> | undefined
-  /** What it threw instead. */
-  failure: unknown
   resolve(result: unknown): void
   reject(error: unknown): void
 }
 
-/** Applies a change, maybe not for the last time. Undefined where it threw. */
-export function applyJob(job: Job, current: NodeState | undefined): Outcome<unknown> | undefined {
-  try {
-    const outcome = job.change(current)
-    if (outcome.state === undefined && current === undefined && outcome.entries?.length)
-      throw new TypeError(`A change of node ${job.node} has log entries but no document`)
-    job.outcome = outcome
-  } catch (error) {
-    job.outcome = undefined
-    job.failure = error
-  }
-  return job.outcome
-}
-
-/** Tells the caller what came of the last time that the change was applied. */
-export function settleJob({ outcome, failure, resolve, reject }: Job): void {
-  if (outcome === undefined) reject(failure)
-  else resolve(outcome.result)
-}
-
-/** A removal that waits for its turn among the changes. */
+/** A removal that waits for its turn among the changes; without `decide` it removes whatever is there. */
 export type Removal = {
-  /** Undefined where it is removed whatever it holds. */
   readonly decide: Decide | undefined
   /** Whether it was removed. */
   resolve(removed: boolean): void
   reject(error: unknown): void
 }
 
-/** What one node's callers wait for, in order; there is one while anything waits, runs or is owed. */
-export type Lane = {
-  readonly node: string
-  /** Changes that are written together, and removals between them. */
-  readonly waiting: (Job[] | Removal)[]
-  /** Something runs, or begins at the end of the turn. */
-  busy: boolean
-  /** What ran last. */
-  running: Promise<void> | undefined
-  /** Counters that no write has carried yet. */
-  owed: Counters | undefined
-  /** Calls off the pause after which they are written on their own. */
-  callOff: (() => void) | undefined
+export type Queue = {
+  add(node: string, work: Job | Removal): void
+  /** Resolves when everything that was added is done. */
+  drained(): Promise<void>
 }
 
-export function createLane(node: string, first: Job | Removal): Lane {
-  const waiting = ['decide' in first ? first : [first]]
-  return { node, waiting, busy: false, running: undefined, owed: undefined, callOff: undefined }
+export type Work = {
+  /** `more` takes the changes that have come since, up to the next removal. Never throws. */
+  change(node: string, jobs: Job[], more: () => Job[]): Promise<void>
+  /** Never throws. */
+  remove(node: string, removal: Removal): Promise<void>
 }
 
-/** Queues a removal, or a change with those before it up to the last removal. */
-export function addWork({ waiting }: Lane, work: Job | Removal): void {
-  const last = waiting.at(-1)
-  if ('decide' in work) waiting.push(work)
-  else if (Array.isArray(last)) last.push(work)
-  else waiting.push([work])
+/**
+ * Does the work of each node in order, changes that wait together as one. A node begins at the end of the turn of the
+ * event loop, so that what is called in one turn is written together.
+ */
+export function createQueue({ change, remove }: Work): Queue {
+  const lanes = new Map<string, { readonly waiting: (Job | Removal)[]; done: Promise<void> }>()
+
+  async function drain(node: string, waiting: (Job | Removal)[]): Promise<void> {
+    await setImmediate()
+    for (;;) {
+      const jobs = takeJobs(waiting)
+      const removal = jobs.length === 0 ? waiting.shift() : undefined
+      if (jobs.length > 0) await change(node, jobs, () => takeJobs(waiting))
+      else if (removal !== undefined && isRemoval(removal)) await remove(node, removal)
+      else break
+    }
+    lanes.delete(node)
+  }
+
+  return {
+    add(node, work) {
+      const lane = lanes.get(node)
+      if (lane !== undefined) lane.waiting.push(work)
+      else {
+        const waiting = [work]
+        lanes.set(node, { waiting, done: drain(node, waiting) })
+      }
+    },
+    async drained() {
+      await Promise.all([...lanes.values()].map(({ done }) => done))
+    },
+  }
+}
+
+function takeJobs(waiting: (Job | Removal)[]): Job[] {
+  const jobs: Job[] = []
+  for (let [first] = waiting; first !== undefined && !isRemoval(first); [first] = waiting) {
+    jobs.push(first)
+    waiting.shift()
+  }
+  return jobs
+}
+
+function isRemoval(work: Job | Removal): work is Removal {
+  return 'decide' in work
 }

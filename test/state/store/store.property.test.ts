@@ -15,7 +15,6 @@ const call = fc.record({
   store: fc.constantFrom(0, 1),
   node: fc.constantFrom(...NODES),
   what: fc.constantFrom('note', 'note', 'count', 'throw', 'remember'),
-  fresh: fc.boolean(),
   inSameBreath: fc.boolean(),
 })
 type Call = typeof call extends fc.Arbitrary<infer T> ? T : never
@@ -44,8 +43,7 @@ function changeOf({ node, what }: Call, name: string): Change<string> {
   return (current) => {
     if (what === 'throw') throw new RangeError(name)
     // Counters alone count in a document only, so that the first call of any kind makes one.
-    if (what === 'count' && current !== undefined)
-      return { counters: { late: 1 }, certain: true, result: name }
+    if (what === 'count' && current !== undefined) return { counters: { late: 1 }, result: name }
     const state = current ?? emptyNodeState(node, 'incarnation')
     const made = what === 'count' ? { late: 1 } : { received: 1 }
     if (what === 'remember') {
@@ -76,7 +74,7 @@ describe.each(LOCAL_STORES)('two stores over one $name store', ({ name, make }) 
           const start = async () => {
             for (const [index, one] of calls.entries()) {
               const store = stores[one.store]
-              const update = store?.update(one.node, changeOf(one, `${index}`), { fresh: one.fresh })
+              const update = store?.update(one.node, changeOf(one, `${index}`))
               made.push(Promise.allSettled([update]).then(([settled]) => settled))
               if (!one.inSameBreath) await scheduler.schedule(Promise.resolve(), 'next call')
             }
@@ -148,7 +146,7 @@ test('a store that fails now and then applies exactly what it acknowledged', asy
         const settle = async () => {
           const made: Promise<PromiseSettledResult<string> | undefined>[] = []
           for (const { node, name } of calls) {
-            const one: Call = { store: 0, node, what: 'note', fresh: false, inSameBreath: false }
+            const one: Call = { store: 0, node, what: 'note', inSameBreath: false }
             made.push(Promise.allSettled([store.update(node, changeOf(one, name))]).then(([ended]) => ended))
             await scheduler.schedule(Promise.resolve())
           }

@@ -3,7 +3,7 @@ import { StoreError } from '#shared/errors.ts'
 import { createLog, silentLog } from '#shared/log.ts'
 import { type Counters, emptyNodeState, type NodeState } from '#shared/state/document.ts'
 import type { Change } from '#shared/state/store/change.ts'
-import { createStore, type StoreOptions, type Timers } from '#shared/state/store/store.ts'
+import { createStore, type StoreOptions } from '#shared/state/store/store.ts'
 import { createGate } from '../drivers/gate.ts'
 import { numbers, range } from '../drivers/samples.ts'
 import { LOCAL_STORES } from '../drivers/stores.ts'
@@ -19,27 +19,8 @@ function note(name: string, extra: Partial<NodeState> = {}): Change<string> {
 }
 
 /** Changes nothing, counts, and gives the number of the newest entry that it was shown. */
-function look(options: { certain?: boolean; counters?: Partial<Counters> } = {}): Change<number | undefined> {
-  return (current) => ({ ...options, result: current?.seq })
-}
-
-/** Pauses end when the test says so. */
-function manualTimers(): Timers & { waiting(): number; elapse(): void } {
-  let due: (() => void)[] = []
-  return {
-    after(_ms, run) {
-      due.push(run)
-      return () => {
-        due = due.filter((other) => other !== run)
-      }
-    },
-    waiting: () => due.length,
-    elapse() {
-      const ended = due
-      due = []
-      for (const run of ended) run()
-    },
-  }
+function look(counters?: Partial<Counters>): Change<number | undefined> {
+  return (current) => ({ counters, result: current?.seq })
 }
 
 describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
@@ -47,13 +28,12 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
     const subject = await make()
     onTestFinished(subject.cleanUp)
     const gate = createGate(await subject.open())
-    const timers = manualTimers()
-    const store = createStore(gate.driver, { historyPerNode: 50, log: silentLog, timers, ...options })
+    const store = createStore(gate.driver, { historyPerNode: 50, log: silentLog, ...options })
     onTestFinished(() => store.close())
     const other = createStore(await subject.open(), { historyPerNode: 50, log: silentLog })
     onTestFinished(() => other.close())
     const notes = async () => (await other.log('a', { after: 0, limit: 10_000 })).map(({ to }) => to)
-    return { store, other, gate, timers, notes, subject }
+    return { store, other, gate, notes, subject }
   }
 
   test('numbers the entries, keeps the number in the document and adds to the counters', async () => {
@@ -117,7 +97,7 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
       const first = store.update('a', note('first')).then(tell)
       await gate.arrived(1)
       const second = store.update('a', note('second')).then(tell)
-      const sameAgain = store.update('a', look({ certain: true })).then(() => tell('look'))
+      const sameAgain = store.update('a', look()).then(() => tell('look'))
       await new Promise(setImmediate)
       expect(done).toEqual([])
       gate.release()
@@ -205,16 +185,6 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
       expect(await notes()).toEqual(['mine', 'theirs', 'first', 'second'])
     })
 
-    test('is seen by a change that asks for a fresh document', async () => {
-      const { store, other, gate } = await setUp()
-      await store.update('a', note('mine'))
-      await other.update('a', note('theirs'))
-      expect(await store.update('a', look({ certain: true }))).toBe(1)
-      expect(await store.update('a', look({ certain: true }), { fresh: true })).toBe(2)
-      expect(gate.reads()).toBe(2)
-      expect(await store.update('a', look({ certain: true }))).toBe(2)
-    })
-
     test('is looked for before "nothing to do" is believed, once', async () => {
       const { store, other, gate } = await setUp()
       await store.update('a', note('mine'))
@@ -270,159 +240,42 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
     })
   })
 
-  describe('counters without a document to write', () => {
-    const duplicate = look({ certain: true, counters: { duplicate: 1 } })
-
-    test('where nothing was counted, nothing waits and nothing is written later', async () => {
-      const { store, gate, timers } = await setUp()
+  describe('counters of a change that leaves the document as it is', () => {
+    test('are written at once, those of a batch together', async () => {
+      const { store, other, gate } = await setUp()
       await store.update('a', note('one'))
-      await store.update('a', look({ counters: {} }))
-      await store.update('a', look())
-      expect(timers.waiting()).toBe(0)
-      await store.close()
-      expect(gate.writes).toHaveLength(1)
-    })
-
-    test('go with the next write of the node', async () => {
-      const { store, gate, timers } = await setUp()
-      await store.update('a', note('one'))
-      for (const _ of range(1, 5)) await store.update('a', duplicate)
-      expect(gate.writes).toHaveLength(1)
-      expect(timers.waiting()).toBe(1)
-      await store.update('a', note('two'))
+      await Promise.all(range(1, 5).map(() => store.update('a', look({ duplicate: 1 }))))
       expect(gate.writes).toHaveLength(2)
-      expect(timers.waiting()).toBe(0)
-      expect((await store.read('a'))?.counters).toMatchObject({ received: 2, duplicate: 5 })
-      await store.update('a', note('three'))
-      expect((await store.read('a'))?.counters).toMatchObject({ received: 3, duplicate: 5 })
+      expect((await other.read('a'))?.counters).toMatchObject({ received: 1, duplicate: 5 })
     })
 
-    test('are written after a pause if no write comes', async () => {
-      const { store, gate, timers } = await setUp()
+    test('are no reason to write where nothing was counted', async () => {
+      const { store, gate } = await setUp()
       await store.update('a', note('one'))
-      for (const _ of range(1, 5)) await store.update('a', duplicate)
-      timers.elapse()
-      await gate.arrived(2)
-      await store.update('a', look({ certain: true }))
-      expect(await store.read('a')).toMatchObject({ seq: 1, counters: { received: 1, duplicate: 5 } })
-      expect(timers.waiting()).toBe(0)
-    })
-
-    test('are written at close', async () => {
-      const { store, other } = await setUp()
-      await store.update('a', note('one'))
-      await Promise.all([store.update('a', duplicate), store.update('a', duplicate)])
-      await store.close()
-      expect((await other.read('a'))?.counters).toMatchObject({ received: 1, duplicate: 2 })
+      await store.update('a', look({}))
+      await store.update('a', look())
+      expect(gate.writes).toHaveLength(1)
     })
 
     test('are neither lost nor counted twice when somebody else came first', async () => {
       const { store, other } = await setUp()
       await store.update('a', note('one'))
-      await store.update('a', duplicate)
       await other.update('a', note('theirs'))
-      await Promise.all([store.update('a', note('two')), store.update('a', duplicate)])
-      expect((await store.read('a'))?.counters).toMatchObject({ received: 3, duplicate: 2 })
+      await Promise.all([store.update('a', note('two')), store.update('a', look({ duplicate: 1 }))])
       await other.update('a', note('theirs'))
-      await store.update('a', duplicate)
-      await store.close()
-      expect((await other.read('a'))?.counters).toMatchObject({ received: 4, duplicate: 3 })
-    })
-
-    test('stay while the store is down and are written when it is back', async () => {
-      const { store, gate, timers } = await setUp()
-      await store.update('a', note('one'))
-      await store.update('a', duplicate)
-      gate.down()
-      timers.elapse()
-      await gate.arrived(2)
-      await expect(store.update('a', note('lost'))).rejects.toBeInstanceOf(StoreError)
-      gate.up()
-      expect(timers.waiting()).toBe(1)
-      timers.elapse()
-      await gate.arrived(3)
-      await store.update('a', look({ certain: true }))
-      expect(await store.read('a')).toMatchObject({ seq: 1, counters: { received: 1, duplicate: 1 } })
+      await store.update('a', look({ duplicate: 1 }))
+      expect((await other.read('a'))?.counters).toMatchObject({ received: 4, duplicate: 2 })
     })
 
     test('make no document for a node that has none', async () => {
-      const { store, other, gate, timers } = await setUp()
-      expect(await store.update('a', duplicate)).toBeUndefined()
-      expect(timers.waiting()).toBe(0)
-      await store.update('a', note('one'))
-      await store.update('a', duplicate)
-      await other.remove('a')
-      await store.update('a', look(), { fresh: true })
-      expect(timers.waiting()).toBe(0)
-      await store.close()
-      expect(await other.read('a')).toBeUndefined()
-      expect(gate.writes).toHaveLength(1)
-    })
-
-    test('are dropped if the node gets its document only afterwards, in the same breath or not', async () => {
-      const { store } = await setUp()
-      await Promise.all([store.update('a', duplicate), store.update('a', note('one'))])
+      const { store, other, gate } = await setUp()
+      expect(await store.update('a', look({ duplicate: 1 }))).toBeUndefined()
+      expect(gate.writes).toEqual([])
+      await Promise.all([store.update('a', look({ duplicate: 1 })), store.update('a', note('one'))])
       expect((await store.read('a'))?.counters).toMatchObject({ received: 1, duplicate: 0 })
-      await Promise.all([
-        store.update('a', duplicate),
-        store.remove('a'),
-        store.update('a', note('anew')),
-        store.update('a', duplicate),
-      ])
-      expect((await store.read('a'))?.counters).toMatchObject({ received: 1, duplicate: 1 })
-    })
-
-    const nodes = range(1, 200).map((number) => `node-${number}`)
-    const setUpMany = async () => {
-      const lines: { level: string; nodes?: number }[] = []
-      const log = createLog({
-        level: 'info',
-        now: () => 0,
-        write: (line) => void lines.push(JSON.parse(line)),
-      })
-      const { gate, ...rest } = await setUp({ log })
-      const { store } = rest
-      const made = (node: string) => ({ state: emptyNodeState(node, 'incarnation'), result: undefined })
-      await Promise.all(nodes.map((node) => store.update(node, () => made(node))))
-      await Promise.all(nodes.map((node) => store.update(node, duplicate)))
-      return { ...rest, gate, lines }
-    }
-
-    test('that could not be written at close are said to be lost, in one line for all nodes', async () => {
-      const { store, gate, timers, lines } = await setUpMany()
-      await Promise.all(nodes.slice(0, 50).map((node) => store.update(node, duplicate)))
-      gate.down()
-      await store.close()
-      expect(lines).toEqual([
-        expect.objectContaining({
-          level: 'error',
-          nodes: 200,
-          lost: expect.objectContaining({ duplicate: 250, late: 0 }),
-          reason: 'The store is down',
-        }),
-      ])
-      expect(gate.closed()).toBe(1)
-      expect(timers.waiting()).toBe(0)
-    })
-
-    test('that cannot be written yet are one line for all nodes and tries, and one when all are written', async () => {
-      const { store, gate, timers, lines } = await setUpMany()
-      gate.down()
-      for (const _ of range(1, 3)) {
-        timers.elapse()
-        await Promise.allSettled(nodes.map((node) => store.update(node, duplicate)))
-      }
-      expect(lines).toEqual([expect.objectContaining({ level: 'warn', reason: 'The store is down' })])
-      gate.up()
-      await Promise.all(
-        nodes.slice(1).map((node) => store.update(node, (state) => ({ state, result: undefined }))),
-      )
-      expect(lines).toHaveLength(1)
-      await store.update('node-1', (state) => ({ state, result: undefined }))
-      expect(lines).toEqual([
-        expect.objectContaining({ level: 'warn' }),
-        expect.objectContaining({ level: 'info', nodes: 200 }),
-      ])
+      await other.remove('a')
+      expect(await store.update('a', look({ duplicate: 1 }))).toBeUndefined()
+      expect(await other.read('a')).toBeUndefined()
     })
   })
 
@@ -535,7 +388,7 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
         { historyPerNode: 50, log: silentLog },
       )
       await expect(lossy.update('a', note('stored'))).rejects.toThrow('No answer came')
-      expect(await lossy.update('a', look({ certain: true }))).toBe(2)
+      expect(await lossy.update('a', look())).toBe(2)
       expect(await store.update('a', look())).toBe(2)
       expect(await notes()).toEqual(['before', 'stored'])
     })
@@ -551,12 +404,9 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
         store.update('a', note('last')),
       ])
       expect(await notes()).toEqual(['after', 'last'])
-      await Promise.all([
-        store.update('a', look({ certain: true, counters: { late: 1 } })),
-        store.remove('a'),
-      ])
+      await Promise.all([store.update('a', look({ late: 1 })), store.remove('a')])
       expect(await store.read('a')).toBeUndefined()
-      expect(await store.update('a', look({ certain: true }))).toBeUndefined()
+      expect(await store.update('a', look())).toBeUndefined()
     })
 
     test('asks what is there then, and takes nothing that somebody else has written since', async () => {
@@ -626,18 +476,16 @@ describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
     })
   })
 
-  test('remembers as many documents as it was told, and forgets the one known for longest', async () => {
+  test('caches as many documents as it was told, and forgets the one known for longest', async () => {
     const { store, gate } = await setUp({ cachedDocuments: 2 })
-    for (const node of ['a', 'b']) await store.update(node, note('x'))
     const reads = async (node: string) => {
       const before = gate.reads()
-      await store.update(node, look({ certain: true }))
+      await store.update(node, note('x'))
       return gate.reads() - before
     }
-    expect([await reads('b'), await reads('a')]).toEqual([0, 0])
-    await store.update('a', note('y'))
-    await store.update('c', note('x'))
-    expect([await reads('b'), await reads('c'), await reads('a'), await reads('b')]).toEqual([0, 0, 1, 1])
+    expect([await reads('a'), await reads('b'), await reads('b'), await reads('a')]).toEqual([1, 1, 0, 0])
+    expect([await reads('c'), await reads('b'), await reads('c')]).toEqual([1, 0, 0])
+    expect([await reads('a'), await reads('b')]).toEqual([1, 1])
   })
 
   test('refuses a name that no store could keep', async () => {

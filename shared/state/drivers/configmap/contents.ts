@@ -1,5 +1,5 @@
 import { StoreError } from '#shared/errors.ts'
-import { parseEntry } from '#shared/state/store/documents.ts'
+import { parseEntry } from '#shared/state/document.ts'
 import type { Write } from '#shared/state/store/driver.ts'
 import type { LogEntry } from '#shared/state/document.ts'
 

@@ -1,0 +1,20 @@
+/** What is known of nodes, at most `limit` of them: the one known for longest is forgotten first. */
+export type Cache<T> = {
+  get(node: string): T | undefined
+  set(node: string, known: T): void
+  delete(node: string): void
+}
+
+export function createCache<T>(limit: number): Cache<T> {
+  // A Map keeps the order of insertion: its first key is the one that has been known for longest.
+  const known = new Map<string, T>()
+  return {
+    get: (node) => known.get(node),
+    set(node, value) {
+      known.set(node, value)
+      const [oldest] = known.size > limit ? known.keys() : []
+      if (oldest !== undefined) known.delete(oldest)
+    },
+    delete: (node) => void known.delete(node),
+  }
+}
