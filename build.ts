@@ -1,7 +1,7 @@
 import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type OutputChunk, type Plugin } from 'rolldown'
+import { build, type OutputChunk } from 'rolldown'
 import * as z from 'zod/mini'
 import { bundlePage } from './build-page.ts'
 
@@ -35,7 +35,6 @@ export async function bundle(folder: string): Promise<readonly BundledPackage[]>
     cwd: ROOT,
     input: { main: 'functions/main.ts' },
     platform: 'node',
-    plugins: [lessOfRedis()],
     output: {
       dir: folder,
       format: 'esm',
@@ -51,35 +50,6 @@ export async function bundle(folder: string): Promise<readonly BundledPackage[]>
   await writeFile(join(folder, 'THIRD-PARTY-LICENSES.txt'), packages.map(noticeOf).join('\n'))
   await copyFile(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'))
   return packages
-}
-
-/**
- * @redis/client without its own cluster, sentinels and pool, and with three of its four hundred commands: it needs them
- * to log in, and we send ours as words. A process with Redis holds 20 MiB less for it and is there 80 ms earlier
- * (docs/contributing/performance.md).
- */
-function lessOfRedis(): Plugin {
-  const own = '@redis/client/dist/lib'
-  const commands = ['AUTH', 'CLIENT_SETNAME', 'READONLY']
-  const named = commands.map((name) => `${name}: require('${own}/commands/${name}.js').default`)
-  const modules = new Map([
-    [
-      '\0redis-client.cjs',
-      `exports.createClient = require('${own}/client/index.js').default.create
-       exports.ErrorReply = require('${own}/errors.js').ErrorReply`,
-    ],
-    ['\0redis-commands.cjs', `exports.__esModule = true\nexports.default = { ${named.join(', ')} }`],
-  ])
-  return {
-    name: 'less-of-redis',
-    resolveId(source, importer) {
-      if (source === '@redis/client') return '\0redis-client.cjs'
-      return source === '../commands' && importer?.includes(`/${own}/client/`)
-        ? '\0redis-commands.cjs'
-        : undefined
-    },
-    load: (id) => modules.get(id),
-  }
 }
 
 const isChunk = (file: { readonly type: string }): file is OutputChunk => file.type === 'chunk'

@@ -108,7 +108,7 @@ test('a system at work, and one whose store, sink and publishers fail, says none
 
   expect(said.filter((text) => text.includes(MARK)).map(around(MARK))).toEqual([])
   expect(said.filter((text) => text.includes(token)).map(around(token))).toEqual([])
-  expect(said.join('\n')).toContain('does not take the user or the password')
+  expect(said.join('\n')).toContain('rejects the user name or password')
   // Some thirty processes, one after the other.
 })
 

@@ -2,11 +2,12 @@ import { createCredentials } from '#shared/credentials.ts'
 import type { Log } from '#shared/log.ts'
 import { systemClock } from '#shared/time.ts'
 import { type Endpoint, parseRedisUrl, shown } from './address.ts'
-import { type Cluster, createCluster } from './cluster.ts'
-import { type Connection, connect, TIMING, type Timing } from './connection.ts'
+import { openCluster } from './cluster.ts'
 import { findMaster, findServer } from './discovery.ts'
-import { RedisError } from './failure.ts'
-import { createLink } from './link.ts'
+import { failureOf, RedisError } from './failure.ts'
+import { createLink, type Opened } from './link.ts'
+import { type Access, connect, type Login, type Server } from './server.ts'
+import { inTime, TIMING, type Timing } from './timing.ts'
 
 /** What the environment says of Redis beside the URL: `Config` has it as `stateOptions.redis`. */
 export type RedisSettings = {
@@ -20,15 +21,38 @@ export type RedisSettings = {
 export type RedisClient = {
   /**
    * Sends a command whose keys all have the hash tag `{tag}`.
-   * @throws StoreError at once while Redis is out of reach, and within Timing otherwise; nothing is queued.
+   * @throws StoreError at once while Redis is out of reach, and within Timing otherwise; nothing is queued. A command
+   * that was not answered in time may have been carried out nevertheless.
    * @throws ConfigurationError if a file cannot be used the first time.
    */
   send(tag: string, command: readonly string[]): Promise<unknown>
   close(): void
 }
 
+/** What commands go to. */
+type Target = Opened & {
+  /** For messages. */
+  readonly where: string
+  readonly cluster: boolean
+  send(tag: string, command: readonly string[]): Promise<unknown>
+  /** By hash tag: when the first command was sent since which nothing was answered. */
+  readonly silentSince: Map<string, number>
+}
+
+/** What may lie unanswered: JavaScript characters, and so much on top for each command. */
+const UNANSWERED_LIMIT = 64 * 1024 * 1024
+const COMMAND_WEIGHT = 1024
+
+/** What is answered, or not, where another server has become the master. */
+const OUTDATED: ReadonlySet<string | undefined> = new Set([
+  undefined,
+  'CLUSTERDOWN',
+  'READONLY',
+  'MASTERDOWN',
+])
+
 /**
- * A client that connects when it is first used, and again when it has to. The files are read anew for each
+ * A client that connects when it is first used, and again when it has to. The files are read again for each new
  * connection.
  * @throws ConfigurationError if the URL cannot be used.
  */
@@ -38,79 +62,127 @@ export function createRedisClient(
   timing: Timing = TIMING,
 ): RedisClient {
   const { log, settings = {} } = deps
-  const address = parseRedisUrl(url)
+  const { tls, endpoints, master, username, password, database } = parseRedisUrl(url)
   const credentials = createCredentials(
     { ca: settings.ca, token: settings.password },
     { clock: systemClock, log },
     { whom: 'Redis' },
   )
-  let cluster: Cluster | undefined
+  const login = async (): Promise<Login> => {
+    const { token } = await credentials.current({ fresh: true })
+    return { username, password: token ?? password }
+  }
+  let members: readonly Endpoint[] = []
+  let unanswered = 0
 
-  const openAs = (login: { username: string | undefined; password: string | undefined }, database: number) =>
-    async function open(endpoint: Endpoint): Promise<Connection> {
-      const { ca, token } = await credentials.current({ fresh: true })
-      const password = login.password === undefined ? undefined : (token ?? login.password)
-      return connect(endpoint, { ...login, password, ca, tls: address.tls, database }, timing)
-    }
-  const login = { username: address.username, password: address.password ?? (settings.password && '') }
-  const open = openAs(login, address.database)
-  const openPlainly = openAs({ username: undefined, password: undefined }, 0)
+  async function accessAs(who: Access['login'], to: number): Promise<Access> {
+    const { ca } = await credentials.current({ fresh: true })
+    return { ca, tls, login: who, database: to }
+  }
+  const open = async (endpoint: Endpoint) => connect(endpoint, await accessAs(login, database), timing)
   const openSentinel = async (endpoint: Endpoint) => {
     try {
-      return await openPlainly(endpoint)
+      return await connect(endpoint, await accessAs(async () => ({}), 0), timing)
     } catch (error) {
       if (!(error instanceof RedisError && error.reply === 'NOAUTH')) throw error
-      return openAs(login, 0)(endpoint)
+      return connect(endpoint, await accessAs(login, 0), timing)
     }
   }
 
-  async function find(): Promise<Connection> {
-    if (address.master !== undefined) return findMaster(address.endpoints, address.master, openSentinel, open)
-    const members = [...address.endpoints, ...(cluster?.members() ?? [])]
-    return findServer([...new Map(members.map((each) => [shown(each), each])).values()], open)
+  async function find(): Promise<Server> {
+    if (master !== undefined) return findMaster(endpoints, master, openSentinel, open)
+    const known = new Map([...endpoints, ...members].map((each) => [shown(each), each]))
+    return findServer([...known.values()], open)
   }
 
-  const link = createLink(async () => {
-    const connection = await find()
-    const { where, facts } = connection
-    log.debug('Connected to Redis', { server: where, version: facts.version, mode: facts.mode })
+  async function openTarget(): Promise<Target> {
+    const server = await find()
+    const { where, facts } = server
+    log.debug('connected to Redis', { server: where, version: facts.version, mode: facts.mode })
     if (facts.eviction !== undefined) {
       log.warn('Redis may drop states when its memory is full: set maxmemory-policy to noeviction', {
         server: where,
         policy: facts.eviction,
       })
     }
-    return connection
-  })
-
-  async function route(): Promise<Connection | Cluster> {
-    if (cluster !== undefined) return cluster
-    const connection = await link.get()
-    if (connection.facts.mode !== 'cluster') return connection
-    cluster ??= createCluster(link, open)
-    return cluster
+    const silentSince = new Map<string, number>()
+    if (facts.mode !== 'cluster') {
+      const { isOpen, close } = server
+      return {
+        where,
+        cluster: false,
+        send: (_tag, command) => server.send(command),
+        silentSince,
+        isOpen,
+        close,
+      }
+    }
+    try {
+      const cluster = await openCluster(server, await accessAs(login, database), timing)
+      members = cluster.members()
+      const { send, close } = cluster
+      return { where, cluster: true, send, silentSince, isOpen: () => true, close }
+    } catch (error) {
+      throw failureOf(where, error)
+    } finally {
+      server.close()
+    }
   }
 
-  const sendOver = (target: Connection | Cluster, tag: string, command: readonly string[]) => {
-    if ('members' in target) return target.send(tag, command)
-    return target.send(command).catch((error: unknown) => {
-      // It was a master: another one is, by now.
-      if (error instanceof RedisError && error.reply === 'READONLY') target.close()
-      throw error
+  const link = createLink(openTarget, { graceMs: timing.answerMs })
+
+  /** Something else may be the right one to ask by now; what a cluster's other masters are asked goes on meanwhile. */
+  function giveUp(target: Target): void {
+    if (target.cluster) link.replace()
+    else target.close()
+  }
+
+  function ask(target: Target, tag: string, command: readonly string[], heard: () => void): Promise<unknown> {
+    const { where, silentSince } = target
+    const sentAt = performance.now()
+    return new Promise((resolve, reject) => {
+      const callOff = inTime(timing.answerMs, () => {
+        reject(new RedisError(`Redis at ${where} did not answer within ${timing.answerMs} ms`))
+        const since = silentSince.get(tag) ?? sentAt
+        silentSince.set(tag, since)
+        if (performance.now() - since >= timing.silenceMs) giveUp(target)
+      })
+      const answered = () => {
+        callOff()
+        heard()
+        silentSince.delete(tag)
+      }
+      target.send(tag, command).then(
+        (reply) => {
+          answered()
+          resolve(reply)
+        },
+        (cause: unknown) => {
+          answered()
+          const error = failureOf(where, cause)
+          if (OUTDATED.has(error.reply)) giveUp(target)
+          reject(error)
+        },
+      )
     })
   }
 
   return {
-    send(tag, command) {
-      const target = cluster ?? link.current()
-      if (target !== undefined && ('members' in target || target.facts.mode !== 'cluster')) {
-        return sendOver(target, tag, command)
+    async send(tag, command) {
+      const weight = command.reduce((sum, part) => sum + part.length, COMMAND_WEIGHT)
+      if (unanswered > 0 && unanswered + weight > UNANSWERED_LIMIT) {
+        throw new RedisError('Too many commands wait for a reply from Redis')
       }
-      return route().then((found) => sendOver(found, tag, command))
+      unanswered += weight
+      const heard = () => {
+        unanswered -= weight
+      }
+      const target = await link.get().catch((error: unknown) => {
+        heard()
+        throw error
+      })
+      return ask(target, tag, command, heard)
     },
-    close() {
-      link.close()
-      cluster?.close()
-    },
+    close: link.close,
   }
 }

@@ -1,18 +1,18 @@
 import * as z from 'zod/mini'
 import { reasonOf } from '#shared/errors.ts'
 import type { Endpoint } from './address.ts'
-import type { Connection } from './connection.ts'
-import { RedisError } from './failure.ts'
+import { failureOf, RedisError } from './failure.ts'
+import type { Server } from './server.ts'
 
 /** Connects to one server. */
-export type Open = (endpoint: Endpoint) => Promise<Connection>
+export type Open = (endpoint: Endpoint) => Promise<Server>
 
 /**
  * The first of the servers that answers and may be written to, or that knows a cluster. All are tried at once,
  * so that one which is silent delays nothing.
  * @throws RedisError with the reasons of all, if there is no such server.
  */
-export async function findServer(endpoints: readonly Endpoint[], open: Open): Promise<Connection> {
+export async function findServer(endpoints: readonly Endpoint[], open: Open): Promise<Server> {
   return first(
     endpoints.map(async (endpoint) => {
       const connection = await open(endpoint)
@@ -34,7 +34,7 @@ export async function findMaster(
   name: string,
   openSentinel: Open,
   open: Open,
-): Promise<Connection> {
+): Promise<Server> {
   const master = await first(
     sentinels.map(async (endpoint) => {
       const sentinel = await openSentinel(endpoint)
@@ -56,18 +56,25 @@ export async function findMaster(
 
 const addressReply = z.nullable(z.tuple([z.string(), z.coerce.number()]))
 
-async function askForMaster(sentinel: Connection, name: string): Promise<Endpoint> {
+async function askForMaster(sentinel: Server, name: string): Promise<Endpoint> {
   if (sentinel.facts.mode !== 'sentinel' && sentinel.facts.version !== undefined) {
-    throw new RedisError(`Redis at ${sentinel.where} is no Sentinel; use redis:// for it`, { refused: true })
+    throw new RedisError(`Redis at ${sentinel.where} is not a Sentinel: use redis:// instead`, {
+      refused: true,
+    })
   }
-  const reply = addressReply.safeParse(await sentinel.send(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name]))
+  const asked = sentinel.send(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name])
+  const reply = addressReply.safeParse(
+    await asked.catch((error: unknown) => {
+      throw failureOf(sentinel.where, error)
+    }),
+  )
   if (reply.success && reply.data !== null) return { host: reply.data[0], port: reply.data[1] }
   throw new RedisError(`The Sentinel at ${sentinel.where} knows no master named ${name}`, { refused: true })
 }
 
-function unfit({ where, facts }: Connection): RedisError | undefined {
+function unfit({ where, facts }: Server): RedisError | undefined {
   if (facts.mode === 'sentinel') {
-    return new RedisError(`Redis at ${where} is a Sentinel; use redis-sentinel://…/<master> for it`, {
+    return new RedisError(`Redis at ${where} is a Sentinel: use redis-sentinel://…/<master> instead`, {
       refused: true,
     })
   }
@@ -89,7 +96,7 @@ function together(reasons: readonly unknown[]): unknown {
 }
 
 /** The first that succeeds; connections that come later are closed. */
-async function first<T extends Connection | Endpoint>(attempts: readonly Promise<T>[]): Promise<T> {
+async function first<T extends Server | Endpoint>(attempts: readonly Promise<T>[]): Promise<T> {
   const chosen = await Promise.any(attempts).catch((error: unknown) => {
     throw error instanceof AggregateError ? together(error.errors) : error
   })

@@ -1,44 +1,54 @@
 import { StoreError } from '#shared/errors.ts'
-import type { Connection } from './connection.ts'
-import { RedisError } from './failure.ts'
+
+/** What a link holds: a connection, or those to a cluster. */
+export type Opened = { isOpen(): boolean; close(): void }
 
 /** A connection that is opened when it is needed, and again after it broke. */
-export type Link = {
-  /** The open connection, if there is one. */
-  current(): Connection | undefined
+export type Link<T extends Opened> = {
   /**
    * The open connection. While there is none, whoever asks first tries to open one and the others wait for the
    * same attempt; after one that failed, everybody fails at once for a moment.
    * @throws StoreError
    */
-  get(): Promise<Connection>
-  /** Gives up the connection; the next `get` opens another. */
-  reset(): void
+  get(): Promise<T>
+  /** Opens another one and uses the present one until then, if that is older than a second. */
+  replace(): void
   close(): void
 }
 
-/** How many may wait for an attempt to connect. */
-const WAITING_LIMIT = 10_000
 const SHORTEST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1000
 
-export function createLink(open: () => Promise<Connection>, random: () => number = Math.random): Link {
-  let connection: Connection | undefined
-  let attempt: Promise<Connection> | undefined
-  let waiting = 0
+/** `graceMs`: how long a connection that was replaced may still answer. */
+export function createLink<T extends Opened>(
+  open: () => Promise<T>,
+  { random = Math.random, graceMs = 1000 }: { random?: () => number; graceMs?: number } = {},
+): Link<T> {
+  const all = new Set<T>()
+  let current: { readonly connection: T; readonly since: number } | undefined
+  let attempt: Promise<T> | undefined
   let failed: { error: unknown; until: number; pause: number } | undefined
   let closed = false
 
-  async function begin(): Promise<Connection> {
+  const discard = (connection: T) => {
+    all.delete(connection)
+    connection.close()
+  }
+
+  async function begin(): Promise<T> {
     try {
-      const opened = await open()
+      const connection = await open()
+      all.add(connection)
       if (closed) {
-        opened.close()
+        discard(connection)
         throw isClosed()
       }
+      const before = current?.connection
+      if (before?.isOpen()) setTimeout(() => discard(before), graceMs).unref()
+      else if (before !== undefined) discard(before)
+      current = { connection, since: performance.now() }
       failed = undefined
-      connection = opened
-      return opened
+      return connection
     } catch (error) {
       const pause = Math.min(LONGEST_PAUSE_MS, (failed?.pause ?? SHORTEST_PAUSE_MS / 2) * 2)
       failed = { error, pause, until: performance.now() + pause * (0.5 + random() / 2) }
@@ -48,34 +58,24 @@ export function createLink(open: () => Promise<Connection>, random: () => number
     }
   }
 
-  function reset(): void {
-    connection?.close()
-    connection = undefined
+  async function again(): Promise<T> {
+    if (attempt === undefined && failed !== undefined && performance.now() < failed.until) throw failed.error
+    attempt ??= begin()
+    return attempt
   }
 
-  const current = () => (!closed && connection?.isOpen() ? connection : undefined)
-
   return {
-    current,
     async get() {
       if (closed) throw isClosed()
-      const open = current()
-      if (open !== undefined) return open
-      if (attempt === undefined && failed !== undefined && performance.now() < failed.until)
-        throw failed.error
-      if (waiting >= WAITING_LIMIT) throw new RedisError('Too many wait for a connection to Redis')
-      waiting += 1
-      attempt ??= begin()
-      try {
-        return await attempt
-      } finally {
-        waiting -= 1
-      }
+      return current?.connection.isOpen() ? current.connection : again()
     },
-    reset,
+    replace() {
+      if (closed || current === undefined || performance.now() - current.since < LONGEST_PAUSE_MS) return
+      again().catch(() => {})
+    },
     close() {
       closed = true
-      reset()
+      for (const connection of all) discard(connection)
     },
   }
 }

@@ -1,22 +1,15 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
-import type { Connection } from '#shared/redis/connection.ts'
-import { createLink } from '#shared/redis/link.ts'
+import { createLink, type Opened } from '#shared/redis/link.ts'
 
-function connection(): Connection & { breaks(): void } {
+type Fake = Opened & { breaks(): void }
+
+function connection(): Fake {
   let open = true
   const breaks = () => {
     open = false
   }
-  return {
-    endpoint: { host: 'h', port: 1 },
-    where: 'h:1',
-    facts: { version: '7.0.0', mode: 'standalone', replica: false, eviction: undefined },
-    isOpen: () => open,
-    send: async () => 'OK',
-    close: breaks,
-    breaks,
-  }
+  return { isOpen: () => open, close: breaks, breaks }
 }
 
 test('a link opens one connection for all who ask, and another when it broke', async () => {
@@ -31,38 +24,53 @@ test('a link opens one connection for all who ask, and another when it broke', a
   expect(await link.get()).toBe(opened[0])
   opened[0]?.breaks()
   expect(await link.get()).toBe(opened[1])
-  link.reset()
+  link.close()
   expect(opened[1]?.isOpen()).toBe(false)
-  expect(await link.get()).toBe(opened[2])
-  expect(opened).toHaveLength(3)
+  expect(opened).toHaveLength(2)
 })
 
 test('after an attempt that failed everybody fails at once, without another one', async () => {
   let attempts = 0
-  const reason = new StoreError('out of reach')
+  const reason = new StoreError('is unreachable')
   const link = createLink(
     async () => {
       attempts += 1
       throw reason
     },
-    () => 1,
+    { random: () => 1 },
   )
   await expect(Promise.all([link.get(), link.get()])).rejects.toBe(reason)
   for (let call = 0; call < 1000; call += 1) await expect(link.get()).rejects.toBe(reason)
   expect(attempts).toBeLessThan(100)
 })
 
-test('no more than ten thousand wait for an attempt', async () => {
-  const { promise, resolve } = Promise.withResolvers<Connection>()
-  const link = createLink(() => promise)
-  const waiting = Array.from({ length: 10_000 }, () => link.get())
-  await expect(link.get()).rejects.toThrow('Too many wait')
-  resolve(connection())
-  await Promise.all(waiting)
+test('a connection that is replaced is used until the next one is there, and then closed', async () => {
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const opened: Fake[] = []
+  const next = Promise.withResolvers<void>()
+  const link = createLink(async () => {
+    if (opened.length > 0) await next.promise
+    const one = connection()
+    opened.push(one)
+    return one
+  })
+  const first = await link.get()
+  link.replace()
+  expect(await link.get()).toBe(first)
+  vi.advanceTimersByTime(1000)
+  link.replace()
+  expect(await link.get()).toBe(first)
+  next.resolve()
+  await vi.waitFor(async () => expect(await link.get()).not.toBe(first))
+  expect(opened).toHaveLength(2)
+  expect(first.isOpen()).toBe(true)
+  vi.advanceTimersByTime(1000)
+  expect(first.isOpen()).toBe(false)
 })
 
 test('a connection that comes after the link was closed is closed', async () => {
-  const { promise, resolve } = Promise.withResolvers<Connection>()
+  const { promise, resolve } = Promise.withResolvers<Fake>()
   const link = createLink(() => promise)
   const waiting = link.get()
   link.close()

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { TIMING, type Timing } from '#shared/redis/connection.ts'
+import { TIMING, type Timing } from '#shared/redis/timing.ts'
 import { temporaryFolder } from '../state/drivers/temporary-folder.ts'
 import { freePort } from './free-port.ts'
 

@@ -32,7 +32,7 @@ const LIST_MS = { attemptMs: 10_000, budgetMs: 15_000 }
 /** Names asked for at once (about 500 bytes each), and documents (some kilobytes each, at most `maxBytes`). */
 const NAMES_A_CALL = 500
 const DOCUMENTS_A_CALL = 50
-/** How often a list begins anew when its continuation expired, and a removal when somebody made the node anew. */
+/** How often a list is restarted when its continuation expired, and a removal when somebody recreated the node. */
 const RESTARTS = 3
 
 export type ConfigMapOptions = ClientOptions & {
@@ -84,7 +84,7 @@ export async function createConfigMapDriver(
 
   function strange(node: string, name: string): StoreError {
     return new StoreError(
-      `The ConfigMap ${name} in namespace ${target.namespace} stands where the state of node ${node} belongs, and holds something else; remove it`,
+      `The ConfigMap ${name} in namespace ${target.namespace} has the name that node ${node} needs, but holds no PTP Watch state: delete it`,
       { retryable: false },
     )
   }
@@ -140,7 +140,7 @@ export async function createConfigMapDriver(
       for (const { metadata } of page.items) {
         const node = metadata.annotations?.[NODE]
         if (node !== undefined && objectNameOf(node) === metadata.name) names.push(node)
-        else log.warn('A ConfigMap with our labels belongs to no node', { configMap: metadata.name })
+        else log.warn('ConfigMap has PTP Watch labels but belongs to no node', { configMap: metadata.name })
       }
       next = page.metadata?.continue || undefined
     } while (next !== undefined)
@@ -209,7 +209,7 @@ export async function createConfigMapDriver(
         const answer = await call({ verb: 'delete', name, body, expects: [404, 409] })
         if (answer.status !== 409) return logs.delete(node)
       }
-      throw new StoreError(`Node ${node} was made anew each time it was removed`)
+      throw new StoreError(`Node ${node} was recreated each time it was removed`)
     },
     async ping() {
       const query = { labelSelector: SELECTOR, limit: '1' }
@@ -223,7 +223,7 @@ export async function createConfigMapDriver(
 function parse<T>(schema: z.ZodMiniType<T>, body: unknown, what: string): T {
   const parsed = schema.safeParse(body)
   if (parsed.success) return parsed.data
-  throw new StoreError(`The API server answered with something else than ${what}`, { retryable: false })
+  throw new StoreError(`The API server returned an unexpected reply instead of ${what}`, { retryable: false })
 }
 
 function byBytes(a: string, b: string): number {

@@ -3,7 +3,7 @@ import * as z from 'zod/mini'
 import { ConflictError, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { createRedisClient, type RedisSettings } from '#shared/redis/client.ts'
-import { TIMING, type Timing } from '#shared/redis/connection.ts'
+import { TIMING, type Timing } from '#shared/redis/timing.ts'
 import { RedisError } from '#shared/redis/failure.ts'
 import { parseDocument, parseEntry } from '#shared/state/document.ts'
 import type { Driver, Version, Versioned, Write } from '#shared/state/store/driver.ts'
@@ -44,7 +44,7 @@ export async function createRedisDriver(
       client.close()
       throw error
     }
-    deps.log.warn('The store cannot be used yet', { reason: error.message })
+    deps.log.warn('Redis is not available yet; retrying', { reason: error.message })
   }
 
   /** A server that does not remember the script is given its text. */
@@ -123,7 +123,7 @@ const ALL = -1
 function checked<T>(schema: z.ZodMiniType<T>, reply: unknown): T {
   const parsed = schema.safeParse(reply)
   if (parsed.success) return parsed.data
-  throw new StoreError(`Redis answers with something else than was asked for`, { retryable: false })
+  throw new StoreError(`Redis returned an unexpected reply`, { retryable: false })
 }
 
 /** Each name is encoded once, not at every comparison. */

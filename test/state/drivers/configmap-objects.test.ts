@@ -275,7 +275,7 @@ describe('what is empty', () => {
   test('is no state where a ConfigMap of that name has null for its data', async () => {
     await create('a')
     answerNext({ metadata: { ...metadataOf('a'), annotations: null }, data: null })
-    expect(String(await failureOf(driver.read('a')))).toContain('holds something else')
+    expect(String(await failureOf(driver.read('a')))).toContain('holds no PTP Watch state')
   })
 
   const metadataOf = (node: string) => objectOf(node).metadata

@@ -20,9 +20,9 @@ describe('a Redis with a password', () => {
   })
 
   test.each([
-    [':hunter2', /does not take the user or the password/],
-    ['nobody:hunter2', /does not take the user or the password/],
-    ['', /wants a password/],
+    [':hunter2', /rejects the user name or password/],
+    ['nobody:hunter2', /rejects the user name or password/],
+    ['', /requires a password/],
   ])(
     'refuses the login %j when the driver is opened, which is told without the password',
     async (login, words) => {
@@ -55,9 +55,7 @@ describe('a Redis with a password', () => {
 
   test('that has none is refused one', async () => {
     const { port } = await start()
-    expect((await refusal(open(at(port, ':hunter2')))).message).toMatch(
-      /does not take the user or the password/,
-    )
+    expect((await refusal(open(at(port, ':hunter2')))).message).toMatch(/rejects the user name or password/)
   })
 })
 
@@ -94,7 +92,7 @@ describe('a user of Redis', () => {
 
   test('without our keys is refused when the driver is opened', async () => {
     const error = await refusal(open(await withUser(RULE.replace('~ptpwatch:*', '~other:*'))))
-    expect(error.message).toMatch(/does not let this user do what is needed.*NOPERM/)
+    expect(error.message).toMatch(/denies this user a command or key.*NOPERM/)
   })
 
   test.each(['+xadd', '+zadd', '+evalsha'])(
@@ -133,19 +131,19 @@ describe('a Redis with TLS', () => {
     await createAuthority(folder, 'other')
     for (const settings of [{}, { ca: join(folder, 'other.crt') }]) {
       const error = await refusal(open(url, settings))
-      expect(error.message).toContain('shows a certificate that is not trusted (STATE_CA_FILE)')
+      expect(error.message).toContain('presents an untrusted certificate (STATE_CA_FILE)')
     }
   })
 
   test('has to bear the name that it was called by', async () => {
     const { port, ca } = await secured()
     const error = await refusal(open(`rediss://localhost:${port}`, { ca }))
-    expect(error.message).toContain('shows a certificate that is not trusted')
+    expect(error.message).toContain('presents an untrusted certificate')
   })
 
   test('is not spoken to in plain text', async () => {
     const { port } = await secured()
     const driver = await open(`redis://127.0.0.1:${port}`)
-    expect((await refusal(driver.ping())).message).toContain('out of reach')
+    expect((await refusal(driver.ping())).message).toContain('is unreachable')
   })
 })

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
-import { TIMING, type Timing } from '#shared/redis/connection.ts'
-import { slotOf } from '#shared/redis/slot.ts'
+import { TIMING, type Timing } from '#shared/redis/timing.ts'
 import { createRedisDriver } from '#shared/state/drivers/redis.ts'
 import { PATIENT, type RedisServer, startRedisCluster, until } from '../../support/redis.ts'
 import { driverContract } from './contract.ts'
@@ -59,7 +58,7 @@ describe('a cluster', () => {
     const driver = await open()
     // All nodes whose share is in one slot; node1.example.com has the tag e (see docs/redis.md).
     const tag = 'e'
-    const slot = String(slotOf(tag))
+    const slot = (await cluster.servers[0]?.cli(['CLUSTER', 'KEYSLOT', `{${tag}}`])) ?? ''
     const node = 'node1.example.com'
     await driver.write(node, write(node))
     const found = await Promise.all(cluster.servers.map((server) => server.cli(['DBSIZE'])))

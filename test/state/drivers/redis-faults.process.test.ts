@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ConflictError } from '#shared/errors.ts'
-import { TIMING, type Timing } from '#shared/redis/connection.ts'
+import { TIMING, type Timing } from '#shared/redis/timing.ts'
 import { until } from '../../support/redis.ts'
 import { append, back, create, lines, logOf, open, refusal, start } from './redis-fixture.ts'
 import { document, range } from './samples.ts'
@@ -96,7 +96,9 @@ describe('a Redis that is silent', () => {
       driver.write(`n${number}`, { state: big, entries: [], expected: undefined, trimThrough: 0 }),
     )
     const [refused] = attempts.slice(-1)
-    expect((await refusal(Promise.resolve(refused))).message).toContain('has too much to answer already')
+    expect((await refusal(Promise.resolve(refused))).message).toContain(
+      'Too many commands wait for a reply from Redis',
+    )
     server.signal('SIGCONT')
     const written = (await Promise.allSettled(attempts)).filter(({ status }) => status === 'fulfilled')
     expect(written.length).toBeGreaterThan(50)
@@ -123,7 +125,7 @@ test('a Redis whose memory is full refuses writes as a whole, still reads, and g
   await server.cli(['CONFIG', 'SET', 'maxmemory', '1'])
   for (const refused of [refusal(append(driver, 'a', 3, version)), refusal(create(driver, 'b'))]) {
     const error = await refused
-    expect(error.message).toMatch(/has no memory left \(maxmemory\)/)
+    expect(error.message).toMatch(/is out of memory \(maxmemory\)/)
     expect(error.retryable).toBe(true)
   }
   expect(await driver.read('a')).toEqual({ state: document('a', 2), version })

@@ -21,7 +21,7 @@ describe('replicas', () => {
     await master.stop()
     const waiting = await open(both)
     expect((await refusal(waiting.ping())).message).toMatch(
-      /out of reach.*is a read-only|is a read-only.*out of reach/,
+      /is unreachable.*is a read-only|is a read-only.*is unreachable/,
     )
     await master.start()
     await back(waiting)
@@ -61,7 +61,7 @@ describe('replicas', () => {
     )
     expect((await refusal(open(`redis://127.0.0.1:${port}`))).message).toContain('is a Sentinel')
     expect((await refusal(open(`redis-sentinel://127.0.0.1:${master.port}/fleet`))).message).toContain(
-      'is no Sentinel',
+      'is not a Sentinel',
     )
     const known = () => sentinel.cli(['SENTINEL', 'REPLICAS', 'fleet'])
     await until(async () => (await known()).includes(String(replica.port)))
