@@ -31,6 +31,7 @@ const entry = z.strictObject({
 /** `GET /api/nodes/<node>` as it is promised, written down a second time: a key more or less is a failure. */
 export const view = z.strictObject({
   node: z.string(),
+  seq: z.number(),
   overall: z.enum(['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']),
   stale: z.boolean(),
   suspect: z.boolean(),
