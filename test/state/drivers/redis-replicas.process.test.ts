@@ -66,7 +66,9 @@ describe('replicas', () => {
     const known = () => sentinel.cli(['SENTINEL', 'REPLICAS', 'fleet'])
     await until(async () => (await known()).includes(String(replica.port)))
     await master.stop()
-    expect((await refusal(driver.ping())).retryable).toBe(true)
+    // On a busy machine the replica may have taken over by now.
+    const away: unknown = await driver.ping().catch((error: unknown) => error)
+    if (away !== undefined) expect(away).toMatchObject({ code: 'store', retryable: true })
     await back(driver)
     expect(await driver.read('a')).toEqual({ state: document('a', 2), version })
     await append(driver, 'a', 3, version)
