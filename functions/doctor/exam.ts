@@ -1,7 +1,6 @@
 import type { Callback } from '#shared/callback.ts'
 import { PublisherError, reasonOf } from '#shared/errors.ts'
-import type { CallOptions, Http } from '#shared/http/client.ts'
-import type { Answer } from '#shared/http/client.ts'
+import type { Answer, CallOptions, Http } from '#shared/http/client.ts'
 import type { Client, HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
 import type { Registry } from '#shared/publishers/dialects/registry.ts'
 import type { RecordDeps } from '#shared/publishers/reconcile/journal.ts'
@@ -9,7 +8,7 @@ import type { Place, Target } from '#shared/publishers/target.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { fixFor } from './advice.ts'
-import type { Check, Report } from './report.ts'
+import { type Check, type Report, Stop } from './report.ts'
 
 /** What the checks of all publishers share. */
 export type DoctorDeps = RecordDeps & {
@@ -57,17 +56,10 @@ export type Listed = Reached & {
   readonly foreign: number
 }
 
-/** Runs a request of one check. If the publisher does not answer as it should, the check fails, with advice. */
-export async function asking<T>(
-  { report, place }: Exam,
-  check: Check,
-  ask: () => Promise<T>,
-): Promise<T | undefined> {
-  try {
-    return await ask()
-  } catch (error) {
+/** @throws Stop with advice, if the publisher does not answer `ask` as it should. */
+export function asking<T>({ place }: Exam, check: Check, ask: () => Promise<T>): Promise<T> {
+  return ask().catch((error: unknown) => {
     if (!(error instanceof PublisherError)) throw error
-    report.failed(check, reasonOf(error), fixFor(error, place))
-    return undefined
-  }
+    throw new Stop(check, reasonOf(error), fixFor(error, place))
+  })
 }

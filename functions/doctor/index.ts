@@ -65,18 +65,23 @@ export const doctor: FunctionDefinition = {
         const targets = picked([...found.targets, ...unnamed.keys()], flags)
         const view = createView(terminal, targets.length, flags)
         const report = createReport(null)
-        checkPublishers(report, found, config.discovery?.namespace)
-        const [storeUp, ingestUp] = await Promise.all([
-          checkStore(report, store, shownStateUrl(stateUrl)),
-          targets.length > 0 && checkIngest(report, prove, targets, signal),
-          checkSink(report, config.sink, signal),
+        report.add('publishers', checkPublishers(found, config.discovery?.namespace))
+        const [stored, ingest, sink] = await Promise.all([
+          checkStore(store, shownStateUrl(stateUrl)),
+          targets.length > 0 ? checkIngest(prove, targets, signal) : undefined,
+          checkSink(config.sink, signal),
         ])
-        checkToken(report, config.callbackSecrets.length)
+        report.add('store', stored)
+        report.add('callback-token', checkToken(config.callbackSecrets.length))
+        if (ingest !== undefined) report.add('ingest', ingest)
+        report.add('sink', sink)
         const whole = report.findings(WHOLE)
         if (!signal.aborted) view.show(whole)
         const deps = {
           ...{ registry, http, others, callback, store, clock, settings, overall },
-          ...{ newId, newIncarnation: newId, storeUp, ingestUp, unnamed },
+          ...{ newId, newIncarnation: newId, unnamed },
+          storeUp: stored[0] === 'ok',
+          ingestUp: ingest?.[0] === 'ok',
           kinds: config.resources,
           configured: new Set([...config.publishers, ...targets].map(({ node }) => node)),
           refreshMs: settings.staleAfterMs / 3,

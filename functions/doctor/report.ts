@@ -31,12 +31,24 @@ export type Finding = {
   readonly fix: string
 }
 
+/** How a check ended, what was found, and the next step. */
+export type Verdict = readonly [status: Status, result: string, fix?: string]
+
+/** A failure after which the later checks of a publisher have nothing to go by. */
+export class Stop extends Error {
+  readonly check: Check
+  readonly fix: string
+
+  constructor(check: Check, result: string, fix: string) {
+    super(result)
+    this.check = check
+    this.fix = fix
+  }
+}
+
 /** Collects the findings of one node, or those that concern all. */
 export type Report = {
-  ok(check: Check, result: string): void
-  warning(check: Check, result: string, fix: string): void
-  failed(check: Check, result: string, fix: string): void
-  skipped(check: Check, result: string, fix?: string): void
+  add(check: Check, verdict: Verdict): void
   /** In the order of `checks`; a check without a finding is skipped: an earlier one has failed. */
   findings(checks: readonly Check[]): Finding[]
 }
@@ -46,15 +58,8 @@ export const NOT_CHECKED = 'not checked: fix the failure above first'
 
 export function createReport(node: string | null): Report {
   const found: Finding[] = []
-  const add =
-    (status: Status) =>
-    (check: Check, result: string, fix = '') =>
-      void found.push({ node, check, status, result, fix })
   return {
-    ok: add('ok'),
-    warning: add('warning'),
-    failed: add('failed'),
-    skipped: add('skipped'),
+    add: (check, [status, result, fix = '']) => void found.push({ node, check, status, result, fix }),
     findings: (checks) =>
       checks.flatMap((check): Finding[] => {
         const own = found.filter((finding) => finding.check === check)

@@ -1,15 +1,15 @@
 import pLimit from 'p-limit'
 import { PtpWatchError, reasonOf } from '#shared/errors.ts'
 import { placeOf, type Target } from '#shared/publishers/target.ts'
-import { checkCallback, type Later } from './checks/callback.ts'
+import { checkCallback } from './checks/callback.ts'
 import { checkClock } from './checks/clock.ts'
 import { checkEvents, checkState } from './checks/events.ts'
 import { checkMetrics } from './checks/metrics.ts'
-import { checkDialect, checkHealth, checkName } from './checks/reach.ts'
+import { checkDialect, checkName, reach } from './checks/reach.ts'
 import { checkNodeName, checkStates, pullAll } from './checks/state.ts'
-import { checkAddresses, checkSubscriptions } from './checks/subscriptions.ts'
+import { checkSubscriptions, offerOf } from './checks/subscriptions.ts'
 import type { DoctorDeps, Exam } from './exam.ts'
-import { createReport, EACH, type Finding } from './report.ts'
+import { createReport, EACH, type Finding, Stop } from './report.ts'
 
 /** Limit for one publisher, in ms: some twenty requests, each with a deadline of its own. */
 const DEADLINE_MS = 60_000
@@ -33,7 +33,7 @@ export function examineAll(
     const later = await asking(() => {
       const call = { signal: AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]) }
       const exam = { deps: { ...deps, store }, report, target, place: placeOf(target.url), call }
-      return signal.aborted ? undefined : withStore(exam, () => askAll(exam))
+      return signal.aborted ? undefined : stoppable(exam, () => askAll(exam))
     })
     if (later !== undefined) await later()
     if (signal.aborted) return []
@@ -44,45 +44,49 @@ export function examineAll(
   return Promise.all(targets.map(examine))
 }
 
-/** Every check of one publisher; those that an earlier failure prevents are left out. */
+/** Every check of one publisher. Gives what is left to do once nothing more is asked of it. */
 async function askAll(exam: Exam): Promise<Later | undefined> {
   const { deps, report, target, call } = exam
-  if (!(await checkName(exam))) return undefined
-  const reached = await checkHealth(exam)
-  if (reached === undefined) return undefined
+  report.add('dns', await checkName(exam))
+  const reached = await reach(exam)
   const unnamed = deps.unnamed.get(target)
-  if (unnamed !== undefined) {
-    const fix =
-      'Its node is named by what it publishes: check that PTP runs on that node, or wait until it has started'
-    report.failed('addresses', `the name of its node is unknown: ${unnamed}`, fix)
-    return undefined
-  }
-  const offer = await checkAddresses(reached)
-  if (offer === undefined) return undefined
+  if (unnamed !== undefined)
+    throw new Stop('addresses', `the name of its node is unknown: ${unnamed}`, UNNAMED)
+  const offer = await offerOf(reached)
   const state = deps.storeUp ? await deps.store.read(target.node) : undefined
   const listed = await checkSubscriptions(reached, offer, state)
-  if (listed === undefined) return undefined
   const pulls = await pullAll(listed.client, offer.resources, call)
-  checkDialect(listed, pulls)
-  if (!checkNodeName(listed, pulls)) return undefined
-  checkStates(listed, pulls)
-  checkClock(listed, pulls)
-  await checkMetrics(listed, state)
+  report.add('dialect', checkDialect(listed, pulls))
+  const named = checkNodeName(listed, pulls)
+  if (listed.client.dialect !== 'red-hat-v2') report.add('addresses', named)
+  for (const verdict of checkStates(listed, pulls)) report.add('current-state', verdict)
+  report.add('clock', checkClock(listed, pulls))
+  report.add('metrics', await checkMetrics(listed, state))
   if (!deps.storeUp) return undefined
   // Before the callback, whose notification changes the store.
-  await checkEvents(listed, pulls)
-  await checkState(listed)
-  const later = await checkCallback(listed, pulls)
-  return later && (() => withStore(exam, later))
+  report.add('events', await checkEvents(listed, pulls))
+  report.add('state', await checkState(exam))
+  const verdict = await checkCallback(listed, pulls)
+  if (typeof verdict === 'function')
+    return () => stoppable(exam, async () => report.add('callback', await verdict()))
+  report.add('callback', verdict)
+  return undefined
 }
 
-/** A store that fails meanwhile is a finding. */
-async function withStore<T>({ report }: Exam, work: () => Promise<T>): Promise<T | undefined> {
+type Later = () => Promise<unknown>
+
+const UNNAMED =
+  'Its node is named by what it publishes: check that PTP runs on that node, or wait until it has started'
+
+/** The failure that ended the examination, or a store that failed meanwhile, is a finding. */
+async function stoppable<T>({ report }: Exam, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof PtpWatchError) || error.code === 'configuration') throw error
-    report.failed('state', reasonOf(error), 'Fix the store first')
+    if (error instanceof Stop) report.add(error.check, ['failed', error.message, error.fix])
+    else if (error instanceof PtpWatchError && error.code !== 'configuration')
+      report.add('state', ['failed', reasonOf(error), 'Fix the store first'])
+    else throw error
     return undefined
   }
 }

@@ -7,6 +7,7 @@ import { redact } from '#shared/redact.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { fixFor } from '../advice.ts'
 import type { DoctorDeps, Listed } from '../exam.ts'
+import type { Verdict } from '../report.ts'
 import { otherNodeIn, type Pulled, pullOne } from './state.ts'
 
 /** How long the store may take to show a notification: ingest writes a mere confirmation after 5 s. Milliseconds. */
@@ -17,9 +18,6 @@ const LONGEST_LOOK_MS = 2_000
 /** Limit for deleting the extra subscription, in ms; not even the end of the process shortens it. */
 const CLEANUP_MS = 5_000
 
-/** What is left to do once nothing more is asked of the publisher. */
-export type Later = () => Promise<void>
-
 /**
  * Proves that the publisher reaches ingest, and ingest this store.
  *
@@ -29,32 +27,30 @@ export type Later = () => Promise<void>
  * v1 has one subscription for each resource and only tries the endpoint, with an empty body: so we post one of ours
  * again, which changes nothing (protocol.md §2.4). One that was made under a wrong name is deleted again.
  *
- * Gives how to wait for the store.
+ * Gives the verdict, or how to wait for the store, during which nobody is asked anything.
  */
-export async function checkCallback(listed: Listed, pulls: readonly Pulled[]): Promise<Later | undefined> {
-  const { report, client, place, deps } = listed
+export async function checkCallback(
+  listed: Listed,
+  pulls: readonly Pulled[],
+): Promise<Verdict | (() => Promise<Verdict>)> {
+  const { client, place, deps } = listed
   const resource = chosen(listed, pulls)
-  if (resource === undefined) {
-    report.skipped('callback', 'the publisher offers none of the wanted resources')
-    return undefined
-  }
+  if (resource === undefined) return ['skipped', 'the publisher offers none of the wanted resources']
   try {
     return await (client.sendsInitial
       ? proveByInitial(listed, resource, pulls)
       : proveByPostingAgain(listed, resource))
   } catch (error) {
     if (!(error instanceof PublisherError)) throw error
-    if (error.status === 400)
-      report.failed('callback', `the publisher cannot deliver: ${reasonOf(error)}`, fixDelivery(deps))
-    else report.failed('callback', reasonOf(error), fixFor(error, place))
-    return undefined
+    if (error.status !== 400) return ['failed', reasonOf(error), fixFor(error, place)]
+    return ['failed', `the publisher cannot deliver: ${reasonOf(error)}`, fixDelivery(deps)]
   }
 }
 
 /** Best one whose state is known; at v1 one that is there. Every release takes the kinds that are not SyncE. */
 function chosen({ client, wanted, held, kinds }: Listed, pulls: readonly Pulled[]): Resource | undefined {
   const able = wanted.filter(({ kind }) => !isSyncE(kind))
-  const answered = pulls.flatMap(({ outcome, resource }) => (outcome === 'answered' ? [resource] : []))
+  const answered = pulls.flatMap(({ answer, resource }) => (answer.outcome === 'answered' ? [resource] : []))
   const best =
     client.uniqueBy === 'resource'
       ? (able.find(({ kind }) => kinds.has(kind)) ??
@@ -67,47 +63,37 @@ async function proveByInitial(
   listed: Listed,
   resource: Resource,
   pulls: readonly Pulled[],
-): Promise<Later | undefined> {
-  const { report, client, deps, call } = listed
+): Promise<Verdict | (() => Promise<Verdict>)> {
+  const { client, deps, call } = listed
   const endpoint = `${deps.callback.endpointFor(client.node)}?doctor=${deps.newId()}`
   const before = await deps.store.read(client.node)
   const startedAt = deps.clock.now()
-  const known = pulls.find((one) => one.resource === resource)
+  const known = pulls.find((one) => one.resource === resource)?.answer
   // Where nobody is subscribed, it answers a pull only while the extra one is there.
-  const pull = async () => (known?.outcome === 'answered' ? known : await pullOne(client, resource, call))
-  const { created, result: pulled } = await withExtra(listed, resource, endpoint, pull)
-  if (created.outcome === 'exists') {
-    const fix =
-      'None needed if events arrive: releases before 2024-12 allow one subscription for each resource, and ours is there'
-    report.skipped('callback', `409, no second subscription is allowed. ${created.reason}`.trim(), fix)
-    return undefined
-  }
-  if (created.outcome === 'not-ready') {
-    const fix = 'This takes some seconds after a start, and health does not show it: run doctor again'
-    report.failed('callback', created.reason, fix)
-    return undefined
-  }
+  const pull = async () =>
+    known?.outcome === 'answered' ? known : (await pullOne(client, resource, call)).answer
+  const { created, result: answer } = await withExtra(listed, resource, endpoint, pull)
+  if (created.outcome === 'exists')
+    return ['skipped', `409, no second subscription is allowed. ${created.reason}`.trim(), ONE_EACH]
+  if (created.outcome === 'not-ready') return ['failed', created.reason, NOT_READY]
   const result = 'the publisher posted an initial notification and got 204'
-  if (deps.ownStore) {
-    const fix = 'Set STATE_URL to the store of ingest: the present one is in the memory of this process'
-    report.warning('callback', `${result}; this store cannot show it`, fix)
-    return undefined
-  }
-  if (pulled?.outcome !== 'answered' || (pulled.read?.observations.length ?? 0) === 0) {
-    report.ok('callback', `${result}; it held no state that the store would show`)
-    return undefined
-  }
+  if (deps.ownStore) return ['warning', `${result}; this store cannot show it`, OTHER_STORE]
+  if (answer?.outcome !== 'answered' || (answer.readings?.observations.length ?? 0) === 0)
+    return ['ok', `${result}; it held no state that the store would show`]
   return async () => {
-    if (await hasArrived(listed, before)) {
-      const tookMs = deps.clock.now() - startedAt
-      const took = tookMs < 1_000 ? `${tookMs} ms` : `${(tookMs / 1_000).toFixed(1)} s`
-      report.ok('callback', `${result}; the store had it after ${took}`)
-      return
-    }
+    const isThere = await hasArrived(listed, before)
+    const tookMs = deps.clock.now() - startedAt
+    const took = tookMs < 1_000 ? `${tookMs} ms` : `${(tookMs / 1_000).toFixed(1)} s`
+    if (isThere) return ['ok', `${result}; the store had it after ${took}`]
     const fix = `Check what answers at ${redact(endpoint)}: if it is our ingest, it uses another STATE_URL, or its store is slow: see its log`
-    report.failed('callback', `${result}, but this store did not receive it`, fix)
+    return ['failed', `${result}, but this store did not receive it`, fix]
   }
 }
+
+const ONE_EACH =
+  'None needed if events arrive: releases before 2024-12 allow one subscription for each resource, and ours is there'
+const NOT_READY = 'This takes some seconds after a start, and health does not show it: run doctor again'
+const OTHER_STORE = 'Set STATE_URL to the store of ingest: the present one is in the memory of this process'
 
 /** Until the document shows that something was received since `before`. */
 async function hasArrived({ deps, client, call }: Listed, before: NodeState | undefined): Promise<boolean> {
@@ -171,8 +157,8 @@ async function removeExtra(
   }
 }
 
-async function proveByPostingAgain(listed: Listed, { kind, address }: Resource): Promise<undefined> {
-  const { report, client, deps, call, held, kinds } = listed
+async function proveByPostingAgain(listed: Listed, { kind, address }: Resource): Promise<Verdict> {
+  const { client, deps, call, held, kinds } = listed
   const created = await client.create({ address, endpoint: deps.callback.endpointFor(client.node) }, call)
   const isNew = !held.some((one) => one.address === address)
   if (isNew && created.outcome === 'created') {
@@ -181,18 +167,16 @@ async function proveByPostingAgain(listed: Listed, { kind, address }: Resource):
     if (other !== undefined) {
       await client.remove(created.id, call)
       const fix = `Set \`node\` to ${other} in PUBLISHERS, or \`url\` to the sidecar of ${client.node}. The subscription that showed it was deleted again`
-      report.failed('callback', `this is the sidecar of node ${other}`, fix)
-      return
+      return ['failed', `this is the sidecar of node ${other}`, fix]
     }
   }
   const isListed = async () => (await client.list(call)).some((one) => one.address === address)
   const made =
     isNew && !kinds.has(kind) && (await isListed()) ? '; that created the missing subscription' : ''
-  report.ok(
-    'callback',
-    `the sidecar tried our endpoint and got 204${made}. It sends no state with it: \`events\` shows whether some arrived`,
-  )
+  return ['ok', `the sidecar tried our endpoint and got 204${made}. ${NO_STATE}`]
 }
+
+const NO_STATE = 'It sends no state with it: `events` shows whether some arrived'
 
 function fixDelivery({ ingestUp, callback }: DoctorDeps): string {
   const reach = 'CALLBACK_URL must lead to ingest from where the publisher runs'

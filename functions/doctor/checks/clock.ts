@@ -1,6 +1,7 @@
 import type { Answer } from '#shared/http/client.ts'
 import { milliseconds, nanoseconds } from '#shared/time.ts'
 import type { Reached } from '../exam.ts'
+import type { Verdict } from '../report.ts'
 import type { Pulled } from './state.ts'
 
 /** A publisher's clock this far from ours is a warning, or a failure. Milliseconds. */
@@ -17,7 +18,7 @@ type Offset = { readonly ms: number; readonly withinMs: number; readonly by: str
  * Compares the publisher's clock with ours: by the `time` of CurrentState, which is the time of the question
  * (protocol.md §3.4), else by the Date of an answer. StarlingX's times are those of the last change (starlingx.md).
  */
-export function checkClock({ report, client, health }: Reached, pulls: readonly Pulled[]): void {
+export function checkClock({ client, health }: Reached, pulls: readonly Pulled[]): Verdict {
   const { queryTime } = client
   const timed = pulls
     .flatMap(byTime)
@@ -25,10 +26,7 @@ export function checkClock({ report, client, health }: Reached, pulls: readonly 
     .at(0)
   const dated = byDate(health)
   const offset = queryTime ? (timed ?? dated) : dated
-  if (offset === undefined) {
-    report.skipped('clock', 'none of its answers has a time')
-    return
-  }
+  if (offset === undefined) return ['skipped', 'none of its answers has a time']
   const { ms, withinMs, by } = offset
   const differs = Math.abs(ms) > Math.max(withinMs, 1_000)
   const found = differs
@@ -36,22 +34,20 @@ export function checkClock({ report, client, health }: Reached, pulls: readonly 
     : `it agrees with ours within ${amount(Math.max(withinMs, Math.abs(ms)))}`
   // Only times in the future tell a time zone from the age of a state.
   const zoneMs = queryTime || timed === undefined || dated === undefined ? 0 : timed.ms - dated.ms
-  const zone =
-    zoneMs < FAILED_MS
-      ? ''
-      : `; the times in its events are ${amount(zoneMs)} ahead: local time written as UTC`
+  const isLocal = zoneMs >= FAILED_MS
+  const zone = isLocal
+    ? `; the times in its events are ${amount(zoneMs)} ahead: local time written as UTC`
+    : ''
   const result = `${found}, by the ${by}${zone}`
   const off = Math.abs(ms) - withinMs
-  if (off >= FAILED_MS) report.failed('clock', result, FIX)
-  else if (off >= WARNING_MS) report.warning('clock', result, FIX)
-  else report.ok('clock', result)
+  if (off >= WARNING_MS) return [off >= FAILED_MS ? 'failed' : 'warning', result, FIX]
+  return ['ok', result]
 }
 
-function byTime(pulled: Pulled): Offset[] {
-  if (pulled.outcome !== 'answered') return []
-  const at = pulled.read?.observations[0]?.at
-  if (at === undefined) return []
-  return [{ ...around(Number(nanoseconds(at) / 1_000_000n), pulled.answer), by: 'time of CurrentState' }]
+function byTime({ answer }: Pulled): Offset[] {
+  const at = answer.outcome === 'answered' ? answer.readings?.observations[0]?.at : undefined
+  if (at === undefined || answer.outcome !== 'answered') return []
+  return [{ ...around(Number(nanoseconds(at) / 1_000_000n), answer), by: 'time of CurrentState' }]
 }
 
 function byDate(answer: Answer): Offset | undefined {

@@ -6,7 +6,7 @@ import { mergePulls } from '#shared/state/merge/pull.ts'
 import type { Pull } from '#shared/state/merge/draft.ts'
 import { milliseconds } from '#shared/time.ts'
 import type { Exam, Listed } from '../exam.ts'
-import { count } from '../report.ts'
+import { count, type Verdict } from '../report.ts'
 import { type Pulled, pullAll } from './state.ts'
 
 const SUBSCRIBE = 'Run `ptp-watch subscribe`, and `ptp-watch poll` every minute'
@@ -15,6 +15,9 @@ const MISSED =
 const LOST =
   'Events do not arrive: see `subscriptions` and `callback`. Until then `ptp-watch poll` keeps the store up to date. If it happens again, look for failed deliveries in the log of the publisher'
 const STUCK = 'Most likely the sidecar is stuck: it passes each event on only when the next one comes.'
+const UNSTICK = 'Run `ptp-watch poll` twice, which unsticks it, or restart the sidecar'
+const NO_TRANSPORT =
+  'Set `transport` of this publisher to its transport port (9085 or 9043) and run `ptp-watch poll`, which unsticks it, or restart the sidecar'
 
 /** A clock for which the publisher reports something else than the store shows, or than it has pushed. */
 type Difference = {
@@ -28,42 +31,35 @@ type Difference = {
  * Whether the store shows what the publisher says; and how old the newest event is, which says little, as nothing is
  * sent while nothing changes. What differs is pulled again after the settle time: pushes may be under way.
  */
-export async function checkEvents(listed: Listed, pulls: readonly Pulled[]): Promise<void> {
-  const { deps, report, client, target, call } = listed
+export async function checkEvents(listed: Listed, pulls: readonly Pulled[]): Promise<Verdict> {
+  const { deps, client, target, call } = listed
   let state = await deps.store.read(client.node)
   let differing = differencesOf(listed, state, pulls)
   if (differing.length > 0) {
     await pause(deps.settings.settleMs, call.signal)
-    const answered = pulls.flatMap(({ outcome, resource }) => (outcome === 'answered' ? [resource] : []))
-    const again = await pullAll(client, answered, call)
+    const answered = pulls.filter(({ answer }) => answer.outcome === 'answered')
+    const again = await pullAll(
+      client,
+      answered.map(({ resource }) => resource),
+      call,
+    )
     state = await deps.store.read(client.node)
     const before = new Set(differing.map(({ name }) => name))
     differing = differencesOf(listed, state, again).filter(({ name }) => before.has(name))
   }
-  if (state === undefined) return report.warning('events', 'the store does not know this node', SUBSCRIBE)
+  if (state === undefined) return ['warning', 'the store does not know this node', SUBSCRIBE]
   const newest = newestOf(state, deps.clock.now())
-  if (differing.length === 0) return report.ok('events', newest)
+  if (differing.length === 0) return ['ok', newest]
   const texts = differing.map(({ name, pulled, known, by }) => {
     if (known === undefined) return `${name} is ${pulled}, unknown to the store`
     return `${name} is ${pulled}, ${by === 'push' ? 'last pushed' : 'in the store'} ${known}`
   })
   const result = `${texts.join('; ')}; ${newest}`
   if (differing.every(({ known }) => known === undefined))
-    report.warning('events', result, 'Run `ptp-watch poll`: events report changes only')
-  else if (differing.every(({ by }) => by === 'push')) report.warning('events', result, MISSED)
-  else if (client.dialect !== 'red-hat-v1') report.failed('events', result, LOST)
-  else if (target.transport === undefined)
-    report.failed(
-      'events',
-      result,
-      `${STUCK} Set \`transport\` of this publisher to its transport port (9085 or 9043) and run \`ptp-watch poll\`, which unsticks it, or restart the sidecar`,
-    )
-  else
-    report.failed(
-      'events',
-      result,
-      `${STUCK} Run \`ptp-watch poll\` twice, which unsticks it, or restart the sidecar`,
-    )
+    return ['warning', result, 'Run `ptp-watch poll`: events report changes only']
+  if (differing.every(({ by }) => by === 'push')) return ['warning', result, MISSED]
+  if (client.dialect !== 'red-hat-v1') return ['failed', result, LOST]
+  return ['failed', result, `${STUCK} ${target.transport === undefined ? NO_TRANSPORT : UNSTICK}`]
 }
 
 function differencesOf(
@@ -88,13 +84,12 @@ function differencesOf(
 }
 
 /** As the merge rules take it; nothing where it holds no reading of its kind. */
-function pullOf(pulled: Pulled, queryTime: boolean): Pull[] {
-  if (pulled.outcome !== 'answered' || pulled.read === undefined) return []
-  const { kind } = pulled.resource
-  const observations = pulled.read.observations.filter((reading) => reading.kind === kind)
+function pullOf({ resource: { kind }, answer }: Pulled, queryTime: boolean): Pull[] {
+  if (answer.outcome !== 'answered' || answer.readings === undefined) return []
+  const observations = answer.readings.observations.filter((reading) => reading.kind === kind)
   if (observations.length === 0) return []
-  const { sentAt, receivedAt } = pulled.answer
-  const named = pulled.read.named.filter((clock) => clock.kind === kind)
+  const { sentAt, receivedAt } = answer
+  const named = answer.readings.named.filter((clock) => clock.kind === kind)
   return [{ kind, via: 'poll', observations, named, sentAt, receivedAt, queryTime, none: false }]
 }
 
@@ -110,23 +105,19 @@ function newestOf(state: NodeState, now: number): string {
 }
 
 /** What the store says of the node. Stale: nobody polls, or the publisher does not answer. */
-export async function checkState({ deps, report, target }: Exam): Promise<void> {
-  const { clock, settings } = deps
+export async function checkState({ deps, target }: Exam): Promise<Verdict> {
   const state = await deps.store.read(target.node)
   if (state === undefined || state.clocks.length === 0)
-    return report.warning('state', 'no clock of this node is known', SUBSCRIBE)
-  const now = clock.now()
-  const { overall, stale } = conditionOf(state, now, settings)
+    return ['warning', 'no clock of this node is known', SUBSCRIBE]
+  const now = deps.clock.now()
+  const { overall, stale } = conditionOf(state, now, deps.settings)
   const { checkedAt, problem } = state.publisher ?? {}
   const polled = checkedAt === undefined ? 'never polled' : `polled ${ago(now - milliseconds(checkedAt))} ago`
   const clocks = count(state.clocks.filter(({ retired }) => !retired).length, 'clock')
   const result = `overall ${overall}, ${clocks}, ${polled}`
-  if (!stale) return report.ok('state', result)
-  const fix =
-    problem === undefined
-      ? 'Check that poll runs every minute, and its log'
-      : `The last poll failed: ${problem}`
-  report.warning('state', `${result}, stale`, fix)
+  if (!stale) return ['ok', result]
+  if (problem !== undefined) return ['warning', `${result}, stale`, `The last poll failed: ${problem}`]
+  return ['warning', `${result}, stale`, 'Check that poll runs every minute, and its log']
 }
 
 function ago(ms: number): string {

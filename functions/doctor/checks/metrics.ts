@@ -3,6 +3,7 @@ import type { NodeState } from '#shared/state/document.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { compareTimes } from '#shared/time.ts'
 import type { Listed } from '../exam.ts'
+import type { Verdict } from '../report.ts'
 
 /** Where the proxies of Red Hat serve their metrics by default (`--metrics-addr`). */
 const PORT = 9091
@@ -19,36 +20,32 @@ const ELSEWHERE =
  * Compares the metrics of the proxy, or of the v1 sidecar, with our counters. They are mostly out of reach, bound to
  * the inside of a pod: that is no fault.
  */
-export async function checkMetrics(listed: Listed, state: NodeState | undefined): Promise<void> {
-  const { report, client, target, deps, call } = listed
+export async function checkMetrics(listed: Listed, state: NodeState | undefined): Promise<Verdict> {
+  const { client, target, deps, call } = listed
   if (client.dialect === 'starlingx-v2' && target.metrics === undefined)
-    return report.skipped('metrics', 'StarlingX has none')
+    return ['skipped', 'StarlingX has none']
   const url = target.metrics ?? `http://${new URL(target.url).hostname}:${PORT}/metrics`
   const { origin, pathname } = new URL(url)
   try {
-    const answer = await deps.others.request(
-      origin,
-      { method: 'GET', path: pathname },
-      { deadlineMs: DEADLINE_MS, ...call },
-    )
-    const metrics = readMetrics(answer.status === 200 ? answer.body : '')
+    const request = { method: 'GET', path: pathname } as const
+    const { status, body } = await deps.others.request(origin, request, { deadlineMs: DEADLINE_MS, ...call })
+    const metrics = readMetrics(status === 200 ? body : '')
     if (metrics.has('cne_'))
       return compare(listed, metrics, state, await missedSinceSubscribed(state, deps.store))
-    const why =
-      answer.status === 200 ? 'no cne_ metrics (there are none before the first event)' : answer.status
-    report.skipped('metrics', `GET ${url} answered ${why}`, ELSEWHERE)
+    const why = status === 200 ? 'no cne_ metrics (there are none before the first event)' : status
+    return ['skipped', `GET ${url} answered ${why}`, ELSEWHERE]
   } catch (error) {
     if (!(error instanceof PublisherError)) throw error
-    report.skipped('metrics', reasonOf(error), ELSEWHERE)
+    return ['skipped', reasonOf(error), ELSEWHERE]
   }
 }
 
 function compare(
-  { report, client, foreign }: Listed,
+  { client, foreign }: Listed,
   { has, sum }: Metrics,
   state: NodeState | undefined,
   missedSince: boolean | undefined,
-): void {
+): Verdict {
   const delivered = sum('cne_events_received', { status: 'success' })
   const failed = sum('cne_events_received', { status: 'failed' })
   const dropped = sum('cne_api_events_published', { status: 'fail' })
@@ -56,7 +53,6 @@ function compare(
   const resets = sum('cne_transport_connection_reset')
   const active = sum('cne_api_subscriptions', { status: 'active' })
   const { received = 0, quarantined = 0, duplicate = 0, missed = 0 } = state?.counters ?? {}
-  const more = delivered - received - quarantined
   const theirs = [
     `delivered ${delivered}`,
     failed > 0 && `failed ${failed}`,
@@ -67,30 +63,31 @@ function compare(
   ].filter((text) => text !== false)
   const ours = `received ${received}, duplicate ${duplicate}, missed ${missed}, quarantined ${quarantined}`
   const result = `publisher: ${theirs.join(', ')}; ours: ${ours}`
-
-  const held = carried - delivered - failed
-  const problems: readonly (readonly [boolean, string])[] = [
-    [
-      client.dialect === 'red-hat-v1' && held > 0,
-      `The sidecar did not pass on ${held} of the events it received: it may hold one back (see \`events\`), or nobody subscribed to them`,
-    ],
-    [
-      failed > 0 && foreign === 0 && missedSince !== false,
-      'These deliveries to us failed since the publisher started; after ten in a row it drops our subscriptions. Check whether ingest was down or slower than 2 s. Polls have found what was missed',
-    ],
-    [
-      dropped > 0,
-      'Its queue was full and it dropped events: one of its consumers is slow or gone. Look for failed deliveries in its log',
-    ],
-    [
-      more > SLACK && foreign === 0,
-      `It got 204 for ${more} more events than this store received: check that ingest uses this STATE_URL; or the node was removed from the store since`,
-    ],
-  ]
-  const [, fix] = problems.find(([applies]) => applies) ?? []
-  if (fix !== undefined) report.warning('metrics', result, fix)
-  else report.ok('metrics', `${result}. ${differenceOf(more, failed, foreign)}`)
+  const heldBack = carried - delivered - failed
+  const more = delivered - received - quarantined
+  if (client.dialect === 'red-hat-v1' && heldBack > 0)
+    return [
+      'warning',
+      result,
+      `The sidecar did not pass on ${heldBack} of the events it received: ${HELD_BACK}`,
+    ]
+  if (failed > 0 && foreign === 0 && missedSince !== false) return ['warning', result, FAILED]
+  if (dropped > 0) return ['warning', result, DROPPED]
+  if (more > SLACK && foreign === 0)
+    return [
+      'warning',
+      result,
+      `It got 204 for ${more} more events than this store received: ${ANOTHER_STORE}`,
+    ]
+  return ['ok', `${result}. ${differenceOf(more, failed, foreign)}`]
 }
+
+const HELD_BACK = 'it may hold one back (see `events`), or nobody subscribed to them'
+const FAILED =
+  'These deliveries to us failed since the publisher started; after ten in a row it drops our subscriptions. Check whether ingest was down or slower than 2 s. Polls have found what was missed'
+const DROPPED =
+  'Its queue was full and it dropped events: one of its consumers is slow or gone. Look for failed deliveries in its log'
+const ANOTHER_STORE = 'check that ingest uses this STATE_URL; or the node was removed from the store since'
 
 /** Why the two need not be equal. */
 function differenceOf(more: number, failed: number, foreign: number): string {

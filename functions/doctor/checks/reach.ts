@@ -8,27 +8,23 @@ import { RED_HAT_V1_BASE } from '#shared/publishers/dialects/red-hat-v1.ts'
 import { RED_HAT_V2_BASE } from '#shared/publishers/dialects/red-hat-v2.ts'
 import { unexpected } from '#shared/publishers/dialects/wire.ts'
 import { asking, type Exam, type Listed, type Reached } from '../exam.ts'
+import { Stop, type Verdict } from '../report.ts'
 import type { Pulled } from './state.ts'
 
-/** Whether the host of a publisher resolves; asked as sockets ask. */
-export async function checkName({ report, target }: Exam): Promise<boolean> {
+/** Whether the host of a publisher resolves; asked as sockets ask. @throws Stop if not. */
+export async function checkName({ target }: Exam): Promise<Verdict> {
   const host = new URL(target.url).hostname.replace(/^\[|\]$/g, '')
-  if (isIP(host) !== 0) {
-    report.ok('dns', 'IP address, no lookup needed')
-    return true
-  }
+  if (isIP(host) !== 0) return ['ok', 'IP address, no lookup needed']
   try {
     const addresses = await promisify(dns.lookup)(host, { all: true })
-    report.ok('dns', `${host} is ${addresses.map(({ address }) => address).join(', ')}`)
-    return true
+    return ['ok', `${host} is ${addresses.map(({ address }) => address).join(', ')}`]
   } catch (error) {
     const [, service, namespace] = /^([^.]+)\.([^.]+)\.svc\b/.exec(host) ?? []
     const fix =
       service === undefined
         ? 'Correct the host in `url`, or fix DNS'
         : `Check that the Service exists: \`kubectl -n ${namespace} get service ${service}\`. Its name ends in the first label of the node's name; Red Hat's operator creates it once enableEventPublisher is true`
-    report.failed('dns', `${host} does not resolve: ${reasonOf(error)}`, fix)
-    return false
+    throw new Stop('dns', `${host} does not resolve: ${reasonOf(error)}`, fix)
   }
 }
 
@@ -38,15 +34,15 @@ const HEALTH: Readonly<Record<Dialect, string>> = {
   'starlingx-v2': '/health',
 }
 
-/** Whether the publisher answers, is healthy, and speaks the configured dialect. */
-export async function checkHealth(exam: Exam): Promise<Reached | undefined> {
+/** @throws Stop unless the publisher answers, is healthy and speaks the configured dialect. */
+export function reach(exam: Exam): Promise<Reached> {
   const { deps, report, target, place, call } = exam
   return asking(exam, 'health', async () => {
     const client = await deps.registry.client(target, call)
     const path = `${place.prefix}${HEALTH[client.dialect]}`
     const health = await deps.http.request(place.origin, { method: 'GET', path }, call)
     if (health.status !== 200) throw unexpected(health)
-    report.ok('health', `200 ${health.body.trim().slice(0, 40)}`)
+    report.add('health', ['ok', `200 ${health.body.trim().slice(0, 40)}`])
     return { ...exam, client, health }
   })
 }
@@ -90,16 +86,13 @@ const RELEASES: readonly (readonly [Dialect, (traits: Traits) => boolean, string
 ]
 
 /** Which dialect and release it is. */
-export function checkDialect(
-  { report, client, wanted, held, kinds }: Listed,
-  pulls: readonly Pulled[],
-): void {
+export function checkDialect({ client, wanted, held, kinds }: Listed, pulls: readonly Pulled[]): Verdict {
   const synce = wanted.filter(({ kind }) => isSyncE(kind))
   const traits: Traits = {
-    bodies: pulls.flatMap((pulled) => (pulled.outcome === 'answered' ? [pulled.answer.body] : [])),
+    bodies: pulls.flatMap(({ answer }) => (answer.outcome === 'answered' ? [answer.body] : [])),
     takesSyncE: held.some(({ address }) => address.includes('/sync/synce-status/')),
     refusesSyncE: synce.length > 0 && kinds.size > 0 && synce.every(({ kind }) => !kinds.has(kind)),
   }
   const row = RELEASES.find(([dialect, applies]) => dialect === client.dialect && applies(traits))
-  report.ok('dialect', `${client.dialect}, ${row?.[2] ?? 'release unknown'}`)
+  return ['ok', `${client.dialect}, ${row?.[2] ?? 'release unknown'}`]
 }

@@ -1,20 +1,15 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
-import type { Normalised } from '#shared/events/normalise.ts'
 import { nodesNamed } from '#shared/publishers/dialects/addresses.ts'
 import type { CallOptions, Client, CurrentState, Resource } from '#shared/publishers/dialects/client.ts'
 import { fixFor } from '../advice.ts'
-import type { Listed, Reached } from '../exam.ts'
-import type { Status } from '../report.ts'
+import type { Listed } from '../exam.ts'
+import { Stop, type Verdict } from '../report.ts'
 
-type Answered = Extract<CurrentState, { outcome: 'answered' }>
-type None = Extract<CurrentState, { outcome: 'none' }>
-
-/** The outcome of one pull. `read`: undefined where the body is no JSON. */
-export type Pulled = { readonly resource: Resource } & (
-  | { readonly outcome: 'answered'; readonly answer: Answered; readonly read: Normalised | undefined }
-  | { readonly outcome: 'none'; readonly answer: None }
-  | { readonly outcome: 'failed'; readonly error: PublisherError }
-)
+/** What one pull brought. */
+export type Pulled = {
+  readonly resource: Resource
+  readonly answer: CurrentState | { readonly outcome: 'failed'; readonly error: PublisherError }
+}
 
 /** Pulls every resource; writes nothing. */
 export function pullAll(
@@ -26,105 +21,93 @@ export function pullAll(
 }
 
 export async function pullOne(client: Client, resource: Resource, call: CallOptions): Promise<Pulled> {
-  try {
-    const answer = await client.currentState(resource.address, call)
-    if (answer.outcome === 'none') return { resource, outcome: 'none', answer }
-    return { resource, outcome: 'answered', answer, read: answer.readings }
-  } catch (error) {
+  const answer = await client.currentState(resource.address, call).catch((error: unknown) => {
     if (!(error instanceof PublisherError)) throw error
-    return { resource, outcome: 'failed', error }
-  }
+    return { outcome: 'failed', error } as const
+  })
+  return { resource, answer }
 }
 
 /** The node that the answers name, if it is not the configured one. */
 export function otherNodeIn(client: Client, pulls: readonly Pulled[]): string | undefined {
   return pulls
-    .map((pulled) => (pulled.outcome === 'answered' ? nodesNamed(pulled.answer.body) : []))
+    .map(({ answer }) => (answer.outcome === 'answered' ? nodesNamed(answer.body) : []))
     .find((names) => names.length > 0 && !names.includes(client.node))?.[0]
 }
 
-/** Without a list of addresses, only CurrentState shows whether the configured node name is right. */
-export function checkNodeName({ report, client }: Reached, pulls: readonly Pulled[]): boolean {
+/** Whether CurrentState names the configured node; without a list of addresses only that shows it. @throws Stop if not. */
+export function checkNodeName({ client }: Listed, pulls: readonly Pulled[]): Verdict {
   const other = otherNodeIn(client, pulls)
-  if (client.dialect === 'red-hat-v2') return other === undefined
-  const lists = `${client.dialect} has no list of addresses`
   if (other !== undefined) {
     const fix = `Set \`node\` to ${other} in PUBLISHERS: under another name no events arrive`
-    report.failed('addresses', `CurrentState names node ${other}`, fix)
-  } else if (pulls.some(({ outcome }) => outcome === 'answered')) {
-    report.ok('addresses', `CurrentState names ${client.node}; ${lists}`)
-  } else report.skipped('addresses', `${lists}, and no CurrentState names the node`)
-  return other === undefined
+    throw new Stop('addresses', `CurrentState names node ${other}`, fix)
+  }
+  const lists = `${client.dialect} has no list of addresses`
+  return pulls.some(({ answer }) => answer.outcome === 'answered')
+    ? ['ok', `CurrentState names ${client.node}; ${lists}`]
+    : ['skipped', `${lists}, and no CurrentState names the node`]
 }
 
 /** The kinds that a node may well have no clock of. */
 const OPTIONAL: ReadonlySet<string> = new Set(['gnss-sync-status', 'synce-lock-state', 'synce-clock-quality'])
 
 /** What the publisher says of each resource. FREERUN is as good an answer as any. */
-export function checkStates(listed: Listed, pulls: readonly Pulled[]): void {
-  const deciding = pulls.filter(({ resource }) =>
-    listed.deps.settings.overallKinds.some((kind) => kind === resource.kind),
-  )
-  const isUnknown = !deciding.some(isTold)
-  for (const pulled of pulls) {
-    const isFatal = isUnknown && deciding.includes(pulled)
-    const [status, fix, more = ''] = judge(listed, pulled, isUnknown, isFatal)
-    listed.report[status]('current-state', `${pulled.resource.kind}: ${told(pulled)}${more}`, fix ?? '')
-  }
+export function checkStates(listed: Listed, pulls: readonly Pulled[]): Verdict[] {
+  const kinds: readonly string[] = listed.deps.settings.overallKinds
+  const isUnknown = !pulls.some((pulled) => kinds.includes(pulled.resource.kind) && isTold(pulled))
+  return pulls.map((pulled) => stateOf(listed, pulled, isUnknown, kinds.includes(pulled.resource.kind)))
 }
 
-/** `isUnknown`: no clock that decides is known. `isFatal`: this is one of those. */
-function judge(
+/** `isUnknown`: no clock that decides is known. `isDeciding`: this is one of those. */
+function stateOf(
   { client, held, place }: Listed,
   pulled: Pulled,
   isUnknown: boolean,
-  isFatal: boolean,
-): [status: Status, fix?: string, more?: string] {
-  const { kind, address } = pulled.resource
-  if (isTold(pulled)) return ['ok']
-  if (pulled.outcome === 'failed') {
-    const isBehind = client.dialect === 'red-hat-v1' && pulled.error.status === 400
-    return ['failed', isBehind ? NO_PUBLISHER : fixFor(pulled.error, place)]
+  isDeciding: boolean,
+): Verdict {
+  const { resource, answer } = pulled
+  const { dialect, node } = client
+  const isStarlingX = dialect === 'starlingx-v2'
+  const result = `${resource.kind}: ${told(pulled)}`
+  if (isTold(pulled)) return ['ok', result]
+  if (answer.outcome === 'failed') {
+    const isBehind = dialect === 'red-hat-v1' && answer.error.status === 400
+    return ['failed', result, isBehind ? NO_PUBLISHER : fixFor(answer.error, place)]
   }
-  if (pulled.outcome === 'none' && pulled.answer.cause === 'unregistered')
-    return ['failed', 'Run `ptp-watch subscribe`: posting our subscription makes the sidecar register again']
-  if (client.dialect === 'starlingx-v2') {
-    if (pulled.outcome === 'none')
-      return [
-        isUnknown ? 'failed' : 'warning',
-        `This takes some seconds after a start: run doctor again. If it stays so, the sidecar receives nothing of ${client.node}: check that name, and whether the notification service runs on the node`,
-      ]
-  } else if (!held.some((one) => one.address === address)) {
-    // It never answers without a subscription (protocol.md §2.5, §3.4).
-    return ['skipped', '', ': nobody is subscribed to it']
-  }
-  if (OPTIONAL.has(kind))
-    return ['skipped', '', ': the node has no such clock, or its state is not known yet']
-  return isFatal
-    ? [
-        'failed',
-        `Check that PTP runs on this node: see the log of linuxptp-daemon, and whether ${place.shown} is still starting`,
-      ]
-    : [
-        'warning',
-        'If the node should have such a clock, see the log of its PTP processes; a node without one never has a state',
-      ]
+  if (answer.outcome === 'none' && answer.cause === 'unregistered') return ['failed', result, REGISTER]
+  if (isStarlingX && answer.outcome === 'none')
+    return [isUnknown ? 'failed' : 'warning', result, `${STARTING} ${node}: check that name. ${SERVICE}`]
+  // It never answers without a subscription (protocol.md §2.5, §3.4).
+  if (!isStarlingX && !held.some(({ address }) => address === resource.address))
+    return ['skipped', `${result}: nobody is subscribed to it`]
+  if (OPTIONAL.has(resource.kind))
+    return ['skipped', `${result}: the node has no such clock, or its state is not known yet`]
+  return isUnknown && isDeciding
+    ? ['failed', result, `${NO_PTP}, and whether ${place.shown} is still starting`]
+    : ['warning', result, NO_CLOCK]
 }
 
 const NO_PUBLISHER =
   'The sidecar runs, but not the publisher behind it: check its --http-event-publishers, and the linuxptp-daemon of the node'
+const REGISTER = 'Run `ptp-watch subscribe`: posting our subscription makes the sidecar register again'
+const STARTING =
+  'This takes some seconds after a start: run doctor again. If it stays so, the sidecar receives nothing of'
+const SERVICE = 'Also check that the notification service runs on the node'
+const NO_PTP = 'Check that PTP runs on this node: see the log of linuxptp-daemon'
+const NO_CLOCK =
+  'If the node should have such a clock, see the log of its PTP processes; a node without one never has a state'
 
-function isTold(pulled: Pulled): boolean {
-  const { kind } = pulled.resource
-  return pulled.outcome === 'answered' && pulled.read?.observations.some((one) => one.kind === kind) === true
+function isTold({ resource, answer }: Pulled): boolean {
+  if (answer.outcome !== 'answered') return false
+  return answer.readings?.observations.some(({ kind }) => kind === resource.kind) === true
 }
 
 /** What an answer says of the clocks, or why there is none. */
-function told(pulled: Pulled): string {
-  if (pulled.outcome === 'failed') return reasonOf(pulled.error)
-  if (pulled.outcome === 'none') return pulled.answer.reason
-  if (pulled.read === undefined) return `invalid JSON: ${pulled.answer.body.slice(0, 60)}`
-  const { observations, placeholders, named, problems } = pulled.read
+function told({ answer }: Pulled): string {
+  if (answer.outcome === 'failed') return reasonOf(answer.error)
+  if (answer.outcome === 'none') return answer.reason
+  if (answer.readings === undefined) return `invalid JSON: ${answer.body.slice(0, 60)}`
+  const { observations, placeholders, named, problems } = answer.readings
   const readings = observations.map(({ instance, state, metrics }) => {
     const numbers = Object.entries(metrics).map(([name, value]) => `${name} ${value}`)
     return `${instance} ${[state, ...numbers].filter((word) => word !== undefined).join(', ')}`

@@ -28,8 +28,8 @@ function found(
 }
 
 const refused = found((report) => {
-  report.ok('dns', '10.0.0.11')
-  report.failed('health', 'GET http://10.0.0.11 got no answer', 'Look there')
+  report.add('dns', ['ok', '10.0.0.11'])
+  report.add('health', ['failed', 'GET http://10.0.0.11 got no answer', 'Look there'])
 })
 
 test('a failure is a line with its fix; what it kept from being checked is one more', () => {
@@ -51,8 +51,8 @@ test('a failure is a line with its fix; what it kept from being checked is one m
 
 test('findings come in the order of the checks, whatever order they were made in', () => {
   const findings = found((report) => {
-    report.ok('metrics', 'x')
-    report.ok('dns', 'x')
+    report.add('metrics', ['ok', 'x'])
+    report.add('dns', ['ok', 'x'])
   })
   expect(findings.map(({ check }) => check)).toEqual(EACH)
 })
@@ -77,7 +77,10 @@ test('on a terminal a line of progress goes before each block comes, and is gone
 
 test('what a publisher says can neither begin a line nor move the cursor', () => {
   const one = terminal()
-  const hostile = found((report) => report.failed('health', 'a\n  ok  b\u001b[2J\u0007', 'do'), 'no\nde')
+  const hostile = found(
+    (report) => report.add('health', ['failed', 'a\n  ok  b\u001b[2J\u0007', 'do']),
+    'no\nde',
+  )
   createView(one, 1, {}).showNext(hostile)
   const [head, line] = one.said.out.split('\n')
   expect([head, line]).toEqual(['no de', '  FAILED   health          a ok  b?. → do'])
@@ -86,7 +89,7 @@ test('what a publisher says can neither begin a line nor move the cursor', () =>
 test('--json is one list, with null for the node of the whole', () => {
   const one = terminal({ interactive: true })
   const view = createView(one, 1, { json: true, quiet: true })
-  const whole = found((report) => report.warning('state', 'b', 'c'), null)
+  const whole = found((report) => report.add('state', ['warning', 'b', 'c']), null)
   view.show(whole)
   view.showNext(refused)
   view.end([whole, refused])
