@@ -1,4 +1,4 @@
-/** Says that the rest is a position of ours, so that a stranger's base64 is refused rather than looked up. */
+/** Says that the rest is a position of ours, so that any other base64 is refused rather than looked up. */
 const MARK = 'from:'
 
 /** A position in the list of nodes, in a form that nobody is tempted to make up. */
