@@ -167,11 +167,11 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
     if (signal?.aborted) throw aborted()
     // Not AbortSignal.any, which takes as long as the rest of a small request.
     const ended = new AbortController()
-    // undici itself does not end a request that is aborted before it has a connection.
     const { promise: givenUp, reject } = Promise.withResolvers<never>()
     const giveUp = (error: PublisherError) => {
-      reject(error)
       ended.abort(error)
+      // undici does not end a request that has no connection yet. Where only the status counts, it has come by then.
+      setImmediate(reject, error)
     }
     const onAbort = () => giveUp(aborted())
     const ms = Math.max(1, Math.ceil(deadlineMs))

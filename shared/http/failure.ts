@@ -10,7 +10,8 @@ export type Attempted = { readonly what: string; readonly url: string }
  */
 export function failureOf(error: unknown, { what, url }: Attempted): unknown {
   const code = networkCodeOf(error)
-  if (code === undefined) return error
+  // Ours is the reason that a request was aborted with.
+  if (code === undefined || error instanceof PublisherError) return error
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
     return new PublisherError('body', `${what} answered with a body over the size limit`, {
       url,

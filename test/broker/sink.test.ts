@@ -115,6 +115,19 @@ describe('where no answer comes', () => {
     expect(sent.outcome === 'poison' ? sent.reason.length : 0).toBeLessThan(300)
   })
 
+  test.each([
+    [202, 'taken'],
+    [400, 'poison'],
+  ])('an answer of %i whose body does not come in time is %s', async (status, outcome) => {
+    const silent = createServer((request, response) => {
+      request.resume()
+      response.writeHead(status, { 'content-length': '100' })
+      response.write('half')
+    })
+    const sent = await sender(`${await listen(silent)}/`, { timeoutMs: 500 }).send()
+    expect(sent.outcome).toBe(outcome)
+  })
+
   test('an answer that breaks off is judged by its status', async () => {
     const broken = createServer((request, response) => {
       request.resume()
