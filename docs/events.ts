@@ -18,7 +18,7 @@ export function eventsPage(): string {
     '- **Order is per node**, by `sequence`: 19 digits with leading zeros, so that text compares as numbers do. First arrivals at the sink are in that order; what lies between the sink and you may change it (a Kafka Broker keeps it by `partitionkey`, with ordered delivery). An event whose `sequence` is below the newest you have had of its node tells of the past.',
     '- **`time` is when it happened**, by the publisher’s clock and with its nanoseconds; for what only a poll has shown it is `data.notAfter`, the latest that it can have been. Many SDKs cut it to milliseconds: `data.at` has it as text.',
     '- **The state of a node is its newest event’s `data.overall`** at the time of that entry. A node that has fallen silent is told of by `node.stale`: silence is never LOCKED.',
-    '- Answer 2xx with an empty body. 400 and other 4xx reject the event permanently: it is skipped (it stays in the log, is logged and counted as `ptp_watch_forwarded_total{outcome="poison"}`); 401, 403, 404, 407, 408, 409, 425, 429, 5xx and no answer within 10 s have it offered again, with pauses that grow to 30 s, or as `Retry-After` says up to 60 s.',
+    '- Answer 2xx with an empty body. 400 and other 4xx reject the event permanently: it is skipped (it stays in the log, is logged and counted as `ptp_watch_forwarded_total{outcome="rejected"}`); 401, 403, 404, 407, 408, 409, 425, 429, 5xx and no answer within 10 s have it offered again, with pauses that grow to 30 s, or as `Retry-After` says up to 60 s.',
     '- Where there was no sink before, the log up to then stays history: events begin with the first entry after it.',
     '',
     '## Attributes',

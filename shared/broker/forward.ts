@@ -130,7 +130,7 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       log.debug('event waits for the sink', { node, seq: entry.seq, reason })
       return { by: 'sink', afterMs }
     }
-    if (sent.outcome === 'poison') {
+    if (sent.outcome === 'rejected') {
       log.error('sink rejected event permanently; skipping', { node, entry, reason: sent.reason })
     }
     line.sent = { incarnation, seq: entry.seq }

@@ -7,8 +7,8 @@ export function createBrokerMetrics(metrics: Metrics) {
   return {
     events: metrics.counter({
       name: 'ptp_watch_forwarded_total',
-      help: 'Events sent to the sink, by its answer: failed ones are retried, poison is rejected permanently and skipped.',
-      labels: { outcome: ['taken', 'poison', 'failed'] },
+      help: 'Events sent to the sink, by its answer: failed ones are retried, rejected ones are skipped.',
+      labels: { outcome: ['accepted', 'rejected', 'failed'] },
     }),
     waiting: metrics.gauge({
       name: 'ptp_watch_forward_waiting_nodes',

@@ -7,9 +7,9 @@ import type { OutgoingEvent } from './event.ts'
 
 /** What became of an event at the sink. */
 export type Sent =
-  | { readonly outcome: 'taken' }
+  | { readonly outcome: 'accepted' }
   /** The sink will never take it: it is set aside, not tried again. */
-  | { readonly outcome: 'poison'; readonly reason: string }
+  | { readonly outcome: 'rejected'; readonly reason: string }
   /** A later try may succeed. `afterMs`: not before that, as the sink asked for. */
   | { readonly outcome: 'failed'; readonly reason: string; readonly afterMs?: number }
 
@@ -73,10 +73,10 @@ export function createSink(options: SinkOptions): Sink {
       } as const
       try {
         const { status, body: text, retryAfterMs } = await http.request(origin, request, { signal })
-        if (status >= 200 && status < 300) return { outcome: 'taken' }
+        if (status >= 200 && status < 300) return { outcome: 'accepted' }
         const shown = text.slice(0, SHOWN).trim()
         const reason = `the sink answered ${status}${shown === '' ? '' : `: ${shown}`}`
-        if (status >= 400 && status < 500 && !RETRYABLE.has(status)) return { outcome: 'poison', reason }
+        if (status >= 400 && status < 500 && !RETRYABLE.has(status)) return { outcome: 'rejected', reason }
         if (retryAfterMs === undefined) return { outcome: 'failed', reason }
         return { outcome: 'failed', reason, afterMs: Math.min(retryAfterMs, LONGEST_WAIT) }
       } catch (error) {

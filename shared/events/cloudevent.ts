@@ -1,17 +1,10 @@
+import type { CloudEventV1 } from 'cloudevents'
 import { MalformedEventError } from '../errors.ts'
 import { isNoTime, repairTime } from '../time.ts'
 import { dataOf, isObject, parseJson } from './wire.ts'
 
-/** A CloudEvent as a Broker delivers it, its time as received: the SDK would cut it to milliseconds. */
-export type CloudEvent = {
-  readonly specversion: string
-  readonly id: string
-  readonly source: string
-  readonly type: string
-  readonly subject?: string
-  readonly time?: string
-  readonly data: unknown
-}
+/** A CloudEvent as a Broker delivers it, its time as received: the SDK's reader would cut it to milliseconds. */
+export type CloudEvent = Readonly<CloudEventV1<unknown>>
 
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 

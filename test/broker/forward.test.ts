@@ -21,7 +21,7 @@ describe.each(['memory', 'sqlite'] as const)('over a %s store', (kind) => {
     for (const node of nodes) expect(numbersOf(sink.taken(node))).toEqual(range(1, 20))
     expect(sink.arrivals).toHaveLength(60)
     await member.close()
-    expect(member.metrics()).toContain('ptp_watch_forwarded_total{outcome="taken"} 60')
+    expect(member.metrics()).toContain('ptp_watch_forwarded_total{outcome="accepted"} 60')
     expect(member.metrics()).toContain('ptp_watch_forward_waiting_nodes 0')
   })
 
@@ -184,7 +184,7 @@ test('an event that the sink rejects permanently is skipped, logged and counted'
   await transit(member.store, 3)
   expect(await member.forwarder.settle(soon())).toBe(true)
   expect(numbersOf(sink.arrivals.map(({ event }) => event))).toEqual([1, 2, 3])
-  expect(member.metrics()).toContain('ptp_watch_forwarded_total{outcome="poison"} 2')
+  expect(member.metrics()).toContain('ptp_watch_forwarded_total{outcome="rejected"} 2')
   expect(
     member.lines.filter((line) => line.includes('sink rejected event permanently; skipping')).join(''),
   ).toContain('I do not like it')

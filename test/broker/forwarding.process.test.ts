@@ -11,7 +11,7 @@ import { numbersOf, openSink, temporaryDatabase } from './world.ts'
 
 const NODES = ['a.example.com', 'b.example.com', 'c.example.com']
 const WORDS = ['LOCKED', 'HOLDOVER', 'FREERUN'] as const
-const TAKEN = /ptp_watch_forwarded_total\{outcome="taken"\} (\d+)/
+const TAKEN = /ptp_watch_forwarded_total\{outcome="accepted"\} (\d+)/
 
 async function makeFleet(sink?: TestSink) {
   const common: Env = {

@@ -35,7 +35,7 @@ function sender(url: string, options: Partial<SinkOptions> = {}) {
 
 test('an event is posted in structured mode, whole', async () => {
   const broker = await openSink()
-  expect(await sender(broker.url).send()).toEqual({ outcome: 'taken' })
+  expect(await sender(broker.url).send()).toEqual({ outcome: 'accepted' })
   const [arrival] = broker.arrivals
   expect(arrival?.headers['content-type']).toBe('application/cloudevents+json; charset=utf-8')
   expect(arrival?.headers.authorization).toBeUndefined()
@@ -43,8 +43,8 @@ test('an event is posted in structured mode, whole', async () => {
 })
 
 test.each([
-  ...[200, 202, 204].map((status) => [status, 'taken'] as const),
-  ...[400, 402, 405, 406, 410, 413, 414, 415, 422, 431, 451].map((status) => [status, 'poison'] as const),
+  ...[200, 202, 204].map((status) => [status, 'accepted'] as const),
+  ...[400, 402, 405, 406, 410, 413, 414, 415, 422, 431, 451].map((status) => [status, 'rejected'] as const),
   ...[301, 307, 401, 403, 404, 407, 408, 409, 425, 429].map((status) => [status, 'failed'] as const),
   ...[500, 501, 502, 503, 504].map((status) => [status, 'failed'] as const),
 ])('an event that is answered %i is %s', async (status, outcome) => {
@@ -66,7 +66,7 @@ test.each([
   const broker = await openSink()
   broker.answer({ status: 429, headers: { 'retry-after': header } })
   const sent = await sender(broker.url).send()
-  expect(sent.outcome === 'failed' ? sent.afterMs : 'taken').toBe(afterMs)
+  expect(sent.outcome === 'failed' ? sent.afterMs : 'accepted').toBe(afterMs)
 })
 
 test('extensions of the overrides take the place of ours, and are added to them', async () => {
@@ -111,8 +111,8 @@ describe('where no answer comes', () => {
       more()
     })
     const sent = await sender(`${await listen(endless)}/`).send()
-    expect(sent.outcome).toBe('poison')
-    expect(sent.outcome === 'poison' ? sent.reason.length : 0).toBeLessThan(300)
+    expect(sent.outcome).toBe('rejected')
+    expect(sent.outcome === 'rejected' ? sent.reason.length : 0).toBeLessThan(300)
   })
 
   test.each([
@@ -134,7 +134,7 @@ describe('where no answer comes', () => {
       response.writeHead(202, { 'content-length': '100' })
       response.write('half', () => response.destroy())
     })
-    expect(await sender(`${await listen(broken)}/`).send()).toEqual({ outcome: 'taken' })
+    expect(await sender(`${await listen(broken)}/`).send()).toEqual({ outcome: 'accepted' })
   })
 })
 
@@ -155,7 +155,7 @@ describe('the token', () => {
 
   test('is not sent where there is no file', async () => {
     const broker = await openSink()
-    expect(await sender(broker.url, { tokenFile: withFile() }).send()).toEqual({ outcome: 'taken' })
+    expect(await sender(broker.url, { tokenFile: withFile() }).send()).toEqual({ outcome: 'accepted' })
     expect(broker.arrivals[0]?.headers).not.toHaveProperty('authorization')
   })
 
@@ -166,7 +166,7 @@ describe('the token', () => {
     const { send } = sender(broker.url, { tokenFile: path })
     expect(await send()).toMatchObject({ outcome: 'failed' })
     writeFileSync(path, 'second')
-    expect(await send()).toEqual({ outcome: 'taken' })
+    expect(await send()).toEqual({ outcome: 'accepted' })
     expect(broker.arrivals.map(({ headers }) => headers.authorization)).toEqual([
       'Bearer first',
       'Bearer first',
@@ -215,7 +215,7 @@ test('the authorities of K_CA_CERTS are trusted, and without them the sink is no
   const authority = await createAuthority(folder.path, 'ca')
   const broker = await openSink({ tls: await authority.issue('sink') })
   expect(await sender(broker.url).send()).toMatchObject({ outcome: 'failed' })
-  expect(await sender(broker.url, { ca: authority.cert }).send()).toEqual({ outcome: 'taken' })
+  expect(await sender(broker.url, { ca: authority.cert }).send()).toEqual({ outcome: 'accepted' })
 })
 
 test('as many events are under way at once as there are connections', async () => {
@@ -225,5 +225,5 @@ test('as many events are under way at once as there are connections', async () =
   const all = Array.from({ length: 32 }, () => send())
   await slow.until(({ arrivals }) => arrivals.length === 32)
   slow.release()
-  for (const sent of await Promise.all(all)) expect(sent).toEqual({ outcome: 'taken' })
+  for (const sent of await Promise.all(all)) expect(sent).toEqual({ outcome: 'accepted' })
 })

@@ -1,3 +1,4 @@
+import { CloudEvent, HTTP } from 'cloudevents'
 import { describe, expect, test } from 'vitest'
 import { readCloudEvent } from '#shared/events/cloudevent.ts'
 import { normalise } from '#shared/events/normalise.ts'
@@ -48,6 +49,21 @@ describe('a delivery of a Broker', () => {
       },
     ])
   })
+
+  test.each(['binary', 'structured'] as const)(
+    'that the official SDK writes in %s mode is read as the SDK reads it, but for the nanoseconds',
+    (mode) => {
+      const { headers, body } = HTTP[mode](new CloudEvent({ ...structured, subject: 'a b', more: 'x' }))
+      const sent: Record<string, string> = {}
+      for (const [name, value] of Object.entries(headers)) sent[name.toLowerCase()] = String(value)
+      const theirs = HTTP.toEvent({ headers: sent, body })
+      if (!(theirs instanceof CloudEvent)) throw new Error('It is one event')
+      const ours = readCloudEvent(sent, bytes(body))
+      const { id, source, type, specversion, subject } = theirs
+      expect(ours).toMatchObject({ id, source, type, specversion, subject, data: theirs.data })
+      expect(Date.parse(ours.time ?? '')).toBe(Date.parse(theirs.time ?? ''))
+    },
+  )
 
   test.each([
     ['a charset', { ...binary, 'content-type': 'application/json; charset=utf-8' }],
