@@ -29,6 +29,8 @@ export type Metrics = {
   histogram<const L extends LabelSets = Record<never, never>>(
     definition: Definition<L> & { readonly buckets: readonly number[] },
   ): Histogram<L>
+  /** A metric whose value is read at every scrape. */
+  read(type: 'counter' | 'gauge', definition: Definition<never> & { readonly read: () => number }): void
   /** Prometheus text exposition format 0.0.4, metrics in order of their definition. */
   text(): string
 }
@@ -98,6 +100,9 @@ export function createMetrics(): Metrics {
           cell.sum += value
         },
       }
+    },
+    read(type, definition) {
+      add(type, definition, () => [sample(definition.name, '', definition.read())])
     },
     text: () => [...families.values()].map((family) => family()).join(''),
   }
