@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { command } from '#shared/runtime/cli.ts'
-import { stopSignal } from '#shared/runtime/signals.ts'
-import { createTerminal, flushed } from '#shared/runtime/terminal.ts'
+import { createTerminal, flushed, stopSignal } from '#shared/runtime/terminal.ts'
 import { catalogue } from './catalogue.ts'
 
 // The reader of a pipe that has seen enough (`ptp-watch status | head`) is no failure of ours.

@@ -1,5 +1,4 @@
-import { UsageError } from '#shared/runtime/arguments.ts'
-import type { Flags, FunctionDefinition } from '#shared/runtime/function.ts'
+import { type Flags, type FunctionDefinition, UsageError } from '#shared/runtime/function.ts'
 import { timeIn } from '#shared/state/history.ts'
 import { openStore } from '#shared/state/store/open.ts'
 import type { Span } from '#shared/state/timeline.ts'

@@ -1,6 +1,6 @@
 import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import { UsageError } from '#shared/runtime/arguments.ts'
+import { UsageError } from '#shared/runtime/function.ts'
 import type { PollMetrics } from './metrics.ts'
 
 /** Publishers serve their consumers one after another: nobody asks them more often. Milliseconds. */

@@ -1,5 +1,4 @@
-import { UsageError } from '#shared/runtime/arguments.ts'
-import type { Flags, Terminal } from '#shared/runtime/function.ts'
+import { type Flags, type Terminal, UsageError } from '#shared/runtime/function.ts'
 import { type NodeView, viewOf } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
 import { fleetCsv } from './csv.ts'

@@ -8,63 +8,56 @@ export type BodyLimits = {
   readonly bodiesBytes: number
 }
 
-/** What becomes of one body. `release` is to be called once it is no longer needed. */
+/** What becomes of one body: one of the two is called, once, or neither where the client goes away. */
 type Taker = {
+  /** `release` is to be called once the body is no longer needed. */
   readonly onWhole: (body: Uint8Array, release: () => void) => void
-  /** Called at most once, and instead of `onWhole`. The rest of the body is still to be read. */
+  /** The rest of the body is still to be read. */
   readonly onRefused: (reply: Reply) => void
 }
 
 /** Several times the largest that a publisher was seen to send (docs/hosting.md). Bytes. */
 export const SMALL_BODY = 8 * 1024
 
+/** A chunk of a byte costs as much as one of a thousand: beyond the first few, chunks have this length on average. Bytes. */
+const LEAST_CHUNK = 256
+const FREE_CHUNKS = 200
+
 /**
- * Takes bodies into memory that is bounded for all of them together. What a client holds open costs no one else: when
- * there is no room, the body that has been arriving for longest gives way. Larger bodies get no more than three quarters.
+ * Takes bodies into memory that is bounded for all of them together. When there is no room, the body that has been
+ * arriving for longest gives way. Bodies above {@link SMALL_BODY} get no more than three quarters.
  */
 export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
   let held = 0
-  /** How to stop those that are still arriving, in the order in which they began. */
+  /** How to refuse those that are still arriving, in the order in which they began. */
   const arriving = new Set<(reply: Reply) => void>()
 
   return (request: IncomingMessage, { onWhole, onRefused }: Taker): void => {
     let buffer: Uint8Array = EMPTY
     let size = 0
-    let pieces = 0
+    let chunks = 0
 
-    // Listeners stay where they are: to take them off costs more than to call them.
-    let isOver = false
-
-    const leave = () => {
-      isOver = true
-      arriving.delete(stop)
-    }
-    const onGone = () => {
-      if (isOver) return
-      leave()
+    /** False where it was over before. */
+    const leave = () => arriving.delete(refuse)
+    const release = () => {
       held -= buffer.length
       buffer = EMPTY
     }
-    const stop = (reply: Reply) => {
-      onGone()
+    const refuse = (reply: Reply) => {
+      if (!leave()) return
+      release()
       onRefused(reply)
     }
-    const onEnd = () => {
-      if (isOver) return
-      leave()
-      const { length } = buffer
-      onWhole(buffer.subarray(0, size), () => {
-        held -= length
-      })
-    }
-    const onData = (chunk: Uint8Array) => {
-      if (isOver) return
+    arriving.add(refuse)
+
+    request.on('data', (chunk: Uint8Array) => {
+      if (!arriving.has(refuse)) return
       const needed = size + chunk.length
-      pieces += 1
-      if (needed > bodyBytes) return stop(tooLarge(bodyBytes))
-      if (pieces > FREE_PIECES && needed < pieces * LEAST_PIECE) return stop(SPLINTERED)
+      chunks += 1
+      if (needed > bodyBytes) return refuse(tooLarge(bodyBytes))
+      if (chunks > FREE_CHUNKS && needed < chunks * LEAST_CHUNK) return refuse(SPLINTERED)
       if (needed > buffer.length) {
-        // Nearly every body comes in one piece. One that comes byte by byte is not kept as so many pieces.
+        // Nearly every body comes in one chunk, which is kept as it is.
         const larger = size === 0 ? chunk : Buffer.allocUnsafeSlow(Math.min(bodyBytes, 2 * needed + 256))
         if (size > 0) larger.set(buffer.subarray(0, size))
         held += larger.length - buffer.length
@@ -73,19 +66,19 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
       if (size > 0) buffer.set(chunk, size)
       size = needed
       const room = size > SMALL_BODY ? 0.75 * bodiesBytes : bodiesBytes
-      while (held > room && arriving.has(stop)) {
-        const [longest = stop] = arriving
+      while (held > room && arriving.has(refuse)) {
+        const [longest = refuse] = arriving
         longest(TOO_MANY)
       }
-    }
-    arriving.add(stop)
-    request.on('data', onData).on('end', onEnd).on('close', onGone)
+    })
+    request.on('end', () => {
+      if (leave()) onWhole(buffer.subarray(0, size), release)
+    })
+    request.on('close', () => {
+      if (leave()) release()
+    })
   }
 }
-
-/** A chunk of a byte costs as much as one of a thousand: past the first few, pieces have this length on average. Bytes. */
-const LEAST_PIECE = 256
-const FREE_PIECES = 200
 
 /** Whether anything follows the head. */
 export function hasBody({ headers }: IncomingMessage): boolean {

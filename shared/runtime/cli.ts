@@ -1,15 +1,18 @@
+import { parseArgs } from 'node:util'
 import type { Environment } from '#shared/config/index.ts'
-import { readArguments, readRequest, refuseMisplaced } from './arguments.ts'
-import type { FunctionDefinition, Terminal } from './function.ts'
-import { functionHelp, overallHelp } from './help.ts'
+import { ConfigurationError, reasonOf } from '#shared/errors.ts'
+import { type Flags, type FunctionDefinition, type Terminal, UsageError } from './function.ts'
+import { flagsOf, functionHelp, overallHelp } from './help.ts'
 import { closed, openFunction, serveUntil } from './host.ts'
-import { runOnce } from './run-once.ts'
 
 /** Functions by name, each loaded when it is picked: one that serves does not pay for the others. */
 export type Catalogue = Readonly<Record<string, () => Promise<FunctionDefinition>>>
 
-/** Does what a command line asks for, and gives the exit code. All that it needs of the process is handed in. */
-export function command(
+/**
+ * Does what a command line asks for, and gives the exit code: 0 done, 1 failed, 2 for a configuration or a command line
+ * that cannot be used. All that it needs of the process is handed in.
+ */
+export async function command(
   catalogue: Catalogue,
   deps: {
     argv: readonly string[]
@@ -21,46 +24,130 @@ export function command(
 ): Promise<number> {
   const { argv, env, terminal, signal } = deps
   let help = 'ptp-watch --help'
-  return runOnce(
-    async () => {
-      const request = readRequest(argv, env.FUNCTION_TARGET, Object.keys(catalogue))
-      if (request.kind === 'version') {
-        terminal.out(`${await deps.version()}\n`)
-        return 0
-      }
-      if (request.kind === 'help') {
-        terminal.out(overallHelp(await Promise.all(Object.values(catalogue).map((each) => each()))))
-        return 0
-      }
-      const definition = await load(catalogue, request.name)
-      help = `ptp-watch ${definition.name} --help`
-      const { flags, operands } = readArguments(definition, request.args)
-      if (flags.help === true) {
-        terminal.out(functionHelp(definition))
-        return 0
-      }
-      const { modes } = definition
-      const serves = modes.serve && (!modes.run || flags.serve === true || request.named === 'target')
-      refuseMisplaced(definition, flags, serves)
-      const opened = await openFunction(definition, env, flags)
-      if (serves) return serveUntil(opened, signal)
-      const { open, host } = opened
-      if (open.run === undefined) throw new TypeError(`${definition.name} cannot be run`)
-      let code = 1
-      try {
-        code = await open.run(flags, { signal, terminal, operands })
-      } finally {
-        if (!(await closed(open, host))) code = 1
-      }
-      return code
-    },
-    { signal, err: terminal.err, help: () => help },
-  )
+
+  const run = async () => {
+    const [first = ''] = argv
+    if (first === '--version') {
+      terminal.out(`${await deps.version()}\n`)
+      return 0
+    }
+    const picked = pick(argv, env.FUNCTION_TARGET, Object.keys(catalogue))
+    if (picked === undefined) {
+      terminal.out(overallHelp(await Promise.all(Object.values(catalogue).map((each) => each()))))
+      return 0
+    }
+    const definition = await load(catalogue, picked.name)
+    help = `ptp-watch ${definition.name} --help`
+    const { flags, operands } = readArguments(definition, picked.args)
+    if (flags.help === true) {
+      terminal.out(functionHelp(definition))
+      return 0
+    }
+    const { modes } = definition
+    const serves = modes.serve && (!modes.run || flags.serve === true || picked.isTarget)
+    checkMisplaced(definition, flags, serves)
+    const opened = await openFunction(definition, env, flags)
+    if (serves) return serveUntil(opened, signal)
+    const { open, host } = opened
+    if (open.run === undefined) throw new TypeError(`${definition.name} cannot be run`)
+    let code = 1
+    try {
+      code = await open.run(flags, { signal, terminal, operands })
+    } finally {
+      if (!(await closed(open, host))) code = 1
+    }
+    return code
+  }
+
+  try {
+    return await run()
+  } catch (error) {
+    const isUsage = error instanceof UsageError
+    if (signal.aborted) terminal.err(`ptp-watch: ${reasonOf(signal.reason)}\n`)
+    else if (error instanceof ConfigurationError) terminal.err(`${error.message}\n`)
+    else terminal.err(`ptp-watch: ${reasonOf(error)}\n${isUsage ? `Try: ${help}\n` : ''}`)
+    return isUsage || error instanceof ConfigurationError ? 2 : 1
+  }
 }
 
 /** The definition of a function that is in the catalogue. */
-export function load(catalogue: Catalogue, name: string): Promise<FunctionDefinition> {
+function load(catalogue: Catalogue, name: string): Promise<FunctionDefinition> {
   const loader = catalogue[name]
-  if (loader === undefined) throw new TypeError(`There is no function ${name}`)
+  if (loader === undefined) throw new TypeError(`Unknown function ${name}`)
   return loader()
+}
+
+/**
+ * The function that a command line, or else FUNCTION_TARGET (`isTarget`), names; undefined where the overall help is
+ * asked for.
+ * @throws UsageError if neither names one of `names`.
+ */
+function pick(argv: readonly string[], target: string | undefined, names: readonly string[]) {
+  const [first = '', ...args] = argv
+  const [topic = '-'] = args
+  if (first === '--help' || first === '-h' || (first === 'help' && topic.startsWith('-'))) return undefined
+  if (first === 'help') return { name: known(topic, names), args: ['--help'], isTarget: false }
+  if (first !== '' && !first.startsWith('-')) return { name: known(first, names), args, isTarget: false }
+  const name = target?.trim() ?? ''
+  if (name === '') throw new UsageError(`Name a function: ${names.join(', ')}`)
+  if (!names.includes(name)) {
+    throw new UsageError(
+      `FUNCTION_TARGET must be one of ${names.join(', ')}; found ${JSON.stringify(target)}`,
+    )
+  }
+  return { name, args: argv, isTarget: true }
+}
+
+function known(name: string, names: readonly string[]): string {
+  if (names.includes(name)) return name
+  throw new UsageError(`Unknown function ${JSON.stringify(name)}; expected one of ${names.join(', ')}`)
+}
+
+/**
+ * The flags and operands that a function was given.
+ * @throws UsageError for an unknown or repeated flag, a missing or unwanted value, missing or unwanted operands.
+ */
+function readArguments(
+  definition: FunctionDefinition,
+  args: readonly string[],
+): { flags: Flags; operands: readonly string[] } {
+  const options = Object.fromEntries(
+    Object.entries(flagsOf(definition)).map(([name, { type, short }]) => [
+      name,
+      short === undefined ? { type } : { type, short },
+    ]),
+  )
+  try {
+    const { values, tokens, positionals } = parseArgs({
+      args: [...args],
+      options,
+      allowPositionals: definition.operands !== undefined,
+      tokens: true,
+    })
+    // parseArgs would silently use the last one.
+    const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
+    const twice = given.find((name, i) => given.indexOf(name) < i && options[name]?.type === 'string')
+    if (twice !== undefined) throw new UsageError(`--${twice} may be given once`)
+    const flags: Record<string, string | boolean> = {}
+    for (const [name, value] of Object.entries(values)) {
+      if (typeof value === 'string' || typeof value === 'boolean') flags[name] = value
+    }
+    if (definition.operands !== undefined && positionals.length === 0 && flags.help !== true) {
+      throw new UsageError(`ptp-watch ${definition.name} needs ${definition.operands}`)
+    }
+    return { flags, operands: positionals }
+  } catch (error) {
+    if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) {
+      throw new UsageError(error.message.replaceAll('\n', ' '))
+    }
+    throw error
+  }
+}
+
+/** @throws UsageError if a flag was given that works only while serving, or only in a single run. */
+function checkMisplaced({ flags: definitions }: FunctionDefinition, flags: Flags, serves: boolean): void {
+  for (const [name, { servedOnly = false }] of Object.entries(definitions)) {
+    if (flags[name] === undefined || servedOnly === serves) continue
+    throw new UsageError(serves ? `--${name} cannot be combined with --serve` : `--${name} needs --serve`)
+  }
 }

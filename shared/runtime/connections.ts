@@ -1,217 +1,140 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-export type ConnectionLimits = {
-  /** How many connections are open at once; one more closes the one that can best be spared. */
-  readonly connections: number
-  /** From the connection, or the first byte of a request, to the end of its head. Milliseconds. */
-  readonly headersTimeout: number
-  /** From the first byte of a request to the last of its body. Milliseconds. */
-  readonly requestTimeout: number
-  /** Publishers keep idle connections for 90 s; a POST that meets our close is lost (protocol.md §4.2). Milliseconds. */
-  readonly keepAliveTimeout: number
-  /** How often timeouts are looked for. Milliseconds. */
-  readonly checkingInterval: number
-}
-
-export type Connections = {
-  /** The head of a request has come; its body, if it has one, is arriving. */
-  head(request: IncomingMessage, hasBody: boolean): void
-  /**
-   * Its reply has to wait for those before it, which the client has not read yet. Closes the connection, and gives false,
-   * where that many wait: what is read at once may hold a thousand requests, and each costs as much as a connection.
-   */
-  waits(request: IncomingMessage, response: ServerResponse): boolean
-  /** All of the request has come. */
-  whole(socket: Socket): void
-  answered(socket: Socket, ok: boolean): void
-  /** It was told to go, and is open only until it has read that. */
-  refused(socket: Socket): void
-  isRefused(socket: Socket): boolean
-  /** Nothing more can be read from it: runs `end` once the requests before that are answered. */
-  broken(socket: Socket, end: () => void): void
-  close(): void
-}
-
 type Connection = {
-  /** What it has us wait for. */
-  phase: 'request' | 'body' | 'nothing' | 'end'
-  /** Since when, by our monotonic clock; undefined while no byte of a request was seen. */
-  since: number | undefined
-  /** The end of the last reply, or the connection: since when it is idle. */
-  idleSince: number
-  /** How many bytes it had sent by then. */
-  bytes: number
-  /** It has had a reply that was no refusal. */
-  proven: boolean
-  inFlight: number
-  /** Replies that wait for others to be read. */
-  waiting: number
+  /** Requests that are whole and not answered yet: it is not closed for the sake of others. */
+  answering: number
   /** The request whose body is arriving. */
   arriving: IncomingMessage | undefined
-  /** What is still to be done once all is answered. */
+  /** Responses that are not written to the end. */
+  unfinished: number
+  /** It has had an answer that was no 4xx. */
+  proven: boolean
+  /** It was told to go, and is open only until it has read that. */
+  refused: boolean
+  /** To be done once all is answered. */
   end: (() => void) | undefined
 }
 
-/** Publishers and proxies wait for each reply before they send the next request. */
-const MOST_WAITING = 8
-
-/** How many connections are closed in one turn of the event loop. */
-const CLOSED_AT_ONCE = 20
+/** Publishers and proxies wait for each response before they send the next request. */
+const MOST_PIPELINED = 8
 
 /**
- * Bounds connections in number and in time. node:http has times of its own, but closes all connections that expire
- * together in one go, during which nobody is served; and a number of its own, by which those who came first keep all
- * others out.
+ * Bounds the number of connections, and of requests pipelined over one. `server.maxConnections` would let those that
+ * came first keep all others out.
  */
-export function createConnections(
-  server: { on(event: 'connection', listener: (socket: Socket) => void): unknown },
-  limits: ConnectionLimits,
-  /** Has to close a connection: it is idle, or too slow with a request, which may be answered. */
-  onTimeout: (socket: Socket, inRequest: boolean) => void,
-): Connections {
+export function createConnections(limits: { connections: number; keepAliveTimeout: number }) {
   const all = new Map<Socket, Connection>()
-  /** Those that can be spared, in this order, and in each the one that has waited for longest first. */
   const refused = new Set<Socket>()
   const unproven = new Set<Socket>()
   const proven = new Set<Socket>()
-  /** What has expired and is yet to be closed. */
-  let expired: Socket[] = []
+  /** Those that may be closed to make room, in this order; in each the one that has been idle for longest first. */
+  const spares = [refused, unproven, proven]
 
   const spare = (socket: Socket, among?: Set<Socket>) => {
-    refused.delete(socket)
-    unproven.delete(socket)
-    proven.delete(socket)
+    for (const each of spares) each.delete(socket)
     among?.add(socket)
   }
-
-  const makeRoom = (): boolean => {
-    for (const among of [refused, unproven, proven]) {
-      for (const socket of among) {
-        spare(socket)
-        all.delete(socket)
-        socket.destroy()
-        return true
-      }
-    }
-    return false
+  const closeSpare = (): boolean => {
+    const socket = spares
+      .find((each) => each.size > 0)
+      ?.values()
+      .next().value
+    if (socket === undefined) return false
+    spare(socket)
+    all.delete(socket)
+    socket.destroy()
+    return true
   }
-
-  server.on('connection', (socket) => {
-    if (all.size >= limits.connections && !makeRoom()) {
-      socket.destroy()
-      return
-    }
-    const idleSince = performance.now()
-    const nothing = {
-      phase: 'request',
-      since: undefined,
-      bytes: 0,
-      proven: false,
-      inFlight: 0,
-      waiting: 0,
-      arriving: undefined,
-      end: undefined,
-    } as const
-    all.set(socket, { ...nothing, idleSince })
-    unproven.add(socket)
-    socket.once('close', () => {
-      all.delete(socket)
-      spare(socket)
-    })
-  })
-
-  const isExpired = (socket: Socket, now: number): boolean => {
-    const one = all.get(socket)
-    if (one === undefined || one.phase === 'nothing') return false
-    const isNew = one.bytes === 0
-    if (one.phase === 'request' && socket.bytesRead === one.bytes) {
-      return now - one.idleSince >= (isNew ? limits.headersTimeout : limits.keepAliveTimeout)
-    }
-    // A new connection is given no more time for its first byte.
-    one.since ??= isNew ? one.idleSince : now
-    return now - one.since >= (one.phase === 'request' ? limits.headersTimeout : limits.requestTimeout)
-  }
-
-  const closeSome = () => {
-    const now = performance.now()
-    for (const socket of expired.splice(0, CLOSED_AT_ONCE)) {
-      if (isExpired(socket, now)) onTimeout(socket, all.get(socket)?.since !== undefined)
-    }
-    if (expired.length > 0) setImmediate(closeSome)
-  }
-
-  const check = () => {
-    if (expired.length > 0) return
-    const now = performance.now()
-    expired = [...all.keys()].filter((socket) => isExpired(socket, now))
-    closeSome()
-  }
-  const checking = setInterval(check, limits.checkingInterval).unref()
 
   return {
-    head(request, hasBody) {
+    opened(socket: Socket): void {
+      if (all.size >= limits.connections && !closeSpare()) {
+        socket.destroy()
+        return
+      }
+      const nothing = { answering: 0, unfinished: 0, arriving: undefined, end: undefined }
+      all.set(socket, { ...nothing, proven: false, refused: false })
+      unproven.add(socket)
+      socket.once('close', () => {
+        all.delete(socket)
+        spare(socket)
+      })
+    },
+
+    /** The head of a request has come. False: there were too many on this connection, which is closed. */
+    begins(request: IncomingMessage, response: ServerResponse): boolean {
       const { socket } = request
       const one = all.get(socket)
-      if (one === undefined) return
-      one.arriving = hasBody ? request : undefined
-      one.since = one.inFlight === 0 && one.since !== undefined ? one.since : performance.now()
-      one.inFlight += 1
-      one.phase = hasBody ? 'body' : 'nothing'
-      if (hasBody) spare(socket, one.proven ? proven : unproven)
-      else spare(socket)
-    },
-    waits({ socket }, response) {
-      const one = all.get(socket)
-      if (one === undefined || one.waiting >= MOST_WAITING) {
+      if (one === undefined || one.unfinished > MOST_PIPELINED) {
         socket.destroy()
         return false
       }
-      one.waiting += 1
+      one.arriving = request
+      one.unfinished += 1
       response.once('close', () => {
-        one.waiting -= 1
+        one.unfinished -= 1
       })
+      if (one.answering === 0) spare(socket, one.proven ? proven : unproven)
       return true
     },
-    whole(socket) {
-      const one = all.get(socket)
-      if (one === undefined || one.phase === 'end') return
-      one.phase = 'nothing'
-      one.arriving = undefined
-      spare(socket)
-    },
-    answered(socket, ok) {
-      const one = all.get(socket)
-      if (one === undefined || one.phase === 'end') return
-      one.inFlight -= 1
-      one.proven ||= ok
-      // Of several requests that came one after the other without waiting, the last one counts.
-      if (one.inFlight > 0 || one.phase === 'body') return
-      if (one.end !== undefined) return one.end()
-      one.phase = 'request'
-      one.since = undefined
-      one.idleSince = performance.now()
-      one.bytes = socket.bytesRead
-      spare(socket, ok ? proven : unproven)
-    },
-    refused(socket) {
+
+    /** All of a request has come. */
+    whole(socket: Socket): void {
       const one = all.get(socket)
       if (one === undefined) return
-      one.phase = 'end'
-      one.since ??= performance.now()
+      one.arriving = undefined
+      one.answering += 1
+      if (!one.refused) spare(socket)
+    },
+
+    answered(socket: Socket, status: number): void {
+      const one = all.get(socket)
+      if (one === undefined) return
+      one.answering -= 1
+      one.proven ||= status < 400 || status >= 500
+      if (one.refused || one.answering > 0) return
+      if (one.end !== undefined) {
+        one.end()
+        return
+      }
+      spare(socket, one.proven ? proven : unproven)
+      // Node.js starts this time only when the client has read the response.
+      socket.setTimeout(limits.keepAliveTimeout)
+    },
+
+    refused(socket: Socket): void {
+      const one = all.get(socket)
+      if (one === undefined) return
+      one.refused = true
       spare(socket, refused)
     },
-    broken(socket, end) {
+
+    isRefused: (socket: Socket): boolean => all.get(socket)?.refused === true,
+
+    /** Nothing more can be read from it: runs `end` once the requests before that are answered. */
+    broken(socket: Socket, end: () => void): void {
       const one = all.get(socket)
-      if (one?.arriving?.complete === false) one.inFlight -= 1
-      if (one === undefined || one.inFlight <= 0) return end()
-      one.phase = 'nothing'
-      one.end = end
-    },
-    isRefused: (socket) => all.get(socket)?.phase === 'end',
-    close() {
-      clearInterval(checking)
-      expired = []
+      if (one === undefined || (one.answering === 0 && one.arriving?.complete !== true)) end()
+      else one.end = end
     },
   }
+}
+
+/** Larger than nearly every notification with its head, so that those pass as they came. Bytes. */
+const PIECE = 2_048
+
+/**
+ * Hands what was read of a connection to node:http in small pieces, until it is closed. Node.js has no option for it:
+ * it reads 64 KiB and makes objects of all requests in there, up to 1,700, before the first is answered. Without this,
+ * some fifty connections with thousands of pipelined requests exhaust the memory of ingest.
+ */
+export function readInPieces(socket: Socket): void {
+  const parsers = socket.listeners('data')
+  socket.removeAllListeners('data')
+  socket.on('data', (read: Buffer) => {
+    for (let start = 0; start < read.length && !socket.destroyed; start += PIECE) {
+      for (const parse of parsers) parse.call(socket, read.subarray(start, start + PIECE))
+    }
+  })
 }

@@ -4,6 +4,9 @@ import type { Metrics } from '#shared/metrics.ts'
 import type { Clock } from '#shared/time.ts'
 import type { Admit, HttpFunction } from './reply.ts'
 
+/** The command line cannot be used; the message says why. Ends the process with exit code 2. */
+export class UsageError extends Error {}
+
 /** One flag of a function's command line: `--dry-run`, `--node <name>`. */
 export type FlagDefinition = {
   readonly type: 'boolean' | 'string'
@@ -92,3 +95,6 @@ export type FunctionDefinition = {
   /** `flags` are those of a command line that has it served; elsewhere there are none. */
   open(config: Config, host: Host, flags?: Flags): Promise<OpenFunction>
 }
+
+/** A function that this process has opened, and what it was given. */
+export type Opened = { readonly config: Config; readonly host: Host; readonly open: OpenFunction }

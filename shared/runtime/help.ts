@@ -1,8 +1,19 @@
 import { type Group, VARIABLES, type Variable } from '#shared/config/index.ts'
-import { flagsOf } from './arguments.ts'
-import type { FunctionDefinition } from './function.ts'
+import type { FlagDefinition, FunctionDefinition } from './function.ts'
 
 const WIDTH = 100
+
+const HELP: FlagDefinition = { type: 'boolean', short: 'h', description: 'Shows this help and exits.' }
+const SERVE: FlagDefinition = {
+  type: 'boolean',
+  description: 'Serves over HTTP, as with FUNCTION_TARGET, instead of running once.',
+}
+
+/** The flags of a function, those that every function has included. */
+export function flagsOf(definition: FunctionDefinition): Readonly<Record<string, FlagDefinition>> {
+  const { serve, run } = definition.modes
+  return { ...definition.flags, ...(serve && run ? { serve: SERVE } : {}), help: HELP }
+}
 
 /** `ptp-watch --help`. */
 export function overallHelp(definitions: readonly FunctionDefinition[]): string {

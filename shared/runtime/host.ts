@@ -1,33 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { setFlagsFromString } from 'node:v8'
-import { type Config, type Environment, readConfig } from '#shared/config/index.ts'
+import { type Environment, readConfig } from '#shared/config/index.ts'
 import { reasonOf } from '#shared/errors.ts'
 import { createLog } from '#shared/log.ts'
-import { createMetrics } from '#shared/metrics.ts'
+import { createMetrics, type Metrics } from '#shared/metrics.ts'
 import { systemClock } from '#shared/time.ts'
-import type { Flags, FunctionDefinition, Host, OpenFunction } from './function.ts'
-import { exceptHealth, type Phase, withHealth } from './health.ts'
-import { createReplyCount } from './replies.ts'
+import type { Flags, FunctionDefinition, Host, Opened, OpenFunction } from './function.ts'
+import { exceptHealth, type Phase } from './health.ts'
+import { served } from './listener.ts'
 import { type Limits, serve } from './serve.ts'
-
-/**
- * What V8 is told while a function is served; each with its measure in docs/contributing/performance.md.
- *
- * - The old generation may grow by so many percent before it is collected. Left alone it grows to a multiple: 30 MiB
- *   more for as many events. Smaller, it is collected more often, and requests that come meanwhile take 20 ms.
- * - One thread collects the young one, which is small in the image: to divide so little among several took a tenth more
- *   processor time an event.
- * - No compiler between the quick one and the good one: what it leaves behind is a tenth of the process. The first
- *   7,000 events take a quarter longer for it.
- */
-const WHILE_SERVED = ['--heap-growing-percent=170', '--no-parallel-scavenge', '--no-maglev']
-/** V8's default. */
-const AT_OTHER_TIMES = ['--heap-growing-percent=0', '--parallel-scavenge', '--maglev']
 
 /** How long a function may take to write what waits and to let go. Milliseconds. */
 const CLOSE_TIMEOUT = 5_000
-
-export type Opened = { readonly config: Config; readonly host: Host; readonly open: OpenFunction }
 
 /**
  * Opens a function in this process: its configuration read, and the real clock, randomness, log and metrics given.
@@ -55,22 +38,16 @@ export async function openFunction(
  * @throws ListenError if the address cannot be listened on; the function is closed then too.
  */
 export async function serveUntil(
-  { config, host, open }: Opened,
+  opened: Opened,
   signal: AbortSignal,
   limits: Partial<Limits> = {},
 ): Promise<number> {
-  const { handle } = open
-  if (handle === undefined) throw new TypeError('This function cannot be served')
+  const { config, host, open } = opened
   let phase: Phase = 'ready'
   let finished = true
   try {
     const serving = await serve({
-      handle: withHealth(handle, {
-        metrics: host.metrics,
-        clock: host.clock,
-        phase: () => phase,
-        ping: open.ping,
-      }),
+      handle: served(opened, () => phase),
       admit: open.admit === undefined ? undefined : exceptHealth(open.admit),
       port: config.port,
       host: config.host,
@@ -78,10 +55,7 @@ export async function serveUntil(
       limits,
       onReply: createReplyCount(host.metrics),
     })
-    setFlags(WHILE_SERVED)
     await aborted(signal)
-    // What V8 has compiled is kept under the flags of the end, and used under those of the start.
-    setFlags(AT_OTHER_TIMES)
     phase = 'draining'
     host.log.info('draining', { reason: reasonOf(signal.reason) })
     finished = await serving.drain()
@@ -99,16 +73,11 @@ export async function closed(open: OpenFunction, host: Host, timeout = CLOSE_TIM
     await Promise.race([open.close(), late])
     return true
   } catch (error) {
-    host.log.error('the function could not be closed', { reason: reasonOf(error) })
+    host.log.error('failed to close the function', { reason: reasonOf(error) })
     return false
   } finally {
     clearTimeout(timer)
   }
-}
-
-/** Of a flag that it does not know V8 complains on standard error, and changes nothing. */
-function setFlags(flags: readonly string[]): void {
-  for (const flag of flags) setFlagsFromString(flag)
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -116,4 +85,16 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
+}
+
+const STATUSES = [200, 202, 204, 400, 403, 404, 405, 408, 413, 415, 417, 431, 500, 503]
+
+/** Counts every reply of a server by its status, those to what never reached the function included. */
+function createReplyCount(metrics: Metrics): (status: number) => void {
+  const replies = metrics.counter({
+    name: 'ptp_watch_http_replies_total',
+    help: 'HTTP responses by status, including those that the server gave by itself: 400, 408, 413, 417, 431.',
+    labels: { status: [...STATUSES.map(String), 'other'] },
+  })
+  return (status) => replies.inc({ status: STATUSES.includes(status) ? String(status) : 'other' })
 }

@@ -1,25 +1,31 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Server as NetServer, Socket } from 'node:net'
 import { PtpWatchError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { type BodyLimits, createBodies, hasBody, SMALL_BODY, SPLINTERED } from './bodies.ts'
-import { type ConnectionLimits, createConnections } from './connections.ts'
-import { type Admit, errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './reply.ts'
-import { createServer } from './light-http.ts'
-import { answer, invalidRequest, targetOf, writeReply } from './node-http.ts'
-import { inPieces } from './pieces.ts'
-import { createSlices } from './slices.ts'
+import { createConnections, readInPieces } from './connections.ts'
+import { answer, invalidRequest, targetOf, writeReply } from './listener.ts'
+import { type Admit, errorReply, type HttpFunction, type Reply, tooLarge } from './reply.ts'
 
 /** What a server lets its clients do. Times in milliseconds, sizes in bytes. */
-export type Limits = BodyLimits &
-  ConnectionLimits & {
-    /** A larger head is answered 431. */
-    readonly headBytes: number
-    /** How long a drain waits for requests in flight. */
-    readonly drainTimeout: number
-    /** How long a drain leaves idle connections open: what is on its way over them is still answered. */
-    readonly lingerTime: number
-  }
+export type Limits = BodyLimits & {
+  /** A larger head is answered 431. */
+  readonly headBytes: number
+  /** How many connections are open at once; one more closes the one that can best be spared. */
+  readonly connections: number
+  /** From the connection, or the first byte of a request, to the end of its head. */
+  readonly headersTimeout: number
+  /** From the first byte of a request to the last of its body. */
+  readonly requestTimeout: number
+  /** Publishers keep idle connections for 90 s; a POST that meets our close is lost (protocol.md §4.2). */
+  readonly keepAliveTimeout: number
+  /** How often timeouts are looked for. */
+  readonly checkingInterval: number
+  /** How long a drain waits for requests in flight. */
+  readonly drainTimeout: number
+  /** How long a drain leaves idle connections open: what is on its way over them is still answered. */
+  readonly lingerTime: number
+}
 
 export const DEFAULT_LIMITS: Limits = {
   headBytes: 8 * 1024,
@@ -36,10 +42,8 @@ export const DEFAULT_LIMITS: Limits = {
 
 /** How much more is read from a client that was refused, for it to see the reply. Bytes. */
 const MOST_UNWANTED = 8 * 1024 * 1024
-/** What each piece of that counts beside its length. Bytes. */
-const UNWANTED_PIECE = 512
 
-/** How many connections wait in the kernel to be accepted; what finds no place there is tried again after a second. */
+/** How many connections wait in the kernel to be accepted; beyond it a client tries again after a second. */
 const BACKLOG = 4_096
 
 export type Serving = {
@@ -58,9 +62,7 @@ export class ListenError extends PtpWatchError {}
 
 /**
  * Hosts a function on node:http, and bounds what clients can make it hold (connections.ts, bodies.ts): whoever can
- * connect can flood it, and those who have something to say must get through.
- *
- * Logs `listening` with the `url` once it does. Port 0 takes any free port.
+ * connect can flood it, and publishers must get through. Port 0 takes any free port.
  * @throws ListenError if the address is taken or not ours.
  */
 export async function serve(options: {
@@ -77,142 +79,122 @@ export async function serve(options: {
   const { handle, admit, log, onReply = () => {} } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const stopping = new AbortController()
-  const slices = createSlices()
+  const connections = createConnections(limits)
+  const takeBody = createBodies(limits)
+  const runLater = createQueue()
 
   const server = createServer({
     keepAliveTimeout: limits.keepAliveTimeout,
-    // All times are those of connections.ts.
-    keepAliveTimeoutBuffer: limits.keepAliveTimeout,
-    headersTimeout: 0,
-    requestTimeout: 0,
+    headersTimeout: limits.headersTimeout,
+    requestTimeout: limits.requestTimeout,
+    connectionsCheckingInterval: limits.checkingInterval,
     // Refused by `invalidRequest`, with a body.
     requireHostHeader: false,
     maxHeaderSize: limits.headBytes,
   })
-  // Who has nothing more to say than one request may close its side at once: the reply goes out all the same.
+  // A client may close its side after its last request: the reply goes out all the same.
   Object.assign(server, { httpAllowHalfOpen: true })
-
-  const connections = createConnections(server, limits, (socket, inRequest) => {
-    if (inRequest && !connections.isRefused(socket)) refuseRaw(socket, 'ERR_HTTP_REQUEST_TIMEOUT')
-    else socket.destroy()
-  })
-  /** Refused, and too costly to read to the end of the request. */
-  const ignored = new WeakSet<Socket>()
-  server.on('connection', (socket) => inPieces(socket, () => ignored.has(socket)))
-  const takeBody = createBodies(limits)
-
-  const send = ({ socket }: IncomingMessage, response: ServerResponse, reply: Reply) => {
-    if (stopping.signal.aborted) response.setHeader('connection', 'close')
-    writeReply(response, reply)
-    const answered = () => connections.answered(socket, reply.status < 400 || reply.status >= 500)
-    if (reply.stream === undefined) answered()
-    else response.once('close', answered)
-    onReply(reply.status)
-  }
+  server.on('connection', connections.opened)
+  server.on('connection', readInPieces)
 
   /** Replies at once, and closes when the client has sent the rest: a close before that would destroy the reply. */
   const refuse = (request: IncomingMessage, response: ServerResponse, reply: Reply) => {
     const { socket } = request
     connections.refused(socket)
-    if (reply === SPLINTERED) ignored.add(socket)
     onReply(reply.status)
     response.setHeader('connection', 'close')
     const { status, headers, body = '' } = reply
     response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
     if (request.method === 'HEAD') response.flushHeaders()
     else response.write(body)
+    // Too costly to parse to its end.
+    if (reply === SPLINTERED) socket.removeAllListeners('data').resume()
     let unwanted = 0
     request.on('data', (chunk: Uint8Array) => {
-      unwanted += chunk.length + UNWANTED_PIECE
-      if (unwanted <= MOST_UNWANTED) return
-      request.removeAllListeners('data')
-      socket.destroy()
+      unwanted += chunk.length
+      if (unwanted > MOST_UNWANTED) socket.destroy()
     })
     request.on('end', () => response.end())
   }
 
-  const onRequest = (request: IncomingMessage, response: ServerResponse, isWaiting = false) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse, expects?: string) => {
     const { socket } = request
     // After a refusal nothing on this connection is answered.
     if (connections.isRefused(socket)) {
       request.resume()
       return
     }
-    // A socket has one reply at a time.
-    if (response.socket === null && (socket.destroyed || !connections.waits(request, response))) return
-    const { path, query } = targetOf(request.url)
-    // An accessor would keep each request until a full collection, since V8 makes a shape of its own, in the old
-    // generation, for every object literal that has one.
-    const head = {
-      method: request.method ?? '',
-      path,
-      query,
-      headers: request.headers,
-      signal: stopping.signal,
+    if (!connections.begins(request, response)) return
+
+    const send = (reply: Reply) => {
+      if (stopping.signal.aborted) response.setHeader('connection', 'close')
+      writeReply(response, reply)
+      const answered = () => connections.answered(socket, reply.status)
+      if (reply.stream === undefined) answered()
+      else response.once('close', answered)
+      onReply(reply.status)
+    }
+    const { method = '', headers } = request
+    const head = { method, ...targetOf(request.url), headers, signal: stopping.signal }
+    const run = (body: Uint8Array) => answer(handle, { ...head, body }, log, send)
+
+    if (expects === 'other') {
+      connections.whole(socket)
+      return send(errorReply(417, 'expectation', 'Only 100-continue can be expected'))
     }
     const isWhole = !hasBody(request)
-    connections.head(request, !isWhole)
-    const run = (body: Uint8Array, done: () => void) =>
-      answer(
-        handle,
-        { ...head, body },
-        (reply) => {
-          done()
-          send(request, response, reply)
-        },
-        (error) => {
-          done()
-          send(request, response, replyOf(error, log))
-        },
-      )
-    const invalid = invalidRequest(request)
-    if (invalid !== undefined) return refuse(request, response, invalid)
-    if (isWhole) {
-      if (isWaiting) response.writeContinue()
-      return run(EMPTY, () => {})
-    }
+    const isTooLarge = Number(headers['content-length']) > limits.bodyBytes
     const refusal =
-      admit?.(head) ??
-      (Number(request.headers['content-length']) > limits.bodyBytes ? tooLarge(limits.bodyBytes) : undefined)
+      invalidRequest(request) ??
+      (isWhole ? undefined : (admit?.(head) ?? (isTooLarge ? tooLarge(limits.bodyBytes) : undefined)))
     if (refusal !== undefined) return refuse(request, response, refusal)
-    if (isWaiting) response.writeContinue()
+    if (expects === 'continue') response.writeContinue()
+    if (isWhole) {
+      connections.whole(socket)
+      void run(EMPTY)
+      return
+    }
     takeBody(request, {
       onWhole(body, release) {
         connections.whole(socket)
-        slices.add(() => run(body, release), body.length <= SMALL_BODY)
+        const work = () => void run(body).finally(release)
+        if (body.length <= SMALL_BODY) work()
+        else runLater(work)
       },
       onRefused: (reply) => refuse(request, response, reply),
     })
   }
   server.on('request', (request, response) => onRequest(request, response))
-  server.on('checkContinue', (request, response) => onRequest(request, response, true))
-  server.on('checkExpectation', (request, response) => {
-    connections.head(request, false)
-    send(request, response, errorReply(417, 'expectation', 'Only 100-continue can be expected'))
-  })
+  server.on('checkContinue', (request, response) => onRequest(request, response, 'continue'))
+  server.on('checkExpectation', (request, response) => onRequest(request, response, 'other'))
 
-  const refuseRaw = (socket: Socket, code: string | undefined) => {
-    if (!socket.writable) {
-      socket.destroy()
-      return
-    }
-    const { status, text } = rawReply(code)
-    socket.end(text, () => socket.destroy())
-    onReply(status)
-  }
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (!(socket instanceof Socket) || connections.isRefused(socket) || error.code === 'ECONNRESET') {
+    const isSilent =
+      error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket instanceof Socket && socket.bytesRead === 0
+    if (
+      !(socket instanceof Socket) ||
+      isSilent ||
+      connections.isRefused(socket) ||
+      error.code === 'ECONNRESET'
+    ) {
       socket.destroy()
       return
     }
-    connections.broken(socket, () => refuseRaw(socket, error.code))
+    connections.broken(socket, () => {
+      if (!socket.writable) {
+        socket.destroy()
+        return
+      }
+      const { status, text } = rawReply(error.code)
+      socket.end(text, () => socket.destroy())
+      onReply(status)
+    })
   })
 
   const port = await listen(server, options.port, options.host)
   const url = `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`
   log.info('listening', { url })
 
-  let draining: Promise<boolean> | undefined
   const drain = async () => {
     stopping.abort()
     let cut = false
@@ -230,12 +212,13 @@ export async function serve(options: {
     } finally {
       clearInterval(sweep)
       clearTimeout(deadline)
-      connections.close()
+      // Stops Node.js looking for timeouts.
+      server.close()
     }
     if (cut) log.warn('requests in flight were cut', { drainTimeout: limits.drainTimeout })
     return !cut
   }
-
+  let draining: Promise<boolean> | undefined
   return {
     url,
     port,
@@ -248,12 +231,25 @@ export async function serve(options: {
 
 const EMPTY = new Uint8Array(0)
 
+/** Runs one at each turn of the event loop, so that hundreds of large bodies at once do not hold up everybody else. */
+function createQueue(): (run: () => void) => void {
+  const waiting: (() => void)[] = []
+  const next = () => {
+    const run = waiting.shift()
+    if (waiting.length > 0) setImmediate(next)
+    run?.()
+  }
+  return (run) => {
+    if (waiting.push(run) === 1) setImmediate(next)
+  }
+}
+
 /** Written by hand: a request that does not parse has no response object. */
 function rawReply(code: string | undefined): { status: number; text: string } {
   const [status, phrase, message] = PARSE_ERRORS[code ?? ''] ?? [
     400,
     'Bad Request',
-    'This is no HTTP request',
+    'Not a valid HTTP request',
   ]
   const { body = '' } = errorReply(status, phrase.toLowerCase().replaceAll(' ', '-'), message)
   const head = `HTTP/1.1 ${status} ${phrase}\r\nconnection: close\r\ncontent-type: application/json`

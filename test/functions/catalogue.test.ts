@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { catalogue } from '#functions/catalogue.ts'
-import { flagsOf } from '#shared/runtime/arguments.ts'
+import { flagsOf } from '#shared/runtime/help.ts'
 import { functionHelp } from '#shared/runtime/help.ts'
 
 describe.each(Object.entries(catalogue))('%s', (name, load) => {

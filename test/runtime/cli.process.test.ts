@@ -83,8 +83,8 @@ describe('exit codes', () => {
   })
 
   test.each([
-    [['nothing'], 'There is no function "nothing"; there are echo', 'ptp-watch --help'],
-    [['help', 'nothing'], 'There is no function "nothing"; there are echo', 'ptp-watch --help'],
+    [['nothing'], 'Unknown function "nothing"; expected one of echo', 'ptp-watch --help'],
+    [['help', 'nothing'], 'Unknown function "nothing"; expected one of echo', 'ptp-watch --help'],
     [[], 'Name a function: echo', 'ptp-watch --help'],
     [['echo', '--colour'], "Unknown option '--colour'", 'ptp-watch echo --help'],
     [['echo', 'more'], "Unexpected argument 'more'", 'ptp-watch echo --help'],

@@ -1,23 +1,19 @@
-import { create as createDomain } from 'node:domain'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { setImmediate } from 'node:timers/promises'
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { toFramework } from '#shared/runtime/framework.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
-import { NO_CONTENT } from '#shared/runtime/reply.ts'
 import { echo } from './echo/definition.ts'
 import { gate } from './serving.ts'
 
 /**
- * The adapter behind a server of Node's own, which has a domain for each request, as the framework, and parses no body,
- * as the framework without a media type.
+ * The adapter behind a server of Node's own, which parses no body, as the framework without a media type.
  */
 async function hosted(load: () => Promise<FunctionDefinition>, env: Record<string, string>) {
   const errors: string[] = []
   const handler = toFramework(load, env, { bodyBytes: 100, err: (text) => errors.push(text) })
-  const server = createServer((incoming, response) => createDomain().run(() => handler(incoming, response)))
+  const server = createServer((incoming, response) => void handler(incoming, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(async () => {
@@ -91,23 +87,4 @@ test('a function that can only be run is not served', async () => {
   const { ask, errors } = await hosted(() => Promise.resolve({ ...echo, open }), ENV)
   expect(await ask('/', 'x')).toMatchObject({ status: 500, json: { error: { code: 'internal' } } })
   expect(errors).toEqual(['This function cannot be served'])
-})
-
-test('a function is opened, and answers, outside of the domain of a request', async () => {
-  const domains: unknown[] = []
-  const note = () => void domains.push(Reflect.get(process, 'domain'))
-  const open: FunctionDefinition['open'] = async () => {
-    note()
-    const handle = async () => {
-      note()
-      await setImmediate()
-      note()
-      return NO_CONTENT
-    }
-    return { handle, close: () => Promise.resolve() }
-  }
-  const { ask } = await hosted(() => Promise.resolve({ ...echo, open }), ENV)
-  expect(await ask('/', 'x')).toMatchObject({ status: 204 })
-  expect(await ask('/')).toMatchObject({ status: 204 })
-  expect(domains.map((domain) => domain ?? null)).toEqual([null, null, null, null, null])
 })

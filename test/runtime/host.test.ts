@@ -3,8 +3,8 @@ import { readConfig } from '#shared/config/index.ts'
 import { createLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'
 import { command } from '#shared/runtime/cli.ts'
-import type { OpenFunction } from '#shared/runtime/function.ts'
-import { closed, type Opened, serveUntil } from '#shared/runtime/host.ts'
+import type { Opened, OpenFunction } from '#shared/runtime/function.ts'
+import { closed, serveUntil } from '#shared/runtime/host.ts'
 import type { Limits } from '#shared/runtime/serve.ts'
 import { echo } from './echo/definition.ts'
 import { rawConnection } from './raw.ts'
@@ -99,7 +99,7 @@ test('a function that could not be closed ends with 1, and why is logged', async
   const { code, stop, messages } = await served({ close: () => Promise.reject(new Error('disk full')) })
   stop()
   expect(await code).toBe(1)
-  expect(messages()).toContain('the function could not be closed')
+  expect(messages()).toContain('failed to close the function')
 })
 
 test('a function whose requests were cut ends with 1, closed nonetheless', async () => {

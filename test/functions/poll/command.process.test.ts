@@ -84,5 +84,5 @@ test.each([
   const running = start(['functions/main.ts', name, '--serve', flag], ENV)
   onTestFinished(() => running.kill('SIGKILL'))
   expect(await running.exit).toBe(2)
-  expect(running.err()).toContain(`${flag} does not go with --serve`)
+  expect(running.err()).toContain(`${flag} cannot be combined with --serve`)
 })

@@ -1,6 +1,5 @@
 import { command } from '#shared/runtime/cli.ts'
-import { stopSignal } from '#shared/runtime/signals.ts'
-import { createTerminal, flushed } from '#shared/runtime/terminal.ts'
+import { createTerminal, flushed, stopSignal } from '#shared/runtime/terminal.ts'
 import { echo } from './definition.ts'
 
 const code = await command(

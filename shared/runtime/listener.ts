@@ -1,0 +1,71 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline, Readable } from 'node:stream'
+import type { Log } from '#shared/log.ts'
+import type { Opened } from './function.ts'
+import { type Phase, withHealth } from './health.ts'
+import { collectProcessMetrics } from './process-metrics.ts'
+import { errorReply, type HttpFunction, type HttpRequest, type Reply, replyOf } from './reply.ts'
+
+/** An opened function as every host serves it: with health, and metrics that include those of the process. */
+export function served({ open, host }: Opened, phase: () => Phase): HttpFunction {
+  if (open.handle === undefined) throw new TypeError('This function cannot be served')
+  const { metrics, clock } = host
+  collectProcessMetrics(metrics)
+  return withHealth(open.handle, { metrics, clock, phase, ping: open.ping })
+}
+
+/** Has a function answer. What it or `send` throws is sent by {@link replyOf}. */
+export async function answer(
+  handle: HttpFunction,
+  request: HttpRequest,
+  log: Log,
+  send: (reply: Reply) => void,
+): Promise<void> {
+  try {
+    send(await handle(request))
+  } catch (error) {
+    send(replyOf(error, log))
+  }
+}
+
+/** Writes a reply. node:http leaves the body out by itself where the request was HEAD. */
+export function writeReply(response: ServerResponse, { status, headers, body, stream }: Reply): void {
+  if (stream !== undefined) {
+    response.writeHead(status, headers)
+    if (response.req.method === 'HEAD') response.end()
+    // If the client or the store goes away the connection ends before the body does, which tells the client.
+    else pipeline(Readable.from(stream), response, () => {})
+    return
+  }
+  const content = status === 204 || status === 202 ? '' : (body ?? '')
+  if (status !== 204) response.setHeader('content-length', Buffer.byteLength(content))
+  response.writeHead(status, headers).end(content)
+}
+
+/**
+ * Why a request is refused that node:http lets through: HTTP/0.9 and HTTP/2.0, and a Host that is missing or given twice,
+ * by which a proxy and we could differ over who is asked (RFC 9112 §3.2).
+ */
+export function invalidRequest({ httpVersion, rawHeaders }: IncomingMessage): Reply | undefined {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return BAD_VERSION
+  const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length
+  return hosts > 1 || (hosts === 0 && httpVersion === '1.1') ? BAD_HOST : undefined
+}
+
+const BAD_VERSION = errorReply(400, 'bad-request', 'Only HTTP/1.0 and HTTP/1.1 are served')
+const BAD_HOST = errorReply(400, 'bad-request', 'A request must have exactly one Host header')
+
+/** The path and the query of a request's target, as they were sent. */
+export function targetOf(url = '/'): { path: string; query: string } {
+  const target = originForm(url)
+  const mark = target.indexOf('?')
+  if (mark < 0) return { path: target, query: '' }
+  return { path: target.slice(0, mark), query: target.slice(mark + 1) }
+}
+
+/** What a proxy's client sends (`GET http://host/path`) is the same path to us (RFC 9112 §3.2.2). */
+function originForm(url: string): string {
+  if (url.startsWith('/') || !URL.canParse(url)) return url
+  const { pathname, search } = new URL(url)
+  return pathname + search
+}
