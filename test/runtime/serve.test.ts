@@ -439,7 +439,7 @@ describe('connections beyond as many as are allowed', () => {
 })
 
 test('idle connections are closed when their time is up, new ones earlier', async () => {
-  const { port } = await serving(echo, { headersTimeout: 50, keepAliveTimeout: 400, checkingInterval: 10 })
+  const { port } = await serving(echo, { headersTimeout: 500, keepAliveTimeout: 4_000, checkingInterval: 10 })
   using used = await rawConnection(port)
   used.send(post('/', ''))
   await used.until(/200/)
@@ -505,7 +505,7 @@ test('what came before something that is no HTTP request, in the same piece, has
 })
 
 describe('a client that dawdles is cut off', () => {
-  const limits = { headersTimeout: 100, requestTimeout: 100, checkingInterval: 20 }
+  const limits = { headersTimeout: 500, requestTimeout: 500, checkingInterval: 20 }
   test.each([
     ['in the head', 'POST / HTTP/1.1\r\nHost'],
     ['in the body', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nfive '],
