@@ -92,10 +92,16 @@ function nodeLane(
   for (const [i, entry] of entries.entries()) {
     const at = times[i] ?? now
     const last = open.at(-1)
+    // Nothing had confirmed it since then, which is found out when something comes again.
+    const silentAt = entry.notBefore === undefined ? Number.NaN : Date.parse(entry.notBefore)
+    if ((entry.type === 'stale' || entry.type === 'recovered') && last !== undefined && silentAt < at) {
+      if (last.doubt !== 'stale')
+        open.push({ from: Math.max(last.from, silentAt), state: 'UNKNOWN', doubt: 'stale' })
+    }
     const doubt = entry.type === 'stale' ? 'stale' : entry.type === 'recovered' ? null : (last?.doubt ?? null)
     const state = entry.overall
-    if (last === undefined || last.state !== state || last.doubt !== doubt)
-      open.push({ from: at, state, doubt })
+    const newest = open.at(-1)
+    if (newest?.state !== state || newest.doubt !== doubt) open.push({ from: at, state, doubt })
     if (entry.type === 'restored') marks.push({ at: iso(at), type: 'restored' })
   }
   closeByView(open, view, now)

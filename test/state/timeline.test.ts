@@ -172,3 +172,20 @@ test('a lane for each clock: changes, what was missed, what is suspect', () => {
   expect(lanes[1]?.missed).toEqual([{ notBefore: at(51), notAfter: at(50), from: 'LOCKED', to: 'HOLDOVER' }])
   expect(lanes[2]?.spans.at(-1)).toMatchObject({ state: '6', doubt: null, to: at(0) })
 })
+
+test('a silence that was found out only afterwards is not counted as LOCKED', () => {
+  const entries = [
+    overall(120, 'UNKNOWN', 'LOCKED'),
+    entry({ type: 'recovered', notBefore: at(90), notAfter: at(30), overall: 'LOCKED' }),
+  ]
+  const span = { from: NOW - 120 * 60_000, to: NOW }
+  expect(nodeLane(locked(), entries, span)).toMatchObject({
+    availability: 0.5,
+    seconds: { LOCKED: 3_600, UNKNOWN: 3_600 },
+    spans: [
+      [at(120), at(90), 'LOCKED', null],
+      [at(90), at(30), 'UNKNOWN', 'stale'],
+      [at(30), at(0), 'LOCKED', null],
+    ],
+  })
+})

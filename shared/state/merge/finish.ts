@@ -1,8 +1,8 @@
 import type { NewEntry, NodeState } from '#shared/state/document.ts'
 import type { Outcome } from '#shared/state/store/change.ts'
-import { isoTime } from '#shared/time.ts'
+import { isoTime, milliseconds } from '#shared/time.ts'
 import type { Draft, DraftEntry } from './draft.ts'
-import { conditionOf, OVERALL_KINDS } from './overall.ts'
+import { conditionOf, isDeciding, isStale, OVERALL_KINDS } from './overall.ts'
 
 /**
  * The outcome of a merge: nothing but counters if nothing was put, patched or added. Staleness comes with time alone,
@@ -16,9 +16,13 @@ export function finishDraft(draft: Draft, always = false): Omit<Outcome<unknown>
   const told = before.announced
   // What a poll or time alone brings is dated by the latest it can have been.
   const notAfter = isoTime(now)
-  if (stale && !told.stale) entries.push({ type: 'stale', via, notAfter })
+  const since = told.stale ? undefined : staleSince(draft)
+  if (stale && !told.stale) entries.push({ type: 'stale', via, ...since, notAfter })
   if (blind && !told.blind) entries.push({ type: 'blind', via, notAfter })
-  if (!stale && !blind && (told.stale || told.blind)) entries.push({ type: 'recovered', via, notAfter })
+  // Also where nobody looked while it was stale: the log must not tell of a time that nothing proves.
+  if (!stale && !blind && (told.stale || told.blind || since !== undefined)) {
+    entries.push({ type: 'recovered', via, ...since, notAfter })
+  }
   if (overall !== told.overall) {
     const dated = datedLike(entries, overall) ?? { via, notAfter }
     entries.push({ type: 'overall', from: told.overall, to: overall, ...dated })
@@ -29,6 +33,16 @@ export function finishDraft(draft: Draft, always = false): Omit<Outcome<unknown>
     entries: entries.map((entry) => ({ ...entry, overall })),
     counters,
   }
+}
+
+/** Since when a node that is announced as LOCKED has not been, for want of confirmation; undefined if it has been. */
+function staleSince({ before, now, settings }: Draft): { notBefore: string } | undefined {
+  if (before.announced.overall !== 'LOCKED' || conditionOf(before, now, settings).overall !== 'UNKNOWN')
+    return
+  const silent = before.clocks.filter((clock) => isDeciding(clock) && isStale(clock, now, settings))
+  const times = silent.map(({ confirmedAt }) => milliseconds(confirmedAt) + settings.staleAfterMs)
+  const since = Math.min(...times)
+  return since <= now ? { notBefore: isoTime(since) } : undefined
 }
 
 type Finished = { readonly state?: NodeState; readonly entries: readonly NewEntry[] }

@@ -61,7 +61,7 @@ export function isStale({ confirmedAt }: ClockState, now: number, settings: Merg
   return confirmedAt <= isoTime(now - settings.staleAfterMs) || isAhead(confirmedAt, now, settings)
 }
 
-function isDeciding({ kind, retired }: ClockState): boolean {
+export function isDeciding({ kind, retired }: ClockState): boolean {
   return OVERALL_KINDS.has(kind) && !retired
 }
 
