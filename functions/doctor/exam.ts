@@ -3,7 +3,7 @@ import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { Answer, CallOptions, Http } from '#shared/http/client.ts'
 import type { Client, HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
 import type { Registry } from '#shared/publishers/dialects/registry.ts'
-import type { RecordDeps } from '#shared/publishers/reconcile/journal.ts'
+import type { JournalDeps } from '#shared/publishers/reconcile/journal.ts'
 import type { Place, Target } from '#shared/publishers/target.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
@@ -11,7 +11,7 @@ import { fixFor } from './advice.ts'
 import { type Check, type Report, Stop } from './report.ts'
 
 /** What the checks of all publishers share. */
-export type DoctorDeps = RecordDeps & {
+export type DoctorDeps = JournalDeps & {
   readonly store: Pick<Store, 'log'>
   readonly registry: Registry
   readonly http: Pick<Http, 'request'>

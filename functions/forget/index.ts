@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
+import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { FunctionDefinition, Terminal } from '#shared/runtime/function.ts'
 import { shownStateUrl } from '#shared/config/state-url.ts'
 import { openStore } from '#shared/state/store/open.ts'
-import { type Forgotten, forgetNode } from './run.ts'
+import type { Store } from '#shared/state/store/store.ts'
 
 export const forget: FunctionDefinition = {
   name: 'forget',
@@ -37,9 +39,7 @@ export const forget: FunctionDefinition = {
             failed += 1
             continue
           }
-          const forgotten = await forgetNode(store, node)
-          print(terminal, forgotten, shownStateUrl(stateUrl))
-          if (forgotten.outcome !== 'removed') failed += 1
+          if (!(await forgetNode(store, node, terminal, shownStateUrl(stateUrl)))) failed += 1
         }
         return failed === 0 ? 0 : 1
       },
@@ -49,31 +49,49 @@ export const forget: FunctionDefinition = {
   },
 }
 
-function print({ out, err }: Terminal, forgotten: Forgotten, store: string): void {
-  const { node } = forgotten
-  switch (forgotten.outcome) {
-    case 'removed': {
-      const { state, unsent } = forgotten
-      out(`removed ${node}: its state and its log\n`)
-      if (unsent > 0) err(`warning: ${node}: ${unsent} log entries had not reached the sink, and are lost\n`)
-      const held = state.subscriptions.length
-      if (held > 0)
-        err(
-          `note: ${node}: ${state.publisher?.url ?? 'its publisher'} held ${held} of our subscriptions; the next event, or a poll while PUBLISHERS lists it, brings the node back\n`,
-        )
-      return
+/**
+ * Removes a node as it is now: what comes in meanwhile keeps it. False, with the reason printed, where it was not
+ * removed.
+ */
+export async function forgetNode(
+  store: Pick<Store, 'read' | 'remove'>,
+  node: string,
+  { out, err }: Pick<Terminal, 'out' | 'err'>,
+  storeUrl: string,
+): Promise<boolean> {
+  const failed = (reason: string) => {
+    err(`failed: ${node}: ${reason}\n`)
+    return false
+  }
+  const unknown = `unknown: it is not in the store ${storeUrl} (ptp-watch status -o name lists the nodes)`
+  try {
+    const state = await store.read(node)
+    if (state === undefined) return failed(unknown)
+    let hasChanged = false
+    const isRemoved = await store.remove(node, (current) => {
+      hasChanged = !isDeepStrictEqual(current, state)
+      return !hasChanged
+    })
+    if (hasChanged) {
+      return failed(
+        'not removed: it changed meanwhile, so it is still polled or sends events; take it out of PUBLISHERS, then retry',
+      )
     }
-    case 'unknown':
+    // Somebody else has removed it.
+    if (!isRemoved) return failed(unknown)
+    out(`removed ${node}: its state and its log\n`)
+    const unsent = state.seq - (state.forwarded ?? state.seq)
+    if (unsent > 0) err(`warning: ${node}: ${unsent} log entries had not reached the sink, and are lost\n`)
+    const held = state.subscriptions.length
+    if (held > 0) {
+      const publisher = state.publisher?.url ?? 'its publisher'
       err(
-        `failed: ${node}: unknown: it is not in the store ${store} (ptp-watch status -o name lists the nodes)\n`,
+        `note: ${node}: ${publisher} held ${held} of our subscriptions; the next event, or a poll while PUBLISHERS lists it, brings the node back\n`,
       )
-      return
-    case 'changed':
-      err(
-        `failed: ${node}: not removed: it changed meanwhile, so it is still polled or sends events; take it out of PUBLISHERS, then retry\n`,
-      )
-      return
-    case 'failed':
-      err(`failed: ${node}: ${forgotten.reason}\n`)
+    }
+    return true
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    return failed(reasonOf(error))
   }
 }

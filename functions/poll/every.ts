@@ -1,7 +1,11 @@
 import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
+import type { Publishers } from '#shared/publishers/open.ts'
+import { type Proof, withheldText } from '#shared/publishers/reconcile/proof.ts'
+import type { Target } from '#shared/publishers/target.ts'
 import { UsageError } from '#shared/runtime/function.ts'
 import type { PollMetrics } from './metrics.ts'
+import { type Polled, withheldIn } from './poll.ts'
 
 /** Publishers serve their consumers one after another: nobody asks them more often. Milliseconds. */
 const LEAST_MS = 1_000
@@ -23,44 +27,37 @@ export function readEvery(text: string, staleAfterMs: number): number {
   )
 }
 
-export type Rounds = {
-  /** Ends the round that is under way, and begins no other. Resolves when it is over. */
-  close(): Promise<void>
-}
-
 /**
  * Runs a round every so many milliseconds, a tenth sooner or later by chance, so that several processes do not keep
- * step. The next one begins when the one before is over, however long that takes. `round` resolves to false where
- * it did nothing, for a run was under way.
+ * step. The next one begins when the one before is over. `round` resolves to false where it did nothing, for a run was
+ * under way. `close` ends the round that is under way, and resolves when it is over.
  */
 export function startRounds(
-  deps: { log: Log; metrics: PollMetrics; random: () => number },
+  { log, metrics, random }: { log: Log; metrics: PollMetrics; random: () => number },
   everyMs: number,
   round: (signal: AbortSignal) => Promise<boolean>,
-): Rounds {
-  const { log, metrics, random } = deps
+): { close(): Promise<void> } {
   const ended = new AbortController()
   let isLate = false
   let failing: string | undefined
   let timer: NodeJS.Timeout
   let running = Promise.resolve()
 
-  const tellLate = (tookMs: number) => {
-    const seconds = { tookMs: Math.round(tookMs), everyMs }
-    if (tookMs > everyMs) {
-      metrics.lateRounds.inc({})
-      if (!isLate)
-        log.warn('a poll round took longer than the interval: raise --every or POLL_CONCURRENCY', seconds)
-    } else if (isLate) log.info('poll rounds are within the interval again', seconds)
-    isLate = tookMs > everyMs
-  }
-
-  const tellFailure = (reason: string | undefined) => {
+  const report = (tookMs: number, reason: string | undefined) => {
+    metrics.roundSeconds.observe({}, tookMs / 1000)
     metrics.rounds.inc({ outcome: reason === undefined ? 'ok' : 'failed' })
     if (reason !== undefined && reason !== failing) {
       log.error('poll round failed: retried with the next round', { reason })
     } else if (reason === undefined && failing !== undefined) log.info('poll rounds work again')
     failing = reason
+
+    const wasLate = isLate
+    isLate = tookMs > everyMs
+    const times = { tookMs: Math.round(tookMs), everyMs }
+    if (isLate) metrics.lateRounds.inc({})
+    if (isLate && !wasLate) {
+      log.warn('a poll round took longer than the interval: raise --every or POLL_CONCURRENCY', times)
+    } else if (wasLate && !isLate) log.info('poll rounds are within the interval again', times)
   }
 
   const runOne = async () => {
@@ -71,11 +68,7 @@ export function startRounds(
     } catch (error) {
       reason = reasonOf(error)
     }
-    if (ended.signal.aborted) return
-    const tookMs = performance.now() - startedAt
-    metrics.roundSeconds.observe({}, tookMs / 1000)
-    tellFailure(reason)
-    tellLate(tookMs)
+    if (!ended.signal.aborted) report(performance.now() - startedAt, reason)
   }
 
   const plan = (inMs: number) => {
@@ -83,8 +76,7 @@ export function startRounds(
       const begunAt = performance.now()
       running = runOne().then(() => {
         if (ended.signal.aborted) return
-        const pause = everyMs * (0.9 + random() / 5) - (performance.now() - begunAt)
-        plan(Math.max(0, pause))
+        plan(Math.max(0, everyMs * (0.9 + random() / 5) - (performance.now() - begunAt)))
       })
     }, inMs)
   }
@@ -96,5 +88,53 @@ export function startRounds(
       clearTimeout(timer)
       await running
     },
+  }
+}
+
+/** How often discovery looks for publishers where rounds are seconds apart. */
+const FIND_EVERY_MS = 60_000
+
+/**
+ * What rounds poll: the publishers that were found last, and the last proof of our callback. Both are looked for again
+ * each minute, beside the rounds, which that may outlast.
+ */
+export function createFinder({ find, prove }: Pick<Publishers, 'find' | 'prove'>, log: Log) {
+  let targets: readonly Target[] | undefined
+  let proof: Proof | undefined
+  let finding: Promise<void> | undefined
+  let findAt = 0
+  let isWithheldReported = false
+
+  const findAgain = async (signal: AbortSignal) => {
+    findAt = performance.now() + FIND_EVERY_MS
+    try {
+      const found = await find({ signal, marks: true })
+      const before = proof
+      proof = await prove(found.targets, signal)
+      // Once, and again when it has become right in between.
+      if (proof.outcome === 'refused' && before?.outcome !== 'refused') log.error(proof.error.message)
+      targets = found.targets
+      if (found.failure !== undefined) findAt = 0
+    } catch (error) {
+      findAt = 0
+      if (!signal.aborted) log.error('publishers could not be listed: retried', { reason: reasonOf(error) })
+    }
+    finding = undefined
+  }
+
+  return {
+    async found(signal: AbortSignal) {
+      if (finding === undefined && performance.now() >= findAt) finding = findAgain(signal)
+      if (targets === undefined) await finding
+      return { targets: targets ?? [], proof }
+    },
+    /** Once, and again when our callback has answered in between. */
+    reportWithheld(polled: readonly Polled[]): void {
+      if (proof === undefined) return
+      const problem = withheldText(withheldIn(polled), proof)
+      if (problem !== undefined && !isWithheldReported) log.warn(problem)
+      isWithheldReported = proof.outcome !== 'proven' && (isWithheldReported || problem !== undefined)
+    },
+    settled: async () => finding,
   }
 }

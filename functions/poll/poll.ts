@@ -1,29 +1,24 @@
 import pLimit from 'p-limit'
 import { PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import type { Resource } from '#shared/publishers/dialects/client.ts'
-import type { KeepOptions, Keeper, Kept } from '#shared/publishers/reconcile/reconciler.ts'
-import { withoutLacking } from '#shared/publishers/reconcile/journal.ts'
-import type { Registry } from '#shared/publishers/dialects/registry.ts'
-import type { Target } from '#shared/publishers/target.ts'
-import type { Ways } from '#shared/state/merge/blind.ts'
-import { mergePulls } from '#shared/state/merge/pull.ts'
-import type { Pull, MergeSettings } from '#shared/state/merge/draft.ts'
-import { emptyNodeState, type NewEntry, type NodeState } from '#shared/state/document.ts'
 import { createOutage } from '#shared/outage.ts'
+import type { Resource } from '#shared/publishers/dialects/client.ts'
+import { type Change, withoutLacking } from '#shared/publishers/reconcile/journal.ts'
+import type { Reconciled, ReconcileOptions, Reconciler } from '#shared/publishers/reconcile/reconciler.ts'
+import type { Target } from '#shared/publishers/target.ts'
+import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
+import type { Ways } from '#shared/state/merge/blind.ts'
+import type { MergeSettings, Pull } from '#shared/state/merge/draft.ts'
 import { OVERALL_KINDS } from '#shared/state/merge/overall.ts'
+import { mergePulls } from '#shared/state/merge/pull.ts'
 import type { Store } from '#shared/state/store/store.ts'
-import { type Clock, isoTime, milliseconds } from '#shared/time.ts'
-import type { PollMetrics } from './metrics.ts'
-import { createPulls, namesClocks } from './pulls.ts'
+import { isoTime, milliseconds } from '#shared/time.ts'
+import { namesClocks, type Pullable, type PullDeps, pullAll } from './pulls.ts'
 
-export type PollDeps = {
-  readonly registry: Registry
-  readonly keeper: Keeper
+export type PollDeps = PullDeps & {
+  readonly reconciler: Reconciler
   readonly store: Pick<Store, 'update' | 'remembered'>
-  readonly clock: Clock
   readonly log: Log
-  readonly metrics: PollMetrics
   readonly newId: () => string
   readonly settings: MergeSettings
   /** Publishers at once. */
@@ -38,22 +33,16 @@ export type Polled = {
   readonly withheld?: number
 }
 
-/** How publishers are asked; see KeepOptions. */
-type Asking = Pick<KeepOptions, 'proof' | 'quiet'>
+/** What ends a poll early, and how publishers are reconciled. */
+export type PollOptions = { readonly signal: AbortSignal } & Pick<ReconcileOptions, 'proof' | 'quiet'>
 
 export type Poller = {
   /**
-   * Polls every target once: its subscriptions are kept, its resources pulled, what they say merged. `signal` ends
-   * it early; nodes not reached then keep what is known of them. All are tried, whatever happens to one.
+   * Polls every target once: its subscriptions are reconciled, its resources pulled, what they say merged. `signal`
+   * ends it early; nodes not reached then keep what is known of them. All are tried, whatever happens to one.
    * @throws StoreError when the store took none of it.
    */
-  poll(
-    targets: readonly Target[],
-    options: {
-      signal: AbortSignal
-      onDone?: (one: Polled) => void
-    } & Asking,
-  ): Promise<Polled[]>
+  poll(targets: readonly Target[], options: PollOptions & { readonly onDone?: () => void }): Promise<Polled[]>
   /**
    * One of many rounds, `everyMs` apart: a target is polled as above once a minute, and in between only asked for what
    * decides `overall`, or is in doubt. One that did not answer is polled as a whole at the next round, then ever more
@@ -62,7 +51,7 @@ export type Poller = {
    */
   round(
     targets: readonly Target[],
-    options: { signal: AbortSignal; everyMs: number; random: () => number } & Asking,
+    options: PollOptions & { readonly everyMs: number; readonly random: () => number },
   ): Promise<Polled[]>
 }
 
@@ -80,13 +69,17 @@ type Memory = {
   triedAt: number
   /** When it is to be polled as a whole. */
   wholeAt: number
-  /** A light poll saw transitions that a v1 sidecar never pushed: the next poll as a whole tries to cure it. */
+  /** A light poll saw transitions that a v1 sidecar never pushed: the next poll as a whole tries to unstick it. */
   missed: boolean
 }
 
-export function createPoller(deps: PollDeps): Poller {
-  const { registry, keeper, store, clock, log, metrics, newId, settings, concurrency } = deps
+/** `memory`: what is remembered of it; `light`: the same, where a light poll will do. */
+type Due = { readonly target: Target; readonly memory?: Memory; readonly light?: Memory | undefined }
 
+type Tried = Polled & { readonly outage?: StoreError }
+
+export function createPoller(deps: PollDeps): Poller {
+  const { reconciler, store, clock, log, metrics, newId, settings, concurrency } = deps
   const storeOutage = createOutage(log, {
     failed: 'the store cannot be written: what was polled is lost, and is retried at the next poll',
     recovered: 'the store takes what is polled again',
@@ -94,61 +87,63 @@ export function createPoller(deps: PollDeps): Poller {
   // Weak: with discovery targets come and go.
   const memories = new WeakMap<Target, Memory>()
 
-  const pullAll = createPulls({ registry, clock, metrics })
-
-  /** Merges what a poll brought, with what else it makes of the document. */
+  /** Merges what a poll brought with what else it makes of the document; logs the transitions. */
   const merge = async (
     node: string,
     pulls: readonly Pull[],
     startedAt: number,
-    closing: (state: NodeState) => NodeState,
+    closing: Change,
     ways?: Ways,
   ) => {
-    const merged = await store.update(node, (current) => {
+    const named = pulls.filter(namesClocks).map(({ kind }) => kind)
+    const { entries, disagreements, clockStepped } = await store.update(node, (current) => {
       const before = current ?? emptyNodeState(node, newId())
-      const named = pulls.flatMap((one) => (namesClocks(one) ? [one.kind] : []))
       const closed = withoutLacking(closing(before), named)
       const outcome = mergePulls(closed, pulls, settings, { now: clock.now(), poll: { startedAt, ways } })
       const state = outcome.state ?? (closed === before ? undefined : closed)
       return { ...outcome, state, result: { ...outcome.result, entries: outcome.entries ?? [] } }
     })
-    announce(node, merged.entries)
-    if (merged.clockStepped) log.warn('publisher clock went backwards; event ordering reset', { node })
-    return merged
+    for (const entry of entries) {
+      const level = entry.type === 'missed' || entry.type === 'stale' ? 'warn' : 'info'
+      log[level]('transition', { node, ...entry })
+    }
+    const missed = entries.filter(({ type }) => type === 'missed').length
+    metrics.missed.inc({}, missed)
+    if (clockStepped) log.warn('publisher clock went backwards; event ordering reset', { node })
+    return { disagreements, isMissed: missed > 0 }
   }
 
-  const pollWhole = async (target: Target, signal: AbortSignal, asking: Asking): Promise<Polled> => {
+  const pollWhole = async (target: Target, options: PollOptions): Promise<Polled> => {
     const startedAt = clock.now()
     const { node } = target
-    const kept = await keeper.keep(target, { signal, handOver: true, ...asking })
-    if (kept.isNobody === true) {
+    const found = await reconciler.reconcile(target, { ...options, handOver: true })
+    if (found.isNobody === true) {
       remember(target, [], [], startedAt)
       metrics.polls.inc({ outcome: 'failed' })
-      return { node, problems: kept.problems }
+      return { node, problems: found.problems }
     }
-    const standing = (kind: string) => ({
-      held: kept.applied?.held.has(kind) ?? false,
-      isLacking: kept.lacking.some((one) => one.kind === kind),
-    })
-    const answers = await pullAll(target, kept.resources, standing, signal)
-    const { pulls } = answers
-    const problems = [...new Set([...kept.problems, ...answers.problems])]
-    const closing = kept.closing ?? ((state: NodeState) => state)
-    const { entries, disagreements } = await merge(node, pulls, startedAt, closing, waysOf(kept))
+    const { resources, applied, lacking, closing = (state) => state } = found
+    const subscriptionOf = (kind: string): Pullable['subscription'] => {
+      if (applied?.held.has(kind)) return 'held'
+      return lacking.some((one) => one.kind === kind) ? 'lacking' : undefined
+    }
+    const pullable = resources.map((one) => ({ ...one, subscription: subscriptionOf(one.kind) }))
+    const { pulls, ...answers } = await pullAll(deps, target, pullable, options.signal)
+    const problems = [...new Set([...found.problems, ...answers.problems])]
+    const { disagreements, isMissed } = await merge(node, pulls, startedAt, closing, waysOf(found))
     if (disagreements.length > 0) {
       metrics.disagreements.inc({}, disagreements.length)
-      log.warn('Pulls contradict what was pushed', { node, disagreements })
+      log.warn('pulls contradict pushes', { node, disagreements })
     }
     // A sidecar that is stuck before its first push contradicts nothing, but what it holds back is missed.
-    const missed = memories.get(target)?.missed === true || entries.some(isMissed)
-    if (disagreements.length > 0 || (kept.dialect === 'red-hat-v1' && missed)) {
-      const cured = await keeper.cure(target, { signal, ...asking })
-      log.info('Cure of a silent publisher tried', { node, outcome: cured.outcome, problems: cured.problems })
+    const missed = memories.get(target)?.missed === true || isMissed
+    if (disagreements.length > 0 || (found.dialect === 'red-hat-v1' && missed)) {
+      await reconciler.unstick(target, options)
     }
-    remember(target, kept.resources, pulls, startedAt)
+    remember(target, resources, pulls, startedAt)
     metrics.polls.inc({ outcome: problems.length === 0 ? 'ok' : 'failed' })
     log.debug('polled', { node, problems, durationMs: clock.now() - startedAt })
-    return { node, problems, withheld: kept.applied?.withheld ?? 0 }
+    return { node, problems, withheld: applied?.withheld ?? 0 }
   }
 
   const remember = (
@@ -170,8 +165,8 @@ export function createPoller(deps: PollDeps): Poller {
     })
   }
 
-  /** Only pulls, of what decides and what is in doubt; whatever is amiss is left to a poll as a whole. */
-  const pollLight = async (target: Target, memory: Memory, signal: AbortSignal): Promise<Polled> => {
+  /** Only pulls, of what decides and what is in doubt; whatever is wrong is left to a poll as a whole. */
+  const pollLight = async (target: Target, memory: Memory, { signal }: PollOptions): Promise<Polled> => {
     const startedAt = clock.now()
     const { node } = target
     const doubtful = new Set(
@@ -183,10 +178,13 @@ export function createPoller(deps: PollDeps): Poller {
     const wanted = memory.resources.filter(({ kind }) => OVERALL_KINDS.has(kind) || doubtful.has(kind))
     memory.triedAt = startedAt
     // Where the subscription was there and the publisher had no such clock, it still has none.
-    const standing = (kind: string) => ({ held: memory.found.get(kind) === 'none', isLacking: false })
-    const { pulls, problems } = await pullAll(target, wanted, standing, signal)
-    const { entries } = await merge(node, pulls, startedAt, (state) => checked(state, pulls, startedAt))
-    if (entries.some(isMissed)) memory.missed = true
+    const pullable = wanted.map((one) => {
+      const wasNone = memory.found.get(one.kind) === 'none'
+      return { ...one, subscription: wasNone ? ('held' as const) : undefined }
+    })
+    const { pulls, problems } = await pullAll(deps, target, pullable, signal)
+    const { isMissed } = await merge(node, pulls, startedAt, (state) => checked(state, pulls, startedAt))
+    if (isMissed) memory.missed = true
     const lost = pulls.some((one) => !namesClocks(one) && memory.found.get(one.kind) === 'clocks')
     if ((pulls.length === 0 && wanted.length > 0) || lost) memory.wholeAt = startedAt
     metrics.lightPolls.inc({ outcome: problems.length === 0 ? 'ok' : 'failed' })
@@ -203,100 +201,84 @@ export function createPoller(deps: PollDeps): Poller {
     return { ...state, publisher: { ...publisher, checkedAt: isoTime(now) } }
   }
 
-  const announce = (node: string, entries: readonly NewEntry[]) => {
-    for (const entry of entries) {
-      log[entry.type === 'missed' || entry.type === 'stale' ? 'warn' : 'info']('transition', {
-        node,
-        ...entry,
-      })
-      if (entry.type === 'missed') metrics.missed.inc({})
-    }
-  }
-
-  const tryOne = async (
-    target: Target,
-    signal: AbortSignal,
-    asking: Asking,
-    light?: Memory,
-  ): Promise<Tried> => {
+  const tryOne = async (target: Target, options: PollOptions, light?: Memory): Promise<Tried> => {
     const { node } = target
-    if (signal.aborted) return { node, problems: ['not reached: the poll was ended first'] }
+    if (options.signal.aborted) return { node, problems: ['not reached: the poll was ended first'] }
     try {
       const polled = await (light === undefined
-        ? pollWhole(target, signal, asking)
-        : pollLight(target, light, signal))
+        ? pollWhole(target, options)
+        : pollLight(target, light, options))
       storeOutage.worked(node)
       return polled
     } catch (error) {
       if (!(error instanceof PtpWatchError)) throw error
-      if (error instanceof StoreError) storeOutage.failed(node, { reason: reasonOf(error) })
       metrics[light === undefined ? 'polls' : 'lightPolls'].inc({ outcome: 'failed' })
-      return { node, problems: [reasonOf(error)], ...(error instanceof StoreError && { outage: error }) }
+      const problems = [reasonOf(error)]
+      if (!(error instanceof StoreError)) return { node, problems }
+      storeOutage.failed(node, { reason: reasonOf(error) })
+      return { node, problems, outage: error }
     }
   }
 
-  const tryAll = async (
-    targets: readonly Target[],
-    one: (target: Target) => Promise<Tried>,
+  const tryAll = async <Each>(
+    all: readonly Each[],
+    one: (each: Each) => Promise<Tried>,
   ): Promise<Polled[]> => {
-    const tried = await pLimit(concurrency).map(targets, one)
-    const outage = tried.find((each) => each.outage !== undefined)?.outage
+    const tried = await pLimit(concurrency).map(all, one)
+    const outage = tried[0]?.outage
     if (outage !== undefined && tried.every((each) => each.outage !== undefined)) throw outage
     return tried
   }
 
-  /** When a poll is due that looks at all of a publisher. */
-  const wholeAt = ({ failures, triedAt, wholeAt }: Memory, everyMs: number): number =>
-    failures === 0 ? wholeAt : triedAt + Math.min(WHOLE_EVERY_MS, everyMs * 2 ** Math.max(0, failures - 2))
-
   return {
-    poll: (targets, { signal, onDone, ...asking }) =>
-      tryAll(targets, async (target) => {
-        const one = await tryOne(target, signal, asking)
-        onDone?.(one)
-        return one
-      }),
+    poll: (targets, { onDone, ...options }) =>
+      tryAll(targets, (target) => tryOne(target, options).finally(onDone)),
 
-    round(targets, { signal, everyMs, random, ...asking }) {
+    round(targets, { everyMs, random, ...options }) {
       const now = clock.now()
-      const due = targets.flatMap((target) => {
+      const due = targets.flatMap((target): Due[] => {
         const memory = memories.get(target)
+        if (memory === undefined) return [{ target }]
         // A round begins a little sooner or later than it is due; what is later than it can be, our clock was set back.
-        const leftMs = memory === undefined ? 0 : wholeAt(memory, everyMs) - now
-        const isWhole = memory === undefined || leftMs <= everyMs / 2 || leftMs > WHOLE_EVERY_MS
+        const leftMs = wholeDueAt(memory, everyMs) - now
+        const isWhole = leftMs <= everyMs / 2 || leftMs > WHOLE_EVERY_MS
         if (!isWhole && memory.failures > 0) return []
-        return [
-          { target, memory, isWhole, order: memory?.triedAt ?? 0, isSilent: (memory?.failures ?? 0) > 0 },
-        ]
+        return [{ target, memory, light: isWhole ? undefined : memory }]
       })
-      due.sort((a, b) => Number(a.isSilent) - Number(b.isSilent) || a.order - b.order)
-      const light = new Map(due.map(({ target, memory, isWhole }) => [target, isWhole ? undefined : memory]))
-      return tryAll([...light.keys()], async (target) => {
-        const known = memories.has(target)
-        const one = await tryOne(target, signal, asking, light.get(target))
+      const isSilent = (memory: Memory | undefined) => Number((memory?.failures ?? 0) > 0)
+      due.sort(
+        ({ memory: a }, { memory: b }) => isSilent(a) - isSilent(b) || (a?.triedAt ?? 0) - (b?.triedAt ?? 0),
+      )
+      return tryAll(due, async ({ target, memory, light }) => {
+        const one = await tryOne(target, options, light)
         // So that those that were polled together for the first time are not so each time.
-        const memory = memories.get(target)
-        if (!known && memory !== undefined) memory.wholeAt -= (random() * WHOLE_EVERY_MS) / 2
+        const first = memory === undefined ? memories.get(target) : undefined
+        if (first !== undefined) first.wholeAt -= (random() * WHOLE_EVERY_MS) / 2
         return one
       })
     },
   }
 }
 
+/** How many old subscriptions stay for want of a proof of our callback. */
+export function withheldIn(polled: readonly Polled[]): number {
+  return polled.reduce((sum, { withheld = 0 }) => sum + withheld, 0)
+}
+
+/** When a poll is due that looks at all of a publisher. */
+function wholeDueAt({ failures, triedAt, wholeAt }: Memory, everyMs: number): number {
+  if (failures === 0) return wholeAt
+  return triedAt + Math.min(WHOLE_EVERY_MS, everyMs * 2 ** Math.max(0, failures - 2))
+}
+
 /** What a run of the reconciler knows of the ways by which a node reaches us; undefined where it could not look. */
-function waysOf({ reachable, applied }: Kept): Ways | undefined {
+function waysOf({ reachable, applied }: Reconciled): Ways | undefined {
   if (reachable === false) return 'unreachable'
   if (reachable === undefined || applied === undefined) return undefined
   return applied.held.size > 0 ? 'open' : 'cut'
-}
-
-function isMissed({ type }: NewEntry): boolean {
-  return type === 'missed'
 }
 
 /** What it says is to be settled by the next pull (design.md §3). */
 function isInDoubt({ retired, suspect, contested, undated }: NodeState['clocks'][number]): boolean {
   return !retired && (suspect !== undefined || contested || undated !== undefined)
 }
-
-type Tried = Polled & { readonly outage?: StoreError }

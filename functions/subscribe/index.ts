@@ -1,11 +1,12 @@
 import { openForwarder } from '#shared/broker/open.ts'
 import { ConfigurationError } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openStore } from '#shared/state/store/open.ts'
+import type { NodeState } from '#shared/state/document.ts'
 import { conditionOf } from '#shared/state/merge/overall.ts'
 import { type Mode, type Progress, subscribeAll } from './run.ts'
-import { createHushable } from './hushable.ts'
 import { createProgress, printOutcome } from './print.ts'
 import { createSubscribeHandler } from './serve.ts'
 
@@ -13,12 +14,12 @@ export const subscribe: FunctionDefinition = {
   name: 'subscribe',
   summary: 'creates, repairs and removes our subscriptions at every publisher',
   description: [
-    'Creates at each publisher what is missing of our subscriptions, adopts what is there, replaces those with an old token, and removes those of ours that are not wanted. Subscriptions of others are never touched. It can be run as often as one likes.',
-    'First an empty POST shows that ingest takes our token. If it refuses it, nothing is changed; if nobody answers, nothing is deleted.',
-    'Ours are those whose endpoint lies under CALLBACK_URL/event. Publishers that are still starting are tried again until SUBSCRIBE_DEADLINE_SECONDS.',
+    'At each publisher: creates the subscriptions that are missing, adopts those that are there, replaces those with an old token, and removes those of ours that are not wanted. Foreign subscriptions are never touched. Running it again is safe.',
+    'First an empty POST checks that ingest accepts our token. If it rejects it, nothing is changed; if nobody answers, nothing is deleted.',
+    'Ours are those whose endpoint lies under CALLBACK_URL/event. Publishers that are still starting are retried until SUBSCRIBE_DEADLINE_SECONDS.',
     'With PUBLISHERS=kubernetes://<namespace> it finds the publishers by their Services, as poll does.',
     'Served, it runs on POST / and answers 202, or 500 with what failed.',
-    'Exit codes: 0 all done, 1 some publishers failed (named, with why), 2 configuration or usage.',
+    'Exit codes: 0 all done, 1 some publishers failed (named, with the reason), 2 configuration or usage.',
   ].join('\n'),
   flags: {
     'dry-run': { type: 'boolean', description: 'Prints what would be done, and changes nothing.' },
@@ -39,70 +40,63 @@ export const subscribe: FunctionDefinition = {
   async open(config, host) {
     const { callbackUrl, merge } = config
     if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
-    const { clock, metrics, random, newId } = host
-    const { log, hush } = createHushable(host.log)
-    const store = await openStore(config, { log, random })
-    const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
-    const { keeper, find, prove, close } = await openPublishers(config, callbackUrl, {
-      store: forwarder.store,
-      clock,
-      log,
-      metrics,
-      random,
-      newId,
-      overall: (state) => conditionOf(state, clock.now(), merge).overall,
-    })
-    const deps = {
-      keeper,
-      concurrency: config.pollConcurrency,
-      deadlineMs: config.subscribeDeadlineMs,
-      clock,
-      random,
+    const { clock, random } = host
+    // On a terminal a line of progress and a report tell people more than log lines in between.
+    let isMuted = false
+    const unlessMuted = (level: 'warn' | 'info' | 'debug'): Log['info'] => {
+      return (message, fields) => (isMuted ? undefined : host.log[level](message, fields))
     }
-    const quiet = { settled() {}, waiting() {} }
+    const log: Log = {
+      ...host.log,
+      warn: unlessMuted('warn'),
+      info: unlessMuted('info'),
+      debug: unlessMuted('debug'),
+    }
+    const opened = await openStore(config, { log, random })
+    const forwarder = await openForwarder(config, { ...host, log, store: opened })
+    const { store } = forwarder
+    const overall = (state: NodeState) => conditionOf(state, clock.now(), merge).overall
+    const publishers = await openPublishers(config, callbackUrl, { ...host, log, store, overall })
+    const { reconciler, find, named, prove } = publishers
 
     const run = async (mode: Mode, progress: Progress, signal: AbortSignal) => {
-      const found = await find({ signal, marks: mode === 'keep' })
-      // Those whose node is not known yet are asked for it anew at each try.
-      const targets = [...found.targets, ...found.unnamed.map(({ target }) => target)]
-      const ask = (ended?: AbortSignal) => prove(found.targets, ended)
-      const done = await subscribeAll({ ...deps, targets, prove: ask }, mode, progress, signal)
-      return { ...done, failure: found.failure }
+      const { targets, unnamed, failure } = await find({ signal, marks: !mode.remove && !mode.dryRun })
+      const deps = {
+        ...{ reconciler, named, clock, random },
+        // Those whose node is not known yet are asked for it at each try.
+        targets: [...targets, ...unnamed.map(({ target }) => target)],
+        prove: (ended?: AbortSignal) => prove(targets, ended),
+        concurrency: config.pollConcurrency,
+        deadlineMs: config.subscribeDeadlineMs,
+      }
+      return { ...(await subscribeAll(deps, mode, progress, signal)), failure }
     }
 
     return {
       handle: createSubscribeHandler(async (signal) => {
-        const { results, withheld, failure } = await run('keep', quiet, signal)
+        const silent = { settled() {}, waiting() {} }
+        const { results, withheld, failure } = await run({ remove: false, dryRun: false }, silent, signal)
         if (failure !== undefined) throw failure
         if (withheld !== undefined) log.warn(withheld)
         return results
       }),
       async run(flags, { signal, terminal }) {
-        const mode = modeOf(flags.remove === true, flags['dry-run'] === true)
-        // A line of progress and a report tell people more than log lines in between.
-        if (terminal.interactive && !log.on('debug')) hush()
+        const mode = { remove: flags.remove === true, dryRun: flags['dry-run'] === true }
+        isMuted = terminal.interactive && !host.log.on('debug')
         const progress = createProgress(terminal, mode)
         const { results, withheld, failure } = await run(mode, progress, signal).finally(() => progress.end())
         if (failure !== undefined) terminal.err(`failed: ${failure.message}\n`)
         printOutcome(terminal, results, mode)
         if (withheld !== undefined) terminal.err(`failed: ${withheld}\n`)
-        return failure === undefined &&
-          withheld === undefined &&
-          results.every(({ outcome }) => outcome !== 'failed')
-          ? 0
-          : 1
+        const isDone = results.every(({ outcome }) => outcome !== 'failed')
+        return isDone && failure === undefined && withheld === undefined ? 0 : 1
       },
-      ping: () => store.ping(),
+      ping: () => opened.ping(),
       async close() {
-        await close()
+        await publishers.close()
         await forwarder.close()
-        await store.close()
+        await opened.close()
       },
     }
   },
-}
-
-function modeOf(remove: boolean, dryRun: boolean): Mode {
-  if (remove) return dryRun ? 'plan-removal' : 'remove'
-  return dryRun ? 'plan' : 'keep'
 }

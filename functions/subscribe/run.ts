@@ -1,16 +1,19 @@
 import pLimit from 'p-limit'
 import { PtpWatchError, reasonOf } from '#shared/errors.ts'
-import { together } from '#shared/publishers/reconcile/apply.ts'
 import { backoffMs, pause } from '#shared/publishers/backoff.ts'
-import type { Keeper, Kept } from '#shared/publishers/reconcile/reconciler.ts'
+import type { CallOptions } from '#shared/publishers/dialects/client.ts'
+import { together } from '#shared/publishers/reconcile/apply.ts'
 import { type Proof, withheldText } from '#shared/publishers/reconcile/proof.ts'
-import { placeOf, type Target } from '#shared/publishers/target.ts'
+import { type Reconciled, type Reconciler, unreconciled } from '#shared/publishers/reconcile/reconciler.ts'
+import type { Target } from '#shared/publishers/target.ts'
 import type { Clock } from '#shared/time.ts'
 
-export type Deps = {
-  readonly keeper: Keeper
+export type SubscribeDeps = {
+  readonly reconciler: Reconciler
   readonly targets: readonly Target[]
-  /** Proves our callback, at the beginning of each round. @throws ConfigurationError where ingest refuses our token */
+  /** Gives a target the name of its node. @throws PublisherError while it is not known */
+  readonly named: (target: Target, call?: CallOptions) => Promise<Target>
+  /** Proves our callback, at the beginning of each round. */
   readonly prove: (signal?: AbortSignal) => Promise<Proof>
   /** How many publishers are worked on at once. */
   readonly concurrency: number
@@ -21,25 +24,26 @@ export type Deps = {
   readonly random: () => number
 }
 
-export type Mode = 'keep' | 'plan' | 'remove' | 'plan-removal'
+export type Mode = { readonly remove: boolean; readonly dryRun: boolean }
 
 /** Told as the run goes. */
 export type Progress = {
   /** A publisher that needs no further try, or gets none. */
-  settled(kept: Kept, count: { readonly done: number; readonly total: number }): void
+  settled(one: Reconciled, count: { readonly done: number; readonly total: number }): void
   /** Those that are tried again after a pause. */
-  waiting(kept: readonly Kept[]): void
+  waiting(all: readonly Reconciled[]): void
 }
 
 /** `withheld`: what to tell people of subscriptions that were not deleted, if there are any. */
-export type Outcome = { readonly results: Kept[]; readonly withheld: string | undefined }
+export type Outcome = { readonly results: readonly Reconciled[]; readonly withheld: string | undefined }
 
 /**
  * Goes once over all publishers, and again over those that are not ready, until the deadline. All are tried before any
  * is tried again, so that dead ones keep nobody waiting. Gives one result for each, in their order.
+ * @throws ConfigurationError where ingest rejects our token
  */
 export async function subscribeAll(
-  deps: Deps,
+  deps: SubscribeDeps,
   mode: Mode,
   progress: Progress,
   signal?: AbortSignal,
@@ -47,79 +51,59 @@ export async function subscribeAll(
   const { targets, clock, random } = deps
   const limit = pLimit(deps.concurrency)
   // A plan is wanted now: it says what is so at this moment.
-  const isPlan = mode === 'plan' || mode === 'plan-removal'
-  const until = isPlan ? clock.now() : clock.now() + deps.deadlineMs
-  const results = new Map<Target, Kept>()
-  // What is deleted by --remove is not to be replaced by anything.
-  const isRemoval = mode === 'remove' || mode === 'plan-removal'
-  let proof: Proof | undefined = isRemoval ? { outcome: 'proven' } : undefined
+  const until = clock.now() + (mode.dryRun ? 0 : deps.deadlineMs)
+  const results = new Map<Target, Reconciled>()
+  // What --remove deletes is not to be replaced by anything.
+  let proof: Proof = mode.remove ? { outcome: 'proven' } : { outcome: 'unreachable', reason: '' }
   let done = 0
   let pending = targets
 
   for (let round = 1; pending.length > 0; round += 1) {
     const waitMs = backoffMs(round, random)
-    if (proof?.outcome !== 'proven') proof = await deps.prove(signal)
+    if (proof.outcome !== 'proven') proof = await deps.prove(signal)
+    if (proof.outcome === 'refused') throw proof.error
     const { outcome } = proof
     const isLast = () => signal?.aborted || clock.now() + waitMs > until
-    const waiting: { target: Target; kept: Kept }[] = []
+    const waiting: Target[] = []
     await limit.map(pending, async (target) => {
-      const now = await tryOne(deps.keeper, target, mode, outcome, signal)
-      const kept = { ...now, applied: together(results.get(target)?.applied, now.applied) }
-      results.set(target, kept)
-      if (kept.again && !isLast()) {
-        waiting.push({ target, kept })
+      const now = await tryOne(deps, target, mode, outcome, signal)
+      const one = { ...now, applied: together(results.get(target)?.applied, now.applied) }
+      results.set(target, one)
+      if (one.retryable && !isLast()) {
+        waiting.push(target)
         return
       }
       done += 1
-      progress.settled(kept, { done, total: targets.length })
+      progress.settled(one, { done, total: targets.length })
     })
-    pending = waiting.map(({ target }) => target)
+    pending = waiting
     if (pending.length === 0) break
-    progress.waiting(waiting.map(({ kept }) => kept))
+    progress.waiting(resultsOf(pending, results))
     await pause(waitMs, signal)
   }
-  const kept = targets.flatMap((target) => results.get(target) ?? [])
-  const withheld = kept.reduce((sum, { applied }) => sum + (applied?.withheld ?? 0), 0)
-  return {
-    results: kept,
-    withheld: withheld > 0 && proof !== undefined ? withheldText(withheld, proof) : undefined,
-  }
+  const all = resultsOf(targets, results)
+  const withheld = all.reduce((sum, { applied }) => sum + (applied?.withheld ?? 0), 0)
+  return { results: all, withheld: withheldText(withheld, proof) }
+}
+
+function resultsOf(targets: readonly Target[], results: ReadonlyMap<Target, Reconciled>): Reconciled[] {
+  return targets.flatMap((target) => results.get(target) ?? [])
 }
 
 async function tryOne(
-  keeper: Keeper,
+  { reconciler, named }: SubscribeDeps,
   target: Target,
-  mode: Mode,
+  { remove, dryRun }: Mode,
   proof: Proof['outcome'],
   signal?: AbortSignal,
-): Promise<Kept> {
-  const dryRun = mode === 'plan' || mode === 'plan-removal'
+): Promise<Reconciled> {
   const options = { dryRun, proof, ...(signal !== undefined && { signal }) }
   try {
-    return mode === 'remove' || mode === 'plan-removal'
-      ? await keeper.remove(target, options)
-      : await keeper.keep(target, options)
+    return await reconciler[remove ? 'remove' : 'reconcile'](await named(target, { signal }), options)
   } catch (error) {
-    // The store: one node that cannot be written is one failure, and the next may work again.
+    // The store: one node that cannot be written is one failure, and the next may work again. Or it has no name yet.
     if (!(error instanceof PtpWatchError)) throw error
-    return failed(target, error)
-  }
-}
-
-function failed(target: Target, error: PtpWatchError): Kept {
-  return {
-    node: target.node,
-    url: placeOf(target.url).shown,
-    dialect: undefined,
-    outcome: 'failed',
-    resources: [],
-    plan: [],
-    applied: undefined,
-    reachable: undefined,
-    lacking: [],
-    notes: [],
-    strangers: 0,
-    again: error.retryable,
-    problems: [reasonOf(error)],
+    const { retryable } = error
+    return { ...unreconciled(target), outcome: 'failed', retryable, problems: [reasonOf(error)] }
   }
 }

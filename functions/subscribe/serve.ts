@@ -1,4 +1,4 @@
-import type { Kept } from '#shared/publishers/reconcile/reconciler.ts'
+import type { Reconciled } from '#shared/publishers/reconcile/reconciler.ts'
 import {
   ACCEPTED,
   checkQuery,
@@ -8,17 +8,16 @@ import {
   notFound,
 } from '#shared/runtime/reply.ts'
 
-/**
- * `POST /` runs once: 202 when all publishers are as they should be, 500 naming those that are not. A request during
- * a run shares it.
- */
-export function createSubscribeHandler(run: (signal: AbortSignal) => Promise<Kept[]>): HttpFunction {
-  let running: Promise<Kept[]> | undefined
-  return async (request) => {
-    if (request.path !== '/') return notFound()
-    if (request.method !== 'POST') return methodNotAllowed(['POST'])
-    checkQuery(new URLSearchParams(request.query))
-    running ??= run(request.signal).finally(() => {
+/** `POST /` runs once: 202 when all publishers are in sync, 500 naming those that are not. A request during a run shares it. */
+export function createSubscribeHandler(
+  run: (signal: AbortSignal) => Promise<readonly Reconciled[]>,
+): HttpFunction {
+  let running: Promise<readonly Reconciled[]> | undefined
+  return async ({ path, method, query, signal }) => {
+    if (path !== '/') return notFound()
+    if (method !== 'POST') return methodNotAllowed(['POST'])
+    checkQuery(new URLSearchParams(query))
+    running ??= run(signal).finally(() => {
       running = undefined
     })
     const failed = (await running).filter(({ outcome }) => outcome === 'failed')

@@ -7,24 +7,27 @@ import type { Metrics } from '#shared/metrics.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
-import type { FindOptions, Found } from './discovery/index.ts'
-import { markUnlisted } from './discovery/gone.ts'
-import { createKeeper, type Keeper } from './reconcile/reconciler.ts'
-import { createKeeperMetrics } from './reconcile/metrics.ts'
-import { type Proof, proveCallback } from './reconcile/proof.ts'
+import type { CallOptions } from './dialects/client.ts'
 import { createRegistry, type Registry } from './dialects/registry.ts'
+import { markUnlisted } from './discovery/gone.ts'
+import type { FindOptions, Found } from './discovery/index.ts'
+import { createReconcilerMetrics } from './reconcile/metrics.ts'
+import { type Proof, proveCallback } from './reconcile/proof.ts'
+import { createReconciler, type Reconciler } from './reconcile/reconciler.ts'
 import type { Target } from './target.ts'
 
 /** What speaks to the publishers of a configuration. */
 export type Publishers = {
   readonly registry: Registry
-  readonly keeper: Keeper
+  readonly reconciler: Reconciler
   /** The publishers of this process's shard: those that are listed, or those that discovery finds now. */
   find(options: FindOptions): Promise<Found>
   /**
-   * Whether our callback answers as ingest does; asked for the first of these nodes. Once for each run.
-   * @throws ConfigurationError where ingest refuses our token.
+   * For a target that discovery found without the name of its node: the same with its name, asked for again.
+   * @throws PublisherError while it does not say.
    */
+  named(target: Target, call?: CallOptions): Promise<Target>
+  /** Whether our callback answers as ingest does; asked for the first of these nodes. Once for each run. */
   prove(targets: readonly Target[], signal?: AbortSignal): Promise<Proof>
   /** The way to them, for questions that no client has. */
   readonly http: Pick<Http, 'request'>
@@ -37,9 +40,8 @@ export type PublishersDeps = {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
-  readonly random: () => number
   readonly newId: () => string
-  /** The overall state of a document now (state/overall.ts). */
+  /** The overall state of a document now (state/merge/overall.ts). */
   readonly overall: (state: NodeState) => string
 }
 
@@ -51,9 +53,8 @@ export type PublishersDeps = {
 export async function openPublishers(
   config: Config,
   callbackUrl: string,
-  deps: PublishersDeps,
+  { store, clock, log, metrics, newId, overall }: PublishersDeps,
 ): Promise<Publishers> {
-  const { store, clock, log, metrics, random, newId, overall } = deps
   const { index, count } = config.shard
   const credentials = createCredentials(config.publisherFiles, { clock, log })
   await credentials.current()
@@ -65,59 +66,51 @@ export async function openPublishers(
   const registry = createRegistry({ http, log })
   const callback = createCallback({ url: callbackUrl, secrets: config.callbackSecrets })
   const configured = new Set(config.publishers.map(({ node }) => node))
-  const keeper = createKeeper(
+  const reconciler = createReconciler(
     {
-      http,
-      registry,
-      store,
-      clock,
-      log,
-      random,
-      overall,
-      metrics: createKeeperMetrics(metrics),
-      callback,
+      ...{ http, registry, store, clock, log, overall, callback },
+      metrics: createReconcilerMetrics(metrics),
       newIncarnation: newId,
       refreshMs: config.merge.staleAfterMs / 3,
     },
     { kinds: config.resources, configured },
   )
-  const closeHttp = async () => {
-    await http.close()
-    await toIngest.close()
+  const opened: Publishers = {
+    ...{ registry, reconciler, http, callback },
+    async find({ marks }) {
+      if (marks) await markUnlisted({ store, clock, log }, config)
+      return { targets, unnamed: [], failure: undefined }
+    },
+    named: async (target) => target,
+    prove: async ([first], signal) =>
+      first === undefined
+        ? { outcome: 'unreachable', reason: 'there is no node to check it with' }
+        : await proveCallback({ callback, http: toIngest }, first.node, signal),
+    async close() {
+      await http.close()
+      await toIngest.close()
+    },
   }
-  const prove = async ([first]: readonly Target[], signal?: AbortSignal): Promise<Proof> =>
-    first === undefined
-      ? { outcome: 'unreachable', reason: 'there is no node to check it with' }
-      : await proveCallback({ callback, http: toIngest }, first.node, signal)
-  const opened = { registry, http, callback, prove }
-  if (config.discovery === undefined) {
-    const found = { targets, unnamed: [], failure: undefined }
-    return {
-      ...opened,
-      keeper,
-      async find({ marks }) {
-        if (marks) await markUnlisted({ store, clock, log }, config)
-        return found
-      },
-      close: closeHttp,
-    }
-  }
-  // Loaded only when they are asked for, and with them the client of the API server.
+  if (config.discovery === undefined) return opened
+  // Loaded only when asked for, and with it the client of the API server.
   const { openDiscovery } = await import('./discovery/index.ts')
-  const { createNamingKeeper } = await import('./discovery/reconciler.ts')
   const discovery = await openDiscovery(config.discovery.namespace, config, { http, store, clock, log })
   return {
     ...opened,
-    keeper: createNamingKeeper(keeper, discovery, (node) => configured.add(node)),
     async find(options) {
       const found = await discovery.find(options)
       configured.clear()
       for (const { node } of found.targets) configured.add(node)
       return found
     },
+    async named(target, call) {
+      const named = await discovery.named(target, call)
+      configured.add(named.node)
+      return named
+    },
     async close() {
       await discovery.close()
-      await closeHttp()
+      await opened.close()
     },
   }
 }

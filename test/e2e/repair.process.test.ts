@@ -204,7 +204,7 @@ test('v1: a stuck sidecar is found out by a poll and cured, and its events flow 
     expect.objectContaining({ type: 'changed', via: 'poll' }),
     expect.objectContaining({ type: 'missed' }),
   ])
-  expect(await metric(system.poll, 'ptp_watch_sidecar_cures_total{outcome="done"}')).toBe(1)
+  expect(await metric(system.poll, 'ptp_watch_sidecar_unsticks_total{outcome="ok"}')).toBe(1)
   expect(system.poll.process.err()).toMatch(/silent sidecar .*"outcome":"done"/)
 
   publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 1 })

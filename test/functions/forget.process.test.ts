@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { forgetNode } from '#functions/forget/run.ts'
+import { forgetNode } from '#functions/forget/index.ts'
 import { silentLog } from '#shared/log.ts'
 import { openDriver } from '#shared/state/store/open.ts'
 import { createStore, type Store } from '#shared/state/store/store.ts'
@@ -129,6 +129,14 @@ test.each([
   expect(await store.log('b', { after: 0, limit: 9 })).toHaveLength(2)
 })
 
+/** What is printed while a node is removed through a store in whose way something comes. */
+async function forgetThrough(store: Pick<Store, 'read' | 'remove'>, node: string) {
+  const printed: string[] = []
+  const print = (text: string) => void printed.push(text)
+  const isRemoved = await forgetNode(store, node, { out: print, err: print }, 'sqlite:state.db')
+  return { isRemoved, printed: printed.join('') }
+}
+
 describe('a node that is being removed', () => {
   test('stays where an event came in meanwhile', async () => {
     const { url, store, names } = await storeWith('a')
@@ -137,7 +145,10 @@ describe('a node that is being removed', () => {
       await ingest.update('a', (state) => ({ state, counters: { received: 1 }, result: undefined }))
       return store.remove(...args)
     }
-    expect(await forgetNode({ ...store, remove: between }, 'a')).toEqual({ node: 'a', outcome: 'changed' })
+    expect(await forgetThrough({ ...store, remove: between }, 'a')).toEqual({
+      isRemoved: false,
+      printed: expect.stringMatching(/^failed: a: not removed: it changed meanwhile/),
+    })
     expect(await names()).toEqual(['a'])
     expect((await store.read('a'))?.counters.received).toBe(1)
   })
@@ -148,6 +159,9 @@ describe('a node that is being removed', () => {
       await store.remove('a')
       return store.remove(...args)
     }
-    expect(await forgetNode({ ...store, remove: between }, 'a')).toEqual({ node: 'a', outcome: 'unknown' })
+    expect(await forgetThrough({ ...store, remove: between }, 'a')).toEqual({
+      isRemoved: false,
+      printed: expect.stringMatching(/^failed: a: unknown/),
+    })
   })
 })

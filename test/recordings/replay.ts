@@ -11,8 +11,8 @@ import { silentLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'
 import type { Resource } from '#shared/publishers/dialects/client.ts'
 import { createHttp } from '#shared/http/client.ts'
-import type { Keeper, Kept } from '#shared/publishers/reconcile/reconciler.ts'
-import { createRecord } from '#shared/publishers/reconcile/journal.ts'
+import { type Reconciled, type Reconciler, unreconciled } from '#shared/publishers/reconcile/reconciler.ts'
+import { createJournal } from '#shared/publishers/reconcile/journal.ts'
 import { createRegistry } from '#shared/publishers/dialects/registry.ts'
 import { kindOfAddress } from '#shared/publishers/dialects/addresses.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
@@ -45,7 +45,7 @@ export async function replay(
     now = beginOf(exchange) + exchange.ms
   })
   const poll = pollerOver(store, clock, { node, url: publisher.url, dialect })
-  const record = createRecord(
+  const record = createJournal(
     { store, clock, overall: () => 'UNKNOWN', newIncarnation: () => 'recording', refreshMs: 60_000 },
     node,
   )
@@ -137,7 +137,7 @@ function ingestOver(store: Store, clock: Clock, node: string): (exchange: Exchan
   }
 }
 
-/** Polls one resource; what keeping subscriptions does is the keeper's own suite's affair. */
+/** Polls one resource; what keeping subscriptions does is the reconciler's own suite's affair. */
 function pollerOver(
   store: Store,
   clock: Clock,
@@ -146,13 +146,11 @@ function pollerOver(
   const http = createHttp({ clock, log: silentLog })
   const registry = createRegistry({ http, log: silentLog })
   let resource: Resource = { kind: '', address: '' }
-  const kept = (): Kept => ({
-    ...target,
-    outcome: 'kept',
+  const found = async (): Promise<Reconciled> => ({
+    ...unreconciled(target),
+    dialect: target.dialect,
     reachable: true,
-    lacking: [],
     resources: [resource],
-    plan: [],
     applied: {
       created: [],
       adopted: [],
@@ -163,17 +161,13 @@ function pollerOver(
       withheld: 0,
       removed: 0,
       problems: [],
-      again: false,
+      retryable: false,
     },
-    strangers: 0,
-    again: false,
-    problems: [],
-    notes: [],
   })
-  const keeper: Keeper = { keep: async () => kept(), remove: async () => kept(), cure: async () => kept() }
+  const reconciler: Reconciler = { reconcile: found, remove: found, unstick: found }
   const poller = createPoller({
     registry,
-    keeper,
+    reconciler,
     store,
     clock,
     log: silentLog,

@@ -2,7 +2,7 @@ import { PublisherError, reasonOf } from '#shared/errors.ts'
 import { pause } from '#shared/publishers/backoff.ts'
 import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
 import type { Created, Resource } from '#shared/publishers/dialects/client.ts'
-import { createRecord } from '#shared/publishers/reconcile/journal.ts'
+import { createJournal } from '#shared/publishers/reconcile/journal.ts'
 import { redact } from '#shared/redact.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { fixFor } from '../advice.ts'
@@ -118,7 +118,7 @@ async function withExtra<T>(
   endpoint: string,
   meanwhile: () => Promise<T>,
 ): Promise<{ created: Created; result: T | undefined }> {
-  const journal = createRecord(deps, client.node)
+  const journal = createJournal(deps, client.node)
   await journal.pending(kind, client.queryTime)
   let created: Created | undefined
   const answered = () => {

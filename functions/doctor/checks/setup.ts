@@ -1,6 +1,6 @@
 import type { Config } from '#shared/config/index.ts'
 import { createCredentials, trustedBeside } from '#shared/credentials.ts'
-import { ConfigurationError, PtpWatchError, PublisherError, reasonOf } from '#shared/errors.ts'
+import { PtpWatchError, PublisherError, reasonOf } from '#shared/errors.ts'
 import { createHttp } from '#shared/http/client.ts'
 import { silentLog } from '#shared/log.ts'
 import type { Found } from '#shared/publishers/discovery/index.ts'
@@ -57,14 +57,16 @@ export async function checkIngest(
   targets: readonly Target[],
   signal: AbortSignal,
 ): Promise<Verdict> {
-  try {
-    const proof = await prove(targets, signal)
-    if (proof.outcome === 'proven') return ['ok', 'it answers at CALLBACK_URL with 204']
-    if (proof.outcome === 'wrong') return ['failed', proof.reason, 'Correct CALLBACK_URL']
-    return ['warning', proof.reason, MAYBE_REACHABLE]
-  } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error
-    return ['failed', error.problems.join('; '), OTHER_SECRET]
+  const proof = await prove(targets, signal)
+  switch (proof.outcome) {
+    case 'proven':
+      return ['ok', 'it answers at CALLBACK_URL with 204']
+    case 'wrong':
+      return ['failed', proof.reason, 'Correct CALLBACK_URL']
+    case 'refused':
+      return ['failed', proof.error.problems.join('; '), OTHER_SECRET]
+    case 'unreachable':
+      return ['warning', proof.reason, MAYBE_REACHABLE]
   }
 }
 

@@ -1,8 +1,8 @@
 import { isSyncE, nodeOfAddress } from '#shared/publishers/dialects/addresses.ts'
 import type { Offer } from '#shared/publishers/dialects/client.ts'
-import { blocked } from '#shared/publishers/reconcile/apply.ts'
-import { isInMemory } from '#shared/publishers/reconcile/attempt.ts'
-import { othersIn, planOf, type Situation, type Step } from '#shared/publishers/reconcile/plan.ts'
+import { blockedText } from '#shared/publishers/reconcile/apply.ts'
+import { isInMemory } from '#shared/publishers/reconcile/unstick.ts'
+import { foreignIn, planOf, type Situation, type Step } from '#shared/publishers/reconcile/plan.ts'
 import { redact } from '#shared/redact.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { asking, type Listed, type Reached } from '../exam.ts'
@@ -55,7 +55,7 @@ export async function checkSubscriptions(
       fix,
     )
   }
-  const listed: Listed = { ...exam, wanted, held, kinds, foreign: othersIn(situation).length }
+  const listed: Listed = { ...exam, wanted, held, kinds, foreign: foreignIn(situation).length }
   report.add('subscriptions', await judge(listed, situation, plan, state))
   return listed
 }
@@ -70,7 +70,8 @@ async function judge(
   const theirs = foreign === 0 ? '' : `; ${count(foreign, 'foreign subscription')} left alone`
   const ours = `${kinds.size} of ${wanted.length} subscriptions present`
   const block = plan.find((step) => step.do === 'blocked')
-  if (block !== undefined) return ['failed', `${ours}${theirs}`, blocked(block.resource, block.by.endpoint)]
+  if (block !== undefined)
+    return ['failed', `${ours}${theirs}`, blockedText(block.resource, block.by.endpoint)]
 
   const missing = plan.flatMap((step) => (step.do === 'create' ? [step.resource] : []))
   // SyncE is published by 4.17 to 4.19, but only 4.20 and later take a subscription to it (protocol.md §5).
@@ -136,7 +137,7 @@ function unservedIn(
   const meetings = wanted.flatMap(({ kind, address }) => {
     if (!kinds.has(kind)) return []
     const own = held.findIndex((one) => one.address === address && one.endpoint === endpoint)
-    const all = othersIn(situation).filter((other) => matches(other.address, address))
+    const all = foreignIn(situation).filter((other) => matches(other.address, address))
     const before = all.filter((other) => held.indexOf(other) < own)
     return [{ kind, before, after: all.length - before.length }]
   })

@@ -2,14 +2,13 @@ import pLimit from 'p-limit'
 import type { Config } from '#shared/config/index.ts'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
+import { shardOf } from '#shared/publishers/shard.ts'
+import type { NodeState } from '#shared/state/document.ts'
 import { createDraft, type MergeSettings, patchNode } from '#shared/state/merge/draft.ts'
 import { finishDraft } from '#shared/state/merge/finish.ts'
 import { forgetFuture, isAhead } from '#shared/state/merge/own-times.ts'
-import type { NodeState } from '#shared/state/document.ts'
-import type { Outcome } from '#shared/state/store/change.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { type Clock, isoTime, milliseconds } from '#shared/time.ts'
-import { shardOf } from '#shared/publishers/shard.ts'
 
 /** A node of the store whose publisher was polled. */
 export type KnownNode = {
@@ -18,6 +17,17 @@ export type KnownNode = {
   /** RFC 3339, our time. */
   readonly checkedAt: string
   readonly goneSince: string | undefined
+}
+
+type GoneDeps = {
+  readonly store: Pick<Store, 'update' | 'remove'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** How long nodes are kept that are gone, and by which rules; see {@link Config}. */
+export type GoneOptions = Pick<Config, 'stateRetentionMs' | 'pollConcurrency'> & {
+  readonly merge: MergeSettings
 }
 
 const NODES_A_PAGE = 200
@@ -43,35 +53,20 @@ function knownNode(state: NodeState | undefined): KnownNode[] {
   return [{ node: state.node, url, checkedAt, goneSince }]
 }
 
-type GoneDeps = {
-  readonly store: Pick<Store, 'update' | 'remove'>
-  readonly clock: Clock
-  readonly log: Log
-}
-
-type GoneOptions = {
-  readonly settings: MergeSettings
-  /** Milliseconds that a node is kept after it has gone. */
-  readonly retentionMs: number
-  /** One that was reached at this time or later is not gone (our time, ms). */
-  readonly listedAt: number
-}
-
-/** A node that is gone; `problem` is why, for people. */
-type GoneNode = KnownNode & { readonly problem: string }
-
 /**
- * Marks all these nodes, a few at once. One document that cannot be written keeps nobody from being polled: it is
- * logged, and the next run tries again.
+ * Marks these nodes as gone, and removes those that have been for long enough. One that was reached at `listedAt` (our
+ * time, ms) or later is not gone. A document that cannot be written keeps nobody from being polled: it is logged, and
+ * the next run tries again.
  */
-export async function markAllGone(
+export async function markGone<Node extends KnownNode>(
   deps: GoneDeps,
-  nodes: readonly GoneNode[],
-  options: GoneOptions & { readonly concurrency: number },
+  nodes: readonly Node[],
+  problemOf: (node: Node) => string,
+  options: GoneOptions & { readonly listedAt: number },
 ): Promise<void> {
   const unmarked: string[] = []
-  await pLimit(options.concurrency).map(nodes, (each) =>
-    markGone(deps, each, options).catch((error: unknown) => {
+  await pLimit(options.pollConcurrency).map(nodes, (each) =>
+    markOne(deps, each, problemOf(each), options).catch((error: unknown) => {
       if (!(error instanceof StoreError)) throw error
       unmarked.push(reasonOf(error))
     }),
@@ -85,98 +80,75 @@ export async function markAllGone(
 }
 
 /**
- * Marks the nodes of the store that a list of publishers does not name, as far as this shard sees to them. A node that
- * was polled within STALE_AFTER_SECONDS is on the list of somebody else who shares the store; an empty list marks
- * nobody. Whether the store can be reached is the poll's to say.
+ * Marks the nodes of the store that PUBLISHERS does not list, as far as they are this shard's. A node that was polled
+ * within STALE_AFTER_SECONDS is on the list of somebody else who shares the store; an empty list marks nobody.
  */
 export async function markUnlisted(
   deps: GoneDeps & { readonly store: Pick<Store, 'names' | 'read'> },
-  config: Pick<Config, 'publishers' | 'shard' | 'stateRetentionMs' | 'pollConcurrency'> & {
-    readonly merge: MergeSettings
-  },
+  config: Pick<Config, 'publishers' | 'shard'> & GoneOptions,
 ): Promise<void> {
-  const { publishers, shard, merge: settings, stateRetentionMs: retentionMs } = config
+  const { publishers, shard, merge } = config
   if (publishers.length === 0) return
   const listed = new Set(publishers.map(({ node }) => node))
   const now = deps.clock.now()
-  const listedAt = now - settings.staleAfterMs
+  const listedAt = now - merge.staleAfterMs
   const isPolled = ({ checkedAt, goneSince }: KnownNode) =>
-    goneSince === undefined && milliseconds(checkedAt) >= listedAt && !isAhead(checkedAt, now, settings)
-  const options = { settings, retentionMs, listedAt, concurrency: config.pollConcurrency }
+    goneSince === undefined && milliseconds(checkedAt) >= listedAt && !isAhead(checkedAt, now, merge)
   try {
     const names = await deps.store.names()
     const unlisted = names.filter((node) => !listed.has(node) && shardOf(node, shard.count) === shard.index)
-    const known = await pLimit(options.concurrency).map(unlisted, (node) => deps.store.read(node))
-    const gone = known.flatMap(knownNode).filter((each) => !isPolled(each))
-    const problem = 'PUBLISHERS does not list it any more'
-    await markAllGone(
-      deps,
-      gone.map((each) => ({ ...each, problem })),
-      options,
-    )
+    const states = await pLimit(config.pollConcurrency).map(unlisted, (node) => deps.store.read(node))
+    const gone = states.flatMap(knownNode).filter((each) => !isPolled(each))
+    await markGone(deps, gone, () => 'PUBLISHERS does not list it any more', { ...config, listedAt })
   } catch (error) {
+    // Whether the store can be reached is the poll's to say.
     if (!(error instanceof StoreError)) throw error
   }
 }
 
 /**
- * Marks a node that is gone, and has its silence told of as a poll would; removes it from the store once it has been
- * gone, and nothing of it has come in, for long enough. A node that was reached after the list was asked for, or
- * elsewhere, is left as it is. Its mark goes with the next time it is polled, when the keeper writes its publisher.
- * Throws StoreError.
+ * Marks a node and announces its silence as a poll would; removes it once nothing of it has come in for long enough.
+ * The mark goes when it is polled again. Throws StoreError.
  */
-async function markGone(
-  deps: GoneDeps,
-  { node, url, problem }: GoneNode,
-  options: GoneOptions,
-): Promise<'gone' | 'forgotten' | 'there'> {
-  const { store, clock, log } = deps
-  const { settings, retentionMs, listedAt } = options
+async function markOne(
+  { store, clock, log }: GoneDeps,
+  { node, url }: KnownNode,
+  problem: string,
+  { merge, stateRetentionMs, listedAt }: GoneOptions & { readonly listedAt: number },
+): Promise<void> {
   const now = clock.now()
-  const { goneSince, isNew } = await store.update(node, (current): Outcome<Seen> => {
-    if (current === undefined) return { result: THERE }
-    const draft = createDraft(current, settings, now, 'poll')
+  const gone = await store.update<{ since: string; isNew: boolean } | undefined>(node, (current) => {
+    if (current === undefined) return { result: undefined }
+    const draft = createDraft(current, merge, now, 'poll')
     forgetFuture(draft)
     const { publisher } = draft.state
-    if (publisher?.url !== url) return { result: THERE }
+    if (publisher?.url !== url) return { result: undefined }
     const isNew = publisher.goneSince === undefined
     // A time of ours in the future does not say when it was reached.
     const isKnown = publisher.checkedAt === current.publisher?.checkedAt
     if (isNew && isKnown && publisher.reachable && milliseconds(publisher.checkedAt) >= listedAt) {
-      return { result: THERE }
+      return { result: undefined }
     }
-    const goneSince = publisher.goneSince ?? isoTime(now)
+    const since = publisher.goneSince ?? isoTime(now)
     if (isNew) {
-      patchNode(draft, { publisher: { ...publisher, reachable: false, problem, goneSince } })
+      patchNode(draft, { publisher: { ...publisher, reachable: false, problem, goneSince: since } })
     }
-    const { state, entries } = finishDraft(draft, true)
-    return { state, entries, result: { goneSince, isNew } }
+    return { ...finishDraft(draft, true), result: { since, isNew } }
   })
-  if (goneSince === undefined) return 'there'
-  if (isNew) log.warn('A node is gone', { node, problem })
+  if (gone === undefined) return
+  if (gone.isNew) log.warn('node is gone', { node, problem })
   let unsent = 0
   const removed = await store.remove(node, (current) => {
     unsent = current.seq - (current.forwarded ?? current.seq)
-    return current.publisher?.goneSince === goneSince && now - silentSince(current, goneSince) >= retentionMs
+    const isMarked = current.publisher?.goneSince === gone.since
+    return isMarked && now - silentSince(current, gone.since) >= stateRetentionMs
   })
-  if (!removed) return 'gone'
-  if (unsent > 0) log.error('Log entries were dropped before the broker had them', { node, dropped: unsent })
-  log.warn('A node that was gone for long was removed from the state', { node, goneSince })
-  return 'forgotten'
+  if (!removed) return
+  if (unsent > 0) log.error('log entries dropped before they reached the sink', { node, dropped: unsent })
+  log.warn('removed node that was gone for STATE_RETENTION_SECONDS', { node, goneSince: gone.since })
 }
 
-type Seen = {
-  /** Undefined where it is not gone. */
-  readonly goneSince?: string
-  readonly isNew: boolean
-}
-
-const THERE: Seen = { isNew: false }
-
-/**
- * Since when a node has been gone and nothing of it has come in (our time, ms): pushes may still come from one whose
- * Service alone is gone, and what was acknowledged is kept.
- */
+/** Since when a node has been gone and silent (our time, ms): where its Service alone is gone, pushes still come. */
 function silentSince({ clocks }: NodeState, goneSince: string): number {
   return Math.max(milliseconds(goneSince), ...clocks.map(({ receivedAt }) => milliseconds(receivedAt)))
 }

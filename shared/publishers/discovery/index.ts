@@ -1,20 +1,19 @@
 import pLimit from 'p-limit'
 import type { Config } from '#shared/config/index.ts'
 import { DiscoveryError, PublisherError, reasonOf, StoreError } from '#shared/errors.ts'
+import type { Http } from '#shared/http/client.ts'
 import { findAccess } from '#shared/kubernetes/access.ts'
 import { createKubernetesClient } from '#shared/kubernetes/client.ts'
 import type { Log } from '#shared/log.ts'
-import type { MergeSettings } from '#shared/state/merge/draft.ts'
+import type { CallOptions } from '#shared/publishers/dialects/client.ts'
+import { shardOf } from '#shared/publishers/shard.ts'
+import type { Target } from '#shared/publishers/target.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
-import type { CallOptions } from '#shared/publishers/dialects/client.ts'
+import { type GoneOptions, knownNodes, markGone } from './gone.ts'
 import { nameOf } from './names.ts'
 import { goneOf, isThere, type NodeBehind, resolve } from './resolve.ts'
 import { listServices, type PublisherService, serviceOf } from './services.ts'
-import { knownNodes, markAllGone } from './gone.ts'
-import type { Http } from '#shared/http/client.ts'
-import { shardOf } from '#shared/publishers/shard.ts'
-import type { Target } from '#shared/publishers/target.ts'
 
 /** What was found of this process's part of the publishers. */
 export type Found = {
@@ -27,7 +26,7 @@ export type Found = {
 
 export type FindOptions = {
   readonly signal?: AbortSignal | undefined
-  /** Mark the nodes that are gone, and forget those that have been for long; without it nothing is written. */
+  /** Mark the nodes that are gone, and remove those that have been for long; without it nothing is written. */
   readonly marks: boolean
 }
 
@@ -52,14 +51,11 @@ export type DiscoveryDeps = {
   readonly log: Log
 }
 
-export type DiscoveryOptions = {
+export type DiscoveryOptions = GoneOptions & {
   readonly namespace: string
   /** Throws DiscoveryError. */
   readonly list: () => Promise<readonly PublisherService[]>
   readonly shard: Config['shard']
-  readonly merge: MergeSettings
-  readonly retentionMs: number
-  readonly concurrency: number
 }
 
 /** Discovery as the configuration has it. Throws ConfigurationError where there is no way to an API server. */
@@ -71,53 +67,38 @@ export async function openDiscovery(
   const access = await findAccess(config.stateOptions.kubernetes, deps)
   const client = createKubernetesClient(access, deps)
   const { ca, cert } = config.publisherFiles
-  const services = {
-    namespace,
-    source: access.source,
-    // Of what is TLS a Service says nothing: whoever trusts certificates, or shows one, has publishers with TLS.
-    scheme: ca === undefined && cert === undefined ? 'http' : 'https',
-  } as const
-  const discovery = createDiscovery(deps, {
-    namespace,
-    list: () => listServices(client, services),
-    shard: config.shard,
-    merge: config.merge,
-    retentionMs: config.stateRetentionMs,
-    concurrency: config.pollConcurrency,
-  })
+  // Of TLS a Service says nothing: whoever trusts certificates, or shows one, has publishers with TLS.
+  const scheme = ca === undefined && cert === undefined ? 'http' : 'https'
+  const list = () => listServices(client, { namespace, source: access.source, scheme })
+  const discovery = createDiscovery(deps, { ...config, namespace, list })
   return { ...discovery, close: () => client.close() }
 }
 
 export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions): Omit<Discovery, 'close'> {
   const { http, store, clock, log } = deps
-  const { namespace, shard, retentionMs, concurrency, merge: settings } = options
-  const limit = pLimit(concurrency)
+  const { namespace, shard, list, pollConcurrency } = options
   const unnamed = new WeakSet<Target>()
   /** The targets of the last run: one that is found again stays the same, and with it its client. */
   let targets = new Map<string, Target>()
-  const told = createTold(log)
+  const report = createReport(log)
 
   // By the Service, which a node that is renamed keeps: what happens to either name is then one shard's to see.
   const isMine = (service: string) => shardOf(service, shard.count) === shard.index
 
-  const targetsOf = (places: readonly { node: string; url: string }[]): Target[] => {
-    const next = new Map<string, Target>()
-    for (const { node, url } of places) {
+  const targetsOf = (nodes: readonly { node: string; url: string }[]): Target[] => {
+    const entries = nodes.map(({ node, url }): [string, Target] => {
       const key = `${node} ${url}`
-      next.set(key, targets.get(key) ?? { node, url, dialect: 'red-hat-v2' })
-    }
-    targets = next
-    return [...next.values()]
+      return [key, targets.get(key) ?? { node, url, dialect: 'red-hat-v2' }]
+    })
+    targets = new Map(entries)
+    return [...targets.values()]
   }
 
-  const listOrFail = async (): Promise<readonly PublisherService[] | DiscoveryError> => {
-    try {
-      return await options.list()
-    } catch (error) {
+  const listOrFailure = () =>
+    list().catch((error: unknown) => {
       if (error instanceof DiscoveryError) return error
       throw error
-    }
-  }
+    })
 
   /** A store that does not list its nodes may well take what is polled; if not, that is said there. */
   const knownHere = async (): Promise<readonly NodeBehind[]> => {
@@ -125,11 +106,11 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
       const known = await knownNodes(store)
       return known.flatMap((each) => {
         const service = serviceOf(each.url, namespace)
-        return service === undefined ? [] : { ...each, service }
+        return service !== undefined && isMine(service) ? [{ ...each, service }] : []
       })
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
-      log.warn('The nodes that are known cannot be listed: none is marked', { reason: reasonOf(error) })
+      log.warn('known nodes could not be listed: none is marked as gone', { reason: reasonOf(error) })
       return []
     }
   }
@@ -137,60 +118,59 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
   return {
     async find({ signal, marks }) {
       const listedAt = clock.now()
-      const [listed, known] = await Promise.all([listOrFail(), knownHere()])
-      const ours = known.filter(({ service }) => isMine(service))
+      const [listed, known] = await Promise.all([listOrFailure(), knownHere()])
       if (listed instanceof DiscoveryError) {
-        told.problem(LIST, listed.message)
-        return { targets: targetsOf(ours.filter(isThere)), unnamed: [], failure: listed }
+        report(listed.message)
+        return { targets: targetsOf(known.filter(isThere)), unnamed: [], failure: listed }
       }
       const services = listed.filter(({ name }) => isMine(name))
-      const asked = await limit.map(services, async (service) => ({
+      const asked = await pLimit(pollConcurrency).map(services, async (service) => ({
         service,
-        named: await nameOf(http, service, { signal }),
+        name: await nameOf(http, service, { signal }),
       }))
-      const places = resolve(asked, ours)
-      const vacant = places.filter(({ node, reason }) => node === undefined && reason === undefined)
+      const resolved = resolve(asked, known)
+      const vacant = resolved.filter(({ node, reason }) => node === undefined && reason === undefined)
       if (vacant.length > 0) {
-        log.debug('Nobody is behind these Services', { services: vacant.map(({ service }) => service.name) })
+        log.debug('no publisher behind these Services', {
+          services: vacant.map(({ service }) => service.name),
+        })
       }
       // Without the cluster's DNS all Services look like that, and nothing to do would look like all done.
-      const failure =
-        shard.count === 1 && vacant.length === services.length
-          ? nobodyBehind(services.length, namespace)
-          : undefined
-      told.problem(LIST, failure?.message)
-      told.only(services.map(({ name }) => name))
-      for (const { service, node, reason } of places) {
-        told.problem(service.name, node === undefined ? reason : undefined)
-      }
-      if (marks) {
-        const gone = goneOf(ours, asked).map((each) => ({
-          ...each,
-          problem: `discovery finds it no more behind the Service ${each.service}`,
-        }))
-        await markAllGone(deps, gone, { settings, retentionMs, listedAt, concurrency })
-      }
-      return {
-        targets: targetsOf(
-          places.flatMap(({ node, service: { url } }) => (node === undefined ? [] : { node, url })),
+      const isNobody = shard.count === 1 && vacant.length === services.length
+      const failure = isNobody ? nobodyBehind(services.length, namespace) : undefined
+      const nameless = resolved.flatMap(({ node, reason, service: { name, url } }) => {
+        if (node !== undefined || reason === undefined) return []
+        const target: Target = { node: name, url, dialect: 'red-hat-v2' }
+        unnamed.add(target)
+        return [{ target, reason }]
+      })
+      report(
+        failure?.message,
+        new Map(
+          services.map(({ name }) => [name, nameless.find(({ target }) => target.node === name)?.reason]),
         ),
-        unnamed: places.flatMap(({ node, reason, service: { name, url } }) => {
-          if (node !== undefined || reason === undefined) return []
-          const target: Target = { node: name, url, dialect: 'red-hat-v2' }
-          unnamed.add(target)
-          return [{ target, reason }]
-        }),
-        failure,
+      )
+      if (marks) {
+        const gone = goneOf(known, asked)
+        const problemOf = ({ service }: NodeBehind) =>
+          `discovery no longer finds it behind the Service ${service}`
+        await markGone(deps, gone, problemOf, { ...options, listedAt })
       }
+      const nodes = resolved.flatMap(({ node, service: { url } }) =>
+        node === undefined ? [] : [{ node, url }],
+      )
+      return { targets: targetsOf(nodes), unnamed: nameless, failure }
     },
 
     async named(target, call) {
       if (!unnamed.has(target)) return target
-      const { node: name, url } = target
-      const named = await nameOf(http, { name, url }, call)
-      if (named.outcome === 'named') return { ...target, node: named.node }
-      if (named.outcome === 'unknown') throw named.error
-      throw new PublisherError('unreachable', `Nobody is behind the Service ${name} any more`, { url })
+      const { node: service, url } = target
+      const name = await nameOf(http, { name: service, url }, call)
+      if (name.outcome === 'named') return { ...target, node: name.node }
+      if (name.outcome === 'unknown') throw name.error
+      throw new PublisherError('unreachable', `No publisher is behind the Service ${service} any more`, {
+        url,
+      })
     },
   }
 }
@@ -201,28 +181,20 @@ function nobodyBehind(count: number, namespace: string): DiscoveryError {
   )
 }
 
-/** What is told of the list as a whole is told under this name, which no Service has. */
-const LIST = ''
-
-/** Problems are logged when they change: what is as it was at the last poll is no news. */
-function createTold(log: Log) {
-  const told = new Map<string, string>()
-  return {
-    problem(service: string, problem: string | undefined): void {
-      const before = told.get(service)
-      if (problem === before) return
-      const fields = service === LIST ? {} : { service }
-      if (problem === undefined) {
-        told.delete(service)
-        log.info('Discovery is as it should be again', fields)
-      } else {
-        told.set(service, problem)
-        log.warn('Discovery is not as it should be', { ...fields, problem })
-      }
-    },
-    only(services: readonly string[]): void {
-      for (const service of told.keys())
-        if (service !== LIST && !services.includes(service)) told.delete(service)
-    },
+/** Logs problems of the list, and of each listed Service, when they change. */
+function createReport(log: Log) {
+  let problems = new Map<string | undefined, string | undefined>()
+  return (
+    failure: string | undefined,
+    services: ReadonlyMap<string, string | undefined> = new Map(),
+  ): void => {
+    const now = new Map<string | undefined, string | undefined>([[undefined, failure], ...services])
+    for (const [service, problem] of now) {
+      if (problem === problems.get(service)) continue
+      const fields = service === undefined ? {} : { service }
+      if (problem === undefined) log.info('discovery works again', fields)
+      else log.warn('discovery failed', { ...fields, problem })
+    }
+    problems = services.size === 0 ? new Map([...problems, ...now]) : now
   }
 }

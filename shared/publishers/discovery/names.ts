@@ -1,14 +1,14 @@
 import { isNodeName } from '#shared/config/publishers.ts'
 import { PublisherError } from '#shared/errors.ts'
-import type { CallOptions } from '#shared/publishers/dialects/client.ts'
-import { isNamedAfter, type PublisherService } from './services.ts'
-import { networkCodeOf } from '#shared/http/failure.ts'
 import type { Http } from '#shared/http/client.ts'
+import { networkCodeOf } from '#shared/http/failure.ts'
+import type { CallOptions } from '#shared/publishers/dialects/client.ts'
 import { createRedHatV2 } from '#shared/publishers/dialects/red-hat-v2.ts'
-import { type Place, placeOf } from '#shared/publishers/target.ts'
+import { placeOf } from '#shared/publishers/target.ts'
+import { isNamedAfter, type PublisherService } from './services.ts'
 
 /** How a publisher is called by itself; `vacant`: its Service has nobody behind it. */
-export type Named =
+export type OwnName =
   | { readonly outcome: 'named'; readonly node: string }
   | { readonly outcome: 'vacant' }
   | { readonly outcome: 'unknown'; readonly error: PublisherError }
@@ -24,13 +24,36 @@ export async function nameOf(
   http: Http,
   { name, url }: PublisherService,
   call: CallOptions = {},
-): Promise<Named> {
+): Promise<OwnName> {
   const place = placeOf(url)
   const options = { deadlineMs: DEADLINE_MS, ...call }
+  const unnamed = (what: string, retryable = false): OwnName => {
+    const details = { url: place.shown, retryable }
+    return {
+      outcome: 'unknown',
+      error: new PublisherError('status', `The publisher at ${place.shown} ${what}`, details),
+    }
+  }
   try {
-    const node = await askName(http, place, options)
-    if (isNamedAfter(name, node)) return { outcome: 'named', node }
-    throw unnamed(place, `says that it is that of node ${node}, which its Service is not named after`, false)
+    const offer = await createRedHatV2(http, place, '').offer([], options)
+    if (offer.outcome === 'not-ready') {
+      return unnamed('publishes nothing yet, and so does not say which node it is', true)
+    }
+    const { node } = offer
+    if (node !== undefined && isNodeName(node)) {
+      return isNamedAfter(name, node)
+        ? { outcome: 'named', node }
+        : unnamed(`says that it is that of node ${node}, which its Service is not named after`)
+    }
+    // What a publisher of version 1 has on its port (protocol.md §1).
+    const health = { method: 'GET', path: `${place.prefix}/health` } as const
+    const { status, body } = await http.request(place.origin, health, options)
+    if (status === 200 && /^\s*\{\s*"ok"\s*:\s*true\s*\}\s*$/.test(body)) {
+      return unnamed(
+        'is the transport port of a version 1 publisher, which serves no subscriptions: discovery is for version 2; list its sidecar in PUBLISHERS instead',
+      )
+    }
+    return unnamed('does not say which node it is')
   } catch (error) {
     if (!(error instanceof PublisherError)) throw error
     // A headless Service has no address while no pod of its node is ready, and the Operator makes one for each node of
@@ -38,33 +61,4 @@ export async function nameOf(
     const code = networkCodeOf(error.cause)
     return code === 'ENOTFOUND' || code === 'ENODATA' ? { outcome: 'vacant' } : { outcome: 'unknown', error }
   }
-}
-
-async function askName(http: Http, place: Place, options: CallOptions): Promise<string> {
-  const offer = await createRedHatV2(http, place, '').offer([], options)
-  if (offer.outcome === 'not-ready') {
-    throw unnamed(place, 'publishes nothing yet, and so does not say which node it is', true)
-  }
-  if (offer.node !== undefined && isNodeName(offer.node)) return offer.node
-  if (await isOldTransport(http, place, options)) {
-    throw unnamed(
-      place,
-      'is the transport port of a version 1 publisher, which serves no subscriptions: discovery is for version 2; list its sidecar in PUBLISHERS instead',
-      false,
-    )
-  }
-  throw unnamed(place, 'does not say which node it is', false)
-}
-
-/** Whether this is what a publisher of version 1 has on its port (protocol.md §1). */
-async function isOldTransport(http: Http, { origin, prefix }: Place, options: CallOptions): Promise<boolean> {
-  const answer = await http.request(origin, { method: 'GET', path: `${prefix}/health` }, options)
-  return answer.status === 200 && /^\s*\{\s*"ok"\s*:\s*true\s*\}\s*$/.test(answer.body)
-}
-
-function unnamed(place: Place, what: string, retryable: boolean): PublisherError {
-  return new PublisherError('status', `The publisher at ${place.shown} ${what}`, {
-    url: place.shown,
-    retryable,
-  })
 }

@@ -1,13 +1,13 @@
 import { reasonOf } from '#shared/errors.ts'
-import type { Named } from './names.ts'
-import { isNamedAfter, type PublisherService } from './services.ts'
 import type { KnownNode } from './gone.ts'
+import type { OwnName } from './names.ts'
+import { isNamedAfter, type PublisherService } from './services.ts'
 
 /** A node whose publisher is, or was, behind a Service of the namespace. */
 export type NodeBehind = KnownNode & { readonly service: string }
 
 /** A Service, and what the publisher behind it says of itself. */
-export type Asked = { readonly service: PublisherService; readonly named: Named }
+export type Asked = { readonly service: PublisherService; readonly name: OwnName }
 
 export type Resolved = {
   readonly service: PublisherService
@@ -18,10 +18,10 @@ export type Resolved = {
 
 /** Which node is behind each Service, by its own word, or else by the store's. Pure. */
 export function resolve(asked: readonly Asked[], known: readonly NodeBehind[]): Resolved[] {
-  return asked.map(({ service, named }) => ({
+  return asked.map(({ service, name }) => ({
     service,
-    node: named.outcome === 'named' ? named.node : lastKnown(service, known)?.node,
-    reason: named.outcome === 'unknown' ? reasonOf(named.error) : undefined,
+    node: name.outcome === 'named' ? name.node : lastKnown(service, known)?.node,
+    reason: name.outcome === 'unknown' ? reasonOf(name.error) : undefined,
   }))
 }
 
@@ -31,7 +31,7 @@ function lastKnown({ name }: PublisherService, known: readonly NodeBehind[]): No
   return candidates.toSorted((a, b) => (a.checkedAt < b.checkedAt ? 1 : -1))[0]
 }
 
-/** A node under a name that its Service does not have is one that was listed wrongly: it is nobody's. */
+/** A node under a name that its Service does not have was listed wrongly: it is nobody's. */
 export function isThere({ node, service, goneSince }: NodeBehind): boolean {
   return goneSince === undefined && isNamedAfter(service, node)
 }
@@ -41,10 +41,10 @@ export function isThere({ node, service, goneSince }: NodeBehind): boolean {
  * Where a publisher does not say who it is, only those are gone that were before. Pure.
  */
 export function goneOf(known: readonly NodeBehind[], asked: readonly Asked[]): NodeBehind[] {
-  const byService = new Map(asked.map(({ service, named }) => [service.name, named]))
+  const byService = new Map(asked.map(({ service, name }) => [service.name, name]))
   return known.filter(({ node, service, goneSince }) => {
-    const named = byService.get(service)
-    if (named?.outcome === 'named') return named.node !== node
-    return named === undefined || goneSince !== undefined
+    const name = byService.get(service)
+    if (name?.outcome === 'named') return name.node !== node
+    return name === undefined || goneSince !== undefined
   })
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { DiscoveryError, StoreError } from '#shared/errors.ts'
-import type { Answer, KubernetesClient } from '#shared/kubernetes/client.ts'
+import type { KubernetesClient } from '#shared/kubernetes/client.ts'
 import { itemsOf, listMetadata, orAbsent, parseStatus } from '#shared/kubernetes/status.ts'
 
 /** The Service of one node's publisher: its name, and where the API behind it is. */
@@ -13,7 +13,7 @@ const PREFIX = 'ptp-event-publisher-service-'
 const PORT = 9043
 
 const SERVICES_A_CALL = 250
-/** How often a list begins anew when its continuation expired. */
+/** How often a list is read again when its continuation expired. */
 const RESTARTS = 3
 /** Milliseconds in which a page has to come: a list is nobody's wait but ours. */
 const ATTEMPT_MS = 5_000
@@ -82,61 +82,48 @@ export function isNamedAfter(service: string, node: string): boolean {
 
 const hostOf = (name: string, namespace: string) => `${name}.${namespace}.svc.cluster.local`
 
+/** A list is of one moment: where its continuation expires it is read from the start. */
 async function listAll(client: Pick<KubernetesClient, 'request'>, options: ServicesOptions) {
   for (let restarts = 0; restarts <= RESTARTS; restarts += 1) {
-    const services = await listOnce(client, options)
-    if (services !== undefined) return services
+    const services: Service[] = []
+    let next: string | undefined
+    do {
+      const page = await listPage(client, options, next)
+      if (page === undefined) break
+      services.push(...page.items)
+      next = page.metadata?.continue || undefined
+      if (next === undefined) return services
+    } while (next !== undefined)
   }
-  throw new DiscoveryError(
-    `The list of Services in namespace ${options.namespace} expired while it was being read`,
-  )
+  throw new DiscoveryError(`The list of Services in namespace ${options.namespace} expired while it was read`)
 }
 
-/** Undefined where the continuation of the list expired: its pages are of one moment, or it is none. */
-async function listOnce(
+/** Undefined where the continuation of the list expired. */
+async function listPage(
   client: Pick<KubernetesClient, 'request'>,
-  options: ServicesOptions,
-): Promise<Service[] | undefined> {
-  const { aCall = SERVICES_A_CALL } = options
-  const services: Service[] = []
-  let next: string | undefined
-  do {
-    const query = { limit: String(aCall), ...(next !== undefined && { continue: next }) }
-    const answer = await ask(client, options, query)
-    if (answer.status === 410) return undefined
-    if (answer.status === 403) throw forbidden(options, answer)
-    const page = serviceList.safeParse(answer.body)
-    if (!page.success) {
-      throw new DiscoveryError('The API server answered with something else than a list of Services', {
-        retryable: false,
-      })
-    }
-    services.push(...page.data.items)
-    next = page.data.metadata?.continue || undefined
-  } while (next !== undefined)
-  return services
-}
-
-async function ask(
-  client: Pick<KubernetesClient, 'request'>,
-  { namespace, attemptMs = ATTEMPT_MS }: ServicesOptions,
-  query: Readonly<Record<string, string>>,
-): Promise<Answer> {
+  { namespace, source, aCall = SERVICES_A_CALL, attemptMs = ATTEMPT_MS }: ServicesOptions,
+  next: string | undefined,
+) {
+  const query = { limit: String(aCall), ...(next !== undefined && { continue: next }) }
   const call = { verb: 'list', resource: 'services', namespace, query, expects: [403, 410] } as const
-  try {
-    // The rest is for what the server asks for more time (429).
-    return await client.request({ ...call, attemptMs, budgetMs: 2 * attemptMs })
-  } catch (error) {
-    if (!(error instanceof StoreError)) throw error
-    throw new DiscoveryError(`Publishers cannot be discovered. ${error.message}`, {
-      retryable: error.retryable,
+  // Twice the time of an attempt: the rest is for when the server asks for patience (429).
+  const { status, body } = await client
+    .request({ ...call, attemptMs, budgetMs: 2 * attemptMs })
+    .catch((error: unknown) => {
+      if (!(error instanceof StoreError)) throw error
+      const { retryable } = error
+      throw new DiscoveryError(`Publishers cannot be discovered. ${error.message}`, { retryable })
     })
+  if (status === 410) return undefined
+  if (status === 403) {
+    const message = parseStatus(body)?.message ?? 'forbidden'
+    throw new DiscoveryError(
+      `Publishers cannot be discovered. Cannot list services in namespace ${namespace}: the API server does not allow it to ${source} (403): ${message}. The component discovery grants it (docs/deploy.md)`,
+    )
   }
-}
-
-function forbidden({ namespace, source }: ServicesOptions, { body }: Answer): DiscoveryError {
-  const message = parseStatus(body)?.message
-  return new DiscoveryError(
-    `Publishers cannot be discovered. Cannot list services in namespace ${namespace}: the API server does not allow it to ${source} (403): ${message ?? 'forbidden'}. The component discovery grants it (docs/deploy.md)`,
-  )
+  const page = serviceList.safeParse(body)
+  if (page.success) return page.data
+  throw new DiscoveryError('The API server answered something other than a list of Services', {
+    retryable: false,
+  })
 }

@@ -1,15 +1,19 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
+import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
+import type {
+  CallOptions,
+  Client,
+  Created,
+  CurrentState,
+  HeldSubscription,
+  Resource,
+} from '#shared/publishers/dialects/client.ts'
+import { redact } from '#shared/redact.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { type Clock, isoTime } from '#shared/time.ts'
-import type { CallOptions, Client, HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
-import { emptinessOf, type Lacking, type Refusal } from './lacking.ts'
-import type { Situation, Step } from './plan.ts'
-import type { Record } from './journal.ts'
-import { redact } from '#shared/redact.ts'
-import { requestOne } from './request-one.ts'
-import type { Proof } from './proof.ts'
-import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
+import type { Journal, Lacking } from './journal.ts'
+import { ownerOf, type Situation, type Step } from './plan.ts'
 
 /** What applying a plan has done, by kinds, and what went wrong. */
 export type Applied = {
@@ -17,18 +21,17 @@ export type Applied = {
   readonly adopted: string[]
   readonly refreshed: string[]
   readonly restored: string[]
-  /** Kinds that are there for certain now. */
+  /** Kinds that are certainly there now. */
   readonly held: Set<string>
   /** Kinds that the publisher refused while it took others, and that its host turned out to lack. */
   readonly lacking: Lacking[]
-  /** Subscriptions taken away. */
   removed: number
-  /** Subscriptions that were to be taken away, and stay until our callback is proven. */
+  /** Subscriptions that stay until our callback is proven. */
   withheld: number
   /** For people, redacted. */
   readonly problems: string[]
   /** The publisher is warming up or our endpoint is not up yet: a later try may succeed. */
-  again: boolean
+  retryable: boolean
   /** Why it was given up before the end. */
   failure?: PublisherError
 }
@@ -50,35 +53,48 @@ export function together(earlier: Applied | undefined, later: Applied | undefine
   }
 }
 
-export type ApplyDeps = {
+/** What one try at one publisher is about. */
+export type Attempt = {
   readonly client: Client
-  readonly record: Record
+  readonly journal: Journal
+  readonly situation: Situation
+  /** The node's document before. */
+  readonly before: NodeState | undefined
+  /** Whether our callback answers. Without that nothing is deleted (design.md §5). */
+  readonly isProven: boolean
+  readonly call: CallOptions
   readonly log: Log
   readonly clock: Clock
-  /** The node's document, and whether it was read just now or is only remembered. */
-  readonly before: NodeState | undefined
-  readonly isFresh: boolean
-  /** Whether our callback answers. Without that nothing is deleted (design.md §5). */
-  readonly proof: Proof['outcome']
 }
 
-/** Steps in a row that failed and together took this long: the next would too (an endpoint that nobody reaches). */
+/** A create that came to nothing. */
+type Refusal = {
+  readonly resource: Resource
+  readonly endpoint?: string
+  /** For people, redacted. */
+  readonly reason: string
+  readonly error?: PublisherError
+  /** 404: the publisher takes no subscription to it, or is warming up. */
+  readonly isNotTaken?: boolean
+}
+
+/** Steps in a row that failed and together took this long, in ms: the next would too. */
 const LOST_MS = 10_000
 
+/** What a v1 sidecar has in memory more than once is delivered from there until it restarts (protocol.md §2.4). */
+const STUCK =
+  'the sidecar has deleted our previous subscription but still delivers to its endpoint from memory: restart the sidecar (its pod); the next poll or subscribe then creates the new one. Keep the previous CALLBACK_SECRET as the second value until then'
+
 /**
- * Carries out a plan. Creates go one after another: each makes the publisher post to us before it answers. What it
- * refuses of one kind says nothing of the others, so they are asked for all the same. It ends with `failure` if the
- * publisher stops answering, or took nothing at all; what was done until then is on record with `record`'s next write.
+ * Carries out a plan. Creates go one after another: each makes the publisher post to us before it answers. A refused
+ * kind says nothing of the others, so all are asked for. It ends with `failure` if the publisher stops answering, or
+ * took nothing at all; what was done until then is on record with the next write.
  */
-export async function applyPlan(
-  deps: ApplyDeps,
-  plan: readonly Step[],
-  situation: Situation,
-  call: CallOptions,
-): Promise<Applied> {
-  const { client, record, log, clock, before: document } = deps
-  let known = idsOn(document)
-  let certain = deps.isFresh
+export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promise<Applied> {
+  const { client, journal, situation, call, log, clock } = attempt
+  const { node } = client
+  let { isProven } = attempt
+  const refusals: Refusal[] = []
   const applied: Applied = {
     created: [],
     adopted: [],
@@ -89,10 +105,9 @@ export async function applyPlan(
     removed: 0,
     withheld: 0,
     problems: [],
-    again: false,
+    retryable: false,
   }
 
-  let isProven = deps.proof === 'proven'
   /** A v1 sidecar tries the endpoint itself, from where it matters, and wants the same 204 before it answers 201. */
   const onTaken = () => {
     if (client.uniqueBy === 'resource') isProven = true
@@ -104,98 +119,86 @@ export async function applyPlan(
       applied.withheld += 1
       return false
     }
-    if (!(await client.remove(subscription.id, call))) return true
-    applied.removed += 1
-    const { id, address } = subscription
-    log.info('Subscription removed', {
-      node: client.node,
-      id,
-      address,
-      endpoint: redact(subscription.endpoint),
-      why,
-    })
+    const { id, address, endpoint } = subscription
+    if (await client.remove(id, call)) {
+      applied.removed += 1
+      log.info('subscription removed', { node, id, address, endpoint: redact(endpoint), why })
+    }
     return true
   }
 
   /** True if it is the one on record. */
   const hold = async ({ kind, address }: Resource, id: string, endpoint: string): Promise<boolean> => {
     applied.held.add(kind)
-    if (known.get(kind) === id) return true
-    if (!certain) {
-      // Another keeper may have put it on record since.
-      known = idsOn(await record.read())
-      certain = true
-    }
-    const before = known.get(kind)
+    const before = await journal.idOnRecord(kind, id)
     if (before === id) return true
-    const gone = before !== undefined && !situation.held.some((held) => held.id === before)
-    record.held({ kind, address, id, endpoint }, { restored: gone })
-    if (gone) {
+    const restored = before !== undefined && !situation.held.some((held) => held.id === before)
+    journal.held({ kind, address, id, endpoint }, { restored })
+    if (restored) {
       applied.restored.push(kind)
-      log.warn('The publisher had lost a subscription of ours; it was made anew', { node: client.node, kind })
+      log.warn('publisher had lost our subscription; recreated', { node, kind })
     }
     return false
   }
 
-  const refusals: Refusal[] = []
-
-  const withoutLacking = async (all: readonly Refusal[]): Promise<Refusal[]> => {
-    const others: Refusal[] = []
-    for (const refusal of all) {
-      const { kind } = refusal.resource
-      const isTaking = [applied.created, applied.adopted, applied.refreshed].some(({ length }) => length > 0)
-      const isKnown = isSyncE(kind) || (document?.lacking?.some((one) => one.kind === kind) ?? false)
-      const found =
-        applied.held.size === 0 ? undefined : await emptinessOf(client, refusal, isTaking || isKnown, call)
-      if (found === undefined) others.push(refusal)
-      else applied.lacking.push({ kind, refusedAt: isoTime(clock.now()), answers: found.answers })
-    }
-    return others
-  }
-
   let isTried = false
   /**
-   * Lets a v1 sidecar try the endpoint before anything goes. By a resource of its own: a second POST for ours would
-   * leave the old one in its memory for good (protocol.md §2.4).
+   * Lets a v1 sidecar try the endpoint before anything is removed. By a resource of its own: a second POST for ours
+   * would leave the old one in its memory for good (protocol.md §2.4).
    */
   const tryEndpoint = async (endpoint: string): Promise<void> => {
     if (isTried) return
-    const probe = await client.create({ address: `/cluster/node/${client.node}/ptp-watch`, endpoint }, call)
+    const probe = await client.create({ address: `/cluster/node/${node}/ptp-watch`, endpoint }, call)
     if (probe.outcome === 'created' || probe.outcome === 'foreign') await client.remove(probe.id, call)
     isTried = true
     onTaken()
   }
 
+  const post = async (resource: Resource, endpoint: string): Promise<Created> => {
+    const created = await createAnnounced(attempt, resource, endpoint)
+    if (created.outcome === 'created' || created.outcome === 'foreign') onTaken()
+    return created
+  }
+
   const create = async (resource: Resource, endpoint: string, replaces?: HeldSubscription): Promise<void> => {
-    const { kind } = resource
+    const { kind, address } = resource
     if (replaces !== undefined) {
       await tryEndpoint(endpoint)
       if (!(await remove(replaces, 'replaced'))) return
     }
-    const asked = await requestOne({ client, record, situation, remove, onTaken }, resource, endpoint, call)
-    switch (asked.outcome) {
-      case 'created':
-        if (!(await hold(resource, asked.id, endpoint))) {
-          applied.created.push(kind)
-          return
-        }
-        applied.refreshed.push(kind)
+    const isOldOne = (created: Created) =>
+      created.outcome === 'foreign' && ownerOf({ ...created, address }, situation) !== 'foreign'
+    let created = await post(resource, endpoint)
+    if (created.outcome === 'foreign' && isOldOne(created)) {
+      if (!(await remove({ ...created, address }, 'replaced'))) return
+      created = await post(resource, endpoint)
+      if (isOldOne(created)) return void refusals.push({ resource, reason: STUCK })
+    }
+    switch (created.outcome) {
+      case 'created': {
+        const isOnRecord = await hold(resource, created.id, endpoint)
+        applied[isOnRecord ? 'refreshed' : 'created'].push(kind)
         return
-      case 'adopted':
-        await hold(resource, asked.id, endpoint)
-        applied.adopted.push(kind)
-        return
-      case 'blocked':
-        applied.problems.push(blocked(resource, asked.endpoint))
-        return
-      case 'withheld':
-        return
-      case 'refused':
-        refusals.push({ resource, reason: asked.reason })
+      }
+      case 'foreign':
+        applied.problems.push(blockedText(resource, created.endpoint))
         return
       case 'not-ready':
-        refusals.push({ resource, reason: asked.reason, isNotTaken: true })
+        refusals.push({ resource, reason: created.reason, isNotTaken: true })
         return
+      case 'exists': {
+        const list = await client.list(call)
+        const equal = list.find((held) => held.address === address && held.endpoint === endpoint)
+        if (equal === undefined) {
+          const said = created.reason === '' ? '' : `: ${created.reason}`
+          const reason = `it says that there is one already (409) but lists none${said}`
+          refusals.push({ resource, reason })
+          return
+        }
+        await hold(resource, equal.id, endpoint)
+        applied.adopted.push(kind)
+        return
+      }
     }
   }
 
@@ -211,7 +214,7 @@ export async function applyPlan(
       case 'create':
         return await create(step.resource, step.endpoint, step.replaces)
       case 'blocked':
-        applied.problems.push(blocked(step.resource, step.by.endpoint))
+        applied.problems.push(blockedText(step.resource, step.by.endpoint))
         return
       case 'retire':
         if (applied.held.has(step.successor.kind)) await remove(step.subscription, 'replaced')
@@ -229,11 +232,11 @@ export async function applyPlan(
     } catch (error) {
       if (!(error instanceof PublisherError)) throw error
       inRow += 1
-      if (step.do === 'create' || step.do === 'keep')
+      if (step.do === 'create' || step.do === 'keep') {
         refusals.push({ ...step, reason: reasonOf(error), error })
-      else if (step.do !== 'blocked') {
+      } else if (step.do !== 'blocked') {
         applied.problems.push(`${step.subscription.address} could not be removed: ${reasonOf(error)}`)
-        applied.again ||= error.retryable
+        applied.retryable ||= error.retryable
       }
       const isSilent = error.status === undefined && (inRow > 1 || call.signal?.aborted === true)
       if (isSilent) applied.failure = error
@@ -242,25 +245,86 @@ export async function applyPlan(
   }
 
   // What comes from now on is a push: the last create is answered, and no other one follows to write it.
-  if (applied.created.length + applied.refreshed.length > 0) await record.flush()
-  if (applied.failure !== undefined) return applied
-  const others = await withoutLacking(refusals)
-  const hard = others.find(({ error }) => error !== undefined && error.status !== 400)
-  if (applied.held.size === 0 && hard?.error !== undefined) return { ...applied, failure: hard.error }
-  applied.problems.push(...linesOf(others))
-  applied.again ||= others.some(
-    ({ error, isNotTaken }) => isNotTaken === true || error?.retryable === true || error?.status === 400,
-  )
+  if (applied.created.length + applied.refreshed.length > 0) await journal.flush()
+  if (applied.failure === undefined) await judge(attempt, applied, refusals)
   return applied
 }
 
-/** The ids of the subscriptions on record, by kind. */
-function idsOn(state: NodeState | undefined): ReadonlyMap<string, string> {
-  return new Map(state?.subscriptions.map((held) => [held.kind, held.id]))
+/**
+ * Asks for one subscription. While the publisher may be posting its initial notification, the node has the kind as
+ * pending (design.md §3, rule 9).
+ */
+async function createAnnounced(
+  { client, journal, call }: Attempt,
+  { kind, address }: Resource,
+  endpoint: string,
+): Promise<Created> {
+  if (!client.sendsInitial) return await client.create({ address, endpoint }, call)
+  await journal.pending(kind, client.queryTime)
+  try {
+    const created = await client.create({ address, endpoint }, call)
+    journal.answered(kind, { sentInitial: created.outcome === 'created' })
+    return created
+  } catch (error) {
+    // Without an answer the publisher may still be creating: the entry stands until it expires.
+    if (error instanceof PublisherError && error.status !== undefined) journal.answered(kind)
+    throw error
+  }
+}
+
+/** What the refusals of one try mean: kinds that the host lacks, problems to report, or a publisher that takes nothing. */
+async function judge(attempt: Attempt, applied: Applied, refusals: readonly Refusal[]): Promise<void> {
+  const { client, before, call, clock } = attempt
+  const isTaking = applied.created.length + applied.adopted.length + applied.refreshed.length > 0
+  const others: Refusal[] = []
+  for (const refusal of refusals) {
+    const { kind } = refusal.resource
+    const isKnown = isSyncE(kind) || (before?.lacking?.some((one) => one.kind === kind) ?? false)
+    const found =
+      applied.held.size === 0 ? undefined : await emptinessOf(client, refusal, isTaking || isKnown, call)
+    if (found === undefined) others.push(refusal)
+    else applied.lacking.push({ kind, refusedAt: isoTime(clock.now()), answers: found.answers })
+  }
+  const hard = others.find(({ error }) => error !== undefined && error.status !== 400)?.error
+  if (applied.held.size === 0 && hard !== undefined) {
+    applied.failure = hard
+    return
+  }
+  applied.problems.push(...linesOf(others))
+  applied.retryable ||= others.some(
+    ({ error, isNotTaken }) => isNotTaken === true || error?.retryable === true || error?.status === 400,
+  )
 }
 
 /**
- * SyncE after the other creates: by then it is known whether the publisher takes any. Deletions that are not allowed
+ * Whether a pull of a refused kind has nothing to show either, so that the host lacks it; undefined where it may have
+ * it. `answers`: the pull was answered with nothing in it, which is proof. A refused pull is none, since some
+ * publishers answer only for what is subscribed to: then a 404 counts, from one that `takesOthers` now.
+ */
+async function emptinessOf(
+  client: Client,
+  { resource, isNotTaken = false }: Refusal,
+  takesOthers: boolean,
+  call: CallOptions,
+): Promise<{ readonly answers: boolean } | undefined> {
+  try {
+    const state = await client.currentState(resource.address, call)
+    if (state.outcome === 'answered') return isEmpty(state) ? { answers: true } : undefined
+    return isNotTaken && takesOthers && state.cause === 'unknown' ? { answers: false } : undefined
+  } catch (error) {
+    if (error instanceof PublisherError) return undefined
+    throw error
+  }
+}
+
+function isEmpty({ body, readings }: Extract<CurrentState, { outcome: 'answered' }>): boolean {
+  if (readings === undefined) return body.trim() === ''
+  const { observations, named, placeholders, problems } = readings
+  return observations.length + named.length + placeholders.length + problems.length === 0
+}
+
+/**
+ * SyncE after the other creates: by then it is known whether the publisher takes any. Removals that are not allowed
  * yet after all creates, which may prove our callback.
  */
 function inOrder(plan: readonly Step[], isProven: boolean): Step[] {
@@ -272,21 +336,20 @@ function inOrder(plan: readonly Step[], isProven: boolean): Step[] {
   return plan.toSorted((a, b) => rank(a) - rank(b))
 }
 
-/** One line for all that were refused alike; a refusal with 400 is mostly of our endpoint. */
+/** One line for all that were refused alike; a 400 is mostly about our endpoint. */
 function linesOf(refusals: readonly Refusal[]): string[] {
   const alike = Map.groupBy(refusals, ({ error, reason }) => error?.status ?? error?.code ?? reason)
-  return [...alike.values()].flatMap((same) => {
-    const [first] = same
-    if (first === undefined) return []
-    const { reason, error, endpoint = '' } = first
-    const hint =
-      error?.status === 400 ? ` – it must reach ${redact(endpoint)} and get 204 from it in time` : ''
-    return [`${same.map(({ resource }) => resource.kind).join(' ')}: ${reason}${hint}`]
+  return [...alike.values()].map((same) => {
+    const kinds = same.map(({ resource }) => resource.kind).join(' ')
+    const { reason = '', error, endpoint = '' } = same[0] ?? {}
+    const isOurs = error?.status === 400
+    const hint = isOurs ? ` – it must reach ${redact(endpoint)} and get 204 from it in time` : ''
+    return `${kinds}: ${reason}${hint}`
   })
 }
 
-/** What to tell people of a resource that a stranger has taken (v1). */
-export function blocked({ kind }: Resource, endpoint: string): string {
+/** What to tell people of a resource that a foreign subscription holds (v1). */
+export function blockedText({ kind }: Resource, endpoint: string): string {
   const whose =
     endpoint === '' ? 'without an endpoint (its events are only logged)' : `of ${redact(endpoint)}`
   return `${kind}: the sidecar holds a subscription ${whose}, and has one for each resource: remove it there, or use a sidecar of our own`

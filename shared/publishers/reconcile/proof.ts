@@ -4,22 +4,21 @@ import type { Http } from '#shared/http/client.ts'
 import { redact } from '#shared/redact.ts'
 
 /**
- * Whether our callback answers as ingest does, from here. Without that proof none of ours is deleted: a run with a
- * wrong secret or URL would replace subscriptions that work by ones that do not.
- * - `wrong`: something else answers there, or ingest without knowing us.
+ * Whether our callback answers as ingest does, from here. Without that proof nothing of ours is deleted: a run with a
+ * wrong secret or URL would replace working subscriptions by broken ones.
+ * - `refused`: ingest rejects our token (403): nothing may be created either.
+ * - `wrong`: something else answers, or ingest without knowing us.
  * - `unreachable`: nobody answers; publishers may reach what we do not.
  */
 export type Proof =
   | { readonly outcome: 'proven' }
   | { readonly outcome: 'wrong' | 'unreachable'; readonly reason: string }
+  | { readonly outcome: 'refused'; readonly error: ConfigurationError }
 
 /** Publishers wait 2 s. Milliseconds. */
 const DEADLINE_MS = 5_000
 
-/**
- * Posts an empty body to the endpoint of a node, as a v1 sidecar does: ingest answers 204 and does no more.
- * @throws ConfigurationError where ingest refuses our token (403): nothing may be changed then.
- */
+/** Posts an empty body to the endpoint of a node, as a v1 sidecar does: ingest answers 204 and does no more. */
 export async function proveCallback(
   { callback, http }: { callback: Callback; http: Pick<Http, 'request'> },
   node: string,
@@ -36,23 +35,20 @@ export async function proveCallback(
       const secret = callback.secured
         ? 'CALLBACK_SECRET is not the one that ingest has (of two, the first counts)'
         : 'CALLBACK_SECRET is not set, but ingest has one'
-      throw new ConfigurationError([
-        `${secret}: POST ${shown} answered 403. No subscription was changed. Set the same CALLBACK_SECRET for ingest, subscribe and poll, ingest first; or correct CALLBACK_URL if that is another ingest`,
-      ])
+      const problem = `${secret}: POST ${shown} answered 403. No subscription was changed. Set the same CALLBACK_SECRET for ingest, subscribe and poll, ingest first; or correct CALLBACK_URL if that is another ingest`
+      return { outcome: 'refused', error: new ConfigurationError([problem]) }
     }
     const reason = `POST ${shown} answered ${status}, and ingest answers 204: CALLBACK_URL must be the base of ingest, without /event`
     return { outcome: 'wrong', reason }
   } catch (error) {
     if (!(error instanceof PublisherError)) throw error
-    return {
-      outcome: 'unreachable',
-      reason: `${reasonOf(error)}: start ingest, or correct CALLBACK_URL`,
-    }
+    return { outcome: 'unreachable', reason: `${reasonOf(error)}: start ingest, or correct CALLBACK_URL` }
   }
 }
 
-/** What to tell people of subscriptions that were left for want of a proof. */
-export function withheldText(count: number, proof: Proof): string {
+/** What to tell people of subscriptions that stay for want of a proof; undefined where there are none. */
+export function withheldText(count: number, proof: Proof): string | undefined {
+  if (count === 0 || proof.outcome === 'refused') return undefined
   const why = proof.outcome === 'proven' ? '' : `: ${proof.reason}`
-  return `${count} old subscriptions of ours were not deleted, since our callback did not answer as ingest does${why}`
+  return `${count} old subscriptions of ours were not deleted: our callback did not answer as ingest does${why}`
 }

@@ -1,15 +1,15 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
-import type { CallOptions, Http } from '#shared/http/client.ts'
-import { placeOf } from '#shared/publishers/target.ts'
+import type { Http } from '#shared/http/client.ts'
+import type { CallOptions, Client, Resource } from '#shared/publishers/dialects/client.ts'
 import { unexpected } from '#shared/publishers/dialects/wire.ts'
+import { placeOf } from '#shared/publishers/target.ts'
 
 /** One GET may lose its race inside the sidecar, the second then wins it (protocol.md §2.6). */
 const TRIES = 2
 
 /**
- * Makes a stuck v1 sidecar let go of the event that it holds back, by `GET /event` on its transport port. Its answer
- * is 405 and says nothing about success; on a healthy sidecar it does no harm (protocol.md §2.6).
- * Gives the problem, for people, or undefined if both were answered as they should.
+ * Makes a stuck v1 sidecar release the event that it holds back, by `GET /event` on its transport port. It answers 405,
+ * which says nothing about success; a healthy sidecar takes no harm (protocol.md §2.6). Gives the problem, for people.
  */
 export async function flushSidecar(
   http: Http,
@@ -24,7 +24,33 @@ export async function flushSidecar(
     }
     return undefined
   } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
+    ignorePublisherError(error)
     return reasonOf(error)
   }
+}
+
+/** What a v1 sidecar delivers from memory but does not list, of those that it has just said it made (protocol.md §2.4). */
+export async function unlistedNote(
+  client: Client,
+  made: readonly Resource[],
+  call: CallOptions,
+): Promise<string[]> {
+  if (client.uniqueBy !== 'resource' || made.length === 0) return []
+  const listed = await client.list(call).catch(ignorePublisherError)
+  const unlisted = made.filter(({ address }) => listed?.every((one) => one.address !== address))
+  if (unlisted.length === 0) return []
+  const kinds = unlisted.map(({ kind }) => kind).join(' ')
+  return [
+    `${kinds}: the sidecar delivers these from memory but does not list them, and forgets them when it restarts. Restart it (its pod): the next poll or subscribe then creates them`,
+  ]
+}
+
+/** Whether a v1 sidecar holds a subscription to a resource in memory, listed or not: it answers pulls of those. */
+export async function isInMemory(client: Client, address: string, call: CallOptions): Promise<boolean> {
+  const state = await client.currentState(address, call).catch(ignorePublisherError)
+  return state !== undefined && !(state.outcome === 'none' && state.cause === 'not-subscribed')
+}
+
+function ignorePublisherError(error: unknown): undefined {
+  if (!(error instanceof PublisherError)) throw error
 }

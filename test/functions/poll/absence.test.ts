@@ -29,10 +29,10 @@ test.each(['standard', 'legacy'] as const)(
     let now = Date.now()
     const clock = { now: () => now }
     const world = createWorld({ targets: [target], callbackUrl: consumer.url, clock })
-    const { registry, keeper, store } = world
+    const { registry, reconciler, store } = world
     const poller = createPoller({
       registry,
-      keeper,
+      reconciler,
       store,
       clock,
       log: logTo([]),

@@ -22,9 +22,9 @@ async function startLocked(notificationFormat: 'standard' | 'legacy') {
   publisher.setClock({ kind: 'synce-lock-state', state: 'LOCKED' }, { kind: 'synce-clock-quality', ql: 2 })
   const consumer = await startConsumer()
   const target = { node: NODE, url: publisher.url, dialect: 'auto' } as const
-  const { registry, keeper, store } = createWorld({ targets: [target], callbackUrl: consumer.url })
+  const { registry, reconciler, store } = createWorld({ targets: [target], callbackUrl: consumer.url })
   const poller = createPoller({
-    ...{ registry, keeper, store, clock, settings, concurrency: 1 },
+    ...{ registry, reconciler, store, clock, settings, concurrency: 1 },
     ...{ log: logTo([]), metrics: createPollMetrics(createMetrics()), newId: () => 'made' },
   })
   const signal = AbortSignal.timeout(60_000)

@@ -1,9 +1,9 @@
 import { createServer } from 'node:http'
 import { expect, test } from 'vitest'
-import { type Mode, type Progress, subscribeAll } from '#functions/subscribe/run.ts'
+import { type Progress, subscribeAll } from '#functions/subscribe/run.ts'
 import { createProgress } from '#functions/subscribe/print.ts'
 import { createSubscribeHandler } from '#functions/subscribe/serve.ts'
-import type { Kept } from '#shared/publishers/reconcile/reconciler.ts'
+import type { Reconciled } from '#shared/publishers/reconcile/reconciler.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import type { HttpRequest } from '#shared/runtime/reply.ts'
 import { systemClock } from '#shared/time.ts'
@@ -12,18 +12,29 @@ import { listen } from '../../publishers/support/listen.ts'
 import { createWorld } from '../../publishers/support/world.ts'
 import { held, startFleet, targetsOf } from './fleet.ts'
 
+const SUBSCRIBE = { remove: false, dryRun: false }
+const named = async (target: Target) => target
 const QUIET: Progress = { settled() {}, waiting() {} }
 
 function runOver(
   targets: readonly Target[],
   callbackUrl: string,
-  options: { mode?: Mode; deadlineMs?: number; concurrency?: number; signal?: AbortSignal } = {},
+  options: { deadlineMs?: number; concurrency?: number; signal?: AbortSignal } = {},
 ) {
-  const { mode = 'keep', deadlineMs = 0, concurrency = 4, signal } = options
-  const { keeper } = createWorld({ targets, callbackUrl })
+  const { deadlineMs = 0, concurrency = 4, signal } = options
+  const { reconciler } = createWorld({ targets, callbackUrl })
   const prove = async () => ({ outcome: 'proven' }) as const
-  const deps = { keeper, targets, prove, concurrency, deadlineMs, clock: systemClock, random: () => 0 }
-  return async (progress = QUIET) => (await subscribeAll(deps, mode, progress, signal)).results
+  const deps = {
+    reconciler,
+    targets,
+    named,
+    prove,
+    concurrency,
+    deadlineMs,
+    clock: systemClock,
+    random: () => 0,
+  }
+  return async (progress = QUIET) => (await subscribeAll(deps, SUBSCRIBE, progress, signal)).results
 }
 
 test('one run subscribes at publishers of every dialect, one that is warming up among them', async () => {
@@ -40,7 +51,7 @@ test('one run subscribes at publishers of every dialect, one that is warming up 
     },
   })
 
-  expect(results.map(({ outcome }) => outcome)).toEqual(Array.from(publishers, () => 'kept'))
+  expect(results.map(({ outcome }) => outcome)).toEqual(Array.from(publishers, () => 'ok'))
   expect(held(publishers)).toEqual([7, 5, 5, 5, 7])
   expect(waited).toEqual(['worker-0.site-a.example.com'])
 })
@@ -59,7 +70,7 @@ test('what was made in earlier tries is counted in the end', async () => {
       state.refusing = false
     },
   })
-  expect(kept).toMatchObject({ outcome: 'kept', applied: { adopted: [], removed: 0 } })
+  expect(kept).toMatchObject({ outcome: 'ok', applied: { adopted: [], removed: 0 } })
   expect(kept?.applied?.created).toHaveLength(7)
 })
 
@@ -68,7 +79,7 @@ test('one that fails does not keep the others from being subscribed to, and is n
   const consumer = await startConsumer()
   await publishers[1]?.faults({ refuse: true })
   const results = await runOver(targetsOf(publishers), consumer.url)()
-  expect(results.map(({ outcome }) => outcome)).toEqual(['kept', 'failed', 'kept', 'kept', 'kept'])
+  expect(results.map(({ outcome }) => outcome)).toEqual(['ok', 'failed', 'ok', 'ok', 'ok'])
   expect(results[1]).toMatchObject({
     node: 'worker-1.site-a.example.com',
     problems: [expect.stringContaining('ECONNREFUSED')],
@@ -124,18 +135,27 @@ test('a node whose document cannot be written fails by itself', async () => {
   const publishers = await startFleet()
   const consumer = await startConsumer()
   const targets = targetsOf(publishers)
-  const { keeper, store } = createWorld({ targets, callbackUrl: consumer.url })
+  const { reconciler, store } = createWorld({ targets, callbackUrl: consumer.url })
   await store.close()
   const prove = async () => ({ outcome: 'proven' }) as const
-  const deps = { keeper, targets, prove, concurrency: 4, deadlineMs: 0, clock: systemClock, random: () => 0 }
-  const { results } = await subscribeAll(deps, 'keep', QUIET)
+  const deps = {
+    reconciler,
+    targets,
+    named,
+    prove,
+    concurrency: 4,
+    deadlineMs: 0,
+    clock: systemClock,
+    random: () => 0,
+  }
+  const { results } = await subscribeAll(deps, SUBSCRIBE, QUIET)
   expect(results.map(({ outcome, problems }) => [outcome, problems.length])).toEqual(
     Array.from(targets, () => ['failed', 1]),
   )
 })
 
 test('on a terminal the progress is one line that is rewritten and cleared, elsewhere a line each', async () => {
-  const one: Kept = {
+  const one: Reconciled = {
     node: 'n1',
     dialect: 'red-hat-v2',
     outcome: 'failed',
@@ -147,8 +167,8 @@ test('on a terminal the progress is one line that is rewritten and cleared, else
     reachable: true,
     lacking: [],
     notes: [],
-    strangers: 0,
-    again: true,
+    foreign: 0,
+    retryable: true,
   }
   const show = (interactive: boolean) => {
     let shown = ''
@@ -161,7 +181,7 @@ test('on a terminal the progress is one line that is rewritten and cleared, else
       colour: false,
       columns: 100,
     }
-    const progress = createProgress(terminal, 'keep')
+    const progress = createProgress(terminal, SUBSCRIBE)
     progress.waiting([one])
     progress.waiting([one])
     progress.settled(one, { done: 1, total: 2 })

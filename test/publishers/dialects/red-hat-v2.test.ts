@@ -89,12 +89,12 @@ test('a subscription with an old token stays while its successor is not taken ye
     'POST /subscriptions': { status: 404 },
   })
   const target = { node: 'n1', url, dialect: 'red-hat-v2' } as const
-  const { keeper } = createWorld({
+  const { reconciler } = createWorld({
     targets: [target],
     callbackUrl: 'http://ingest',
     secrets: ['the new secret of the callback'],
     kinds: ['lock-state'],
   })
-  expect(await keeper.keep(target)).toMatchObject({ outcome: 'failed', again: true })
+  expect(await reconciler.reconcile(target)).toMatchObject({ outcome: 'failed', retryable: true })
   expect(asked).toEqual(['GET /publishers', 'GET /subscriptions', 'POST /subscriptions'])
 })

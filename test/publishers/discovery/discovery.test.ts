@@ -182,8 +182,8 @@ describe('a publisher that does not say which node it is', () => {
     starting.becomeReady()
     await discovery.find(KEEP)
     expect(world.lines.map(({ level, message }) => `${level} ${message}`)).toEqual([
-      'warn Discovery is not as it should be',
-      'info Discovery is as it should be again',
+      'warn discovery failed',
+      'info discovery works again',
     ])
   })
 
@@ -219,7 +219,7 @@ describe('a node that disappears', () => {
     expect(gone?.publisher).toMatchObject({
       reachable: false,
       goneSince: isoTime(world.now),
-      problem: `discovery finds it no more behind the Service ${serviceFor('goes')}`,
+      problem: `discovery no longer finds it behind the Service ${serviceFor('goes')}`,
     })
     expect(gone?.clocks).toHaveLength(2)
     expect(await goneIn(world)).toMatchObject({ 'stays.example.com': undefined })
@@ -289,7 +289,7 @@ describe('a node that disappears', () => {
     expect(world.lines).toContainEqual(
       expect.objectContaining({
         level: 'error',
-        message: 'Log entries were dropped before the broker had them',
+        message: 'log entries dropped before they reached the sink',
         node: 'goes.example.com',
         dropped: 1,
       }),
@@ -406,7 +406,7 @@ describe.each([
   {
     name: 'answers with something else',
     begin: (world: DiscoveryWorld) => world.api.refuseNext(99, { code: 200, body: '<html>a portal</html>' }),
-    message: /something else than a list of Services/,
+    message: /something other than a list of Services/,
   },
   {
     name: 'has an empty list, which is null',
@@ -418,7 +418,7 @@ describe.each([
     name: 'answers with a list without items',
     begin: (world: DiscoveryWorld) =>
       world.api.refuseNext(99, { code: 200, body: '{"kind":"ServiceList","metadata":{}}' }),
-    message: /something else than a list of Services/,
+    message: /something other than a list of Services/,
   },
   {
     name: 'fails',

@@ -18,7 +18,7 @@ const asked: fc.Arbitrary<Asked[]> = fc.uniqueArray(
   service.chain((one) =>
     fc.record({
       service: fc.constant(one),
-      named: fc.oneof(
+      name: fc.oneof(
         fc.record({ outcome: fc.constant('named' as const), node: nodeOf(one.name) }),
         fc.constant({ outcome: 'vacant' as const }),
         fc.constant({
@@ -74,7 +74,7 @@ test('a Service that says nothing makes nobody gone that was there', () => {
   fc.assert(
     fc.property(asked, known, (each, nodes) => {
       const silent = new Set(
-        each.filter(({ named }) => named.outcome !== 'named').map((one) => one.service.name),
+        each.filter(({ name }) => name.outcome !== 'named').map((one) => one.service.name),
       )
       const newly = goneOf(nodes, each).filter(({ goneSince }) => goneSince === undefined)
       expect(newly.filter((one) => silent.has(one.service))).toEqual([])

@@ -63,7 +63,7 @@ describe('a node that PUBLISHERS does not list any more', () => {
     time.now += 60_000
     await mark(['stays'])
     const warnings = lines.filter(({ level }) => level === 'warn')
-    expect(warnings).toEqual([expect.objectContaining({ message: 'A node is gone', node: 'goes' })])
+    expect(warnings).toEqual([expect.objectContaining({ message: 'node is gone', node: 'goes' })])
   })
 
   test('is left alone while somebody else polls it', async () => {

@@ -60,8 +60,8 @@ export async function createDiscoveryWorld(): Promise<DiscoveryWorld> {
             }),
           shard,
           merge: defaultSettings,
-          retentionMs: 60_000,
-          concurrency: 4,
+          stateRetentionMs: 60_000,
+          pollConcurrency: 4,
         },
       ),
   }

@@ -24,27 +24,29 @@ test.each([
         secrets,
         ...(kinds !== undefined && { kinds }),
       })
-    await worldWith([OLD]).keeper.keep(target)
+    await worldWith([OLD]).reconciler.reconcile(target)
     const before = publisher.subscriptions()
 
     const rotated = worldWith([NEW, OLD])
     for (const proof of ['unreachable', 'wrong'] as const) {
-      const kept = await rotated.keeper.keep(target, { proof })
-      expect(kept).toMatchObject({ problems: [], again: true, applied: { withheld: 7, removed: 0 } })
+      const kept = await rotated.reconciler.reconcile(target, { proof })
+      expect(kept).toMatchObject({ problems: [], retryable: true, applied: { withheld: 7, removed: 0 } })
       expect(publisher.subscriptions()).toEqual(expect.arrayContaining([...before]))
     }
-    const refused = await worldWith(['yet another one'], ['lock-state']).keeper.keep(target, {
+    const refused = await worldWith(['yet another one'], ['lock-state']).reconciler.reconcile(target, {
       proof: 'refused',
     })
     // Its pulls go on.
     expect(refused).toMatchObject({
-      outcome: 'kept',
+      outcome: 'ok',
       applied: undefined,
       resources: [{ kind: 'lock-state' }],
     })
     expect(publisher.subscriptions()).toHaveLength(14)
 
-    expect(await rotated.keeper.keep(target, { proof: 'proven' })).toMatchObject({ applied: { removed: 7 } })
+    expect(await rotated.reconciler.reconcile(target, { proof: 'proven' })).toMatchObject({
+      applied: { removed: 7 },
+    })
     expect(publisher.subscriptions()).toHaveLength(7)
   },
 )

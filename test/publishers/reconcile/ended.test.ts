@@ -30,20 +30,20 @@ async function started(create: typeof createRedHatV1 | typeof createRedHatV2, cl
 /** One that held a subscription, and now takes requests and never answers. */
 async function silent(clock?: Clock) {
   const { target, world } = await started(createRedHatV2, clock)
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   const server = createServer()
   const arrived = once(server, 'request')
   return { target: { ...target, url: await listen(server), dialect: 'red-hat-v2' } as const, world, arrived }
 }
 
-test.each(['keep', 'remove'] as const)(
+test.each(['reconcile', 'remove'] as const)(
   '%s: a run that is ended before the publisher can have answered says nothing of the publisher',
   async (run) => {
     const { target, world, arrived } = await silent(STILL)
     const before = await world.store.read(NODE)
     const end = new AbortController()
 
-    const running = world.keeper[run](target, { signal: end.signal, handOver: true })
+    const running = world.reconciler[run](target, { signal: end.signal, handOver: true })
     await arrived
     end.abort()
     const kept = await running
@@ -51,14 +51,14 @@ test.each(['keep', 'remove'] as const)(
     expect(kept).toMatchObject({ outcome: 'failed' })
     expect(kept.closing).toBeUndefined()
     expect(await world.store.read(NODE)).toEqual(before)
-    expect(world.lines.filter(({ message }) => message.startsWith('Subscriptions are'))).toEqual([])
+    expect(world.lines.filter(({ message }) => message.startsWith('subscriptions '))).toEqual([])
   },
 )
 
 test('one that had its time is silent, though it was a short run that ended', async () => {
   const { target, world } = await silent()
 
-  const kept = await world.keeper.keep(target, { signal: AbortSignal.timeout(1_200) })
+  const kept = await world.reconciler.reconcile(target, { signal: AbortSignal.timeout(1_200) })
 
   expect(kept).toMatchObject({ outcome: 'failed' })
   expect((await world.store.read(NODE))?.publisher).toMatchObject({ reachable: false })
@@ -68,7 +68,7 @@ test('what was made before a run was ended is on record', async () => {
   const { publisher, target, world } = await started(createRedHatV1, STILL)
   await publisher.faults({ currentState: { all: 'hang' } })
   const end = new AbortController()
-  const keeping = world.keeper.keep(target, { signal: end.signal })
+  const keeping = world.reconciler.reconcile(target, { signal: end.signal })
   await vi.waitFor(() => expect(publisher.subscriptions()).toHaveLength(1), { timeout: 30_000 })
   // The pull that shows the publisher's own name is under way, or about to be.
   await pause(100)

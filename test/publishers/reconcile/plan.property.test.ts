@@ -82,7 +82,7 @@ test('whatever a publisher holds, after the plan every wanted resource that no s
       const after = carryOut(situation)
       for (const { address } of situation.wanted) {
         const there = after.filter((held) => held.address === address)
-        const ours = there.filter((held) => ownerOf(held, situation) !== 'stranger')
+        const ours = there.filter((held) => ownerOf(held, situation) !== 'foreign')
         const blocked = situation.facts.uniqueBy === 'resource' && there.length > ours.length
         expect(ours.map(({ endpoint }) => endpoint)).toEqual(blocked ? [] : [callback.endpointFor('n1')])
       }
@@ -99,7 +99,7 @@ test('whatever a publisher holds, the plan is done after one run', () => {
   )
 })
 
-test("whatever a publisher holds, no plan touches a stranger's or what another configured node wants", () => {
+test('whatever a publisher holds, no plan touches a foreign one or what another configured node wants', () => {
   fc.assert(
     fc.property(situations, (situation) => {
       const untouchable = situation.held.filter(({ endpoint }) => {

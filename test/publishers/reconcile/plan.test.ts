@@ -7,7 +7,7 @@ const SECRETS = ['the new secret of the callback', 'the old secret of the callba
 const callback = createCallback({ url: 'http://ingest', secrets: SECRETS })
 const OURS = callback.endpointFor('n1')
 const OLD = createCallback({ url: 'http://ingest', secrets: SECRETS.slice(1) }).endpointFor('n1')
-const STRANGER = 'http://other/event'
+const FOREIGN = 'http://other/event'
 const LOCK = '/cluster/node/n1/sync/ptp-status/lock-state'
 const CLASS = '/cluster/node/n1/sync/ptp-status/clock-class'
 
@@ -99,13 +99,13 @@ test.each<[string, Partial<Situation>, string[]]>([
     ['remove a: not-wanted', 'create lock-state'],
   ],
   [
-    "a stranger's is left alone",
-    { held: [held('s', LOCK, STRANGER), held('t', CLASS, STRANGER)] },
+    'a foreign one is left alone',
+    { held: [held('s', LOCK, FOREIGN), held('t', CLASS, FOREIGN)] },
     ['create lock-state'],
   ],
   [
-    "v1: a stranger's stands in the way and is left alone",
-    { facts: V1, held: [held('s', LOCK, STRANGER)] },
+    'v1: a foreign one stands in the way and is left alone',
+    { facts: V1, held: [held('s', LOCK, FOREIGN)] },
     ['blocked lock-state by s'],
   ],
   [
@@ -158,7 +158,7 @@ test('two nodes behind one sidecar never take each other for strangers to be rem
   for (const node of ['n1', 'n2']) {
     const situation = { node, ownName: undefined, callback, configured }
     expect(all.map((one) => [one.id, ownerOf(one, situation)])).toEqual(
-      ['n1', 'n2'].map((id) => [id, id === node ? 'ours' : 'stranger']),
+      ['n1', 'n2'].map((id) => [id, id === node ? 'ours' : 'foreign']),
     )
   }
 })

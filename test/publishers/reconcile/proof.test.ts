@@ -15,7 +15,7 @@ async function prove(status: number, secrets: readonly string[] = [SECRET]) {
     response.writeHead(status, { location: '/' }).end()
   })
   const callback = createCallback({ url: await listen(server), secrets })
-  const proof = proveCallback({ callback, http: startHttp() }, 'node1').catch((error: unknown) => error)
+  const proof = proveCallback({ callback, http: startHttp() }, 'node1')
   return { proof: await proof, asked, callback }
 }
 
@@ -41,8 +41,9 @@ test.each([
   [[], 'is not set'],
 ])('403 is a configuration that cannot be used (%j)', async (secrets, why) => {
   const { proof } = await prove(403, secrets)
-  expect(proof).toBeInstanceOf(ConfigurationError)
-  expect(String(proof)).toContain(`CALLBACK_SECRET ${why}`)
+  if (proof.outcome !== 'refused') throw new Error(`It was ${proof.outcome}`)
+  expect(proof.error).toBeInstanceOf(ConfigurationError)
+  expect(proof.error.message).toContain(`CALLBACK_SECRET ${why}`)
 })
 
 test('where nobody answers it says so, and what to do', async () => {

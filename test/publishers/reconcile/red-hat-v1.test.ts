@@ -39,13 +39,13 @@ test.each(['4.14', '4.18'] as const)(
   '%s: each run posts every subscription again, which changes none',
   async (release) => {
     const { publisher, consumer, target, world } = await started({ release })
-    const first = await world.keeper.keep(target)
+    const first = await world.reconciler.reconcile(target)
     const before = publisher.subscriptions()
-    const second = await world.keeper.keep(target)
+    const second = await world.reconciler.reconcile(target)
 
-    expect(first).toMatchObject({ outcome: 'kept', dialect: 'red-hat-v1' })
+    expect(first).toMatchObject({ outcome: 'ok', dialect: 'red-hat-v1' })
     expect(first.applied?.created).toHaveLength(5)
-    expect(second).toMatchObject({ outcome: 'kept', applied: { created: [], restored: [] } })
+    expect(second).toMatchObject({ outcome: 'ok', applied: { created: [], restored: [] } })
     expect(second.applied?.refreshed).toEqual(first.applied?.created)
     expect(publisher.subscriptions()).toEqual(before)
     expect(consumer.arrivals.filter(({ body }) => body === '')).toHaveLength(10)
@@ -56,33 +56,33 @@ test.each(['4.14', '4.18'] as const)(
 test('a run heals registrations that the publisher has lost, without another subscription', async () => {
   const { publisher, target, world, client } = await started()
   publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: -2 })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   publisher.forget()
   expect(await client.currentState(LOCK)).toMatchObject({ outcome: 'none', cause: 'unregistered' })
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'kept', applied: { restored: [] } })
+  expect(kept).toMatchObject({ outcome: 'ok', applied: { restored: [] } })
   await publisher.idle()
   expect(await client.currentState(LOCK)).toMatchObject({ outcome: 'answered' })
 })
 
-test("a stranger's subscription in the place of ours is reported with its endpoint and left alone", async () => {
+test('a foreign subscription in the place of ours is reported with its endpoint and left alone', async () => {
   const { publisher, consumer, target, world, client } = await started({
     kinds: ['lock-state', 'clock-class'],
   })
   await client.create({ address: LOCK, endpoint: `${consumer.url}/hook/A1b2C3d4E5f6G7h8I9j0K` })
   const strangers = publisher.subscriptions()
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'failed', strangers: 1, applied: { created: ['clock-class'] } })
+  expect(kept).toMatchObject({ outcome: 'failed', foreign: 1, applied: { created: ['clock-class'] } })
   expect(kept.problems).toEqual([expect.stringContaining(`${consumer.url}/hook/***`)])
   expect(publisher.subscriptions()).toEqual([...strangers, expect.objectContaining({ resource: CLASS })])
   expect(kept.resources.map(({ address }) => address)).toEqual([LOCK, CLASS])
 })
 
-test("a 201 with a stranger's endpoint, which came between the list and the create, is reported and left alone", async () => {
+test('a 201 with a foreign endpoint, which came between the list and the create, is reported and left alone', async () => {
   const asked: string[] = []
   const url = await listen(
     createServer((request, response) => {
@@ -103,7 +103,7 @@ test("a 201 with a stranger's endpoint, which came between the list and the crea
   const target = { node: NODE, url, dialect: 'red-hat-v1' } as const
   const world = createWorld({ targets: [target], callbackUrl: 'http://ingest', kinds: ['lock-state'] })
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
   expect(kept.problems).toEqual([expect.stringContaining('http://other/event')])
   expect((await world.store.read(NODE))?.subscriptions).toEqual([])
@@ -112,7 +112,7 @@ test("a 201 with a stranger's endpoint, which came between the list and the crea
 
 test('subscriptions with an old token are taken away and made anew', async () => {
   const { publisher, consumer, target, world } = await started({ secrets: [OLD] })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   const rotated = createWorld({
     targets: [target],
     callbackUrl: consumer.url,
@@ -120,9 +120,9 @@ test('subscriptions with an old token are taken away and made anew', async () =>
     store: world.store,
   })
 
-  const kept = await rotated.keeper.keep(target)
+  const kept = await rotated.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'kept', applied: { removed: 5, restored: [] } })
+  expect(kept).toMatchObject({ outcome: 'ok', applied: { removed: 5, restored: [] } })
   expect(new Set(publisher.subscriptions().map(({ endpoint }) => endpoint))).toEqual(
     new Set([rotated.callback.endpointFor(NODE)]),
   )
@@ -130,10 +130,10 @@ test('subscriptions with an old token are taken away and made anew', async () =>
 
 test('what the sidecar lost with its store is made anew and logged as restored', async () => {
   const { publisher, target, world, client } = await started({ kinds: ['lock-state'] })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   for (const { id } of publisher.subscriptions()) await client.remove(id)
-  const kept = await world.keeper.keep(target)
-  expect(kept).toMatchObject({ outcome: 'kept', applied: { restored: ['lock-state'] } })
+  const kept = await world.reconciler.reconcile(target)
+  expect(kept).toMatchObject({ outcome: 'ok', applied: { restored: ['lock-state'] } })
   expect(await world.store.log(NODE, { after: 0, limit: 9 })).toMatchObject([
     { type: 'restored', kind: 'lock-state', via: 'poll' },
   ])
@@ -143,7 +143,7 @@ test('a node name that is not the publisher’s own is found by a pull, and told
   const { publisher, target, world } = await started({ node: 'worker-1' })
   publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: -2 })
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
   expect(kept).toMatchObject({
     outcome: 'failed',
@@ -157,10 +157,10 @@ test('a node name that is not the publisher’s own is found by a pull, and told
 test('a node name that is known to be wrong is not subscribed again', async () => {
   const { publisher, target, world } = await started({ node: 'worker-1' })
   publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: -2 })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   const before = publisher.subscriptions()
   const writes = vi.spyOn(world.store, 'update')
-  expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'failed', isNobody: true })
+  expect(await world.reconciler.reconcile(target)).toMatchObject({ outcome: 'failed', isNobody: true })
   expect(writes).not.toHaveBeenCalled()
   expect(publisher.subscriptions()).toEqual(before)
 })
@@ -168,47 +168,50 @@ test('a node name that is known to be wrong is not subscribed again', async () =
 test('what a wrong node name left behind goes once the right name has proven to be it', async () => {
   const { publisher, consumer, target, world } = await started({ node: 'worker-1' })
   publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: -2 })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   expect(publisher.subscriptions()).toHaveLength(5)
   const right = { ...target, node: NODE }
   const corrected = createWorld({ targets: [right], callbackUrl: consumer.url })
 
-  expect(await corrected.keeper.keep(right)).toMatchObject({ outcome: 'kept', applied: { removed: 5 } })
+  expect(await corrected.reconciler.reconcile(right)).toMatchObject({
+    outcome: 'ok',
+    applied: { removed: 5 },
+  })
 
   expect(publisher.subscriptions().every(({ resource }) => resource.includes(NODE))).toBe(true)
 })
 
 test('a publisher that is away behind its sidecar is reported as unreachable', async () => {
   const { publisher, target, world } = await started()
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   await publisher.faults({ publisherDown: true })
-  const kept = await world.keeper.keep(target)
-  expect(kept).toMatchObject({ outcome: 'failed', again: true })
+  const kept = await world.reconciler.reconcile(target)
+  expect(kept).toMatchObject({ outcome: 'failed', retryable: true })
   expect((await world.store.read(NODE))?.publisher).toMatchObject({ reachable: false })
 })
 
-test('a stuck sidecar lets go of the event that it holds, once cured', async () => {
+test('a stuck sidecar lets go of the event that it holds, once unstuck', async () => {
   const { publisher, consumer, target, world } = await started({ kinds: ['lock-state'] })
   publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: -2 })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   await publisher.faults({ stuck: true })
   publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 99_999 })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   expect(consumer.arrivals.some(({ body }) => body.includes('FREERUN'))).toBe(false)
 
-  const cured = await world.keeper.cure(target)
+  const found = await world.reconciler.unstick(target)
 
-  expect(cured).toMatchObject({ outcome: 'kept', applied: { refreshed: ['lock-state'] } })
+  expect(found).toMatchObject({ outcome: 'ok', applied: { refreshed: ['lock-state'] } })
   await vi.waitFor(() => expect(consumer.arrivals.some(({ body }) => body.includes('FREERUN'))).toBe(true), {
     timeout: 30_000,
   })
-  expect(world.metrics.text()).toContain('ptp_watch_sidecar_cures_total{outcome="done"} 1')
-  expect(world.lines).toContainEqual(expect.objectContaining({ level: 'warn', node: NODE, outcome: 'done' }))
+  expect(world.metrics.text()).toContain('ptp_watch_sidecar_unsticks_total{outcome="ok"} 1')
+  expect(world.lines).toContainEqual(expect.objectContaining({ level: 'warn', node: NODE, outcome: 'ok' }))
 })
 
-test('a client that its publisher marked for deletion because of a stuck sidecar gets events again, once cured', async () => {
+test('a client that its publisher marked for deletion because of a stuck sidecar gets events again, once unstuck', async () => {
   const { publisher, consumer, target, world } = await started({ kinds: ['lock-state'], hopTimeoutMs: 1 })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   await publisher.faults({ stuck: true })
   let offset = 1_000
   const push = () => {
@@ -218,37 +221,42 @@ test('a client that its publisher marked for deletion because of a stuck sidecar
   }
   await vi.waitFor(push, { timeout: 30_000, interval: 10 })
 
-  await world.keeper.cure(target)
+  await world.reconciler.unstick(target)
 
   publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 7 })
   await vi.waitFor(() => expect(consumer.arrivals.at(-1)?.body).toMatch(/LOCKED.*"7"/), { timeout: 30_000 })
 })
 
-test('without a transport address a cure posts ours again and says that it could do no more', async () => {
+test('without a transport address unstick posts ours again and says that it could do no more', async () => {
   const { consumer, target, world } = await started({ kinds: ['lock-state'], transport: () => undefined })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   const before = consumer.arrivals.length
 
-  expect(await world.keeper.cure(target)).toMatchObject({ outcome: 'kept' })
+  expect(await world.reconciler.unstick(target)).toMatchObject({ outcome: 'ok' })
 
   expect(consumer.arrivals.length).toBe(before + 1)
   expect(world.lines).toContainEqual(
-    expect.objectContaining({ level: 'warn', node: NODE, asked: false, outcome: 'done' }),
+    expect.objectContaining({
+      level: 'warn',
+      node: NODE,
+      message: 're-subscribed stuck sidecar',
+      outcome: 'ok',
+    }),
   )
 })
 
-test('a transport address that is none is a problem of the cure', async () => {
+test('a transport address that is none is a problem of unstick', async () => {
   const consumer = await startConsumer()
   const { target, world } = await started({ kinds: ['lock-state'], transport: () => consumer.url })
-  const cured = await world.keeper.cure(target)
-  expect(cured.problems).toEqual([expect.stringContaining('a sidecar answers 405')])
-  expect(world.metrics.text()).toContain('ptp_watch_sidecar_cures_total{outcome="failed"} 1')
+  const found = await world.reconciler.unstick(target)
+  expect(found.problems).toEqual([expect.stringContaining('a sidecar answers 405')])
+  expect(world.metrics.text()).toContain('ptp_watch_sidecar_unsticks_total{outcome="failed"} 1')
 })
 
 test('removal takes ours away and leaves the others', async () => {
   const { publisher, consumer, target, world, client } = await started()
   await client.create({ address: '/foo/bar', endpoint: `${consumer.url}/stranger` })
-  await world.keeper.keep(target)
-  expect(await world.keeper.remove(target)).toMatchObject({ outcome: 'kept', applied: { removed: 5 } })
+  await world.reconciler.reconcile(target)
+  expect(await world.reconciler.remove(target)).toMatchObject({ outcome: 'ok', applied: { removed: 5 } })
   expect(publisher.subscriptions()).toMatchObject([{ resource: '/foo/bar' }])
 })

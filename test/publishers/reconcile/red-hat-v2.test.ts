@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { createRedHatV1, createRedHatV2 } from '#local/publishers/index.ts'
 import { createCallback } from '#shared/callback.ts'
 import { lockedNode } from '../../functions/fleet.ts'
@@ -33,9 +33,9 @@ async function started(
 test('a publisher that holds nothing of ours is given every wanted subscription, and they are on record', async () => {
   const { publisher, consumer, target, world } = await started()
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'kept', dialect: 'red-hat-v2', problems: [] })
+  expect(kept).toMatchObject({ outcome: 'ok', dialect: 'red-hat-v2', problems: [] })
   expect(publisher.subscriptions().map(({ endpoint }) => endpoint)).toEqual(
     Array.from({ length: 7 }, () => `${consumer.url}/event/${NODE}`),
   )
@@ -52,13 +52,13 @@ test('a publisher that holds nothing of ours is given every wanted subscription,
 
 test('a second run changes nothing', async () => {
   const { publisher, target, world } = await started()
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   const before = publisher.subscriptions()
   const state = await world.store.read(NODE)
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'kept', applied: { created: [], adopted: [], removed: 0 } })
+  expect(kept).toMatchObject({ outcome: 'ok', applied: { created: [], adopted: [], removed: 0 } })
   expect(publisher.subscriptions()).toEqual(before)
   expect(await world.store.read(NODE)).toEqual(state)
 })
@@ -70,7 +70,7 @@ test('while a create is under way the node has it as pending, and no longer than
     pending.push((await world.store.read(NODE))?.pending.map(({ kind }) => kind) ?? [])
     return 204
   })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   expect(pending).toEqual([['lock-state'], ['clock-class']])
   expect((await world.store.read(NODE))?.pending).toEqual([])
 })
@@ -82,20 +82,20 @@ test('a create that got no answer stays pending, since its initial notification 
     controller.abort()
     return 204
   })
-  const kept = await world.keeper.keep(target, { signal: controller.signal })
+  const kept = await world.reconciler.reconcile(target, { signal: controller.signal })
   expect(kept.outcome).toBe('failed')
   expect((await world.store.read(NODE))?.pending).toMatchObject([{ kind: 'lock-state' }])
 })
 
 test('subscriptions that the publisher dropped are made anew and logged as restored, with their bounds', async () => {
   const { publisher, target, world } = await started({ kinds: ['lock-state', 'clock-class'] })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   const before = await world.store.read(NODE)
   publisher.forget()
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'kept', applied: { restored: ['lock-state', 'clock-class'] } })
+  expect(kept).toMatchObject({ outcome: 'ok', applied: { restored: ['lock-state', 'clock-class'] } })
   expect(publisher.subscriptions()).toHaveLength(2)
   const log = await world.store.log(NODE, { after: 0, limit: 10 })
   expect(log).toMatchObject([
@@ -113,48 +113,48 @@ test('subscriptions that the publisher dropped are made anew and logged as resto
 
 test('a subscription that is made later for a kind that was never there is not restored', async () => {
   const { publisher, consumer, target, world } = await started({ kinds: ['lock-state'] })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   const more = createWorld({ targets: [target], callbackUrl: consumer.url, store: world.store })
-  const kept = await more.keeper.keep(target)
+  const kept = await more.reconciler.reconcile(target)
   expect(kept.applied?.restored).toEqual([])
   expect(publisher.subscriptions()).toHaveLength(7)
 })
 
 test("what others hold is untouched when ours are made, restored and removed, and 'delete all' is never sent", async () => {
   const { publisher, consumer, target, world, client } = await started()
-  await client.create({ address: LOCK, endpoint: `${consumer.url}/stranger` })
+  await client.create({ address: LOCK, endpoint: `${consumer.url}/foreign` })
   await client.create({ address: LOCK, endpoint: `${consumer.url}/event2/${NODE}` })
-  const strangers = publisher.subscriptions()
+  const foreign = publisher.subscriptions()
 
-  const kept = await world.keeper.keep(target)
-  expect(kept).toMatchObject({ outcome: 'kept', strangers: 2 })
-  expect(publisher.subscriptions()).toEqual(expect.arrayContaining([...strangers]))
-  const removed = await world.keeper.remove(target)
+  const kept = await world.reconciler.reconcile(target)
+  expect(kept).toMatchObject({ outcome: 'ok', foreign: 2 })
+  expect(publisher.subscriptions()).toEqual(expect.arrayContaining([...foreign]))
+  const removed = await world.reconciler.remove(target)
 
-  expect(removed).toMatchObject({ outcome: 'kept', applied: { removed: 7 }, strangers: 2 })
-  expect(publisher.subscriptions()).toEqual(strangers)
+  expect(removed).toMatchObject({ outcome: 'ok', applied: { removed: 7 }, foreign: 2 })
+  expect(publisher.subscriptions()).toEqual(foreign)
   expect((await world.store.read(NODE))?.subscriptions).toEqual([])
 })
 
 test('ours that somebody made before are adopted', async () => {
   const { publisher, consumer, target, world, client } = await started({ kinds: ['lock-state'] })
   await client.create({ address: LOCK, endpoint: `${consumer.url}/event/${NODE}` })
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
   expect(kept.applied).toMatchObject({ adopted: ['lock-state'], created: [], restored: [] })
   expect((await world.store.read(NODE))?.subscriptions.map(({ id }) => id)).toEqual(
     publisher.subscriptions().map(({ id }) => id),
   )
 })
 
-test('two keepers at once do not fail, and the next run leaves one subscription of each kind', async () => {
+test('two reconcilers at once do not fail, and the next run leaves one subscription of each kind', async () => {
   const { publisher, consumer, target, world } = await started()
   const other = createWorld({ targets: [target], callbackUrl: consumer.url, store: world.store })
-  const both = await Promise.all([world.keeper.keep(target), other.keeper.keep(target)])
+  const both = await Promise.all([world.reconciler.reconcile(target), other.reconciler.reconcile(target)])
   expect(both.map(({ outcome, problems }) => [outcome, problems])).toEqual([
-    ['kept', []],
-    ['kept', []],
+    ['ok', []],
+    ['ok', []],
   ])
-  expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'kept', applied: { restored: [] } })
+  expect(await world.reconciler.reconcile(target)).toMatchObject({ outcome: 'ok', applied: { restored: [] } })
   expect(publisher.subscriptions()).toHaveLength(7)
   expect((await world.store.read(NODE))?.subscriptions.map(({ id }) => id).toSorted()).toEqual(
     publisher
@@ -172,7 +172,7 @@ test('a 409 is adopted from the list, by address and endpoint', async () => {
       asked.push(`${request.method} ${request.url?.replace('/api/ocloudNotifications/v2', '')}`)
       const list = [
         {
-          SubscriptionId: 'stranger',
+          SubscriptionId: 'foreign',
           ResourceAddress: LOCK,
           EndpointUri: 'http://other/event',
           UriLocation: '',
@@ -189,9 +189,9 @@ test('a 409 is adopted from the list, by address and endpoint', async () => {
   const world = createWorld({ targets: [target], callbackUrl: 'http://ingest', kinds: ['lock-state'] })
   endpoint = world.callback.endpointFor(NODE)
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'kept', applied: { adopted: ['lock-state'], removed: 0 } })
+  expect(kept).toMatchObject({ outcome: 'ok', applied: { adopted: ['lock-state'], removed: 0 } })
   expect((await world.store.read(NODE))?.subscriptions).toMatchObject([{ id: 'ours', kind: 'lock-state' }])
   expect(asked).toEqual([
     'GET /publishers',
@@ -201,37 +201,27 @@ test('a 409 is adopted from the list, by address and endpoint', async () => {
   ])
 })
 
-test('a publisher that is warming up is tried until it is ready', async () => {
-  const { publisher, target, world } = await started({ warmUpMs: 3_600_000 })
-  const keeping = world.keeper.keep(target, { deadlineMs: 20_000 })
-  await vi.waitFor(() => expect(world.lines).toContainEqual(expect.objectContaining({ tries: 1 })), {
-    timeout: 30_000,
-  })
-  publisher.becomeReady()
-  expect(await keeping).toMatchObject({ outcome: 'kept', problems: [] })
-})
-
 test('a publisher that is not ready in time is reported, and a later run may succeed', async () => {
   const { publisher, target, world } = await started({ warmUpMs: 3_600_000 })
-  const kept = await world.keeper.keep(target)
-  expect(kept).toMatchObject({ outcome: 'failed', again: true, problems: ['it publishes nothing yet'] })
+  const kept = await world.reconciler.reconcile(target)
+  expect(kept).toMatchObject({ outcome: 'failed', retryable: true, problems: ['it publishes nothing yet'] })
   expect((await world.store.read(NODE))?.publisher).toMatchObject({
     reachable: true,
     problem: 'it publishes nothing yet',
   })
   publisher.becomeReady()
-  expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'kept' })
+  expect(await world.reconciler.reconcile(target)).toMatchObject({ outcome: 'ok' })
   expect((await world.store.read(NODE))?.publisher?.problem).toBeUndefined()
 })
 
 test('a publisher that is away is reported as unreachable, and what it held stays on record', async () => {
   const { publisher, target, world } = await started({ kinds: ['lock-state'] })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   await publisher.faults({ refuse: true })
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'failed', again: true, resources: [] })
+  expect(kept).toMatchObject({ outcome: 'failed', retryable: true, resources: [] })
   const state = await world.store.read(NODE)
   expect(state?.publisher).toMatchObject({
     reachable: false,
@@ -243,26 +233,26 @@ test('a publisher that is away is reported as unreachable, and what it held stay
 test('a problem is logged when it comes and when it goes, not at every run', async () => {
   const { publisher, target, world } = await started({ kinds: ['lock-state'] })
   await publisher.faults({ refuse: true })
-  await world.keeper.keep(target)
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
+  await world.reconciler.reconcile(target)
   await publisher.faults({ refuse: false })
-  await world.keeper.keep(target)
-  await world.keeper.keep(target)
-  const told = world.lines.filter(({ message }) => message.startsWith('Subscriptions are'))
+  await world.reconciler.reconcile(target)
+  await world.reconciler.reconcile(target)
+  const told = world.lines.filter(({ message }) => message.startsWith('subscriptions '))
   expect(told.map(({ level }) => level)).toEqual(['warn', 'info'])
 })
 
 test('the initial notification that our endpoint refuses is one problem that names it', async () => {
   const { consumer, target, world } = await started({ secrets: [NEW] })
   consumer.answer(() => 503)
-  const kept = await world.keeper.keep(target)
-  expect(kept).toMatchObject({ outcome: 'failed', again: true })
+  const kept = await world.reconciler.reconcile(target)
+  expect(kept).toMatchObject({ outcome: 'failed', retryable: true })
   expect(kept.problems).toEqual([expect.stringContaining(`${consumer.url}/event/${NODE}/***`)])
 })
 
 test('subscriptions with the token of an old secret are replaced by new ones, and none is called restored', async () => {
   const { publisher, consumer, target, world } = await started({ secrets: [OLD] })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   const rotated = createWorld({
     targets: [target],
     callbackUrl: consumer.url,
@@ -270,9 +260,9 @@ test('subscriptions with the token of an old secret are replaced by new ones, an
     store: world.store,
   })
 
-  const kept = await rotated.keeper.keep(target)
+  const kept = await rotated.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'kept', applied: { removed: 7, restored: [] } })
+  expect(kept).toMatchObject({ outcome: 'ok', applied: { removed: 7, restored: [] } })
   const endpoint = createCallback({ url: consumer.url, secrets: [NEW] }).endpointFor(NODE)
   expect(publisher.subscriptions().map((held) => held.endpoint)).toEqual(
     Array.from({ length: 7 }, () => endpoint),
@@ -281,20 +271,20 @@ test('subscriptions with the token of an old secret are replaced by new ones, an
 
 test('an old subscription stays where its successor could not be made', async () => {
   const { publisher, consumer, target, world } = await started({ secrets: [OLD], kinds: ['lock-state'] })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   const before = publisher.subscriptions()
   consumer.answer(() => 403)
   const rotated = createWorld({ targets: [target], callbackUrl: consumer.url, secrets: [NEW, OLD] })
-  expect((await rotated.keeper.keep(target)).outcome).toBe('failed')
+  expect((await rotated.reconciler.reconcile(target)).outcome).toBe('failed')
   expect(publisher.subscriptions()).toEqual(before)
 })
 
 test('a node name that is not the publisher’s own is told with the right one, and nothing is created', async () => {
   const { publisher, target, world } = await started({ node: 'worker-0' })
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'failed', again: false, resources: [] })
+  expect(kept).toMatchObject({ outcome: 'failed', retryable: false, resources: [] })
   expect(kept.problems).toEqual([expect.stringContaining(`set \`node\` to ${NODE}`)])
   expect(publisher.subscriptions()).toEqual([])
   expect(kept.isNobody).toBe(true)
@@ -305,7 +295,7 @@ test('a node name that is not the publisher’s own is told with the right one, 
 test('a node that has another name now keeps what is known of it, and says so', async () => {
   const { target, world } = await started({ node: 'worker-0' })
   await world.store.update('worker-0', () => ({ state: lockedNode('worker-0', 0), result: undefined }))
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
   expect(kept).not.toHaveProperty('isNobody')
   const state = await world.store.read('worker-0')
   expect(state?.clocks).toHaveLength(2)
@@ -314,9 +304,9 @@ test('a node that has another name now keeps what is known of it, and says so', 
 
 test('SyncE of a release that publishes it but does not take subscriptions to it is no failure', async () => {
   const { publisher, target, world } = await started({ release: '4.18' })
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
   expect(kept).toMatchObject({
-    outcome: 'kept',
+    outcome: 'ok',
     applied: { lacking: [{ kind: 'synce-lock-state' }, { kind: 'synce-clock-quality' }] },
   })
   expect(kept.resources.map(({ kind }) => kind)).not.toContain('synce-lock-state')
@@ -331,7 +321,7 @@ test('a publisher that took no SyncE is not asked for it again within the hour, 
   const target = { node: NODE, url: publisher.url, dialect: 'auto' } as const
   let now = Date.parse('2026-11-23T12:00:00Z')
   const world = createWorld({ targets: [target], callbackUrl: consumer.url, clock: { now: () => now } })
-  const asked = async () => (await world.keeper.keep(target)).applied?.lacking.length
+  const asked = async () => (await world.reconciler.reconcile(target)).applied?.lacking.length
   expect(await asked()).toBe(2)
   expect(await asked()).toBe(0)
   now += 3_600_000
@@ -345,7 +335,7 @@ test('a dry run gives the plan and touches neither publisher nor store', async (
     endpoint: `${consumer.url}/event/${NODE}`,
   })
   const before = publisher.subscriptions()
-  const kept = await world.keeper.keep(target, { dryRun: true })
+  const kept = await world.reconciler.reconcile(target, { dryRun: true })
   expect(kept).toMatchObject({
     outcome: 'planned',
     applied: undefined,
@@ -354,7 +344,7 @@ test('a dry run gives the plan and touches neither publisher nor store', async (
       { do: 'create', resource: { kind: 'lock-state' } },
     ],
   })
-  expect(await world.keeper.remove(target, { dryRun: true })).toMatchObject({ plan: [{ do: 'remove' }] })
+  expect(await world.reconciler.remove(target, { dryRun: true })).toMatchObject({ plan: [{ do: 'remove' }] })
   expect(publisher.subscriptions()).toEqual(before)
   expect(await world.store.read(NODE)).toBeUndefined()
 })
@@ -365,16 +355,16 @@ test('a publisher that was upgraded to another dialect is found out in the same 
   await before.listen()
   const target = { node: NODE, url: before.url, dialect: 'auto' } as const
   const world = createWorld({ targets: [target], callbackUrl: consumer.url, kinds: ['clock-class'] })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   await before.close()
   const after = using(
     createRedHatV2({ node: NODE, release: 'main', warmUpMs: 0, port: Number(new URL(target.url).port) }),
   )
   await after.listen()
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'kept', dialect: 'red-hat-v2' })
+  expect(kept).toMatchObject({ outcome: 'ok', dialect: 'red-hat-v2' })
   expect(after.subscriptions().map(({ resource }) => resource)).toEqual([
     `/cluster/node/${NODE}/sync/ptp-status/clock-class`,
   ])
@@ -382,38 +372,27 @@ test('a publisher that was upgraded to another dialect is found out in the same 
 
 test('a publisher that takes nothing at all is not ready, also where only SyncE is wanted', async () => {
   const { target, world } = await started({ release: '4.18', kinds: ['synce-lock-state'] })
-  expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'failed', applied: { lacking: [] } })
+  expect(await world.reconciler.reconcile(target)).toMatchObject({
+    outcome: 'failed',
+    applied: { lacking: [] },
+  })
 })
 
-test('SyncE that another keeper subscribed to after an upgrade is not taken away', async () => {
+test('SyncE that another reconciler subscribed to after an upgrade is not taken away', async () => {
   const consumer = await startConsumer()
   const before = using(createRedHatV2({ node: NODE, release: '4.18', warmUpMs: 0 }))
   await before.listen()
   const target = { node: NODE, url: before.url, dialect: 'red-hat-v2' } as const
   const world = createWorld({ targets: [target], callbackUrl: consumer.url })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   await before.close()
   const port = Number(new URL(target.url).port)
   const after = using(createRedHatV2({ node: NODE, release: 'main', warmUpMs: 0, port }))
   await after.listen()
-  await createWorld({ targets: [target], callbackUrl: consumer.url }).keeper.keep(target)
+  await createWorld({ targets: [target], callbackUrl: consumer.url }).reconciler.reconcile(target)
 
-  expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'kept', applied: { removed: 0 } })
+  expect(await world.reconciler.reconcile(target)).toMatchObject({ outcome: 'ok', applied: { removed: 0 } })
   expect(after.subscriptions()).toHaveLength(7)
-})
-
-test('a run that is aborted while it waits for a publisher ends then', async () => {
-  const { target, world } = await started({ warmUpMs: 3_600_000 })
-  const controller = new AbortController()
-  const keeping = world.keeper.keep(target, { deadlineMs: 3_600_000, signal: controller.signal })
-  await vi.waitFor(() => expect(world.lines).toContainEqual(expect.objectContaining({ tries: 1 })), {
-    timeout: 30_000,
-  })
-  controller.abort(new Error('the run is over'))
-  expect(await keeping).toMatchObject({
-    outcome: 'failed',
-    problems: [expect.stringContaining('the run is over')],
-  })
 })
 
 test('a publisher that fails at a create can be pulled all the same, and what it did hold is on record', async () => {
@@ -436,9 +415,13 @@ test('a publisher that fails at a create can be pulled all the same, and what it
   const target = { node: NODE, url, dialect: 'red-hat-v2' } as const
   const world = createWorld({ targets: [target], callbackUrl: consumer.url })
 
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
 
-  expect(kept).toMatchObject({ outcome: 'failed', again: true, problems: [expect.stringContaining('500')] })
+  expect(kept).toMatchObject({
+    outcome: 'failed',
+    retryable: true,
+    problems: [expect.stringContaining('500')],
+  })
   expect(kept.resources.map(({ kind }) => kind).toSorted()).toEqual(['gnss-sync-status', 'lock-state'])
   expect([...(kept.applied?.held ?? [])]).toEqual(['lock-state'])
   expect((await world.store.read(NODE))?.subscriptions.map(({ id }) => id)).toEqual(['ours'])

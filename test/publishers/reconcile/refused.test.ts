@@ -26,41 +26,41 @@ test.each(['standard', 'legacy'] as const)(
   'kinds that the host has no instance of are reported, and no failure (%s)',
   async (format) => {
     const { publisher, target, world } = await starlingx({ format, instances: { ts: [], synce: [] } })
-    const kept = await world.keeper.keep(target)
-    expect(kept).toMatchObject({ outcome: 'kept', problems: [], again: false })
+    const kept = await world.reconciler.reconcile(target)
+    expect(kept).toMatchObject({ outcome: 'ok', problems: [], retryable: false })
     expect(kept.lacking.map(({ kind, answers }) => [kind, answers])).toEqual(
       LACKING.map((kind) => [kind, true]),
     )
     expect(publisher.subscriptions()).toHaveLength(4)
     // Pulled all the same: what they answer may prove that there is none, or that there is one now.
     expect(kept.resources).toHaveLength(7)
-    const told = () => world.lines.filter(({ message }) => message.startsWith('Not offered'))
+    const told = () => world.lines.filter(({ message }) => message.startsWith('kind not offered'))
     expect(told()).toHaveLength(3)
-    await world.keeper.keep(target)
+    await world.reconciler.reconcile(target)
     expect(told()).toHaveLength(3)
   },
 )
 
 test('a host without any PTP instance is subscribed to for all else', async () => {
   const { publisher, target, world } = await starlingx({ instances: { ptp: [] } })
-  const kept = await world.keeper.keep(target)
-  expect(kept).toMatchObject({ outcome: 'kept', problems: [] })
+  const kept = await world.reconciler.reconcile(target)
+  expect(kept).toMatchObject({ outcome: 'ok', problems: [] })
   expect(kept.lacking.map(({ kind }) => kind)).toEqual(['lock-state', 'clock-class'])
   expect(publisher.subscriptions()).toHaveLength(5)
 })
 
 test('what the host lacks is asked for again after an hour, by whichever process', async () => {
   const { publisher, target, world, consumer, forward } = await starlingx({ instances: { synce: [] } })
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   const next = () => createWorld({ targets: [target], callbackUrl: consumer.url, store: world.store })
-  const creates = async (keeper = next().keeper) => {
-    const kept = await keeper.keep(target)
+  const creates = async (reconciler = next().reconciler) => {
+    const kept = await reconciler.reconcile(target)
     return kept.plan.filter((step) => step.do === 'create').length
   }
   expect(await creates()).toBe(0)
   forward(HOUR_MS)
-  expect(await creates(world.keeper)).toBe(2)
-  expect(await creates(world.keeper)).toBe(0)
+  expect(await creates(world.reconciler)).toBe(2)
+  expect(await creates(world.reconciler)).toBe(0)
   expect(publisher.subscriptions()).toHaveLength(5)
 })
 
@@ -99,12 +99,12 @@ test.each(REFUSALS)(
     const { url, refusals } = await inFrontOf(publisher.url, 'os-clock-sync-state', status)
     const target = { node, url, dialect: 'red-hat-v2' } as const
     const world = createWorld({ targets: [target], callbackUrl: consumer.url })
-    const kept = await world.keeper.keep(target)
+    const kept = await world.reconciler.reconcile(target)
     expect(publisher.subscriptions()).toHaveLength(6)
     expect(refusals).toHaveLength(1)
     if (status === 404) {
       expect(kept).toMatchObject({
-        outcome: 'kept',
+        outcome: 'ok',
         lacking: [{ kind: 'os-clock-sync-state', answers: false }],
       })
     } else {
@@ -124,10 +124,10 @@ test.each([400, 500, 'reset'] as const)(
     const { url } = await inFrontOf(publisher.url, 'ptp-status/lock-state', status)
     const target = { node, url, dialect: 'red-hat-v1' } as const
     const world = createWorld({ targets: [target], callbackUrl: consumer.url })
-    const kept = await world.keeper.keep(target)
+    const kept = await world.reconciler.reconcile(target)
     expect(publisher.subscriptions()).toHaveLength(4)
     // The sidecar refuses endpoints, never kinds.
-    expect(kept).toMatchObject({ outcome: 'failed', again: true, lacking: [] })
+    expect(kept).toMatchObject({ outcome: 'failed', retryable: true, lacking: [] })
   },
 )
 
@@ -139,22 +139,26 @@ test('a publisher that stops answering is left after a second try', async () => 
   const { url, refusals } = await inFrontOf(publisher.url, 'EndpointUri', 'reset')
   const target = { node, url, dialect: 'red-hat-v2' } as const
   const world = createWorld({ targets: [target], callbackUrl: consumer.url })
-  expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'failed', again: true, lacking: [] })
+  expect(await world.reconciler.reconcile(target)).toMatchObject({
+    outcome: 'failed',
+    retryable: true,
+    lacking: [],
+  })
   expect(refusals).toHaveLength(2)
 })
 
 test('where every kind is refused, it is our endpoint, told once', async () => {
   const { consumer, target, world } = await starlingx()
   consumer.answer(() => 500)
-  const kept = await world.keeper.keep(target)
-  expect(kept).toMatchObject({ outcome: 'failed', again: true, lacking: [] })
+  const kept = await world.reconciler.reconcile(target)
+  expect(kept).toMatchObject({ outcome: 'failed', retryable: true, lacking: [] })
   expect(kept.problems).toEqual([expect.stringContaining(`it must reach ${consumer.url}`)])
   expect(kept.problems[0]).toContain(ALL_KINDS.join(' '))
 })
 
 test('one subscription that cannot be deleted keeps no other', async () => {
   const { publisher, target, world } = await starlingx()
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   const [first] = publisher.subscriptions()
   if (first === undefined) throw new Error('no subscription')
   const server = createServer(async (request, response) => {
@@ -166,7 +170,7 @@ test('one subscription that cannot be deleted keeps no other', async () => {
     response.writeHead(answer.status).end(answer.status === 204 ? undefined : await answer.text())
   })
   const behind = { ...target, url: await listen(server), dialect: 'starlingx-v2' } as const
-  const kept = await world.keeper.remove(behind)
+  const kept = await world.reconciler.remove(behind)
   expect(publisher.subscriptions()).toEqual([first])
   expect(kept).toMatchObject({ outcome: 'failed', applied: { removed: 6 } })
 })

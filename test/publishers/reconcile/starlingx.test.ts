@@ -17,15 +17,15 @@ async function started(options: { node?: string } = {}) {
 
 test('every wanted resource is subscribed to by itself, and a second run changes nothing', async () => {
   const { publisher, target, world } = await started()
-  expect(await world.keeper.keep(target)).toMatchObject({
-    outcome: 'kept',
+  expect(await world.reconciler.reconcile(target)).toMatchObject({
+    outcome: 'ok',
     dialect: 'starlingx-v2',
     problems: [],
   })
   const before = publisher.subscriptions()
   expect(before).toHaveLength(7)
-  expect(await world.keeper.keep(target)).toMatchObject({
-    outcome: 'kept',
+  expect(await world.reconciler.reconcile(target)).toMatchObject({
+    outcome: 'ok',
     applied: { created: [], removed: 0 },
   })
   expect(publisher.subscriptions()).toEqual(before)
@@ -34,7 +34,7 @@ test('every wanted resource is subscribed to by itself, and a second run changes
 test('a subscription of ours to the whole tree, which would refuse its parts, goes first', async () => {
   const { publisher, consumer, target, world, client } = await started()
   await client.create({ address: `/./${NODE}/sync`, endpoint: `${consumer.url}/event/${NODE}` })
-  expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'kept', applied: { removed: 1 } })
+  expect(await world.reconciler.reconcile(target)).toMatchObject({ outcome: 'ok', applied: { removed: 1 } })
   expect(publisher.subscriptions()).toHaveLength(7)
 })
 
@@ -42,41 +42,26 @@ test('what another node wants of the same sidecar and what others want is left a
   const { publisher, consumer, target, world, client } = await started()
   await client.create({ address: `/./${NODE}/sync`, endpoint: `${consumer.url}/stranger` })
   const strangers = publisher.subscriptions()
-  expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'kept', strangers: 1 })
-  await world.keeper.remove(target)
+  expect(await world.reconciler.reconcile(target)).toMatchObject({ outcome: 'ok', foreign: 1 })
+  await world.reconciler.remove(target)
   expect(publisher.subscriptions()).toEqual(strangers)
 })
 
 test('dropped subscriptions are restored', async () => {
   const { publisher, target, world } = await started()
-  await world.keeper.keep(target)
+  await world.reconciler.reconcile(target)
   publisher.forget()
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
   expect(kept.applied?.restored).toHaveLength(7)
   expect(publisher.subscriptions()).toHaveLength(7)
 })
 
 test('a node that the sidecar does not know is reported, with what it said', async () => {
   const { publisher, target, world } = await started({ node: 'controller-9' })
-  const kept = await world.keeper.keep(target)
+  const kept = await world.reconciler.reconcile(target)
   expect(kept.outcome).toBe('failed')
   expect(kept.problems.join()).toMatch(/controller-9|40[04]/)
   expect(publisher.subscriptions()).toEqual([])
-})
-
-test('what earlier tries of a run have made is counted', async () => {
-  const { consumer, target, world } = await started()
-  let refused = false
-  consumer.answer(({ body }) => {
-    if (refused || !body.includes('clock-class')) return 204
-    refused = true
-    return 500
-  })
-  const kept = await world.keeper.keep(target, { deadlineMs: 60_000 })
-  expect(refused).toBe(true)
-  expect(kept).toMatchObject({ outcome: 'kept', applied: { adopted: [], removed: 0 } })
-  expect(kept.applied?.created).toHaveLength(7)
-  expect(kept.applied?.held.size).toBe(7)
 })
 
 test('ours for several nodes behind one sidecar are no subscriptions of others', async () => {
@@ -88,11 +73,11 @@ test('ours for several nodes behind one sidecar are no subscriptions of others',
   )
   const world = createWorld({ targets, callbackUrl: consumer.url })
   for (const target of targets) {
-    expect(await world.keeper.keep(target)).toMatchObject({ outcome: 'kept', strangers: 0 })
+    expect(await world.reconciler.reconcile(target)).toMatchObject({ outcome: 'ok', foreign: 0 })
   }
   expect(publisher.subscriptions()).toHaveLength(14)
   const [first] = targets
   if (first === undefined) throw new Error('no target')
-  expect(await world.keeper.remove(first)).toMatchObject({ strangers: 0, applied: { removed: 7 } })
+  expect(await world.reconciler.remove(first)).toMatchObject({ foreign: 0, applied: { removed: 7 } })
   expect(publisher.subscriptions().every(({ resource }) => resource.includes('controller-1'))).toBe(true)
 })

@@ -4,8 +4,8 @@ import { createLog, type Log } from '#shared/log.ts'
 import { createMetrics, type Metrics } from '#shared/metrics.ts'
 import { type CredentialFiles, createCredentials } from '#shared/credentials.ts'
 import { createHttp, type Http, type HttpOptions } from '#shared/http/client.ts'
-import { createKeeper, type Keeper } from '#shared/publishers/reconcile/reconciler.ts'
-import { createKeeperMetrics } from '#shared/publishers/reconcile/metrics.ts'
+import { createReconciler, type Reconciler } from '#shared/publishers/reconcile/reconciler.ts'
+import { createReconcilerMetrics } from '#shared/publishers/reconcile/metrics.ts'
 import { createRegistry, type Registry } from '#shared/publishers/dialects/registry.ts'
 import { ALL_KINDS } from '#shared/publishers/dialects/addresses.ts'
 import type { Target } from '#shared/publishers/target.ts'
@@ -16,7 +16,7 @@ import { type Clock, systemClock } from '#shared/time.ts'
 export type World = {
   readonly http: Http
   readonly registry: Registry
-  readonly keeper: Keeper
+  readonly reconciler: Reconciler
   readonly store: Store
   readonly callback: Callback
   readonly metrics: Metrics
@@ -41,7 +41,7 @@ export function startHttp(
   return http
 }
 
-/** All that the keeper needs, over a memory store. `incarnation` of documents is `made`. */
+/** All that the reconciler needs, over a memory store. `incarnation` of documents is `made`. */
 export function createWorld(options: {
   targets: readonly Target[]
   callbackUrl: string
@@ -59,7 +59,7 @@ export function createWorld(options: {
   onTestFinished(() => store.close())
   const callback = createCallback({ url: options.callbackUrl, secrets: options.secrets })
   const metrics = createMetrics()
-  const keeper = createKeeper(
+  const reconciler = createReconciler(
     {
       http,
       registry,
@@ -67,19 +67,18 @@ export function createWorld(options: {
       clock,
       callback,
       log,
-      metrics: createKeeperMetrics(metrics),
+      metrics: createReconcilerMetrics(metrics),
       overall: () => 'UNKNOWN',
       newIncarnation: () => 'made',
-      random: () => 0,
       refreshMs: 60_000,
     },
     { kinds: options.kinds ?? ALL_KINDS, configured: new Set(options.targets.map(({ node }) => node)) },
   )
   // Where a test does not say otherwise our callback is known to answer.
-  const proven: Keeper = {
-    keep: (target, options) => keeper.keep(target, { proof: 'proven', ...options }),
-    cure: (target, options) => keeper.cure(target, { proof: 'proven', ...options }),
-    remove: keeper.remove,
+  const proven: Reconciler = {
+    reconcile: (target, options) => reconciler.reconcile(target, { proof: 'proven', ...options }),
+    unstick: (target, options) => reconciler.unstick(target, { proof: 'proven', ...options }),
+    remove: reconciler.remove,
   }
-  return { http, registry, keeper: proven, store, callback, metrics, lines }
+  return { http, registry, reconciler: proven, store, callback, metrics, lines }
 }

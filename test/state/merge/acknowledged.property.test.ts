@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { mergeBody } from '#shared/state/merge/body.ts'
-import { createRecord } from '#shared/publishers/reconcile/journal.ts'
+import { createJournal } from '#shared/publishers/reconcile/journal.ts'
 import { silentLog } from '#shared/log.ts'
 import type { Observation } from '#shared/events/observation.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
@@ -53,7 +53,7 @@ test('over any life of creates, initial notifications, pushes, polls and kills n
       let now = ms(0)
       const store = createStore(createMemoryDriver(), { historyPerNode: 500, log: silentLog })
       const record = () =>
-        createRecord(
+        createJournal(
           {
             store,
             clock: { now: () => now },
