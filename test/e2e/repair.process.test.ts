@@ -179,7 +179,7 @@ test('v1: a publisher restarted without its store hears of us again by the next 
   expect(clockOf(await system.node(publisher), 'lock-state')).toMatchObject({ state: 'LOCKED', via: 'push' })
 })
 
-test('v1: a stuck sidecar is found out by a poll and cured, and its events flow again', async () => {
+test('v1: a stuck sidecar is found out by a poll and unstuck, and its events flow again', async () => {
   const publisher = redHatV1()
   const system = await started(publisher)
   await steady(system, publisher)
@@ -217,7 +217,7 @@ test('v1: a stuck sidecar is found out by a poll and cured, and its events flow 
   })
 })
 
-test('v1: a sidecar that is stuck before its first push is cured once something is missed', async () => {
+test('v1: a sidecar that is stuck before its first push is unstuck once something is missed', async () => {
   const publisher = redHatV1()
   publisher.setClock({ kind: 'clock-class', clockClass: 6 })
   const system = await started(publisher)
