@@ -118,7 +118,7 @@ test('a node that is gone for longer than state is kept is forgotten, on ConfigM
     await system.tick()
     expect(await namesIn(system)).toEqual([first.node])
   })
-  expect(system.poll.process.err()).toContain('A node that was gone for long was removed from the state')
+  expect(system.poll.process.err()).toContain('removed node that was gone for STATE_RETENTION_SECONDS')
 })
 
 test('a node that is renamed has its new name, and the old one is gone', async () => {
