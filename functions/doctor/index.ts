@@ -117,6 +117,6 @@ function picked(targets: readonly Target[], { node }: Flags): readonly Target[] 
 function failing(error: unknown): Driver {
   if (!(error instanceof StoreError)) throw error
   const fail = () => Promise.reject(error)
-  const reads = { read: fail, list: fail, names: fail, log: fail, ping: fail }
+  const reads = { read: fail, list: fail, versions: fail, log: fail, ping: fail }
   return { ...reads, write: fail, remove: fail, close: async () => {} }
 }

@@ -1,22 +1,22 @@
-import { isDeepStrictEqual } from 'node:util'
+import pLimit from 'p-limit'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import { type Condition, conditionOf } from '#shared/state/merge/overall.ts'
+import type { NodeState } from '#shared/state/document.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { viewOf } from '#shared/state/view.ts'
-import type { Clock } from '#shared/time.ts'
+import { type Clock, milliseconds } from '#shared/time.ts'
 import type { Picture, Row } from './api.ts'
 import { rowOf } from './row.ts'
 
 /** How often the store is listed while anybody follows, and how old a picture may be that is shown once. Milliseconds. */
 const EVERY_MS = 2_000
-const PAGE = 500
+const READS_AT_ONCE = 64
 /** Nodes that went are remembered for those who follow: of more than this many, a follower is sent everything again. */
 const MOST_REMOVED = 10_000
 
 export type FleetDeps = {
-  readonly store: Pick<Store, 'list'>
+  readonly store: Pick<Store, 'read' | 'versions'>
   readonly clock: Clock
   readonly settings: MergeSettings
   readonly log: Log
@@ -30,7 +30,8 @@ export type Known = {
   readonly json: string
   readonly look: number
   readonly version: string
-  readonly condition: Condition
+  /** When it has to be read again though its document is the same. Milliseconds. */
+  readonly dueAt: number
 }
 
 export type Fleet = {
@@ -64,30 +65,27 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
   let looking: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
+  /** Reads what has changed, and of what time alone may change; the first look reads everything. */
   const lookOnce = async () => {
     const next = look + 1
-    const gone = new Set(known.keys())
-    let newest: string | null = null
-    let from: string | undefined
-    do {
-      const page = await store.list({ limit: PAGE, from })
-      const now = clock.now()
-      for (const { state, version } of page.nodes) {
-        gone.delete(state.node)
-        const checkedAt = state.publisher?.checkedAt
-        if (checkedAt !== undefined && (newest === null || checkedAt > newest)) newest = checkedAt
-        const before = known.get(state.node)
-        // Of a document that is the same, time alone changes what is said of the node as a whole.
-        const condition = conditionOf(state, now, settings)
-        if (before?.version === version && isDeepStrictEqual(before.condition, condition)) continue
-        const row = rowOf(viewOf(state, now, settings))
-        const json = JSON.stringify(row)
-        const isSame = before?.json === json
-        known.set(state.node, { row, json, version, condition, look: isSame ? before.look : next })
-        removed.delete(state.node)
-      }
-      from = page.next
-    } while (from !== undefined)
+    const versions = await store.versions()
+    const gone = [...known.keys()].filter((node) => !versions.has(node))
+    const now = clock.now()
+    const due = [...versions].filter(([node, version]) => {
+      const before = known.get(node)
+      return before === undefined || before.version !== version || before.dueAt <= now
+    })
+    await pLimit(READS_AT_ONCE).map(due, async ([node, version]) => {
+      const state = await store.read(node)
+      if (state === undefined) return
+      const row = rowOf(viewOf(state, now, settings))
+      const json = JSON.stringify(row)
+      const before = known.get(node)
+      const isSame = before?.json === json
+      const dueAt = changesBy(state, now, settings)
+      known.set(node, { row, json, version, dueAt, look: isSame ? before.look : next })
+      removed.delete(node)
+    })
     for (const node of gone) {
       known.delete(node)
       removed.set(node, next)
@@ -96,7 +94,10 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
       removed.clear()
       forgottenThrough = next
     }
-    polledAt = newest
+    polledAt = null
+    for (const { row } of known.values()) {
+      if (row.checkedAt !== null && (polledAt === null || row.checkedAt > polledAt)) polledAt = row.checkedAt
+    }
     look = next
   }
 
@@ -169,4 +170,14 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
       }
     },
   }
+}
+
+/** When time alone next changes what is said of a node: each time of ours in it that can grow old, or come true. */
+function changesBy(state: NodeState, now: number, settings: MergeSettings): number {
+  const times = [
+    ...state.clocks.flatMap(({ confirmedAt, unnamed }) => [confirmedAt, unnamed?.confirmedAt ?? confirmedAt]),
+    ...Object.values(state.absent).map(({ confirmedAt }) => confirmedAt),
+  ].map(milliseconds)
+  const changes = times.flatMap((time) => [time + settings.staleAfterMs, time - settings.settleMs])
+  return Math.min(...changes.filter((time) => time > now))
 }

@@ -15,6 +15,8 @@ export const CONCURRENCY = 32
 const BATCH = 100
 /** What another process has logged is left to that process for so long. Milliseconds. */
 const LEFT_OVER_AFTER = 2_000
+/** That it was sent is written with the node's next write, if one comes in this time. Milliseconds. */
+const MARKED_AFTER = 1_000
 /** Pauses between tries: doubled each time, half of each by chance. Milliseconds. */
 const FIRST_PAUSE = 500
 const LONGEST_PAUSE = 30_000
@@ -52,13 +54,16 @@ type Unsent = {
   readonly entries: readonly LogEntry[]
 }
 
+/** Up to where the sink has a log. */
+type Sent = { readonly incarnation: string; readonly seq: number }
+
 /** A node that has something to send, or to mark as sent. */
 type Line = {
   readonly node: string
   /** What was just written and is next: it need not be read back. */
   news: Unsent | undefined
   /** Up to where the sink has the log, until the store knows it. */
-  sent: { readonly incarnation: string; readonly seq: number } | undefined
+  sent: Sent | undefined
   /** More came while it was being sent. */
   again: boolean
   failures: number
@@ -73,6 +78,8 @@ type Stopped = { readonly by: 'sink'; readonly afterMs?: number } | { readonly b
 export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANCE } = {}): Forwarder {
   const { store, sink, log, metrics, random } = deps
   const lines = new Map<string, Line>()
+  /** Nodes of which all was sent, and the store does not know it yet: their next write says so, or a write of its own. */
+  const unmarked = new Map<string, { readonly sent: Sent; readonly timer: NodeJS.Timeout }>()
   const limit = pLimit(CONCURRENCY)
   const ended = new AbortController()
   let failuresInRow = 0
@@ -90,13 +97,11 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
     Math.min(FIRST_PAUSE * 2 ** Math.min(times - 1, 16), LONGEST_PAUSE) * (0.5 + random() / 2)
 
   /** Marks in the store what was sent of a node. Gives where its log stands; undefined if it is not forwarded. */
-  const mark = ({ node, sent }: Line) =>
+  const mark = ({ node, sent }: Pick<Line, 'node' | 'sent'>) =>
     store.update(node, (current) => {
       if (current?.forwarded === undefined) return { result: undefined }
       const { incarnation, labels, seq } = current
-      // More than there is was sent from a document that is gone: removed, or replaced by a backup.
-      const isOfThis = sent?.incarnation === incarnation && sent.seq <= seq
-      const forwarded = Math.max(current.forwarded, isOfThis ? sent.seq : 0)
+      const forwarded = Math.max(current.forwarded, sentOf(current, sent))
       const state = forwarded > current.forwarded ? { ...current, forwarded } : undefined
       return { state, result: { incarnation, labels, seq, forwarded } }
     })
@@ -146,12 +151,16 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
     if (ended.signal.aborted) return { by: 'end' }
     if (pause !== undefined) return { by: 'pause' }
     try {
-      let unsent = line.news ?? (await next(line))
+      const { news } = line
+      line.news = undefined
+      let unsent = news ?? (await next(line))
       while (unsent !== undefined) {
         for (const entry of unsent.entries) {
           const stopped = await send(line, unsent, entry)
           if (stopped !== undefined) return stopped
         }
+        // What was just written is all that there is, as far as is known here.
+        if (unsent === news) return undefined
         unsent = await next(line)
       }
       return undefined
@@ -164,19 +173,33 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
   const run = async (line: Line): Promise<void> => {
     // What made the node wait is answered first.
     await nextTurn()
-    line.again = false
     const stopped = await drain(line)
     line.running = undefined
-    line.news = undefined
     if (stopped !== undefined) stop(line, stopped)
     else if (line.again) begin(line)
-    else lines.delete(line.node)
+    else {
+      lines.delete(line.node)
+      if (line.sent !== undefined) markLater(line.node, line.sent)
+    }
     metrics.waiting.set({}, lines.size)
+  }
+
+  const markLater = (node: string, sent: Sent) => {
+    unmarked.set(node, { sent, timer: setTimeout(add, MARKED_AFTER, node, {}).unref() })
+  }
+
+  /** What was sent and not marked; it is the caller's to mark. */
+  const takeUnmarked = (node: string): Sent | undefined => {
+    const found = unmarked.get(node)
+    clearTimeout(found?.timer)
+    unmarked.delete(node)
+    return found?.sent
   }
 
   const begin = (line: Line) => {
     if (line.running !== undefined || ended.signal.aborted) return
     clearTimeout(line.timer)
+    line.again = false
     line.running = limit(run, line)
   }
 
@@ -214,7 +237,7 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
     const line: Line = {
       node,
       news,
-      sent: undefined,
+      sent: takeUnmarked(node),
       again: false,
       failures: 0,
       timer: undefined,
@@ -230,10 +253,12 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
     let news: Unsent | undefined
     let isBehind = false
     // May run again: what its last run saw is what was written.
-    const marked: typeof change = (current) => {
+    const forwarding: typeof change = (current) => {
       const outcome = change(current)
       const { entries = [], state = entries.length > 0 ? current : undefined } = outcome
-      const { seq, forwarded = seq } = current ?? { seq: 0 }
+      const { seq, forwarded: marked = seq } = current ?? { seq: 0 }
+      const sent = lines.get(node)?.sent ?? unmarked.get(node)?.sent
+      const forwarded = Math.max(marked, sentOf(current, sent))
       isBehind = forwarded < seq
       const { incarnation, labels } = state ?? {}
       news =
@@ -247,13 +272,14 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       // A document that was there before there was a sink keeps its history to itself.
       return state === undefined ? outcome : { ...outcome, state: { ...state, forwarded } }
     }
-    const result = await store.update(node, marked)
+    const result = await store.update(node, forwarding)
     if (news !== undefined) add(node, { news: isBehind ? undefined : news })
     else if (isBehind) add(node, { afterMs: LEFT_OVER_AFTER })
     return result
   }
 
   const settle = async (signal: AbortSignal): Promise<boolean> => {
+    for (const node of unmarked.keys()) add(node, {})
     beginAll()
     const { promise: aborted, resolve } = Promise.withResolvers<void>()
     signal.addEventListener('abort', () => resolve(), { once: true })
@@ -277,8 +303,15 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       await Promise.all(all.map(({ running }) => running))
       const failed = (node: string) => (error: unknown) =>
         storeOutage.failed(node, { reason: reasonOf(error) })
-      await Promise.all(all.map((line) => line.sent && mark(line).catch(failed(line.node))))
+      const left = [...all, ...[...unmarked].map(([node, { sent }]) => ({ node, sent }))]
+      for (const { timer } of unmarked.values()) clearTimeout(timer)
+      await Promise.all(left.map((line) => line.sent && mark(line).catch(failed(line.node))))
       await sink.close()
     },
   }
+}
+
+/** Up to where a document's log was sent. More than there is was sent of one that is gone: removed, or a backup now. */
+function sentOf(state: NodeState | undefined, sent: Sent | undefined): number {
+  return sent !== undefined && sent.incarnation === state?.incarnation && sent.seq <= state.seq ? sent.seq : 0
 }

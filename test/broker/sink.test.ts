@@ -116,8 +116,8 @@ describe('where no answer comes', () => {
   })
 
   test.each([
-    [202, 'taken'],
-    [400, 'poison'],
+    [202, 'accepted'],
+    [400, 'rejected'],
   ])('an answer of %i whose body does not come in time is %s', async (status, outcome) => {
     const silent = createServer((request, response) => {
       request.resume()

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { catalogue } from '#functions/catalogue.ts'
-import { flagsOf } from '#shared/runtime/help.ts'
-import { functionHelp } from '#shared/runtime/help.ts'
+import { VARIABLES } from '#shared/config/index.ts'
+import { flagsOf, functionHelp } from '#shared/runtime/help.ts'
 
 describe.each(Object.entries(catalogue))('%s', (name, load) => {
   test('is called what it is picked by, and can be served, but for doctor, forget and history, which are called', async () => {
@@ -16,7 +16,8 @@ describe.each(Object.entries(catalogue))('%s', (name, load) => {
     const help = functionHelp(definition)
     for (const line of help.split('\n')) expect(line.length, line).toBeLessThanOrEqual(100)
     for (const flag of Object.keys(flagsOf(definition))) expect(help).toContain(`--${flag}`)
-    for (const variable of [...definition.environment, ...definition.required]) {
+    for (const { name: variable, group } of VARIABLES) {
+      if (!definition.environment.includes(group) && !definition.required.includes(variable)) continue
       expect(help).toMatch(new RegExp(`^ {2}${variable}\\b`, 'm'))
     }
   })

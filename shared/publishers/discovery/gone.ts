@@ -84,7 +84,7 @@ export async function markGone<Node extends KnownNode>(
  * within STALE_AFTER_SECONDS is on the list of somebody else who shares the store; an empty list marks nobody.
  */
 export async function markUnlisted(
-  deps: GoneDeps & { readonly store: Pick<Store, 'names' | 'read'> },
+  deps: GoneDeps & { readonly store: Pick<Store, 'versions' | 'read'> },
   config: Pick<Config, 'publishers' | 'shard'> & GoneOptions,
 ): Promise<void> {
   const { publishers, shard, merge } = config
@@ -95,7 +95,7 @@ export async function markUnlisted(
   const isPolled = ({ checkedAt, goneSince }: KnownNode) =>
     goneSince === undefined && milliseconds(checkedAt) >= listedAt && !isAhead(checkedAt, now, merge)
   try {
-    const names = await deps.store.names()
+    const names = [...(await deps.store.versions()).keys()]
     const unlisted = names.filter((node) => !listed.has(node) && shardOf(node, shard.count) === shard.index)
     const states = await pLimit(config.pollConcurrency).map(unlisted, (node) => deps.store.read(node))
     const gone = states.flatMap(knownNode).filter((each) => !isPolled(each))

@@ -111,17 +111,17 @@ export async function createConfigMapDriver(
     return call({ verb: 'patch', name, accept: METADATA_ONLY, body, expects: [404, 409] })
   }
 
-  /** The names of all nodes that are there now, in order. */
-  async function index(): Promise<string[]> {
+  /** All nodes that are there now, in order, with their versions. */
+  async function index(): Promise<[string, Version][]> {
     for (let restarts = 0; restarts <= RESTARTS; restarts += 1) {
       const names = await indexOnce()
-      if (names !== undefined) return names.sort(byBytes)
+      if (names !== undefined) return names.sort(([a], [b]) => byBytes(a, b))
     }
     throw new StoreError(`The list of nodes in namespace ${target.namespace} expired while it was being read`)
   }
 
-  async function indexOnce(): Promise<string[] | undefined> {
-    const names: string[] = []
+  async function indexOnce(): Promise<[string, Version][] | undefined> {
+    const names: [string, Version][] = []
     let next: string | undefined
     do {
       const answer = await call({
@@ -139,7 +139,8 @@ export async function createConfigMapDriver(
       const page = parse(partialObjectList, answer.body, 'the list of nodes')
       for (const { metadata } of page.items) {
         const node = metadata.annotations?.[NODE]
-        if (node !== undefined && objectNameOf(node) === metadata.name) names.push(node)
+        if (node !== undefined && objectNameOf(node) === metadata.name)
+          names.push([node, metadata.resourceVersion])
         else log.warn('ConfigMap has PTP Watch labels but belongs to no node', { configMap: metadata.name })
       }
       next = page.metadata?.continue || undefined
@@ -183,7 +184,7 @@ export async function createConfigMapDriver(
       return resourceVersion
     },
     async list({ limit, from = '' }) {
-      const rest = (await index()).filter((node) => byBytes(node, from) >= 0)
+      const rest = (await index()).map(([node]) => node).filter((node) => byBytes(node, from) >= 0)
       const nodes: Versioned[] = []
       for (let start = 0; start < Math.min(limit, rest.length); start += DOCUMENTS_A_CALL) {
         const end = Math.min(limit, start + DOCUMENTS_A_CALL)
@@ -191,7 +192,7 @@ export async function createConfigMapDriver(
       }
       return { nodes, next: rest[limit] }
     },
-    names: index,
+    versions: async () => new Map(await index()),
     async log(node, { after, limit }) {
       const entries = entriesOf(node, (await get(node))?.data?.log ?? '')
       return entries.filter(({ seq }) => seq > after).slice(0, limit)

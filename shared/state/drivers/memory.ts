@@ -38,7 +38,7 @@ export function createMemoryDriver(): Driver {
       const rest = names().filter((node) => Buffer.compare(Buffer.from(node), Buffer.from(from)) >= 0)
       return { nodes: rest.slice(0, limit).flatMap((node) => read(node) ?? []), next: rest[limit] }
     },
-    names: async () => [...names()],
+    versions: async () => new Map(names().map((node) => [node, rows.get(node)?.version ?? ''])),
     async log(node, { after, limit }) {
       const entries = (rows.get(node)?.log ?? []).filter(({ seq }) => seq > after).slice(0, limit)
       return entries.map((entry) => parseEntry(node, JSON.stringify(entry)))

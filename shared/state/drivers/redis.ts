@@ -11,6 +11,7 @@ import { indexKey, placeOf, TAGS } from './redis/layout.ts'
 import { REMOVE, type Script, WRITE } from './redis/scripts.ts'
 
 const documentReply = z.tuple([z.nullable(z.string()), z.nullable(z.string())])
+const versionReply = z.nullable(z.string())
 const textsReply = z.array(z.string())
 const streamReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.string()])]))
 
@@ -90,8 +91,16 @@ export async function createRedisDriver(
       const found = await Promise.all(sorted.slice(0, limit).map((node) => read(node)))
       return { nodes: found.filter((each) => each !== undefined), next: sorted[limit] }
     },
-    async names() {
-      return sortedByBytes((await Promise.all(TAGS.map((tag) => names(tag, '', ALL)))).flat())
+    async versions() {
+      const all = sortedByBytes((await Promise.all(TAGS.map((tag) => names(tag, '', ALL)))).flat())
+      const found = await Promise.all(
+        all.map(async (node): Promise<[string, Version][]> => {
+          const { tag, state } = placeOf(node)
+          const version = checked(versionReply, await client.send(tag, ['HGET', state, 'version']))
+          return version === null ? [] : [[node, version]]
+        }),
+      )
+      return new Map(found.flat())
     },
     async log(node, { after, limit }) {
       const place = placeOf(node)

@@ -40,7 +40,7 @@ export async function createSqliteDriver(
   const readPage = db.prepare(
     'SELECT node, revision, state FROM document WHERE node >= ? ORDER BY node LIMIT ?',
   )
-  const readNames = db.prepare('SELECT node FROM document ORDER BY node')
+  const readVersions = db.prepare('SELECT node, revision FROM document ORDER BY node')
   const readLog = db.prepare('SELECT entry FROM log WHERE node = ? AND seq > ? ORDER BY seq LIMIT ?')
   const create = db.prepare(
     'INSERT INTO document (node, revision, state) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
@@ -120,7 +120,11 @@ export async function createSqliteDriver(
         const next = rows[limit]
         return { nodes: rows.slice(0, limit).map(documentOf), next: next && String(next.node) }
       }),
-    names: () => attempt('be read', () => readNames.all().map(({ node }) => String(node))),
+    versions: () =>
+      attempt(
+        'be read',
+        () => new Map(readVersions.all().map(({ node, revision }) => [String(node), String(revision)])),
+      ),
     log: (node, { after, limit }) =>
       attempt('be read', () =>
         readLog.all(node, after, limit).map(({ entry }) => parseEntry(node, String(entry))),

@@ -40,8 +40,8 @@ export type Driver = {
    * A node that is there from the first page to the last is on exactly one of them.
    */
   list(page: PageRange): Promise<Page>
-  /** The names of all nodes, without their documents. */
-  names(): Promise<string[]>
+  /** The names of all nodes, in their order, each with the version of its document. */
+  versions(): Promise<Map<string, Version>>
   /** Entries with a number above `after`, oldest first. */
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
   /** Removes the document, of that version where one is expected, and its log; nothing happens if there is none. */

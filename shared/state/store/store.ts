@@ -20,8 +20,8 @@ export type Store = {
   /** The document as this process last knew it, which others may have changed since; undefined if it does not. */
   remembered(node: string): NodeState | undefined
   list(page: PageRange): Promise<Page>
-  /** The names of all nodes, without their documents. */
-  names(): Promise<string[]>
+  /** The names of all nodes, in order, each with the version of its document. */
+  versions(): Promise<Map<string, Version>>
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
   /**
    * Removes a node after the changes that were called before. Where `decide` is given, only if it says so of the
@@ -174,9 +174,9 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
       checkOpen()
       return driver.list(page)
     },
-    async names() {
+    async versions() {
       checkOpen()
-      return driver.names()
+      return driver.versions()
     },
     async log(node, range) {
       checkOpen()

@@ -233,12 +233,24 @@ export function driverContract(
         expect(nodes).toHaveLength(2)
       })
 
-      test('names are those of all nodes, in order, without their documents', async () => {
-        expect(await driver.names()).toEqual([])
-        for (const node of ['g', 'B', 'a']) await create(node)
-        expect(await driver.names()).toEqual(['B', 'a', 'g'])
+      test('versions are those of all nodes, in order, without their documents', async () => {
+        expect([...(await driver.versions())]).toEqual([])
+        const versions = new Map<string, string>()
+        for (const node of ['g', 'B', 'a']) versions.set(node, await create(node))
+        const found = await driver.versions()
+        expect([...found.keys()]).toEqual(['B', 'a', 'g'])
+        expect(found).toEqual(versions)
+        const next = await driver.write('g', {
+          state: document('g', 1),
+          entries: [],
+          expected: versions.get('g'),
+          trimThrough: 0,
+        })
         await driver.remove('a')
-        expect(await driver.names()).toEqual(['B', 'g'])
+        expect([...(await driver.versions())]).toEqual([
+          ['B', versions.get('B')],
+          ['g', next],
+        ])
       })
 
       test.each([1, 2, 3, 6, 7, 8, 100])('walks seven nodes in order by pages of %i', async (limit) => {
