@@ -32,14 +32,14 @@ export function collectProcessMetrics(metrics: Metrics): void {
   metrics.read('gauge', {
     name: 'process_resident_memory_bytes',
     help: 'Resident memory size in bytes.',
-    read: () => process.memoryUsage.rss(),
+    read: () => fromProc(() => process.memoryUsage.rss()),
   })
   if (process.platform === 'linux') {
     metrics.read('gauge', {
       name: 'process_open_fds',
       help: 'Number of open file descriptors.',
       // The one that lists them is among them.
-      read: () => readdirSync('/proc/self/fd').length - 1,
+      read: () => fromProc(() => readdirSync('/proc/self/fd').length - 1),
     })
   }
 
@@ -76,4 +76,14 @@ export function collectProcessMetrics(metrics: Metrics): void {
       labels: { version: [process.version], major: [major], minor: [minor], patch: [patch] },
     })
     .set(labels, 1)
+}
+
+/** What Linux tells in /proc; NaN where that is not mounted, so that a scrape has all the rest. */
+function fromProc(read: () => number): number {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return Number.NaN
+    throw error
+  }
 }

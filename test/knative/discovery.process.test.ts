@@ -72,7 +72,7 @@ it('red-hat-v2-discovery finds publishers and forgets them, with the rights of i
   })
   api.services.remove('openshift-ptp', serviceFor(leaves.node))
   let err = ''
-  while (!err.includes('removed from the state')) {
+  while (!err.includes('removed node that was gone')) {
     const polled = await ended(start('poll'))
     expect(polled).toMatchObject({ code: 0, out: '1 of 1 publishers polled\n' })
     err = polled.err

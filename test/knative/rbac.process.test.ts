@@ -97,7 +97,7 @@ test('each function has the verbs on ConfigMaps that it uses, and no others', as
   const shorter = { STALE_AFTER_SECONDS: '1', STATE_RETENTION_SECONDS: '1', LOG_LEVEL: 'warn' }
   await eventually(async () => {
     const polled = await run(['poll'], shorter)
-    expect(polled).toMatchObject({ code: 0, err: expect.stringContaining('removed from the state') })
+    expect(polled).toMatchObject({ code: 0, err: expect.stringContaining('removed node that was gone') })
   })
   expect(asPoll()).toEqual({ used: all, granted: all })
 

@@ -14,7 +14,7 @@ describe.each(RENDERED)('$name', ({ manifests }) => {
 
   it('has all that belongs to it: functions, a Broker, a store', () => {
     const functions = functionContainers(manifests).map(({ container }) => container.args?.[0])
-    const deployed = Object.keys(catalogue).filter((name) => !['doctor', 'forget'].includes(name))
+    const deployed = Object.keys(catalogue).filter((name) => !['doctor', 'forget', 'history'].includes(name))
     expect(functions.sort()).toEqual(deployed.sort())
     expect(names('Broker')).toEqual(['default'])
   })
