@@ -14,7 +14,6 @@ import {
 import { logCsv } from '#shared/state/log-csv.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { entriesSince, entriesWithin, timeIn } from '#shared/state/history.ts'
-import type { Page } from '#shared/state/store/store.ts'
 import { type Span, timelineOf } from '#shared/state/timeline.ts'
 import { viewOf } from '#shared/state/view.ts'
 import type { Assets } from './assets.ts'
@@ -32,8 +31,11 @@ const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 500
 const MAX_LOG = 1_000
 /** Nodes read from the store in one go, and how many such reads are under way at once. */
-const CHUNK = 100
+const CHUNK = 50
 const READS_AT_ONCE = 4
+
+/** Some nodes of a page, as text. */
+type Chunk = { readonly text: string; readonly count: number; readonly next: string | undefined }
 
 export type HandlerDeps = Deps & {
   readonly fleet: Fleet
@@ -46,21 +48,26 @@ export type HandlerDeps = Deps & {
 export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   const { fleet, assets, store, clock, settings } = deps
   const reading = pLimit(READS_AT_ONCE)
-  const read = (limit: number, from: string | undefined) =>
-    reading(() => store.list({ limit: Math.min(limit, CHUNK), from }))
+  /** Nodes as text: many clients that read slowly hold texts, and the documents of a few reads alone are in memory. */
+  const read = (limit: number, from: string | undefined): Promise<Chunk> =>
+    reading(async () => {
+      const { nodes, next } = await store.list({ limit: Math.min(limit, CHUNK), from })
+      const now = clock.now()
+      const texts = nodes.map(({ state }) => JSON.stringify(viewOf(state, now, settings)))
+      return { text: texts.join(','), count: nodes.length, next }
+    })
 
   /** A page is read and sent a few nodes at a time: many that are asked for at once, or slowly, cost little memory. */
-  async function* pageFrom(first: Page, limit: number): AsyncGenerator<string> {
+  async function* pageFrom(first: Chunk, limit: number): AsyncGenerator<string> {
     let chunk = first
     let left = limit
     let separator = '{"nodes":['
     for (;;) {
-      const now = clock.now()
-      for (const { state } of chunk.nodes) {
-        yield separator + JSON.stringify(viewOf(state, now, settings))
+      if (chunk.count > 0) {
+        yield separator + chunk.text
         separator = ','
       }
-      left -= chunk.nodes.length
+      left -= chunk.count
       if (chunk.next === undefined || left <= 0) break
       chunk = await read(left, chunk.next)
     }

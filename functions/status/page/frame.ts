@@ -35,8 +35,11 @@ export function frame(seen: Seen, { title, content }: { title: unknown; content:
 }
 
 function linkText({ link, picture, now }: Seen): unknown {
+  // That publishers still answer is written now and then only: the last poll may well be newer.
   const polled =
-    picture?.polledAt == null ? 'never polled' : `polled ${duration(now - Date.parse(picture.polledAt))} ago`
+    picture?.polledAt == null
+      ? 'never polled'
+      : `polled within ${duration(now - Date.parse(picture.polledAt))}`
   const words: Readonly<Record<Link, string>> = {
     connecting: 'connecting',
     live: 'live',
