@@ -31,11 +31,11 @@ const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 500
 const MAX_LOG = 1_000
 /** Nodes read from the store in one go, and how many such reads are under way at once. */
-const CHUNK = 50
+const CHUNK = 20
 const READS_AT_ONCE = 4
 
 /** Some nodes of a page, as text. */
-type Chunk = { readonly text: string; readonly count: number; readonly next: string | undefined }
+type Chunk = { readonly texts: readonly string[]; readonly next: string | undefined }
 
 export type HandlerDeps = Deps & {
   readonly fleet: Fleet
@@ -54,7 +54,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
       const { nodes, next } = await store.list({ limit: Math.min(limit, CHUNK), from })
       const now = clock.now()
       const texts = nodes.map(({ state }) => JSON.stringify(viewOf(state, now, settings)))
-      return { text: texts.join(','), count: nodes.length, next }
+      return { texts, next }
     })
 
   /** A page is read and sent a few nodes at a time: many that are asked for at once, or slowly, cost little memory. */
@@ -63,11 +63,11 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     let left = limit
     let separator = '{"nodes":['
     for (;;) {
-      if (chunk.count > 0) {
-        yield separator + chunk.text
+      for (const text of chunk.texts) {
+        yield separator + text
         separator = ','
       }
-      left -= chunk.count
+      left -= chunk.texts.length
       if (chunk.next === undefined || left <= 0) break
       chunk = await read(left, chunk.next)
     }

@@ -26,7 +26,7 @@ const SUBSCRIPTIONS = KINDS.map((kind) => ({
   confirmedAt: '2026-11-23T12:00:00.000Z',
 }))
 
-/** status as its image starts it, over a Redis that holds a large fleet. */
+/** status as its image starts it, with the heap of a small pod, over a Redis that holds a large fleet. */
 async function startStatus() {
   const redis = await startRedis()
   onTestFinished(() => redis.close())
@@ -41,11 +41,14 @@ async function startStatus() {
     )
   }
   await store.close()
-  const status = start(['--max-semi-space-size=4', 'functions/main.ts', 'status', '--serve'], {
-    STATE_URL: stateUrl,
-    HOST: '127.0.0.1',
-    PORT: '0',
-  })
+  const status = start(
+    ['--max-semi-space-size=4', '--max-old-space-size=128', 'functions/main.ts', 'status', '--serve'],
+    {
+      STATE_URL: stateUrl,
+      HOST: '127.0.0.1',
+      PORT: '0',
+    },
+  )
   onTestFinished(async () => {
     status.kill('SIGKILL')
     await status.exit
