@@ -29,8 +29,8 @@ function blockOf(findings: readonly Finding[], { colour }: Pick<Terminal, 'colou
 }
 
 /**
- * How many publishers deliver events, who fails, and, apart from that, what state the clocks are in: a clock in FREERUN
- * is no fault of the delivery.
+ * How many publishers deliver events, who fails, and, apart from that, what state the clocks are in: that a clock is in
+ * FREERUN does not mean that events fail to arrive.
  */
 function summaryOf(all: readonly (readonly Finding[])[]): string {
   const findings = all.flat()

@@ -54,7 +54,7 @@ export const history: FunctionDefinition = {
   },
 }
 
-/** @throws UsageError for what is no time, or a span that ends before it begins. */
+/** @throws UsageError if a time cannot be read, or the span ends before it begins. */
 function spanOf(flags: Flags, now: number): Span {
   const timeOf = (name: 'from' | 'to') => {
     const text = flags[name]

@@ -73,7 +73,8 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
     }
     const [node, token = ''] = rest
     const isVerified = !callback.secured || (node !== undefined && callback.verify(node, token))
-    return isVerified ? { is: 'event', node } : FORBIDDEN
+    // A slice of the URL, up to 8 KiB, would stay in memory with each event that waits for the store.
+    return isVerified ? { is: 'event', node: node && Buffer.from(node).toString() } : FORBIDDEN
   }
 
   return {

@@ -30,7 +30,8 @@ export async function openGate(file: string): Promise<Gate> {
     const shown = shownIn(headers.authorization)
     if (shown !== undefined && timingSafeEqual(hashOf(shown), hashOf(token))) return undefined
     return errorReply(401, 'unauthorized', 'A token is needed: Authorization: Bearer <token>', {
-      'www-authenticate': 'Basic realm="PTP Watch: any user, the token as password", charset="UTF-8", Bearer',
+      // Makes a browser ask for a password. Programs know that they send a bearer token.
+      'www-authenticate': 'Basic realm="PTP Watch", charset="UTF-8"',
     })
   }
 }

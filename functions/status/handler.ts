@@ -13,8 +13,8 @@ import {
 } from '#shared/runtime/reply.ts'
 import { logCsv } from '#shared/state/log-csv.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { entriesSince, entriesWithin, timeIn } from '#shared/state/history.ts'
-import { type Span, timelineOf } from '#shared/state/timeline.ts'
+import { entriesSince, entriesWithin } from '#shared/state/history.ts'
+import { timelineOf } from '#shared/state/timeline.ts'
 import { viewOf } from '#shared/state/view.ts'
 import type { Assets } from './assets.ts'
 import { compressed } from './compress.ts'
@@ -22,10 +22,11 @@ import type { Fleet } from './fleet.ts'
 import type { Gate } from './gate.ts'
 import { type Deps, withLog } from './nodes.ts'
 import { openApi } from './openapi.ts'
+import { choiceOf, fromOf, numberOf, SELECTING, selectionOf, spanOf } from './query.ts'
 import { rowOf } from './row.ts'
+import { isNamed, isShown, placeOf, type Selection } from './select.ts'
 import { createStream } from './stream.ts'
-import { fromToken, toToken } from './token.ts'
-import { matches, placeOf, readWanted, WANTED, type Wanted } from './wanted.ts'
+import { toToken } from './token.ts'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 500
@@ -94,24 +95,26 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     const limit = numberOf(query, 'limit', DEFAULT_LIMIT, MAX_LIMIT)
     const from = fromOf(query)
     const headers = { 'content-type': 'application/json' }
-    if (!WANTED.some((name) => query.has(name))) {
+    if (!SELECTING.some((name) => query.has(name))) {
       // Before there is a reply: a store that is away is a 503.
       return { status: 200, headers, stream: pageFrom(await read(limit, from), limit) }
     }
-    const wanted = readWanted(query)
-    const places = (await rowsOf(wanted))
-      .map((row) => ({ place: placeOf(row, wanted.sort), node: row.node }))
+    const selection = selectionOf(query)
+    const places = (await rowsOf(selection))
+      .map((row) => ({ place: placeOf(row, selection.sort), node: row.node }))
       .filter(({ place }) => from === undefined || place >= from)
       .sort((a, b) => (a.place < b.place ? -1 : 1))
     const nodes = places.slice(0, limit).map(({ node }) => node)
     return { status: 200, headers, stream: selected(nodes, places[limit]?.place) }
   }
 
-  const rowsOf = async (wanted: Wanted) =>
-    [...(await fleet.current()).values()].flatMap(({ row }) => (matches(row, wanted) ? row : []))
+  const rowsOf = async (selection: Selection) =>
+    [...(await fleet.current()).values()].flatMap(({ row }) =>
+      isNamed(row, selection) && isShown(row, selection) ? row : [],
+    )
 
-  const summary = async (wanted: Wanted): Promise<Reply> => {
-    const rows = await rowsOf(wanted)
+  const summary = async (selection: Selection): Promise<Reply> => {
+    const rows = await rowsOf(selection)
     const count = (overall: string) => rows.filter((row) => row.overall === overall).length
     const flagged = (flag: (typeof rows)[number]['flags'][number]) =>
       rows.filter(({ flags }) => flags.includes(flag)).length
@@ -132,8 +135,8 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     })
   }
 
-  const fleetNow = async (wanted: Wanted): Promise<Reply> =>
-    jsonReply(200, { type: 'snapshot', ...fleet.picture(), rows: await rowsOf(wanted) })
+  const fleetNow = async (selection: Selection): Promise<Reply> =>
+    jsonReply(200, { type: 'snapshot', ...fleet.picture(), rows: await rowsOf(selection) })
 
   /** One node as the stream sends it, without the picture. */
   const nodeMessage = async (node: string): Promise<string> => {
@@ -154,16 +157,16 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
 
   const timeline = async (node: string, query: URLSearchParams) => {
     const now = clock.now()
-    const span = readSpan(query, now)
+    const span = spanOf(query, now)
     const state = await known(node)
     const entries = await entriesSince(store, node, state.seq, span.from)
     return timelineOf(viewOf(state, now, settings), entries, span, now)
   }
 
   const log = async (node: string, query: URLSearchParams): Promise<Reply> => {
-    const span = readSpan(query, clock.now())
-    const format = oneOf(query, 'format', ['json', 'csv'])
-    const order = oneOf(query, 'order', ['oldest', 'newest'])
+    const span = spanOf(query, clock.now())
+    const format = choiceOf(query, 'format', ['json', 'csv'])
+    const order = choiceOf(query, 'order', ['oldest', 'newest'])
     const limit = query.has('limit') ? numberOf(query, 'limit', MAX_LOG, MAX_LOG) : undefined
     if (order === 'newest' && limit === undefined) {
       throw new HttpError(400, 'order', 'order=newest needs a limit')
@@ -216,25 +219,25 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   const api = (segments: readonly string[], query: URLSearchParams, request: HttpRequest) => {
     const [what, node, part, ...rest] = segments
     if (rest.length > 0 || (what !== 'nodes' && node !== undefined)) return notFound()
-    const wanted = (more: readonly string[] = []) => {
-      checkQuery(query, [...WANTED, ...more], ['label'])
-      return readWanted(query)
+    const select = (more: readonly string[] = []) => {
+      checkQuery(query, [...SELECTING, ...more], ['label'])
+      return selectionOf(query)
     }
     switch (what) {
       case 'nodes':
         if (node === '') return notFound()
         if (node !== undefined) return ofNode(node, part, query)
-        wanted(['limit', 'continue'])
+        select(['limit', 'continue'])
         return list(query)
       case 'summary':
-        return summary(wanted())
+        return summary(select())
       case 'fleet': {
-        const selection = wanted(['node'])
+        const selection = select(['node'])
         const one = query.get('node')
         return one === null ? fleetNow(selection) : nodeNow(one)
       }
       case 'stream':
-        return stream(request, wanted(['node']), query.get('node') ?? undefined)
+        return stream(request, select(['node']), query.get('node') ?? undefined)
       case 'openapi.json':
         checkQuery(query)
         return jsonReply(200, openApi())
@@ -284,47 +287,4 @@ async function* logJson(
     if (left <= 0) break
   }
   yield `${separator === ',' ? '' : separator}]}\n`
-}
-
-function numberOf(query: URLSearchParams, name: string, fallback: number, most: number): number {
-  const text = query.get(name)
-  if (text === null) return fallback
-  const number = Number(text)
-  if (/^\d+$/.test(text) && number >= 1 && number <= most) return number
-  throw new HttpError(400, name, `${name} must be a whole number from 1 to ${most}`)
-}
-
-/** The first where none is given. */
-function oneOf<T extends string>(query: URLSearchParams, name: string, allowed: readonly [T, ...T[]]): T {
-  const text = query.get(name)
-  if (text === null) return allowed[0]
-  const found = allowed.find((each) => each === text)
-  if (found !== undefined) return found
-  throw new HttpError(400, name, `${name} must be one of ${allowed.join(', ')}`)
-}
-
-function fromOf(query: URLSearchParams): string | undefined {
-  const token = query.get('continue')
-  if (token === null) return undefined
-  const from = fromToken(token)
-  if (from !== undefined) return from
-  throw new HttpError(400, 'continue', 'continue must be a value that the page before gave')
-}
-
-/**
- * `from` and `to`: RFC 3339, by default the last 24 h.
- * @throws HttpError 400 for what is no time, or ends before it begins.
- */
-function readSpan(query: URLSearchParams, now: number): Span {
-  const timeOf = (name: string) => {
-    const text = query.get(name)
-    if (text === null) return undefined
-    const time = timeIn(text)
-    if (!Number.isNaN(time)) return time
-    throw new HttpError(400, name, `${name} must be a time such as 2026-11-28T03:00:00Z`)
-  }
-  const to = timeOf('to') ?? now
-  const from = timeOf('from') ?? to - 86_400_000
-  if (from < to) return { from, to }
-  throw new HttpError(400, 'from', 'from must be earlier than to')
 }

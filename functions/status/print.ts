@@ -3,7 +3,8 @@ import { type NodeView, viewOf } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
 import { fleetCsv } from './csv.ts'
 import { allNodes, type Deps, withLog } from './nodes.ts'
-import { isNamed, isShown, OVERALL, oneOf, readSelection, sorted } from './select.ts'
+import { rowOf } from './row.ts'
+import { isNamed, isShown, OVERALL, oneOf, partsOf, readSelection, type Selection, sorted } from './select.ts'
 import { AHEAD_MS, duration, fleetTable, type Now } from './table.ts'
 import { cutMiddle, escaped, plain, widthOf } from './text.ts'
 
@@ -18,7 +19,7 @@ export async function printStatus(
   { signal, terminal }: { signal: AbortSignal; terminal: Terminal },
 ): Promise<number> {
   const output = outputOf(flags)
-  const selection = readSelection(flags, refuse)
+  const selection = selectionOf(flags)
   let total = 0
   const checkedAt: number[] = []
   const found: NodeView[] = []
@@ -27,10 +28,10 @@ export async function printStatus(
     if (state.publisher !== undefined) checkedAt.push(milliseconds(state.publisher.checkedAt))
     const view = viewOf(state, deps.clock.now(), deps.settings)
     if (!isNamed(view, selection)) continue
-    found.push(output === 'json' && isShown(view, selection) ? await withLog(deps, state) : view)
+    found.push(output === 'json' && isShown(rowOf(view), selection) ? await withLog(deps, state) : view)
   }
   const shown = sorted(
-    found.filter((view) => isShown(view, selection)),
+    found.filter((view) => isShown(rowOf(view), selection)),
     selection.sort,
   )
   const now = { now: deps.clock.now(), staleAfterMs: deps.settings.staleAfterMs }
@@ -52,6 +53,18 @@ export async function printStatus(
   terminal.out(texts[output]())
   const isLocked = found.length > 0 && found.every(({ overall }) => overall === 'LOCKED')
   return flags['exit-code'] === true && !isLocked ? NOT_LOCKED : 0
+}
+
+function selectionOf({ overall, label, name, sort }: Flags): Selection {
+  const textOf = (flag: Flags[string]) => (flag === undefined ? undefined : String(flag))
+  const labels = textOf(label)
+  const given = {
+    overall: textOf(overall),
+    label: labels === undefined ? undefined : labels.trim() === '' ? [''] : partsOf(labels),
+    name: textOf(name),
+    sort: textOf(sort),
+  }
+  return readSelection(given, '=', refuse)
 }
 
 const refuse = (flag: string, problem: string) => new UsageError(`--${flag} ${problem}`)

@@ -1,6 +1,6 @@
 import type { Row } from './api.ts'
 import type { NodeView } from '#shared/state/view.ts'
-import { beganOf, isDoubted } from './select.ts'
+import { milliseconds, nanoseconds } from '#shared/time.ts'
 import { OVERALL_KINDS } from '#shared/state/merge/overall.ts'
 
 /** A node in brief. */
@@ -46,4 +46,30 @@ function reasonFor(view: NodeView): string {
   if (unknown !== undefined) return `${named(unknown)} is ${unknown.state ?? 'unknown'}`
   const missing = [...OVERALL_KINDS].filter((kind) => !deciding.some((clock) => clock.kind === kind))
   return `no ${missing.join(', no ')} known yet`
+}
+
+/** Whether a clock may well be in another state by now: stale, suspect, or of a blind node. */
+export function isDoubted({ blind }: NodeView, { stale, suspect }: NodeView['resources'][number]): boolean {
+  return blind || stale || suspect !== null
+}
+
+/** When a node's overall state began, in milliseconds. `orBefore`: no push has dated it. */
+export type Began = { readonly at: number; readonly orBefore: boolean }
+
+/**
+ * By the clocks that decide: a node is LOCKED since the last of them is, and in a worse state since the first of them
+ * is. Undefined where no clock is in the state of the node (UNKNOWN for lack of a clock, or because it is silent).
+ */
+export function beganOf(view: NodeView): Began | undefined {
+  const { overall, resources } = view
+  const isLocked = overall === 'LOCKED'
+  const times = resources
+    .filter(({ kind, state }) => OVERALL_KINDS.has(kind) && state === overall)
+    .filter((clock) => !isLocked || !isDoubted(view, clock))
+    .flatMap(({ since, notAfter }): Began[] => {
+      if (since !== null) return [{ at: Number(nanoseconds(since) / 1_000_000n), orBefore: false }]
+      return notAfter === null ? [] : [{ at: milliseconds(notAfter), orBefore: true }]
+    })
+    .sort((a, b) => a.at - b.at)
+  return isLocked ? times.at(-1) : times[0]
 }

@@ -1,53 +1,69 @@
-import { rankOf } from '#shared/events/words.ts'
-import { OVERALL_KINDS, type Overall } from '#shared/state/merge/overall.ts'
+import type { Overall } from '#shared/state/merge/overall.ts'
 import type { NodeView } from '#shared/state/view.ts'
-import { milliseconds, nanoseconds } from '#shared/time.ts'
+import { rowOf } from './row.ts'
+import type { Row } from './api.ts'
 
 /** Overall states, worst first. */
 export const OVERALL: readonly Overall[] = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
 export const SORTS = ['severity', 'name', 'since'] as const
 
-/** Which nodes to show, and in which order. */
+/** Which nodes to show, and in which order; the same for the command line, the API and the stream. */
 export type Selection = {
   /** Empty: all. */
   readonly overall: ReadonlySet<Overall>
+  /** Undefined: all. */
+  readonly stale: boolean | undefined
   readonly labels: readonly (readonly [key: string, value: string])[]
   /** Part of a node's name, lower case. */
   readonly name: string
   readonly sort: (typeof SORTS)[number]
 }
 
+/** What a flag or a query parameter holds; undefined where it is not given. */
+export type Given = {
+  readonly overall?: string | undefined
+  readonly stale?: string | undefined
+  /** One text for each label. */
+  readonly label?: readonly string[] | undefined
+  readonly name?: string | undefined
+  readonly sort?: string | undefined
+}
+
 /** Makes the error for a value that cannot be used: `sort`, `must be one of …`. */
 export type Refuse = (parameter: string, problem: string) => Error
 
 /**
- * Reads `overall`, `label`, `name` and `sort`, of a command line as of a query.
- * @throws what `refuse` makes.
+ * Reads a selection. `separator` stands between the key and the value of a label.
+ * @throws what `refuse` makes, for a value that there is not, and for one that is empty: `--name "$NODE"` without a
+ * NODE asks for one node, not for all.
  */
 export function readSelection(
-  values: Readonly<Record<string, string | boolean | undefined>>,
+  { overall, stale, label, name, sort }: Given,
+  separator: ':' | '=',
   refuse: Refuse,
 ): Selection {
-  const textOf = (parameter: string) => {
-    const text = String(values[parameter] ?? '').trim()
-    // `--name "$NODE"` without a NODE asks for one node, not for all.
-    if (values[parameter] !== undefined && /^[\s,]*$/.test(text)) throw refuse(parameter, 'is empty')
-    return text
+  for (const [parameter, value] of Object.entries({ overall, stale, label, name, sort })) {
+    if (value !== undefined && /^[\s,]*$/.test(String(value))) throw refuse(parameter, 'is empty')
   }
-  const listOf = (parameter: string) =>
-    textOf(parameter)
-      .split(/\s*,\s*/)
-      .filter(Boolean)
   return {
-    overall: new Set(listOf('overall').map((word) => oneOf(OVERALL, word.toUpperCase(), 'overall', refuse))),
-    labels: listOf('label').map((text) => {
-      const [, key, value] = /^([^=]+)=(.+)$/.exec(text) ?? []
-      if (key !== undefined && value !== undefined) return [key, value]
-      throw refuse('label', `must be <key>=<value>; found ${JSON.stringify(text)}`)
+    overall: new Set(partsOf(overall).map((word) => oneOf(OVERALL, word.toUpperCase(), 'overall', refuse))),
+    stale: stale === undefined ? undefined : oneOf(['true', 'false'], stale, 'stale', refuse) === 'true',
+    labels: (label ?? []).map((text) => {
+      const at = text.indexOf(separator)
+      if (at > 0 && at < text.length - 1) return [text.slice(0, at), text.slice(at + 1)]
+      throw refuse('label', `must be <key>${separator}<value>; found ${JSON.stringify(text)}`)
     }),
-    name: textOf('name').toLowerCase(),
-    sort: oneOf(SORTS, textOf('sort') || 'severity', 'sort', refuse),
+    name: (name ?? '').trim().toLowerCase(),
+    sort: oneOf(SORTS, sort ?? 'severity', 'sort', refuse),
   }
+}
+
+/** The parts of a list that commas separate. */
+export function partsOf(text = ''): string[] {
+  return text
+    .trim()
+    .split(/\s*,\s*/)
+    .filter(Boolean)
 }
 
 /** The one of `allowed` that a parameter holds. */
@@ -63,50 +79,33 @@ export function oneOf<T extends string>(
 }
 
 /** Whether name and labels of a node match, whatever its state. */
-export function isNamed({ node, labels }: NodeView, selection: Selection): boolean {
+export function isNamed({ node, labels }: Pick<Row, 'node' | 'labels'>, selection: Selection): boolean {
   return (
     node.toLowerCase().includes(selection.name) &&
     selection.labels.every(([key, value]) => labels[key] === value)
   )
 }
 
-export function isShown({ overall }: NodeView, selection: Selection): boolean {
-  return selection.overall.size === 0 || selection.overall.has(overall)
+/** Whether the state of a node is asked for. */
+export function isShown({ overall, flags }: Pick<Row, 'overall' | 'flags'>, selection: Selection): boolean {
+  return (
+    (selection.overall.size === 0 || selection.overall.has(overall)) &&
+    (selection.stale === undefined || flags.includes('stale') === selection.stale)
+  )
 }
 
 /** Worst first, by name, or latest change first. */
 export function sorted<T extends NodeView>(views: readonly T[], sort: Selection['sort']): T[] {
-  const keyOf = ({ overall }: NodeView) => rankOf('lock-state', overall)
-  const began = (view: NodeView) => -(beganOf(view)?.at ?? 0)
-  const key = { severity: keyOf, name: () => 0, since: began }[sort]
   return views
-    .map((view) => ({ view, key: key(view) }))
-    .sort((a, b) => a.key - b.key || (a.view.node < b.view.node ? -1 : a.view.node > b.view.node ? 1 : 0))
+    .map((view) => ({ view, place: placeOf(rowOf(view), sort) }))
+    .sort((a, b) => (a.place < b.place ? -1 : 1))
     .map(({ view }) => view)
 }
 
-/** Whether a clock may well be in another state by now: stale, suspect, or of a blind node. */
-export function isDoubted({ blind }: NodeView, { stale, suspect }: NodeView['resources'][number]): boolean {
-  return blind || stale || suspect !== null
-}
-
-/** When a node's overall state began, in milliseconds. `orBefore`: no push has dated it. */
-export type Began = { readonly at: number; readonly orBefore: boolean }
-
-/**
- * By the clocks that decide: a node is LOCKED since the last of them is, and in a worse state since the first of them
- * is. Undefined where no clock is in the state of the node (UNKNOWN for lack of a clock, or because it is silent).
- */
-export function beganOf(view: NodeView): Began | undefined {
-  const { overall, resources } = view
-  const isLocked = overall === 'LOCKED'
-  const times = resources
-    .filter(({ kind, state }) => OVERALL_KINDS.has(kind) && state === overall)
-    .filter((clock) => !isLocked || !isDoubted(view, clock))
-    .flatMap(({ since, notAfter }): Began[] => {
-      if (since !== null) return [{ at: Number(nanoseconds(since) / 1_000_000n), orBefore: false }]
-      return notAfter === null ? [] : [{ at: milliseconds(notAfter), orBefore: true }]
-    })
-    .sort((a, b) => a.at - b.at)
-  return isLocked ? times.at(-1) : times[0]
+/** Where a node stands in an order: compared by code units, equal for no two nodes. */
+export function placeOf({ node, overall, since }: Row, sort: Selection['sort']): string {
+  if (sort === 'severity') return `${OVERALL.indexOf(overall)} ${node}`
+  if (sort === 'name') return node
+  const began = since === null ? 0 : Date.parse(since)
+  return `${String(9e15 - began).padStart(16, '0')} ${node}`
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreError } from '#shared/errors.ts'
 import { HttpError, type HttpRequest, type Reply } from '#shared/runtime/reply.ts'
+import type { Row } from './api.ts'
 import type { Fleet, Known } from './fleet.ts'
-import { matches, type Wanted } from './wanted.ts'
+import { isNamed, isShown, type Selection } from './select.ts'
 
 /** More at once are refused: each browser tab holds one. */
 const MOST_STREAMS = 100
@@ -19,7 +20,7 @@ const LOOK_MS = 2_000
  */
 export function createStream(fleet: Fleet, nodeMessage: (node: string) => Promise<string>) {
   let streams = 0
-  return (request: HttpRequest, wanted: Wanted, node: string | undefined): Reply => {
+  return (request: HttpRequest, selection: Selection, node: string | undefined): Reply => {
     if (streams >= MOST_STREAMS) {
       throw new HttpError(
         503,
@@ -38,7 +39,7 @@ export function createStream(fleet: Fleet, nodeMessage: (node: string) => Promis
       },
       stream:
         node === undefined
-          ? events(typeof last === 'string' ? last : undefined, wanted, request.signal)
+          ? events(typeof last === 'string' ? last : undefined, selection, request.signal)
           : nodeEvents(node, request.signal),
     }
   }
@@ -79,7 +80,7 @@ export function createStream(fleet: Fleet, nodeMessage: (node: string) => Promis
 
   async function* events(
     last: string | undefined,
-    wanted: Wanted,
+    selection: Selection,
     ends: AbortSignal,
   ): AsyncGenerator<string> {
     streams += 1
@@ -100,7 +101,7 @@ export function createStream(fleet: Fleet, nodeMessage: (node: string) => Promis
         if (changed === undefined && look > 0) {
           sent = look
           toldAt = now
-          const rows = [...fleet.known.values()].filter(({ row }) => matches(row, wanted))
+          const rows = [...fleet.known.values()].filter(({ row }) => matches(row, selection))
           yield* message('snapshot', `${fleet.id}:${look}`, fleet, rows, '')
         } else if (changed !== undefined && (changed.rows.length > 0 || changed.removed.length > 0)) {
           sent = look
@@ -108,9 +109,9 @@ export function createStream(fleet: Fleet, nodeMessage: (node: string) => Promis
           // A row that no longer matches is gone as far as this client is concerned.
           const removed = [
             ...changed.removed,
-            ...changed.rows.flatMap(({ row }) => (matches(row, wanted) ? [] : row.node)),
+            ...changed.rows.flatMap(({ row }) => (matches(row, selection) ? [] : row.node)),
           ]
-          const rows = changed.rows.filter(({ row }) => matches(row, wanted))
+          const rows = changed.rows.filter(({ row }) => matches(row, selection))
           yield* message(
             'change',
             `${fleet.id}:${look}`,
@@ -137,6 +138,8 @@ export function createStream(fleet: Fleet, nodeMessage: (node: string) => Promis
     }
   }
 }
+
+const matches = (row: Row, selection: Selection) => isNamed(row, selection) && isShown(row, selection)
 
 /** In parts: the rows of a large fleet are a megabyte. */
 function* message(

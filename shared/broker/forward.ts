@@ -78,7 +78,7 @@ type Stopped = { readonly by: 'sink'; readonly afterMs?: number } | { readonly b
 export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANCE } = {}): Forwarder {
   const { store, sink, log, metrics, random } = deps
   const lines = new Map<string, Line>()
-  /** Nodes of which all was sent, and the store does not know it yet: their next write says so, or a write of its own. */
+  /** Nodes whose log the sink has in full, though the store does not know yet: their next write marks it, or a timer. */
   const unmarked = new Map<string, { readonly sent: Sent; readonly timer: NodeJS.Timeout }>()
   const limit = pLimit(CONCURRENCY)
   const ended = new AbortController()

@@ -34,7 +34,9 @@ export async function openCluster(member: Server, access: Access, timing: Timing
   try {
     await within(timing.connectMs, cluster.connect(), late)
     if (cluster.masters.length === 0) {
-      throw new RedisError(`Redis at ${member.where} belongs to a cluster in which nobody has any slots`)
+      throw new RedisError(
+        `Redis at ${member.where} is in cluster mode, but no master serves any slots: finish creating the cluster`,
+      )
     }
   } catch (error) {
     cluster.destroy()

@@ -51,7 +51,7 @@ export function checkNodeName({ client }: Listed, pulls: readonly Pulled[]): Ver
 /** The kinds that a node may well have no clock of. */
 const OPTIONAL: ReadonlySet<string> = new Set(['gnss-sync-status', 'synce-lock-state', 'synce-clock-quality'])
 
-/** What the publisher says of each resource. FREERUN is as good an answer as any. */
+/** What the publisher says of each resource. Any state passes: the check is whether it answers, not whether it is LOCKED. */
 export function checkStates(listed: Listed, pulls: readonly Pulled[]): Verdict[] {
   const kinds: readonly string[] = listed.deps.settings.overallKinds
   const isUnknown = !pulls.some((pulled) => kinds.includes(pulled.resource.kind) && isTold(pulled))

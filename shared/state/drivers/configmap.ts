@@ -220,7 +220,7 @@ export async function createConfigMapDriver(
   }
 }
 
-/** What the API server answered, of which the resources we ask for always have this form. */
+/** The API server's reply. The resources that we ask for always have this form. */
 function parse<T>(schema: z.ZodMiniType<T>, body: unknown, what: string): T {
   const parsed = schema.safeParse(body)
   if (parsed.success) return parsed.data

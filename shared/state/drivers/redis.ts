@@ -7,11 +7,10 @@ import { TIMING, type Timing } from '#shared/redis/timing.ts'
 import { RedisError } from '#shared/redis/failure.ts'
 import { parseDocument, parseEntry } from '#shared/state/document.ts'
 import type { Driver, Version, Versioned, Write } from '#shared/state/store/driver.ts'
-import { indexKey, placeOf, TAGS } from './redis/layout.ts'
-import { REMOVE, type Script, WRITE } from './redis/scripts.ts'
+import { indexKey, placeOf, statePrefix, TAGS } from './redis/layout.ts'
+import { REMOVE, type Script, VERSIONS, WRITE } from './redis/scripts.ts'
 
 const documentReply = z.tuple([z.nullable(z.string()), z.nullable(z.string())])
-const versionReply = z.nullable(z.string())
 const textsReply = z.array(z.string())
 const streamReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.string()])]))
 
@@ -49,15 +48,17 @@ export async function createRedisDriver(
   }
 
   /** A server that does not remember the script is given its text. */
-  function change<T>(node: string, tag: string, { text, sha1 }: Script, args: string[], done: T): Promise<T> {
-    const told = (reply: unknown) => {
-      if (reply !== 1) throw new ConflictError(node)
-      return done
-    }
-    return client.send(tag, ['EVALSHA', sha1, ...args]).then(told, (error: unknown) => {
+  async function run(tag: string, { text, sha1 }: Script, args: readonly string[]): Promise<unknown> {
+    try {
+      return await client.send(tag, ['EVALSHA', sha1, ...args])
+    } catch (error) {
       if (!(error instanceof RedisError) || error.reply !== 'NOSCRIPT') throw error
-      return client.send(tag, ['EVAL', text, ...args]).then(told)
-    })
+      return client.send(tag, ['EVAL', text, ...args])
+    }
+  }
+
+  async function change(node: string, tag: string, script: Script, args: readonly string[]): Promise<void> {
+    if ((await run(tag, script, args)) !== 1) throw new ConflictError(node)
   }
 
   async function read(node: string): Promise<Versioned | undefined> {
@@ -80,10 +81,11 @@ export async function createRedisDriver(
 
   return {
     read,
-    write(node, write) {
+    async write(node, write) {
       const { tag, state, log, index } = placeOf(node)
       const version = randomBytes(16).toString('base64url')
-      return change(node, tag, WRITE, ['3', state, log, index, node, ...valuesOf(version, write)], version)
+      await change(node, tag, WRITE, ['3', state, log, index, node, ...valuesOf(version, write)])
+      return version
     },
     async list({ limit, from = '' }) {
       const shares = await Promise.all(TAGS.map((tag) => names(tag, from, limit + 1)))
@@ -92,15 +94,11 @@ export async function createRedisDriver(
       return { nodes: found.filter((each) => each !== undefined), next: sorted[limit] }
     },
     async versions() {
-      const all = sortedByBytes((await Promise.all(TAGS.map((tag) => names(tag, '', ALL)))).flat())
-      const found = await Promise.all(
-        all.map(async (node): Promise<[string, Version][]> => {
-          const { tag, state } = placeOf(node)
-          const version = checked(versionReply, await client.send(tag, ['HGET', state, 'version']))
-          return version === null ? [] : [[node, version]]
-        }),
+      const shares = await Promise.all(
+        TAGS.map((tag) => run(tag, VERSIONS, ['1', indexKey(tag), statePrefix(tag)])),
       )
-      return new Map(found.flat())
+      const found = new Map(shares.flatMap((reply) => pairsOf(checked(textsReply, reply))))
+      return new Map(sortedByBytes([...found.keys()]).map((node) => [node, found.get(node) ?? '']))
     },
     async log(node, { after, limit }) {
       const place = placeOf(node)
@@ -110,7 +108,7 @@ export async function createRedisDriver(
     },
     remove(node, expected = '') {
       const { tag, state, log, index } = placeOf(node)
-      return change(node, tag, REMOVE, ['3', state, log, index, node, expected], undefined)
+      return change(node, tag, REMOVE, ['3', state, log, index, node, expected])
     },
     ping,
     async close() {
@@ -126,8 +124,10 @@ function valuesOf(version: Version, { state, entries, expected = '', trimThrough
   return [expected, version, JSON.stringify(state), lowest, ...lines]
 }
 
-/** Redis takes it for as many as there are. */
-const ALL = -1
+/** Two texts after the other are one. */
+function pairsOf(texts: readonly string[]): [string, string][] {
+  return texts.flatMap((text, i) => (i % 2 === 0 ? [[text, texts[i + 1] ?? '']] : []))
+}
 
 function checked<T>(schema: z.ZodMiniType<T>, reply: unknown): T {
   const parsed = schema.safeParse(reply)

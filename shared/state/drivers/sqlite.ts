@@ -16,7 +16,7 @@ import { failure, isBusy, openFile, transaction } from './sqlite/file.ts'
  * transaction, on the thread that serves requests.
  *
  * Calls wait for other processes up to `busyTimeoutMs`, without holding the thread.
- * @throws StoreError if the file cannot be opened, is no store of ours or belongs to another version.
+ * @throws StoreError if the file cannot be opened, is not a PTP Watch store, or has another version.
  */
 export async function createSqliteDriver(
   file: string,

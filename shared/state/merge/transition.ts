@@ -20,7 +20,7 @@ export function change(clock: ClockState, shown: Reading, answer: Answer): void 
   const dating = same ? undefined : datingPush(clock, shown, pull)
   const from = retired ? undefined : shownValue(clock)
   const to = shownValue(shown)
-  // What a push began and only a pull could show, for the clock is contested, is no transition that was missed.
+  // A push announced it; only a pull could show it, since the clock was contested: nothing was missed.
   const isTold = from === undefined || dating !== undefined || (takesWorst(clock) && isPushedSincePull(clock))
   const { sentAt, create, receivedAt, via } = pull
   const undated = isTold ? undefined : { from, to, ...boundsOf(clock, base, pull), sentAt, create }

@@ -24,10 +24,15 @@ export function placeOf(node: string): Place {
   const tag = (sum % TAGS.length).toString(TAGS.length)
   return {
     tag,
-    state: `ptpwatch:{${tag}}:state:${node}`,
+    state: statePrefix(tag) + node,
     log: `ptpwatch:{${tag}}:log:${node}`,
     index: indexKey(tag),
   }
+}
+
+/** What stands before the name of a node in the key of its document. */
+export function statePrefix(tag: string): string {
+  return `ptpwatch:{${tag}}:state:`
 }
 
 /** The sorted set of the nodes with a tag. All scores are 0, so they are in order of the bytes of their names. */

@@ -33,6 +33,23 @@ redis.call('ZREM', KEYS[3], ARGV[1])
 return 1
 `)
 
+/**
+ * KEYS: index. ARGV: what stands before a node's name in the key of its state, which is in the slot of the index.
+ * Answers name and version of each node, in order of their bytes: one call a share, where one a node would cost more
+ * than all else that looks at a quiet fleet.
+ */
+export const VERSIONS = script(`
+local all = {}
+for _, node in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], '-', '+')) do
+  local version = redis.call('HGET', ARGV[1] .. node, 'version')
+  if version then
+    all[#all + 1] = node
+    all[#all + 1] = version
+  end
+end
+return all
+`)
+
 function script(text: string): Script {
   return { text, sha1: hash('sha1', text) }
 }

@@ -27,7 +27,7 @@ const LOCKED = 6
 /** What may pass: BUSY, LOCKED, NOMEM, IOERR, FULL, PROTOCOL. */
 const PASSING: ReadonlySet<number | undefined> = new Set([BUSY, LOCKED, 7, 10, 13, 15])
 
-/** The file at `path` with our tables. Throws what SQLite throws, or a StoreError if it is no store of ours. */
+/** The file at `path` with our tables. Throws what SQLite throws, or a StoreError if it is not a PTP Watch store. */
 export function openFile(path: string): DatabaseSync {
   makeFolder(dirname(path))
   const db = new DatabaseSync(path, { timeout: 0 })

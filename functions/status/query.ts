@@ -1,0 +1,72 @@
+import { HttpError } from '#shared/runtime/reply.ts'
+import { timeIn } from '#shared/state/history.ts'
+import type { Span } from '#shared/state/timeline.ts'
+import { oneOf, readSelection, type Selection } from './select.ts'
+import { fromToken } from './token.ts'
+
+/** The parameters that {@link selectionOf} reads. */
+export const SELECTING = ['overall', 'stale', 'label', 'name', 'sort'] as const
+
+/**
+ * `overall=FREERUN,HOLDOVER`, `stale=true`, `label=site:a` (may be repeated, all must match), `name=<part>`,
+ * `sort=severity|name|since`; by name unless `sort` says otherwise.
+ * @throws HttpError 400 for a value that there is not.
+ */
+export function selectionOf(query: URLSearchParams): Selection {
+  const textOf = (name: string) => query.get(name) ?? undefined
+  const given = {
+    overall: textOf('overall'),
+    stale: textOf('stale'),
+    label: query.has('label') ? query.getAll('label') : undefined,
+    name: textOf('name'),
+    sort: textOf('sort') ?? 'name',
+  }
+  return readSelection(given, ':', refuse)
+}
+
+/** One of `allowed`, the first where none is given. @throws HttpError 400 */
+export function choiceOf<T extends string>(
+  query: URLSearchParams,
+  name: string,
+  allowed: readonly [T, ...T[]],
+): T {
+  return oneOf(allowed, query.get(name) ?? allowed[0], name, refuse)
+}
+
+const refuse = (name: string, problem: string) => new HttpError(400, name, `${name} ${problem}`)
+
+/** A whole number from 1 to `most`. @throws HttpError 400 */
+export function numberOf(query: URLSearchParams, name: string, fallback: number, most: number): number {
+  const text = query.get(name)
+  if (text === null) return fallback
+  const number = Number(text)
+  if (/^\d+$/.test(text) && number >= 1 && number <= most) return number
+  throw new HttpError(400, name, `${name} must be a whole number from 1 to ${most}`)
+}
+
+/** The position at which a page begins. @throws HttpError 400 */
+export function fromOf(query: URLSearchParams): string | undefined {
+  const token = query.get('continue')
+  if (token === null) return undefined
+  const from = fromToken(token)
+  if (from !== undefined) return from
+  throw new HttpError(400, 'continue', 'continue must be a value that the page before gave')
+}
+
+/**
+ * `from` and `to`: RFC 3339, by default the last 24 h.
+ * @throws HttpError 400 if a time cannot be read, or the span ends before it begins.
+ */
+export function spanOf(query: URLSearchParams, now: number): Span {
+  const timeOf = (name: string) => {
+    const text = query.get(name)
+    if (text === null) return undefined
+    const time = timeIn(text)
+    if (!Number.isNaN(time)) return time
+    throw new HttpError(400, name, `${name} must be a time such as 2026-11-28T03:00:00Z`)
+  }
+  const to = timeOf('to') ?? now
+  const from = timeOf('from') ?? to - 86_400_000
+  if (from < to) return { from, to }
+  throw new HttpError(400, 'from', 'from must be earlier than to')
+}
