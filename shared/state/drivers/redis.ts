@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import * as z from 'zod/mini'
 import { ConflictError, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
@@ -83,7 +83,7 @@ export async function createRedisDriver(
     read,
     async write(node, write) {
       const { tag, state, log, index } = placeOf(node)
-      const version = randomBytes(16).toString('base64url')
+      const version = randomUUID()
       await change(node, tag, WRITE, ['3', state, log, index, node, ...valuesOf(version, write)])
       return version
     },

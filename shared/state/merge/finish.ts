@@ -37,9 +37,9 @@ export function finishDraft(draft: Draft, always = false): Omit<Outcome<unknown>
 
 /** Since when a node that is announced as LOCKED has not been, for want of confirmation; undefined if it has been. */
 function staleSince({ before, now, settings }: Draft): { notBefore: string } | undefined {
-  if (before.announced.overall !== 'LOCKED' || conditionOf(before, now, settings).overall !== 'UNKNOWN')
-    return
+  if (before.announced.overall !== 'LOCKED') return
   const silent = before.clocks.filter((clock) => isDeciding(clock) && isStale(clock, now, settings))
+  if (silent.length === 0 || conditionOf(before, now, settings).overall !== 'UNKNOWN') return
   const times = silent.map(({ confirmedAt }) => milliseconds(confirmedAt) + settings.staleAfterMs)
   const since = Math.min(...times)
   return since <= now ? { notBefore: isoTime(since) } : undefined

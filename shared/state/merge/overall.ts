@@ -1,7 +1,7 @@
 import { DECIDING_KINDS } from '#shared/kinds.ts'
 import { rankOf } from '#shared/events/words.ts'
 import type { ClockState, NodeState } from '#shared/state/document.ts'
-import { isoTime, milliseconds } from '#shared/time.ts'
+import { milliseconds } from '#shared/time.ts'
 import type { MergeSettings } from './draft.ts'
 import { isAhead } from './own-times.ts'
 
@@ -57,8 +57,8 @@ export function conditionOf(state: Deciding, now: number, settings: MergeSetting
 
 /** A clock that no push and no pull has confirmed for long enough, or nobody knows when. `now` in milliseconds. */
 export function isStale({ confirmedAt }: ClockState, now: number, settings: MergeSettings): boolean {
-  // Times of our own clock are all written alike, so that their texts are in their order.
-  return confirmedAt <= isoTime(now - settings.staleAfterMs) || isAhead(confirmedAt, now, settings)
+  const age = now - milliseconds(confirmedAt)
+  return !(age < settings.staleAfterMs && age >= -settings.settleMs)
 }
 
 export function isDeciding({ kind, retired }: ClockState): boolean {

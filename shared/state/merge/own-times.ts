@@ -1,5 +1,5 @@
 import type { ClockState, Span } from '#shared/state/document.ts'
-import { isoTime } from '#shared/time.ts'
+import { isoTime, milliseconds } from '#shared/time.ts'
 import { type Draft, type MergeSettings, patchNode, putClock } from './draft.ts'
 
 /**
@@ -7,8 +7,7 @@ import { type Draft, type MergeSettings, patchNode, putClock } from './draft.ts'
  * back since, or is wrong. Such a time proves nothing (design.md §3, Time). `now` in milliseconds.
  */
 export function isAhead(time: string, now: number, { settleMs }: MergeSettings): boolean {
-  // Times of our own clock are all written alike, so that their texts are in their order.
-  return time > isoTime(now + settleMs)
+  return milliseconds(time) - now > settleMs
 }
 
 /**

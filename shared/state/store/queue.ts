@@ -35,9 +35,18 @@ export type Work = {
  */
 export function createQueue({ change, remove }: Work): Queue {
   const lanes = new Map<string, { readonly waiting: (Job | Removal)[]; done: Promise<void> }>()
+  let turn: Promise<void> | undefined
+
+  /** One for all nodes: their replies, which wake whoever waits for them, are sent behind each other. */
+  const endOfTurn = () => {
+    turn ??= setImmediate().then(() => {
+      turn = undefined
+    })
+    return turn
+  }
 
   async function drain(node: string, waiting: (Job | Removal)[]): Promise<void> {
-    await setImmediate()
+    await endOfTurn()
     for (;;) {
       const jobs = takeJobs(waiting)
       const removal = jobs.length === 0 ? waiting.shift() : undefined
