@@ -7,7 +7,7 @@ import type { Store } from '#shared/state/store/store.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { type Clock, milliseconds } from '#shared/time.ts'
 import type { Picture, Row } from './api.ts'
-import { rowOf } from './row.ts'
+import { rowOf, unreadableRow } from './row.ts'
 
 /** How often the store is listed while anybody follows, and how old a picture may be that is shown once. Milliseconds. */
 const EVERY_MS = 2_000
@@ -59,11 +59,24 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
   const followers = new Set<() => void>()
   let forgottenThrough = 0
   let look = 0
+  let latest = Number.NEGATIVE_INFINITY
   let lookedAt = Number.NEGATIVE_INFINITY
   let polledAt: string | null = null
   let downSince: string | null = null
   let looking: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
+
+  /** A document that cannot be read makes its node UNKNOWN, and the others no worse. */
+  const readRow = async (node: string, now: number): Promise<Pick<Known, 'row' | 'dueAt'> | undefined> => {
+    try {
+      const state = await store.read(node)
+      if (state === undefined) return undefined
+      return { row: rowOf(viewOf(state, now, settings)), dueAt: changesBy(state, now, settings) }
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.retryable) throw error
+      return { row: unreadableRow(node, error.message), dueAt: Number.POSITIVE_INFINITY }
+    }
+  }
 
   /** Reads what has changed, and of what time alone may change; the first look reads everything. */
   const lookOnce = async () => {
@@ -71,19 +84,19 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
     const versions = await store.versions()
     const gone = [...known.keys()].filter((node) => !versions.has(node))
     const now = clock.now()
+    // Our own clock was set back: times that had passed lie ahead again, and prove nothing.
+    const isSetBack = now < latest
+    latest = now
     const due = [...versions].filter(([node, version]) => {
       const before = known.get(node)
-      return before === undefined || before.version !== version || before.dueAt <= now
+      return before === undefined || before.version !== version || before.dueAt <= now || isSetBack
     })
     await pLimit(READS_AT_ONCE).map(due, async ([node, version]) => {
-      const state = await store.read(node)
-      if (state === undefined) return
-      const row = rowOf(viewOf(state, now, settings))
-      const json = JSON.stringify(row)
+      const found = await readRow(node, now)
+      if (found === undefined) return
+      const json = JSON.stringify(found.row)
       const before = known.get(node)
-      const isSame = before?.json === json
-      const dueAt = changesBy(state, now, settings)
-      known.set(node, { row, json, version, dueAt, look: isSame ? before.look : next })
+      known.set(node, { ...found, json, version, look: before?.json === json ? before.look : next })
       removed.delete(node)
     })
     for (const node of gone) {
@@ -110,9 +123,10 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
           downSince = null
         },
         (error: unknown) => {
-          if (!(error instanceof StoreError)) throw error
           if (downSince === null)
-            log.warn('store unreachable; page shows the last known states', { reason: reasonOf(error) })
+            log.warn('cannot read the store; the page shows the last known states', {
+              reason: reasonOf(error),
+            })
           downSince ??= new Date(clock.now()).toISOString()
           throw error
         },
@@ -135,9 +149,7 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
     known,
     look: () => look,
     async current() {
-      if (timer === undefined || downSince !== null) {
-        if (performance.now() - lookedAt > EVERY_MS || downSince !== null) await refresh()
-      } else if (look === 0) await refresh()
+      if (performance.now() - lookedAt > EVERY_MS || downSince !== null) await refresh()
       return known
     },
     picture: () => ({

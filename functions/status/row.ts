@@ -24,7 +24,22 @@ export function rowOf(view: NodeView): Row {
   }
 }
 
-/** `ptp clock ens1f0 is FREERUN`; for LOCKED nothing need be said. */
+/** A node whose document cannot be read. */
+export function unreadableRow(node: string, because: string): Row {
+  return {
+    node,
+    overall: 'UNKNOWN',
+    since: null,
+    orBefore: false,
+    because,
+    flags: [],
+    labels: {},
+    checkedAt: null,
+    missed: 0,
+  }
+}
+
+/** `lock-state of ens1f0 is FREERUN`; for LOCKED nothing need be said. */
 function reasonFor(view: NodeView): string {
   const { overall, resources } = view
   if (overall === 'LOCKED') return ''

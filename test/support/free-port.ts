@@ -1,13 +1,26 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** A port of 127.0.0.1 for who can not be told to take any: free now, and unlikely to be taken before it is used. */
+/** Below the ports that systems give to connections of their own: what is free here stays free until it is used. */
+const FIRST = 20_000
+const LAST = 29_999
+
+/** A port of 127.0.0.1 for who cannot be told to take any, or who takes the same again after a restart. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
+  for (;;) {
+    const port = FIRST + Math.floor(Math.random() * (LAST + 1 - FIRST))
+    if (await isFree(port)) return port
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening')
+  } catch {
+    return false
+  }
   server.close()
   await once(server, 'close')
-  if (typeof address !== 'object' || address === null) throw new Error('No port is free')
-  return address.port
+  return true
 }

@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import { TLSSocket } from 'node:tls'
 import { stringify } from 'yaml'
 import { createAuthority } from '../publishers/support/certificates.ts'
+import { freePort } from './free-port.ts'
 import { createObjects, type Objects } from './kubernetes-api/objects.ts'
 import { Refusal } from './kubernetes-api/refusal.ts'
 import { type Asked, answer, answerServices, askedOf, type Verb } from './kubernetes-api/routes.ts'
@@ -135,12 +136,10 @@ export async function startKubernetesApi(
   const server = files.tls
     ? createHttpsServer({ ...files.tls, requestCert: true, rejectUnauthorized: false }, listener)
     : createHttpServer(listener)
-  const listen = async (port: number) => {
+  const port = await freePort()
+  const listen = async () => {
     server.listen(port, host)
     await once(server, 'listening')
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('The server has no port')
-    return address.port
   }
   const leave = async () => {
     if (!server.listening) return
@@ -152,7 +151,7 @@ export async function startKubernetesApi(
     await left.finally(() => clearInterval(closing))
   }
 
-  const port = await listen(0)
+  await listen()
   const origin = `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
   await files.writeKubeconfig(origin)
   return {
@@ -179,7 +178,7 @@ export async function startKubernetesApi(
       before = run
     },
     away: leave,
-    back: async () => void (await listen(port)),
+    back: listen,
     close: leave,
   }
 }

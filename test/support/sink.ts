@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders, type Server, type ServerRespons
 import { createServer as createTlsServer } from 'node:https'
 import { text } from 'node:stream/consumers'
 import * as z from 'zod/mini'
+import { freePort } from './free-port.ts'
 
 /** What a Broker's ingress demands of an event in structured mode (Knative Eventing, data plane). */
 const received = z.looseObject({
@@ -67,7 +68,7 @@ export async function startSink(
   const hanging = new Set<ServerResponse>()
   let decide: (event: ReceivedEvent, headers: IncomingHttpHeaders) => Answer = () => 202
   let server: Server | undefined
-  let port = 0
+  const port = await freePort()
 
   const open = async () => {
     server = tls === undefined ? createServer() : createTlsServer(tls)
@@ -92,8 +93,6 @@ export async function startSink(
     })
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
-    const address = server.address()
-    if (typeof address === 'object' && address !== null) port = address.port
   }
 
   const shut = async () => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../../support/free-port.ts'
 
 /** A call that the simulated publisher made to the consumer. */
 export interface ReceivedCall {
@@ -46,7 +47,7 @@ export async function startConsumer() {
     return due
   }
 
-  async function open(recordedPort: number, port = 0) {
+  async function open(recordedPort: number, port: number) {
     const server = createServer((request, response) => {
       void answer(recordedPort, request).then(({ status, location }) => {
         response.writeHead(status, location === undefined ? {} : { Location: location }).end()
@@ -54,9 +55,7 @@ export async function startConsumer() {
     })
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
-    const address = server.address()
-    if (!address || typeof address !== 'object') throw new Error('no port')
-    servers.set(recordedPort, { server, port: address.port })
+    servers.set(recordedPort, { server, port })
   }
 
   async function shut(recordedPort: number) {
@@ -66,7 +65,7 @@ export async function startConsumer() {
     await new Promise((resolve) => server.close(resolve))
   }
 
-  for (const port of [9089, 9189, 9199]) await open(port)
+  for (const port of [9089, 9189, 9199]) await open(port, await freePort())
   await shut(9199)
 
   return {
