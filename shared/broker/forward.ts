@@ -2,21 +2,16 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
+import type { Metrics } from '#shared/metrics.ts'
 import { createOutage } from '#shared/outage.ts'
-import type { LogEntry, NodeState } from '#shared/state/document.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { eventOf } from './event.ts'
-import type { BrokerMetrics } from './metrics.ts'
-import type { Sink } from './sink.ts'
+import { CONCURRENCY, type Sent, type Sink } from './sink.ts'
 
-/** How many events may be under way at once, of different nodes. */
-export const CONCURRENCY = 32
-/** How many entries of a node are read at once. */
+/** How many entries of a node are read, and marked as sent, at once. */
 const BATCH = 100
 /** What another process has logged is left to that process for so long. Milliseconds. */
 const LEFT_OVER_AFTER = 2_000
-/** That it was sent is written with the node's next write, if one comes in this time. Milliseconds. */
-const MARKED_AFTER = 1_000
 /** Pauses between tries: doubled each time, half of each by chance. Milliseconds. */
 const FIRST_PAUSE = 500
 const LONGEST_PAUSE = 30_000
@@ -34,7 +29,7 @@ export type Forwarder = {
   readonly store: Store
   /** Tries all that is left once, now. True when nothing is left; the rest goes with the next event of its node. */
   settle(signal: AbortSignal): Promise<boolean>
-  /** Gives what is left a last chance, bounded in time, and writes the positions. The store is left open. */
+  /** Gives what is left a last chance, bounded in time. The store is left open. */
   close(): Promise<void>
 }
 
@@ -42,44 +37,31 @@ export type ForwarderDeps = {
   readonly store: Store
   readonly sink: Sink
   readonly log: Log
-  readonly metrics: BrokerMetrics
+  readonly metrics: Metrics
   /** [0, 1), for jitter. */
   readonly random: () => number
 }
 
-/** Entries that the sink lacks, of one incarnation of a document. */
-type Unsent = {
-  readonly incarnation: string
-  readonly labels: NodeState['labels']
-  readonly entries: readonly LogEntry[]
-}
-
-/** Up to where the sink has a log. */
-type Sent = { readonly incarnation: string; readonly seq: number }
-
-/** A node that has something to send, or to mark as sent. */
+/** A node that has something to send. */
 type Line = {
   readonly node: string
-  /** What was just written and is next: it need not be read back. */
-  news: Unsent | undefined
-  /** Up to where the sink has the log, until the store knows it. */
-  sent: Sent | undefined
   /** More came while it was being sent. */
   again: boolean
   failures: number
-  timer: NodeJS.Timeout | undefined
-  running: Promise<void> | undefined
+  timer?: NodeJS.Timeout
+  running?: Promise<void> | undefined
 }
 
-/** Why a line stopped before its end. */
-type Stopped = { readonly by: 'sink'; readonly afterMs?: number } | { readonly by: 'store' | 'pause' | 'end' }
+/** Up to where the sink has a log. */
+type Position = { readonly incarnation: string; readonly seq: number }
+
+type Failed = Extract<Sent, { outcome: 'failed' }>
 
 /** `lastChanceMs`: how long the sink may take for what is left at the end. */
 export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANCE } = {}): Forwarder {
-  const { store, sink, log, metrics, random } = deps
+  const { store, sink, log, random } = deps
+  const { events, waiting } = createBrokerMetrics(deps.metrics)
   const lines = new Map<string, Line>()
-  /** Nodes whose log the sink has in full, though the store does not know yet: their next write marks it, or a timer. */
-  const unmarked = new Map<string, { readonly sent: Sent; readonly timer: NodeJS.Timeout }>()
   const limit = pLimit(CONCURRENCY)
   const ended = new AbortController()
   let failuresInRow = 0
@@ -93,107 +75,97 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
     recovered: 'events are read from the store and marked as sent again',
   })
 
-  const backoff = (times: number) =>
-    Math.min(FIRST_PAUSE * 2 ** Math.min(times - 1, 16), LONGEST_PAUSE) * (0.5 + random() / 2)
+  const backoff = (times: number, afterMs = 0) =>
+    Math.max(afterMs, Math.min(FIRST_PAUSE * 2 ** (times - 1), LONGEST_PAUSE) * (0.5 + random() / 2))
 
-  /** Marks in the store what was sent of a node. Gives where its log stands; undefined if it is not forwarded. */
-  const mark = ({ node, sent }: Pick<Line, 'node' | 'sent'>) =>
+  /** Marks what was sent of a node, and gives where its log stands; undefined if it is not forwarded. */
+  const mark = (node: string, sent?: Position) =>
     store.update(node, (current) => {
       if (current?.forwarded === undefined) return { result: undefined }
+      // More than there is was sent of a document that is gone: removed, or a backup now.
+      const isOfIt = sent !== undefined && sent.incarnation === current.incarnation && sent.seq <= current.seq
+      const forwarded = Math.max(current.forwarded, isOfIt ? sent.seq : 0)
       const { incarnation, labels, seq } = current
-      const forwarded = Math.max(current.forwarded, sentOf(current, sent))
       const state = forwarded > current.forwarded ? { ...current, forwarded } : undefined
       return { state, result: { incarnation, labels, seq, forwarded } }
     })
 
-  /** Marks what was sent and reads what is next; undefined when nothing is left. */
-  const next = async (line: Line): Promise<Unsent | undefined> => {
-    const place = await mark(line)
-    line.sent = undefined
-    const entries =
-      place === undefined || place.forwarded >= place.seq
-        ? []
-        : await store.log(line.node, { after: place.forwarded, limit: BATCH })
-    storeOutage.worked(line.node)
-    return place === undefined || entries.length === 0 ? undefined : { ...place, entries }
+  /** Sends all that is left of a node, in batches that are marked; gives the failure that ended it, if one did. */
+  const sendAll = async (line: Line): Promise<Failed | undefined> => {
+    const { node } = line
+    for (let sent: Position | undefined; ; ) {
+      const place = await mark(node, sent)
+      if (place === undefined || place.forwarded >= place.seq) return undefined
+      const { incarnation, labels, forwarded } = place
+      const entries = await store.log(node, { after: forwarded, limit: BATCH })
+      if (entries.length === 0) return undefined
+      for (const entry of entries) {
+        const answer = await sink.send(eventOf(node, incarnation, entry, labels), ended.signal)
+        if (answer.outcome === 'failed') {
+          log.debug('event waits for the sink', { node, seq: entry.seq, reason: answer.reason })
+          if (sent !== undefined) await mark(node, sent)
+          return answer
+        }
+        if (answer.outcome === 'rejected')
+          log.error('sink rejected event permanently; skipping', { node, entry, reason: answer.reason })
+        sent = { incarnation, seq: entry.seq }
+        sinkAnswered(line, answer)
+      }
+    }
   }
 
-  const send = async (
-    line: Line,
-    { incarnation, labels }: Unsent,
-    entry: LogEntry,
-  ): Promise<Stopped | undefined> => {
-    const { node } = line
-    const { signal } = ended
-    if (signal.aborted) return { by: 'end' }
-    const sent = await sink.send(eventOf(node, incarnation, entry, labels), signal)
-    if (signal.aborted && sent.outcome === 'failed') return { by: 'end' }
-    metrics.events.inc({ outcome: sent.outcome })
-    if (sent.outcome === 'failed') {
-      const { reason, afterMs = 0 } = sent
-      sinkOutage.failed(node, { reason })
-      log.debug('event waits for the sink', { node, seq: entry.seq, reason })
-      return { by: 'sink', afterMs }
-    }
-    if (sent.outcome === 'rejected') {
-      log.error('sink rejected event permanently; skipping', { node, entry, reason: sent.reason })
-    }
-    line.sent = { incarnation, seq: entry.seq }
+  const sinkAnswered = (line: Line, { outcome }: Sent) => {
+    events.inc({ outcome })
     line.failures = 0
     failuresInRow = 0
     if (limit.concurrency < CONCURRENCY) limit.concurrency = CONCURRENCY
-    sinkOutage.worked(node)
-    return undefined
+    sinkOutage.worked(line.node)
   }
 
-  /** Sends until nothing of the node is left, or something stops it. */
-  const drain = async (line: Line): Promise<Stopped | undefined> => {
-    if (ended.signal.aborted) return { by: 'end' }
-    if (pause !== undefined) return { by: 'pause' }
+  const sinkFailed = ({ node }: Line, { outcome, reason, afterMs = 0 }: Failed) => {
+    events.inc({ outcome })
+    sinkOutage.failed(node, { reason })
+    // Those that were under way when it was found to be down tell nothing new.
+    if (pause !== undefined) return
+    failuresInRow += 1
+    if (failuresInRow < DOWN_AFTER && afterMs === 0) return
+    limit.concurrency = 1
+    const over = () => {
+      pause = undefined
+      beginAll()
+    }
+    pause = setTimeout(over, backoff(failuresInRow, afterMs)).unref()
+  }
+
+  /** True when all of the node is sent; else it is tried again later. */
+  const attempt = async (line: Line): Promise<boolean> => {
+    let afterMs = 0
     try {
-      const { news } = line
-      line.news = undefined
-      let unsent = news ?? (await next(line))
-      while (unsent !== undefined) {
-        for (const entry of unsent.entries) {
-          const stopped = await send(line, unsent, entry)
-          if (stopped !== undefined) return stopped
-        }
-        // What was just written is all that there is, as far as is known here.
-        if (unsent === news) return undefined
-        unsent = await next(line)
-      }
-      return undefined
+      const failed = await sendAll(line)
+      storeOutage.worked(line.node)
+      if (failed === undefined) return true
+      if (ended.signal.aborted) return false
+      sinkFailed(line, failed)
+      afterMs = failed.afterMs ?? 0
     } catch (error) {
       storeOutage.failed(line.node, { reason: reasonOf(error) })
-      return { by: 'store' }
     }
+    // Last in turn: should its events alone fail, the others get through.
+    lines.delete(line.node)
+    lines.set(line.node, line)
+    line.failures += 1
+    line.timer = setTimeout(begin, backoff(line.failures, afterMs), line).unref()
+    return false
   }
 
   const run = async (line: Line): Promise<void> => {
     // What made the node wait is answered first.
     await nextTurn()
-    const stopped = await drain(line)
+    const isDone = pause === undefined && !ended.signal.aborted && (await attempt(line))
     line.running = undefined
-    if (stopped !== undefined) stop(line, stopped)
-    else if (line.again) begin(line)
-    else {
-      lines.delete(line.node)
-      if (line.sent !== undefined) markLater(line.node, line.sent)
-    }
-    metrics.waiting.set({}, lines.size)
-  }
-
-  const markLater = (node: string, sent: Sent) => {
-    unmarked.set(node, { sent, timer: setTimeout(add, MARKED_AFTER, node, {}).unref() })
-  }
-
-  /** What was sent and not marked; it is the caller's to mark. */
-  const takeUnmarked = (node: string): Sent | undefined => {
-    const found = unmarked.get(node)
-    clearTimeout(found?.timer)
-    unmarked.delete(node)
-    return found?.sent
+    if (isDone && line.again) begin(line)
+    else if (isDone) lines.delete(line.node)
+    waiting.set({}, lines.size)
   }
 
   const begin = (line: Line) => {
@@ -207,79 +179,36 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
     for (const line of lines.values()) begin(line)
   }
 
-  const stop = (line: Line, stopped: Stopped) => {
-    if (stopped.by === 'end' || stopped.by === 'pause') return
-    const { afterMs = 0 } = stopped.by === 'sink' ? stopped : {}
-    // Last in turn: should its events alone fail, the others get through.
-    lines.delete(line.node)
-    lines.set(line.node, line)
-    line.failures += 1
-    line.timer = setTimeout(begin, Math.max(backoff(line.failures), afterMs), line).unref()
-    // Those that were under way when it was found to be down tell nothing new.
-    if (stopped.by === 'store' || pause !== undefined) return
-    failuresInRow += 1
-    if (failuresInRow < DOWN_AFTER && afterMs === 0) return
-    limit.concurrency = 1
-    const over = () => {
-      pause = undefined
-      beginAll()
-    }
-    pause = setTimeout(over, Math.max(backoff(failuresInRow), afterMs)).unref()
-  }
-
-  const add = (node: string, { news, afterMs = 0 }: { news?: Unsent | undefined; afterMs?: number }) => {
-    const known = lines.get(node)
-    if (known !== undefined) {
-      known.again = true
-      if (known.failures === 0 && afterMs === 0) begin(known)
-      return
-    }
-    const line: Line = {
-      node,
-      news,
-      sent: takeUnmarked(node),
-      again: false,
-      failures: 0,
-      timer: undefined,
-      running: undefined,
-    }
+  const add = (node: string, { afterMs = 0 } = {}) => {
+    const line: Line = lines.get(node) ?? { node, again: false, failures: 0 }
+    const isNew = !lines.has(node)
     lines.set(node, line)
-    metrics.waiting.set({}, lines.size)
-    if (afterMs === 0) begin(line)
-    else line.timer = setTimeout(begin, afterMs, line).unref()
+    line.again = true
+    waiting.set({}, lines.size)
+    if (afterMs === 0 && line.failures === 0) begin(line)
+    else if (isNew) line.timer = setTimeout(begin, afterMs, line).unref()
   }
 
   const update: Store['update'] = async (node, change) => {
-    let news: Unsent | undefined
+    let logs = false
     let isBehind = false
     // May run again: what its last run saw is what was written.
     const forwarding: typeof change = (current) => {
       const outcome = change(current)
       const { entries = [], state = entries.length > 0 ? current : undefined } = outcome
-      const { seq, forwarded: marked = seq } = current ?? { seq: 0 }
-      const sent = lines.get(node)?.sent ?? unmarked.get(node)?.sent
-      const forwarded = Math.max(marked, sentOf(current, sent))
+      const { seq, forwarded = seq } = current ?? { seq: 0 }
+      logs = entries.length > 0
       isBehind = forwarded < seq
-      const { incarnation, labels } = state ?? {}
-      news =
-        incarnation === undefined || entries.length === 0
-          ? undefined
-          : {
-              incarnation,
-              labels,
-              entries: entries.map((entry, index) => ({ ...entry, seq: seq + index + 1 })),
-            }
       // A document that was there before there was a sink keeps its history to itself.
       return state === undefined ? outcome : { ...outcome, state: { ...state, forwarded } }
     }
     const result = await store.update(node, forwarding)
-    if (news !== undefined) add(node, { news: isBehind ? undefined : news })
+    if (logs) add(node)
     else if (isBehind) add(node, { afterMs: LEFT_OVER_AFTER })
     return result
   }
 
   const settle = async (signal: AbortSignal): Promise<boolean> => {
-    for (const node of unmarked.keys()) add(node, {})
     beginAll()
     const { promise: aborted, resolve } = Promise.withResolvers<void>()
     signal.addEventListener('abort', () => resolve(), { once: true })
@@ -298,20 +227,23 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       await settle(AbortSignal.timeout(lastChanceMs))
       ended.abort(new Error('The process ends'))
       clearTimeout(pause)
-      const all = [...lines.values()]
-      for (const { timer } of all) clearTimeout(timer)
-      await Promise.all(all.map(({ running }) => running))
-      const failed = (node: string) => (error: unknown) =>
-        storeOutage.failed(node, { reason: reasonOf(error) })
-      const left = [...all, ...[...unmarked].map(([node, { sent }]) => ({ node, sent }))]
-      for (const { timer } of unmarked.values()) clearTimeout(timer)
-      await Promise.all(left.map((line) => line.sent && mark(line).catch(failed(line.node))))
+      for (const { timer } of lines.values()) clearTimeout(timer)
+      await Promise.all([...lines.values()].map(({ running }) => running))
       await sink.close()
     },
   }
 }
 
-/** Up to where a document's log was sent. More than there is was sent of one that is gone: removed, or a backup now. */
-function sentOf(state: NodeState | undefined, sent: Sent | undefined): number {
-  return sent !== undefined && sent.incarnation === state?.incarnation && sent.seq <= state.seq ? sent.seq : 0
+function createBrokerMetrics(metrics: Metrics) {
+  return {
+    events: metrics.counter({
+      name: 'ptp_watch_forwarded_total',
+      help: 'Events sent to the sink, by its answer: failed ones are retried, rejected ones are skipped.',
+      labels: { outcome: ['accepted', 'rejected', 'failed'] },
+    }),
+    waiting: metrics.gauge({
+      name: 'ptp_watch_forward_waiting_nodes',
+      help: 'Nodes with events that the sink has not accepted yet, as far as this process knows.',
+    }),
+  }
 }

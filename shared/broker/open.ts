@@ -15,18 +15,17 @@ export async function openForwarder(
   deps: { store: Store; clock: Clock; log: Log; metrics: Metrics; random: () => number },
 ): Promise<Forwarder> {
   const { store, clock, log, metrics, random } = deps
-  const { url, overrides, ca, tokenFile } = sink
+  const { url } = sink
   if (url === undefined) return { store, settle: async () => true, close: async () => {} }
-  const [{ createForwarder, CONCURRENCY }, { createSink }, { createBrokerMetrics }] = await Promise.all([
+  const [{ createForwarder }, { createSink }] = await Promise.all([
     import('./forward.ts'),
     import('./sink.ts'),
-    import('./metrics.ts'),
   ])
   return createForwarder({
     store,
-    sink: createSink({ url, overrides, ca, tokenFile, clock, log, connections: CONCURRENCY }),
+    sink: createSink({ ...sink, url, clock, log }),
     log,
-    metrics: createBrokerMetrics(metrics),
+    metrics,
     random,
   })
 }

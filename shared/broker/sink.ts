@@ -1,3 +1,4 @@
+import type { Config } from '#shared/config/index.ts'
 import { createCredentials, trustedBeside } from '#shared/credentials.ts'
 import { reasonOf } from '#shared/errors.ts'
 import { createHttp } from '#shared/http/client.ts'
@@ -19,23 +20,17 @@ export type Sink = {
   close(): Promise<void>
 }
 
-export type SinkOptions = {
-  /** K_SINK. */
+/** `url` is K_SINK, `overrides` are the extensions of K_CE_OVERRIDES, `ca` is trusted beside the authorities of Node.js. */
+export type SinkOptions = Config['sink'] & {
   readonly url: string
-  /** Extensions of K_CE_OVERRIDES. */
-  readonly overrides: Readonly<Record<string, string>>
-  /** PEM of K_CA_CERTS, trusted beside the authorities that Node trusts. */
-  readonly ca?: string | undefined
-  /** The OIDC token for the sink, which Knative keeps fresh in a file; a sink that wants none has none mounted. */
-  readonly tokenFile?: string | undefined
   readonly clock: Clock
   readonly log: Log
-  /** How many events may be under way at once. */
-  readonly connections: number
   /** How long one try may take, in milliseconds. */
   readonly timeoutMs?: number
 }
 
+/** How many events may be under way at once, of different nodes. */
+export const CONCURRENCY = 32
 /** A sink that takes 5 s or more for an event still takes it. Milliseconds. */
 const TIMEOUT = 10_000
 /** The longest that a sink's Retry-After is heeded for, in milliseconds. */
@@ -51,14 +46,14 @@ const RETRYABLE: ReadonlySet<number> = new Set([401, 403, 404, 407, 408, 409, 42
 
 /** Posts events to K_SINK in structured mode, the only one that keeps every attribute whole. */
 export function createSink(options: SinkOptions): Sink {
-  const { url, overrides, ca, tokenFile, clock, log, connections, timeoutMs = TIMEOUT } = options
+  const { url, overrides, ca, tokenFile, clock, log, timeoutMs = TIMEOUT } = options
   const { origin, pathname, search } = new URL(url)
   const credentials = createCredentials(
     { token: tokenFile },
     { clock, log },
     { whom: 'the sink', values: trustedBeside(ca), optional: true },
   )
-  const http = createHttp({ clock, log }, { credentials, connections, deadlineMs: timeoutMs })
+  const http = createHttp({ clock, log }, { credentials, connections: CONCURRENCY, deadlineMs: timeoutMs })
   const headers = { 'content-type': 'application/cloudevents+json; charset=utf-8' }
 
   return {

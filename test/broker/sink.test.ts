@@ -24,9 +24,10 @@ function sender(url: string, options: Partial<SinkOptions> = {}) {
   const sink = createSink({
     url,
     overrides: {},
+    ca: undefined,
+    tokenFile: '/none',
     log: silentLog,
     clock: { now: () => Date.parse('2026-11-23T04:00:00Z') },
-    connections: 4,
     ...options,
   })
   onTestFinished(() => sink.close())
@@ -221,7 +222,7 @@ test('the authorities of K_CA_CERTS are trusted, and without them the sink is no
 test('as many events are under way at once as there are connections', async () => {
   const slow = await openSink()
   slow.answer('hang')
-  const { send } = sender(slow.url, { connections: 32 })
+  const { send } = sender(slow.url)
   const all = Array.from({ length: 32 }, () => send())
   await slow.until(({ arrivals }) => arrivals.length === 32)
   slow.release()

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { onTestFinished } from 'vitest'
 import { createForwarder, type Forwarder } from '#shared/broker/forward.ts'
-import { createBrokerMetrics } from '#shared/broker/metrics.ts'
 import { createSink, type SinkOptions } from '#shared/broker/sink.ts'
 import { createLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'
@@ -74,13 +73,14 @@ export async function join(driver: Driver, url: string, options: MemberOptions =
       sink: createSink({
         url,
         overrides: {},
+        ca: undefined,
+        tokenFile: '/none',
         log,
         clock: systemClock,
-        connections: 32,
         ...sinkOptions,
       }),
       log,
-      metrics: createBrokerMetrics(metrics),
+      metrics,
       random: () => 0,
     },
     lastChanceMs === undefined ? {} : { lastChanceMs },
