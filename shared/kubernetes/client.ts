@@ -31,8 +31,11 @@ export type Call = {
   readonly verb: Verb
   /** The plural of the resource, of the core API. */
   readonly resource: string
-  readonly namespace: string
+  /** Absent for what belongs to no namespace, as Nodes. */
+  readonly namespace?: string
   readonly name?: string
+  /** As `status` of a Node. */
+  readonly subresource?: string
   readonly query?: Readonly<Record<string, string>>
   /** Media type of what is wanted; `application/json` where it is absent. */
   readonly accept?: string
@@ -88,7 +91,7 @@ const METHODS = {
   delete: 'DELETE',
 } as const
 
-/** The few calls of the Kubernetes API that a store needs. */
+/** The few calls of the core API that we need. */
 export function createKubernetesClient(
   access: Access,
   { log }: { log: Log },
@@ -128,8 +131,8 @@ export function createKubernetesClient(
 
   return {
     async request(call) {
-      const { verb, resource, name, namespace, expects } = call
-      const what = `${verb} ${resource}${name === undefined ? '' : ` ${name}`} in namespace ${namespace}`
+      const { expects } = call
+      const what = wordsOf(call)
       const deadline = performance.now() + (call.budgetMs ?? budgetMs)
       const left = () => deadline - performance.now()
       for (;;) {
@@ -164,11 +167,20 @@ export function createKubernetesClient(
   }
 }
 
-function pathOf({ verb, resource, namespace, name, query }: Call): string {
-  const base = `/api/v1/namespaces/${encodeURIComponent(namespace)}/${resource}`
+/** `patch nodes/status n1`, `get configmaps x in namespace y`: as RBAC says it. */
+function wordsOf({ verb, resource, subresource, name, namespace }: Call): string {
+  const part = subresource === undefined ? '' : `/${subresource}`
+  const where = namespace === undefined ? '' : ` in namespace ${namespace}`
+  return `${verb} ${resource}${part}${name === undefined ? '' : ` ${name}`}${where}`
+}
+
+function pathOf({ verb, resource, subresource, namespace, name, query }: Call): string {
+  const scope = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`
   const writes = verb === 'create' || verb === 'update' || verb === 'patch'
   const search = new URLSearchParams({ ...query, ...(writes && { fieldManager: FIELD_MANAGER }) }).toString()
-  return `${base}${name === undefined ? '' : `/${encodeURIComponent(name)}`}${search && `?${search}`}`
+  const object = name === undefined ? '' : `/${encodeURIComponent(name)}`
+  const part = subresource === undefined ? '' : `/${subresource}`
+  return `/api/v1${scope}/${resource}${object}${part}${search && `?${search}`}`
 }
 
 function parseJson(text: string): unknown {

@@ -11,9 +11,18 @@ import { TLSSocket } from 'node:tls'
 import { stringify } from 'yaml'
 import { createAuthority } from '../publishers/support/certificates.ts'
 import { freePort } from './free-port.ts'
+import { createEvents, type Events } from './kubernetes-api/events.ts'
+import { createNodes, type Nodes } from './kubernetes-api/nodes.ts'
 import { createObjects, type Objects } from './kubernetes-api/objects.ts'
 import { Refusal } from './kubernetes-api/refusal.ts'
-import { type Asked, answer, answerServices, askedOf, type Verb } from './kubernetes-api/routes.ts'
+import {
+  type Asked,
+  answer,
+  answerCollection,
+  answerServices,
+  askedOf,
+  type Verb,
+} from './kubernetes-api/routes.ts'
 import { createServices, type Services } from './kubernetes-api/services.ts'
 
 export type SeenRequest = Omit<Asked, 'query'> & {
@@ -24,7 +33,7 @@ export type SeenRequest = Omit<Asked, 'query'> & {
   readonly bodyBytes: number
 }
 
-/** A Kubernetes API server on this machine that knows ConfigMaps and lists Services, and no more. */
+/** A Kubernetes API server on this machine that knows ConfigMaps, Nodes and Events and lists Services, and no more. */
 export type KubernetesApi = {
   readonly origin: string
   readonly port: number
@@ -33,12 +42,16 @@ export type KubernetesApi = {
   readonly serviceAccount: string
   readonly objects: Objects
   readonly services: Services
+  readonly nodes: Nodes
+  readonly events: Events
   /** Everything that was answered, in order. */
   readonly requests: SeenRequest[]
   /** What the service account may do with ConfigMaps; all that the driver needs at first. */
   readonly allowed: Set<Verb>
   /** In which namespaces it may list Services; in `openshift-ptp` at first. */
   readonly discoverable: Set<string>
+  /** What it may do with Nodes and Events, as `patch nodes/status`; all that is known here at first. */
+  readonly permitted: Set<string>
   /** The token that is good, in the file too; the one before is bad from now on. */
   rotateToken(token: string, options?: { inFile?: boolean }): Promise<void>
   /** Answers the next `count` requests in this way, before it looks at them. */
@@ -64,8 +77,15 @@ export async function startKubernetesApi(
   const services = createServices()
   const allowed = new Set<Verb>(['get', 'list', 'create', 'update', 'patch', 'delete'])
   const discoverable = new Set(['openshift-ptp'])
-  const isAllowed = ({ resource, verb, namespace }: Asked) =>
-    resource === 'configmaps' ? allowed.has(verb) : verb === 'list' && discoverable.has(namespace)
+  const nodes = createNodes()
+  const events = createEvents()
+  const permitted = new Set(PERMITTED)
+  const isAllowed = (asked: Asked) => {
+    const { resource, verb, namespace } = asked
+    if (resource === 'configmaps') return allowed.has(verb)
+    if (resource === 'services') return verb === 'list' && discoverable.has(namespace)
+    return permitted.has(`${verb} ${nameOf(asked)}`)
+  }
   let token = FIRST_TOKEN
   let refusals: { count: number; reply: Parameters<KubernetesApi['refuseNext']>[1] } | undefined
   let toLose = 0
@@ -88,7 +108,7 @@ export async function startKubernetesApi(
       throw new Refusal(
         403,
         'Forbidden',
-        `${asked.resource} is forbidden: User "${user ?? 'system:anonymous'}" cannot ${asked.verb} resource "${asked.resource}" in API group "" in the namespace "${asked.namespace}"`,
+        `${asked.resource}${asked.name && ` "${asked.name}"`} is forbidden: User "${user ?? 'system:anonymous'}" cannot ${asked.verb} resource "${nameOf(asked)}" in API group "" ${asked.namespace === '' ? 'at the cluster scope' : `in the namespace "${asked.namespace}"`}`,
       )
     }
     if (Buffer.byteLength(body) > 3 * 1024 * 1024) {
@@ -97,6 +117,8 @@ export async function startKubernetesApi(
     await before(asked)
     if (asked.resource === 'services') return answerServices(services, asked)
     const { accept = '', 'content-type': contentType = '' } = request.headers
+    if (asked.resource === 'nodes') return answerCollection(nodes, asked, { accept, contentType }, body)
+    if (asked.resource === 'events') return answerCollection(events, asked, { accept, contentType }, body)
     return answer(objects, asked, { accept, contentType }, body)
   }
 
@@ -161,9 +183,12 @@ export async function startKubernetesApi(
     serviceAccount: files.serviceAccount,
     objects,
     services,
+    nodes,
+    events,
     requests,
     allowed,
     discoverable,
+    permitted,
     async rotateToken(next, { inFile = true } = {}) {
       token = next
       if (inFile) await files.writeToken(next)
@@ -182,6 +207,20 @@ export async function startKubernetesApi(
     close: leave,
   }
 }
+
+/** As RBAC names it: `nodes/status`. */
+const nameOf = ({ resource, subresource }: Asked) => `${resource}${subresource && `/${subresource}`}`
+
+const PERMITTED = [
+  'get nodes',
+  'list nodes',
+  'patch nodes',
+  'patch nodes/status',
+  'create events',
+  'get events',
+  'list events',
+  'patch events',
+]
 
 const FIRST_TOKEN = 'first-token'
 

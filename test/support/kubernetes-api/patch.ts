@@ -18,6 +18,42 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
   return result
 }
 
+/** By which field the items of a list are the same item, by the name of the list: `conditions` of a Node by `type`. */
+export type MergeKeys = Readonly<Record<string, string>>
+
+/**
+ * A strategic merge patch: lists that have a key are merged item by item, all others are replaced (Kubernetes,
+ * `patchMergeKey`). Of its directives `$patch: delete` of an item is known.
+ */
+export function strategicMergePatch(target: unknown, patch: unknown, keys: MergeKeys): unknown {
+  if (!isObject(patch)) return patch
+  const result: Json = isObject(target) ? { ...target } : {}
+  for (const [name, value] of Object.entries(patch)) {
+    const key = keys[name]
+    if (value === null) delete result[name]
+    else if (key !== undefined && Array.isArray(value))
+      result[name] = mergeItems(result[name], value, key, keys)
+    else result[name] = strategicMergePatch(result[name], value, keys)
+  }
+  return result
+}
+
+function mergeItems(target: unknown, patch: readonly unknown[], key: string, keys: MergeKeys): unknown[] {
+  const merged: unknown[] = Array.isArray(target) ? [...target] : []
+  const keyOf = (item: unknown) => (isObject(item) ? item[key] : undefined)
+  for (const item of patch) {
+    const id = keyOf(item)
+    if (id === undefined)
+      throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`)
+    const at = merged.findIndex((one) => keyOf(one) === id)
+    if (isObject(item) && item.$patch === 'delete') {
+      if (at >= 0) merged.splice(at, 1)
+    } else if (at < 0) merged.push(item)
+    else merged[at] = strategicMergePatch(merged[at], item, keys)
+  }
+  return merged
+}
+
 const operations = z.array(
   z.object({
     op: z.enum(['add', 'remove', 'replace', 'test']),

@@ -24,9 +24,10 @@ export class Refusal extends Error {
   }
 }
 
-export const conflict = (name: string, why: string) =>
-  new Refusal(409, 'Conflict', `Operation cannot be fulfilled on configmaps "${name}": ${why}`)
-export const notFound = (name: string) => new Refusal(404, 'NotFound', `configmaps "${name}" not found`)
-export const invalid = (name: string, why: string) =>
-  new Refusal(422, 'Invalid', `ConfigMap "${name}" is invalid: ${why}`)
+export const conflict = (name: string, why: string, resource = 'configmaps') =>
+  new Refusal(409, 'Conflict', `Operation cannot be fulfilled on ${resource} "${name}": ${why}`)
+export const notFound = (name: string, resource = 'configmaps') =>
+  new Refusal(404, 'NotFound', `${resource} "${name}" not found`)
+export const invalid = (name: string, why: string, kind = 'ConfigMap') =>
+  new Refusal(422, 'Invalid', `${kind} "${name}" is invalid: ${why}`)
 export const badRequest = (why: string) => new Refusal(400, 'BadRequest', why)

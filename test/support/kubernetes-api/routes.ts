@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import type { Collection, Kept } from './collection.ts'
 import type { Stored } from './config-map.ts'
 import type { Objects } from './objects.ts'
 import type { List, ListOptions } from './pages.ts'
@@ -8,14 +9,17 @@ import type { Services } from './services.ts'
 
 export type Verb = 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete'
 
-export type Kind = 'configmaps' | 'services'
+const KINDS = ['configmaps', 'services', 'events', 'nodes'] as const
+export type Kind = (typeof KINDS)[number]
 
-/** A request to the ConfigMaps or the Services of a namespace, as authorisation sees it. */
+/** A request to the objects of a namespace, or to the Nodes, as authorisation sees it. */
 export type Asked = {
   readonly resource: Kind
   readonly verb: Verb
+  /** Empty for Nodes. */
   readonly namespace: string
   readonly name: string
+  readonly subresource: string
   readonly query: URLSearchParams
 }
 
@@ -27,19 +31,23 @@ const VERBS: Readonly<Record<string, Verb>> = {
   DELETE: 'delete',
 }
 
-/** What a method and a path ask for; undefined if it is about neither. */
+/** What a method and a path ask for; undefined if it is about none of them. */
 export function askedOf(method: string, target: string): Asked | undefined {
   const url = new URL(target, 'http://api')
-  const [, namespace, resource, name = ''] =
-    /^\/api\/v1\/namespaces\/([^/]+)\/(configmaps|services)(?:\/([^/]+))?$/.exec(url.pathname) ?? []
+  const [, namespace, kind, name = '', subresource = ''] =
+    /^\/api\/v1(?:\/namespaces\/([^/]+))?\/([a-z]+)(?:\/([^/]+))?(?:\/(status))?$/.exec(url.pathname) ?? []
+  const resource = KINDS.find((one) => one === kind)
   const verb = VERBS[method]
-  if (namespace === undefined || verb === undefined) return undefined
+  if (resource === undefined || verb === undefined) return undefined
+  if ((namespace === undefined) !== (resource === 'nodes')) return undefined
+  if (subresource !== '' && (resource !== 'nodes' || name === '')) return undefined
   if ((name === '') !== (method === 'GET' || method === 'POST') && name === '') return undefined
   return {
-    resource: resource === 'services' ? resource : 'configmaps',
+    resource,
     verb: verb === 'get' && name === '' ? 'list' : verb,
-    namespace: decodeURIComponent(namespace),
+    namespace: decodeURIComponent(namespace ?? ''),
     name: decodeURIComponent(name),
+    subresource,
     query: url.searchParams,
   }
 }
@@ -72,6 +80,37 @@ function pageOf<T>(
     continue: query.get('continue') ?? '',
   })
   return { items, metadata: { resourceVersion, ...(next !== '' && { continue: next }) } }
+}
+
+/** The answer to a request for Nodes or Events that is allowed: status and body. */
+export function answerCollection<T extends Kept>(
+  collection: Collection<T>,
+  { verb, namespace, name, subresource, query }: Asked,
+  headers: { accept: string; contentType: string },
+  body: string,
+): { code: number; body: unknown } {
+  const { kind } = collection
+  switch (verb) {
+    case 'get':
+      return { code: 200, body: collection.get(namespace, name) }
+    case 'create':
+      return { code: 201, body: collection.create(namespace, parse(body)) }
+    case 'patch': {
+      const patch = { type: headers.contentType, body: parse(body) }
+      return { code: 200, body: collection.patch(namespace, name, subresource, patch) }
+    }
+    case 'list': {
+      const { items, metadata } = pageOf(collection.list, namespace, query)
+      if (/;as=PartialObjectMetadataList\b/.test(headers.accept)) {
+        const partials = items.length === 0 ? null : items.map(partial)
+        return { code: 200, body: { ...META, kind: 'PartialObjectMetadataList', metadata, items: partials } }
+      }
+      const bare = items.map(({ kind: _, apiVersion: __, ...item }) => item)
+      return { code: 200, body: { kind: `${kind}List`, apiVersion: 'v1', metadata, items: bare } }
+    }
+    default:
+      throw new Refusal(405, 'MethodNotAllowed', `the stand-in does not ${verb} ${kind}s`)
+  }
 }
 
 /** The answer to a request for ConfigMaps that is allowed: status and body. */
@@ -121,7 +160,11 @@ export function answer(
 
 const META = { apiVersion: 'meta.k8s.io/v1' }
 
-const partial = ({ metadata }: Stored) => ({ ...META, kind: 'PartialObjectMetadata', metadata })
+const partial = ({ metadata }: { readonly metadata: unknown }) => ({
+  ...META,
+  kind: 'PartialObjectMetadata',
+  metadata,
+})
 
 function patch(contentType: string, name: string, before: Stored, body: unknown): unknown {
   if (contentType === 'application/json-patch+json') return jsonPatch(name, before, body)
