@@ -3,13 +3,13 @@ import { ConfigurationError, type DiscoveryError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import { withheldText } from '#shared/publishers/reconcile/proof.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
+import { createTickHandler } from '#shared/runtime/tick.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { conditionOf } from '#shared/state/merge/overall.ts'
 import { openStore } from '#shared/state/store/open.ts'
 import { createFinder, readEvery, startRounds } from './every.ts'
 import { createPollMetrics } from './metrics.ts'
 import { createPoller, type Polled, withheldIn } from './poll.ts'
-import { createTickHandler } from './tick.ts'
 
 export const poll: FunctionDefinition = {
   name: 'poll',

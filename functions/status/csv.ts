@@ -1,6 +1,6 @@
 import { lineOf } from '#shared/state/log-csv.ts'
 import type { NodeView } from '#shared/state/view.ts'
-import { beganOf, isDoubted } from './row.ts'
+import { beganOf, isDoubted } from '#shared/state/because.ts'
 
 type Clock = NodeView['resources'][number]
 type Column = readonly [head: string, cell: (view: NodeView) => string | number | undefined]

@@ -2,7 +2,7 @@ import { styleText } from 'node:util'
 import { rankOf } from '#shared/events/words.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
-import { beganOf, isDoubted } from './row.ts'
+import { beganOf, isDoubted } from '#shared/state/because.ts'
 import { cutNames, padded, plain, widthOf } from './text.ts'
 
 type Style = Parameters<typeof styleText>[0]

@@ -1,4 +1,4 @@
-import { ACCEPTED, checkQuery, type HttpFunction, methodNotAllowed, notFound } from '#shared/runtime/reply.ts'
+import { ACCEPTED, checkQuery, type HttpFunction, methodNotAllowed, notFound } from './reply.ts'
 
 /**
  * `POST /tick`, from a PingSource: 202 after the run, which is to end at once where another one is under way. What is
