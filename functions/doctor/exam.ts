@@ -1,14 +1,14 @@
 import type { Callback } from '#shared/callback.ts'
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { Answer, CallOptions, Http } from '#shared/http/client.ts'
-import type { Client, HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
+import type { Client, CurrentState, HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
 import type { Registry } from '#shared/publishers/dialects/registry.ts'
 import type { JournalDeps } from '#shared/publishers/reconcile/journal.ts'
 import type { Place, Target } from '#shared/publishers/target.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
-import { fixFor } from './advice.ts'
-import { type Check, type Report, Stop } from './report.ts'
+import type { Check } from './report.ts'
+import { fixFor } from './words.ts'
 
 /** What the checks of all publishers share. */
 export type DoctorDeps = JournalDeps & {
@@ -36,7 +36,6 @@ export type DoctorDeps = JournalDeps & {
 /** One publisher under examination. */
 export type Exam = {
   readonly deps: DoctorDeps
-  readonly report: Report
   readonly target: Target
   readonly place: Place
   readonly call: CallOptions
@@ -56,10 +55,37 @@ export type Listed = Reached & {
   readonly foreign: number
 }
 
-/** @throws Stop with advice, if the publisher does not answer `ask` as it should. */
-export function asking<T>({ place }: Exam, check: Check, ask: () => Promise<T>): Promise<T> {
-  return ask().catch((error: unknown) => {
-    if (!(error instanceof PublisherError)) throw error
-    throw new Stop(check, reasonOf(error), fixFor(error, place))
-  })
+/** What one pull brought. */
+export type Pulled = {
+  readonly resource: Resource
+  readonly answer: CurrentState | { readonly outcome: 'failed'; readonly error: PublisherError }
+}
+
+/** A failure after which the later checks of a publisher have nothing to go by. */
+export class Stop extends Error {
+  readonly check: Check
+  readonly fix: string
+
+  constructor(check: Check, result: string, fix: string) {
+    super(result)
+    this.check = check
+    this.fix = fix
+  }
+}
+
+/** What `asked` gives, or how the server failed. */
+export async function tried<T>(asked: Promise<T>): Promise<T | PublisherError> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof PublisherError) return error
+    throw error
+  }
+}
+
+/** @throws Stop with advice, if the publisher does not answer as it should. */
+export async function answered<T>({ place }: Exam, check: Check, asked: Promise<T>): Promise<T> {
+  const answer = await tried(asked)
+  if (answer instanceof PublisherError) throw new Stop(check, reasonOf(answer), fixFor(answer, place))
+  return answer
 }

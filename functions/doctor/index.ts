@@ -67,7 +67,7 @@ export const doctor: FunctionDefinition = {
         report.add('publishers', checkPublishers(found, config.discovery?.namespace))
         const [stored, ingest, sink] = await Promise.all([
           checkStore(store, shownStateUrl(stateUrl)),
-          targets.length > 0 ? checkIngest(prove, targets, signal) : undefined,
+          targets.length > 0 ? prove(targets, signal).then(checkIngest) : undefined,
           checkSink(config.sink, signal),
         ])
         report.add('store', stored)
@@ -87,7 +87,7 @@ export const doctor: FunctionDefinition = {
           ownStore: stateUrl === 'memory:',
         }
         const concurrency = config.pollConcurrency
-        const each = await examineAll(deps, targets, { concurrency, signal, onDone: view.showNext })
+        const each = await examineAll(deps, targets, { concurrency, signal, onDone: view.show })
         if (signal.aborted) {
           view.stopped()
           return 1

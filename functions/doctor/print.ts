@@ -19,14 +19,16 @@ function blockOf(findings: readonly Finding[], { colour }: Pick<Terminal, 'colou
     const shown = colour && style !== undefined ? styleText(style, padded, { validateStream: false }) : padded
     return `  ${shown}  ${head.padEnd(14)}  ${plain(text)}\n`
   }
-  const lines = findings
-    .filter(({ result }) => result !== NOT_CHECKED)
-    .map(({ check, status, result, fix }) => line(status, check, fix === '' ? result : `${result}. → ${fix}`))
-  const rest = findings.filter(({ result }) => result === NOT_CHECKED).map(({ check }) => check)
-  if (rest.length > 0)
-    lines.push(line('skipped', 'not checked', `${rest.join(' ')}: fix the failure above first`))
+  const [checked, rest] = [findings.filter(isChecked), findings.filter((one) => !isChecked(one))]
+  const lines = checked.map(({ check, status, result, fix }) =>
+    line(status, check, fix === '' ? result : `${result}. → ${fix}`),
+  )
+  const names = rest.map(({ check }) => check).join(' ')
+  if (names !== '') lines.push(line('skipped', 'not checked', `${names}: fix the failure above first`))
   return `${plain(first.node ?? 'ptp-watch')}\n${lines.join('')}`
 }
+
+const isChecked = ({ result }: Finding) => result !== NOT_CHECKED
 
 /**
  * How many publishers deliver events, who fails, and, apart from that, what state the clocks are in: that a clock is in
@@ -36,29 +38,27 @@ function summaryOf(all: readonly (readonly Finding[])[]): string {
   const findings = all.flat()
   const publishers = all.filter(([first]) => first !== undefined && first.node !== null)
   const failed = publishers.filter((each) => each.some(({ status }) => status === 'failed'))
-  const unproven = ({ check, result }: Finding) => check === 'callback' && result === NOT_CHECKED
-  const proven = publishers.filter((each) => !failed.includes(each) && !each.some(unproven)).length
-  const total = publishers.length
+  const isProven = (each: readonly Finding[]) =>
+    each.every((one) => one.status !== 'failed' && (one.check !== 'callback' || isChecked(one)))
+  const [proven, total] = [publishers.filter(isProven).length, publishers.length]
   const number = (status: Status) => findings.filter((finding) => finding.status === status).length
   const who = total > 1 && proven === total ? `All ${total}` : `${proven} of ${total}`
+  const names = failed.map(([first]) => plain(first?.node ?? '')).join(', ')
   return [
     `${who} publishers deliver events: ${count(number('failed'), 'failure')}, ${count(number('warning'), 'warning')}`,
-    ...(failed.length === 0
-      ? []
-      : [`Failed: ${failed.map(([first]) => plain(first?.node ?? '')).join(', ')}`]),
+    ...(names === '' ? [] : [`Failed: ${names}`]),
     ...clockStates(findings),
     '',
   ].join('\n')
 }
 
 function clockStates(findings: readonly Finding[]): string[] {
-  const states = findings.flatMap(({ check, result }) =>
-    check === 'state' ? (/^overall ([A-Z]+)/.exec(result)?.[1] ?? []) : [],
-  )
-  const counted = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'].flatMap((state) => {
-    const nodes = states.filter((one) => one === state).length
-    return nodes === 0 ? [] : `${nodes} ${state}`
-  })
+  const states = findings
+    .filter(({ check }) => check === 'state')
+    .flatMap(({ result }) => /^overall ([A-Z]+)/.exec(result)?.[1] ?? [])
+  const counted = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
+    .filter((state) => states.includes(state))
+    .map((state) => `${states.filter((one) => one === state).length} ${state}`)
   return counted.length === 0 ? [] : [`Clock states, see ptp-watch status: ${counted.join(', ')}`]
 }
 
@@ -77,17 +77,12 @@ export function createView(terminal: Terminal, total: number, { json, quiet }: F
   const clear = () => {
     if (terminal.interactive) terminal.err('\r\u001b[2K')
   }
-  const show = (findings: readonly Finding[]) => {
-    clear()
-    if (json !== true) terminal.out(blockOf(wanted(findings), terminal))
-    if (terminal.interactive && done < total) terminal.err(`checking publishers ${done}/${total}`)
-  }
   return {
-    show,
-    /** The findings of one more publisher. */
-    showNext(findings: readonly Finding[]) {
-      done += 1
-      show(findings)
+    show(findings: readonly Finding[]) {
+      if (findings.some(({ node }) => node !== null)) done += 1
+      clear()
+      if (json !== true) terminal.out(blockOf(wanted(findings), terminal))
+      if (terminal.interactive && done < total) terminal.err(`checking publishers ${done}/${total}`)
     },
     /** Interrupted: what was found until then allows no diagnosis. */
     stopped() {

@@ -7,9 +7,10 @@ import { checkEvents, checkState } from './checks/events.ts'
 import { checkMetrics } from './checks/metrics.ts'
 import { checkDialect, checkName, reach } from './checks/reach.ts'
 import { checkNodeName, checkStates, pullAll } from './checks/state.ts'
-import { checkSubscriptions, offerOf } from './checks/subscriptions.ts'
-import type { DoctorDeps, Exam } from './exam.ts'
-import { createReport, EACH, type Finding, Stop } from './report.ts'
+import { checkAddresses, checkSubscriptions, offerOf } from './checks/subscriptions.ts'
+import { type DoctorDeps, type Exam, Stop } from './exam.ts'
+import { createReport, EACH, type Finding, type Report } from './report.ts'
+import { FIX } from './words.ts'
 
 /** Limit for one publisher, in ms: some twenty requests, each with a deadline of its own. */
 const DEADLINE_MS = 60_000
@@ -32,10 +33,10 @@ export function examineAll(
     // While one waits for the store, others are asked.
     const later = await asking(() => {
       const call = { signal: AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]) }
-      const exam = { deps: { ...deps, store }, report, target, place: placeOf(target.url), call }
-      return signal.aborted ? undefined : stoppable(exam, () => askAll(exam))
+      const exam = { deps: { ...deps, store }, target, place: placeOf(target.url), call }
+      return signal.aborted ? undefined : stoppable(report, () => askAll(exam, report))
     })
-    if (later !== undefined) await later()
+    if (later !== undefined) await stoppable(report, later)
     if (signal.aborted) return []
     const findings = report.findings(EACH)
     onDone(findings)
@@ -45,47 +46,42 @@ export function examineAll(
 }
 
 /** Every check of one publisher. Gives what is left to do once nothing more is asked of it. */
-async function askAll(exam: Exam): Promise<Later | undefined> {
-  const { deps, report, target, call } = exam
+async function askAll(exam: Exam, report: Report): Promise<(() => Promise<void>) | undefined> {
+  const { deps, target } = exam
   report.add('dns', await checkName(exam))
   const reached = await reach(exam)
-  const unnamed = deps.unnamed.get(target)
-  if (unnamed !== undefined)
-    throw new Stop('addresses', `the name of its node is unknown: ${unnamed}`, UNNAMED)
+  report.add('health', ['ok', `200 ${reached.health.body.trim().slice(0, 40)}`])
   const offer = await offerOf(reached)
+  const listsAddresses = reached.client.dialect === 'red-hat-v2'
+  if (listsAddresses) report.add('addresses', checkAddresses(offer, target.node))
   const state = deps.storeUp ? await deps.store.read(target.node) : undefined
-  const listed = await checkSubscriptions(reached, offer, state)
-  const pulls = await pullAll(listed.client, offer.resources, call)
+  const { listed, verdict } = await checkSubscriptions(reached, offer, state)
+  report.add('subscriptions', verdict)
+  const pulls = await pullAll(listed, offer.resources)
   report.add('dialect', checkDialect(listed, pulls))
   const named = checkNodeName(listed, pulls)
-  if (listed.client.dialect !== 'red-hat-v2') report.add('addresses', named)
-  for (const verdict of checkStates(listed, pulls)) report.add('current-state', verdict)
+  if (!listsAddresses) report.add('addresses', named)
+  report.add('current-state', ...checkStates(listed, pulls))
   report.add('clock', checkClock(listed, pulls))
   report.add('metrics', await checkMetrics(listed, state))
   if (!deps.storeUp) return undefined
   // Before the callback, whose notification changes the store.
   report.add('events', await checkEvents(listed, pulls))
   report.add('state', await checkState(exam))
-  const verdict = await checkCallback(listed, pulls)
-  if (typeof verdict === 'function')
-    return () => stoppable(exam, async () => report.add('callback', await verdict()))
-  report.add('callback', verdict)
+  const callback = await checkCallback(listed, pulls)
+  if (typeof callback === 'function') return async () => report.add('callback', await callback())
+  report.add('callback', callback)
   return undefined
 }
 
-type Later = () => Promise<unknown>
-
-const UNNAMED =
-  'Its node is named by what it publishes: check that PTP runs on that node, or wait until it has started'
-
 /** The failure that ended the examination, or a store that failed meanwhile, is a finding. */
-async function stoppable<T>({ report }: Exam, work: () => Promise<T>): Promise<T | undefined> {
+async function stoppable<T>(report: Report, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work()
   } catch (error) {
     if (error instanceof Stop) report.add(error.check, ['failed', error.message, error.fix])
     else if (error instanceof PtpWatchError && error.code !== 'configuration')
-      report.add('state', ['failed', reasonOf(error), 'Fix the store first'])
+      report.add('state', ['failed', reasonOf(error), FIX.store.first])
     else throw error
     return undefined
   }

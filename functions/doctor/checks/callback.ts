@@ -4,11 +4,10 @@ import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
 import type { Created, Resource } from '#shared/publishers/dialects/client.ts'
 import { createJournal } from '#shared/publishers/reconcile/journal.ts'
 import { redact } from '#shared/redact.ts'
-import type { NodeState } from '#shared/state/document.ts'
-import { fixFor } from '../advice.ts'
-import type { DoctorDeps, Listed } from '../exam.ts'
-import type { Verdict } from '../report.ts'
-import { otherNodeIn, type Pulled, pullOne } from './state.ts'
+import { type Listed, type Pulled, tried } from '../exam.ts'
+import { amount, type Verdict } from '../report.ts'
+import { FIX, fixFor } from '../words.ts'
+import { otherNodeIn, pullAll } from './state.ts'
 
 /** How long the store may take to show a notification: ingest writes a mere confirmation after 5 s. Milliseconds. */
 const ARRIVAL_MS = 10_000
@@ -18,6 +17,9 @@ const LONGEST_LOOK_MS = 2_000
 /** Limit for deleting the extra subscription, in ms; not even the end of the process shortens it. */
 const CLEANUP_MS = 5_000
 
+/** How to wait for the store, during which the publisher is asked nothing. */
+type Waiting = () => Promise<Verdict>
+
 /**
  * Proves that the publisher reaches ingest, and ingest this store.
  *
@@ -26,82 +28,62 @@ const CLEANUP_MS = 5_000
  *
  * v1 has one subscription for each resource and only tries the endpoint, with an empty body: so we post one of ours
  * again, which changes nothing (protocol.md §2.4). One that was made under a wrong name is deleted again.
- *
- * Gives the verdict, or how to wait for the store, during which nobody is asked anything.
  */
-export async function checkCallback(
-  listed: Listed,
-  pulls: readonly Pulled[],
-): Promise<Verdict | (() => Promise<Verdict>)> {
+export async function checkCallback(listed: Listed, pulls: readonly Pulled[]): Promise<Verdict | Waiting> {
   const { client, place, deps } = listed
-  const resource = chosen(listed, pulls)
-  if (resource === undefined) return ['skipped', 'the publisher offers none of the wanted resources']
-  try {
-    return await (client.sendsInitial
-      ? proveByInitial(listed, resource, pulls)
-      : proveByPostingAgain(listed, resource))
-  } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
-    if (error.status !== 400) return ['failed', reasonOf(error), fixFor(error, place)]
-    return ['failed', `the publisher cannot deliver: ${reasonOf(error)}`, fixDelivery(deps)]
-  }
+  const pulled = chosen(listed, pulls)
+  if (pulled === undefined) return ['skipped', 'the publisher offers none of the wanted resources']
+  const verdict = await tried(
+    client.sendsInitial ? proveByInitial(listed, pulled) : proveByPostingAgain(listed, pulled.resource),
+  )
+  if (!(verdict instanceof PublisherError)) return verdict
+  if (verdict.status !== 400) return ['failed', reasonOf(verdict), fixFor(verdict, place)]
+  const fix = deps.ingestUp ? FIX.callback.way : FIX.callback.ingest(deps.callback.secured)
+  return ['failed', `the publisher cannot deliver: ${reasonOf(verdict)}`, fix]
 }
 
 /** Best one whose state is known; at v1 one that is there. Every release takes the kinds that are not SyncE. */
-function chosen({ client, wanted, held, kinds }: Listed, pulls: readonly Pulled[]): Resource | undefined {
-  const able = wanted.filter(({ kind }) => !isSyncE(kind))
-  const answered = pulls.flatMap(({ answer, resource }) => (answer.outcome === 'answered' ? [resource] : []))
+function chosen({ client, held, kinds }: Listed, pulls: readonly Pulled[]): Pulled | undefined {
+  const able = pulls.filter(({ resource }) => !isSyncE(resource.kind))
   const best =
     client.uniqueBy === 'resource'
-      ? (able.find(({ kind }) => kinds.has(kind)) ??
-        able.find(({ address }) => held.some((one) => one.address === address)))
-      : able.find((resource) => answered.includes(resource))
+      ? (able.find(({ resource }) => kinds.has(resource.kind)) ??
+        able.find(({ resource }) => held.some(({ address }) => address === resource.address)))
+      : able.find(({ answer }) => answer.outcome === 'answered')
   return best ?? able[0]
 }
 
-async function proveByInitial(
-  listed: Listed,
-  resource: Resource,
-  pulls: readonly Pulled[],
-): Promise<Verdict | (() => Promise<Verdict>)> {
-  const { client, deps, call } = listed
+async function proveByInitial(listed: Listed, { resource, answer }: Pulled): Promise<Verdict | Waiting> {
+  const { client, deps } = listed
   const endpoint = `${deps.callback.endpointFor(client.node)}?doctor=${deps.newId()}`
-  const before = await deps.store.read(client.node)
+  const before = (await deps.store.read(client.node))?.counters.received ?? 0
   const startedAt = deps.clock.now()
-  const known = pulls.find((one) => one.resource === resource)?.answer
   // Where nobody is subscribed, it answers a pull only while the extra one is there.
-  const pull = async () =>
-    known?.outcome === 'answered' ? known : (await pullOne(client, resource, call)).answer
-  const { created, result: answer } = await withExtra(listed, resource, endpoint, pull)
-  if (created.outcome === 'exists')
-    return ['skipped', `409, no second subscription is allowed. ${created.reason}`.trim(), ONE_EACH]
-  if (created.outcome === 'not-ready') return ['failed', created.reason, NOT_READY]
+  const pull = async () => (answer.outcome === 'answered' ? [{ answer }] : pullAll(listed, [resource]))
+  const { created, result: [now] = [] } = await withExtra(listed, resource, endpoint, pull)
+  if (created.outcome === 'exists') {
+    const found = `409, no second subscription is allowed. ${created.reason}`
+    return ['skipped', found.trim(), FIX.callback.oneEach]
+  }
+  if (created.outcome === 'not-ready') return ['failed', created.reason, FIX.callback.notReady]
   const result = 'the publisher posted an initial notification and got 204'
-  if (deps.ownStore) return ['warning', `${result}; this store cannot show it`, OTHER_STORE]
-  if (answer?.outcome !== 'answered' || (answer.readings?.observations.length ?? 0) === 0)
+  if (deps.ownStore) return ['warning', `${result}; this store cannot show it`, FIX.callback.ownStore]
+  if (now?.answer.outcome !== 'answered' || (now.answer.readings?.observations.length ?? 0) === 0)
     return ['ok', `${result}; it held no state that the store would show`]
   return async () => {
-    const isThere = await hasArrived(listed, before)
-    const tookMs = deps.clock.now() - startedAt
-    const took = tookMs < 1_000 ? `${tookMs} ms` : `${(tookMs / 1_000).toFixed(1)} s`
-    if (isThere) return ['ok', `${result}; the store had it after ${took}`]
-    const fix = `Check what answers at ${redact(endpoint)}: if it is our ingest, it uses another STATE_URL, or its store is slow: see its log`
+    if (await hasArrived(listed, before))
+      return ['ok', `${result}; the store had it after ${amount(deps.clock.now() - startedAt)}`]
+    const fix = FIX.callback.otherStore(redact(endpoint))
     return ['failed', `${result}, but this store did not receive it`, fix]
   }
 }
 
-const ONE_EACH =
-  'None needed if events arrive: releases before 2024-12 allow one subscription for each resource, and ours is there'
-const NOT_READY = 'This takes some seconds after a start, and health does not show it: run doctor again'
-const OTHER_STORE = 'Set STATE_URL to the store of ingest: the present one is in the memory of this process'
-
-/** Until the document shows that something was received since `before`. */
-async function hasArrived({ deps, client, call }: Listed, before: NodeState | undefined): Promise<boolean> {
-  const over = AbortSignal.timeout(ARRIVAL_MS)
-  const ended = call.signal === undefined ? over : AbortSignal.any([call.signal, over])
+/** Until the document shows that more than `before` was received. */
+async function hasArrived({ deps, client, call }: Listed, before: number): Promise<boolean> {
+  const ended = AbortSignal.any([AbortSignal.timeout(ARRIVAL_MS), ...(call.signal ? [call.signal] : [])])
   for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)) {
     const now = await deps.store.read(client.node)
-    if (now !== undefined && now.counters.received > (before?.counters.received ?? 0)) return true
+    if (now !== undefined && now.counters.received > before) return true
     if (ended.aborted) return false
     await pause(waitMs, ended)
   }
@@ -120,67 +102,55 @@ async function withExtra<T>(
 ): Promise<{ created: Created; result: T | undefined }> {
   const journal = createJournal(deps, client.node)
   await journal.pending(kind, client.queryTime)
-  let created: Created | undefined
-  const answered = () => {
-    journal.answered(kind)
-    return journal.flush()
-  }
+  let created: Created | PublisherError | undefined
   try {
-    created = await client.create({ address, endpoint }, call)
-    await answered()
-    return { created, result: created.outcome === 'created' ? await meanwhile() : undefined }
-  } catch (error) {
+    created = await tried(client.create({ address, endpoint }, call))
     // Without an answer the publisher may still be creating: the entry stands until it expires.
-    if (created === undefined && error instanceof PublisherError && error.status !== undefined)
-      await answered()
-    throw error
+    if (!(created instanceof PublisherError && created.status === undefined)) {
+      journal.answered(kind)
+      await journal.flush()
+    }
+    if (created instanceof PublisherError) throw created
+    return { created, result: created.outcome === 'created' ? await meanwhile() : undefined }
   } finally {
-    await removeExtra(client, created, endpoint)
+    await tried(removeExtra(client, created, endpoint))
   }
 }
 
+/** @throws PublisherError if it could not be deleted: the next poll deletes it. */
 async function removeExtra(
   client: Listed['client'],
-  created: Created | undefined,
+  created: Created | PublisherError | undefined,
   endpoint: string,
 ): Promise<void> {
   const call = { deadlineMs: CLEANUP_MS }
-  try {
-    if (created?.outcome === 'created') await client.remove(created.id, call)
-    if (created !== undefined) return
-    // It may have been created all the same.
-    for (const held of await client.list(call))
-      if (held.endpoint === endpoint) await client.remove(held.id, call)
-  } catch (error) {
-    // The next poll deletes it.
-    if (!(error instanceof PublisherError)) throw error
+  if (created !== undefined && 'outcome' in created) {
+    if (created.outcome === 'created') await client.remove(created.id, call)
+    return
   }
+  // Without an answer it may have been created all the same.
+  for (const held of await client.list(call))
+    if (held.endpoint === endpoint) await client.remove(held.id, call)
 }
 
-async function proveByPostingAgain(listed: Listed, { kind, address }: Resource): Promise<Verdict> {
+async function proveByPostingAgain(listed: Listed, resource: Resource): Promise<Verdict> {
   const { client, deps, call, held, kinds } = listed
+  const { kind, address } = resource
   const created = await client.create({ address, endpoint: deps.callback.endpointFor(client.node) }, call)
   const isNew = !held.some((one) => one.address === address)
   if (isNew && created.outcome === 'created') {
     // Only what is subscribed to can be pulled: now it tells which node this is.
-    const other = otherNodeIn(client, [await pullOne(client, { kind, address }, call)])
+    const other = otherNodeIn(listed, await pullAll(listed, [resource]))
     if (other !== undefined) {
       await client.remove(created.id, call)
-      const fix = `Set \`node\` to ${other} in PUBLISHERS, or \`url\` to the sidecar of ${client.node}. The subscription that showed it was deleted again`
-      return ['failed', `this is the sidecar of node ${other}`, fix]
+      return ['failed', `this is the sidecar of node ${other}`, FIX.callback.otherNode(other, client.node)]
     }
   }
   const isListed = async () => (await client.list(call)).some((one) => one.address === address)
-  const made =
-    isNew && !kinds.has(kind) && (await isListed()) ? '; that created the missing subscription' : ''
-  return ['ok', `the sidecar tried our endpoint and got 204${made}. ${NO_STATE}`]
-}
-
-const NO_STATE = 'It sends no state with it: `events` shows whether some arrived'
-
-function fixDelivery({ ingestUp, callback }: DoctorDeps): string {
-  const reach = 'CALLBACK_URL must lead to ingest from where the publisher runs'
-  if (ingestUp)
-    return `Ingest answers from here, so check the way from the publisher's pod: network policies, DNS, a proxy in its environment, a slow start of ingest (it waits 2 s). ${reach}`
-  return `Check that ingest runs${callback.secured ? ' with the same CALLBACK_SECRET' : ''}. ${reach}`
+  const isMade = isNew && !kinds.has(kind) && (await isListed())
+  const made = isMade ? '; that created the missing subscription' : ''
+  return [
+    'ok',
+    `the sidecar tried our endpoint and got 204${made}. It sends no state with it: \`events\` shows whether some arrived`,
+  ]
 }

@@ -1,12 +1,13 @@
 import { isSyncE, nodeOfAddress } from '#shared/publishers/dialects/addresses.ts'
 import type { Offer } from '#shared/publishers/dialects/client.ts'
 import { blockedText } from '#shared/publishers/reconcile/apply.ts'
-import { isInMemory } from '#shared/publishers/reconcile/unstick.ts'
 import { foreignIn, planOf, type Situation, type Step } from '#shared/publishers/reconcile/plan.ts'
+import { isInMemory } from '#shared/publishers/reconcile/unstick.ts'
 import { redact } from '#shared/redact.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { asking, type Listed, type Reached } from '../exam.ts'
-import { count, type Status, Stop, type Verdict } from '../report.ts'
+import { answered, type Listed, type Reached, Stop } from '../exam.ts'
+import { count, type Verdict } from '../report.ts'
+import { FIX } from '../words.ts'
 
 type Offered = Extract<Offer, { outcome: 'offered' }>
 
@@ -15,49 +16,44 @@ type Offered = Extract<Offer, { outcome: 'offered' }>
  * configured name, and CurrentState shows whether that is right. @throws Stop if it offers none for this node.
  */
 export async function offerOf(exam: Reached): Promise<Offered> {
-  const { deps, report, client, target, call } = exam
-  const offer = await asking(exam, 'addresses', () => client.offer(deps.kinds, call))
-  if (offer.outcome === 'not-ready') throw new Stop('addresses', offer.reason, NOT_READY)
-  const { node = target.node, resources, unpublished } = offer
-  if (node !== target.node) {
-    const fix = `Set \`node\` to ${node} in PUBLISHERS, or \`url\` to the publisher of ${target.node}`
-    throw new Stop('addresses', `it publishes for node ${node}`, fix)
-  }
-  if (client.dialect === 'red-hat-v2') {
-    const without = unpublished.length === 0 ? '' : `, without ${unpublished.join(' ')}`
-    report.add('addresses', ['ok', `${count(resources.length, 'resource')} of ${node}${without}`])
-  }
+  const { deps, client, target, call } = exam
+  const unnamed = deps.unnamed.get(target)
+  if (unnamed !== undefined)
+    throw new Stop('addresses', `the name of its node is unknown: ${unnamed}`, FIX.addresses.unnamed)
+  const offer = await answered(exam, 'addresses', client.offer(deps.kinds, call))
+  if (offer.outcome === 'not-ready') throw new Stop('addresses', offer.reason, FIX.addresses.notReady)
+  const { node = target.node } = offer
+  if (node !== target.node)
+    throw new Stop('addresses', `it publishes for node ${node}`, FIX.addresses.other(node, target.node))
   return offer
 }
 
-const NOT_READY =
-  'This takes some seconds after a start. If it stays so, PTP does not run on this node: check its PtpConfig and the log of linuxptp-daemon'
+/** What v2 lists. */
+export function checkAddresses({ resources, unpublished }: Offered, node: string): Verdict {
+  const without = unpublished.length === 0 ? '' : `, without ${unpublished.join(' ')}`
+  return ['ok', `${count(resources.length, 'resource')} of ${node}${without}`]
+}
 
 /** Whether our subscriptions are there. Foreign ones are counted and left alone. @throws Stop at another node's sidecar. */
 export async function checkSubscriptions(
   exam: Reached,
   { resources: wanted, unpublished, node: ownName }: Offered,
   state: NodeState | undefined,
-): Promise<Listed> {
-  const { report, client, call } = exam
+): Promise<{ listed: Listed; verdict: Verdict }> {
+  const { client, call } = exam
   const { callback, configured } = exam.deps
-  const held = await asking(exam, 'subscriptions', () => client.list(call))
+  const held = await answered(exam, 'subscriptions', client.list(call))
   const ours = { node: client.node, facts: client, callback, configured }
   const situation = { ...ours, wanted, unpublished, ownName, held }
   const plan = planOf(situation)
   const kinds = new Set(plan.flatMap((step) => (step.do === 'keep' ? [step.resource.kind] : [])))
   const other = client.uniqueBy === 'resource' && kinds.size === 0 ? otherNameIn(situation) : undefined
   if (other !== undefined) {
-    const fix = `A sidecar serves one node: set \`node\` to ${other} in PUBLISHERS, or \`url\` to the sidecar of ${client.node}`
-    throw new Stop(
-      'subscriptions',
-      `it holds our subscriptions for node ${other}, none for ${client.node}`,
-      fix,
-    )
+    const result = `it holds our subscriptions for node ${other}, none for ${client.node}`
+    throw new Stop('subscriptions', result, FIX.subscriptions.other(other, client.node))
   }
   const listed: Listed = { ...exam, wanted, held, kinds, foreign: foreignIn(situation).length }
-  report.add('subscriptions', await judge(listed, situation, plan, state))
-  return listed
+  return { listed, verdict: await judge(listed, situation, plan, state) }
 }
 
 /** The first that applies, the gravest first. */
@@ -85,31 +81,22 @@ async function judge(
   ).length
   const [first] = lost
   if (first !== undefined) {
+    const text = namesOf(lost)
     if (client.uniqueBy === 'resource' && (await isInMemory(client, first.address, call))) {
-      const text = `not listed: ${namesOf(lost)}; the sidecar delivers them from memory`
-      return ['warning', `${ours}, ${text}${theirs}`, RESTART]
+      const found = `${ours}, not listed: ${text}; the sidecar delivers them from memory${theirs}`
+      return ['warning', found, FIX.subscriptions.inMemory]
     }
     const why = kinds.size === 0 && leftOver > 0 ? ' with the current CALLBACK_URL and CALLBACK_SECRET' : ''
-    return ['failed', `${ours}${why}, missing: ${namesOf(lost)}${theirs}`, RECREATE]
+    return ['failed', `${ours}${why}, missing: ${text}${theirs}`, FIX.subscriptions.lost]
   }
-  if (leftOver > 0) return ['warning', `${ours}, and ${leftOver} unwanted of ours${theirs}`, DELETED]
-  const unserved = client.dialect === 'starlingx-v2' ? unservedIn(situation, kinds) : undefined
-  if (unserved !== undefined) return [unserved[0], `${ours}, but ${unserved[1]}`, unserved[2]]
+  if (leftOver > 0)
+    return ['warning', `${ours}, and ${leftOver} unwanted of ours${theirs}`, FIX.subscriptions.leftOver]
+  const unserved = client.dialect === 'starlingx-v2' ? unservedIn(situation, kinds, ours) : undefined
+  if (unserved !== undefined) return unserved
   const unasked = refused.length === 0 ? '' : ` (${namesOf(refused)}: not supported before 4.20)`
   const without = lacking.length === 0 ? '' : ` (not offered by the host: ${namesOf(lacking)})`
   return ['ok', `${ours}${unasked}${without}${theirs}`]
 }
-
-const DELETED = 'Run `ptp-watch subscribe`, or wait for the next poll: both delete them'
-const RECREATE =
-  'Run `ptp-watch subscribe`; polls recreate them too. If they vanish again, see `callback`: a publisher drops a subscription after ten failed deliveries in a row'
-const RESTART =
-  'Restart the sidecar (its pod), which then forgets them; the next poll or `ptp-watch subscribe` recreates them. Until then neither can change what it has in memory'
-const FIRST_ONLY = 'The sidecar delivers each event only to the first matching subscription'
-const ONLY_TWICE = 'We get them only because a subscription to /sync makes each arrive twice'
-const OTHERS_STARVE = 'the other consumer gets none of these. Run a separate sidecar for PTP Watch'
-const OWN_SIDECAR =
-  'Run a separate sidecar for PTP Watch, or delete the other subscription and recreate it after ours'
 
 const namesOf = (resources: readonly { kind: string }[]) => resources.map(({ kind }) => kind).join(' ')
 
@@ -124,39 +111,37 @@ function otherNameIn({ node, held, callback }: Situation): string | undefined {
 
 /**
  * Who gets no events because StarlingX's sidecar serves the first matching subscription only (starlingx.md); undefined
- * where no foreign subscription meets one of ours. `kinds`: those that we hold.
+ * where no foreign subscription meets one of ours. `kinds`: those that we hold; `ours`: how many, in words.
  */
-function unservedIn(
-  situation: Situation,
-  kinds: ReadonlySet<string>,
-): [status: Status, text: string, fix: string] | undefined {
+function unservedIn(situation: Situation, kinds: ReadonlySet<string>, ours: string): Verdict | undefined {
   const { held, wanted, callback, node } = situation
   const endpoint = callback.endpointFor(node)
   // Beside a subscription to all, each notification arrives twice, and the first two are served.
   const served = held.some(({ address }) => pathOf(address) === '/sync') ? 2 : 1
-  const meetings = wanted.flatMap(({ kind, address }) => {
-    if (!kinds.has(kind)) return []
-    const own = held.findIndex((one) => one.address === address && one.endpoint === endpoint)
-    const all = foreignIn(situation).filter((other) => matches(other.address, address))
-    const before = all.filter((other) => held.indexOf(other) < own)
-    return [{ kind, before, after: all.length - before.length }]
-  })
+  const meetings = wanted
+    .filter(({ kind }) => kinds.has(kind))
+    .map(({ kind, address }) => {
+      const own = held.findIndex((one) => one.address === address && one.endpoint === endpoint)
+      const all = foreignIn(situation).filter((other) => matches(other.address, address))
+      const before = all.filter((other) => held.indexOf(other) < own)
+      return { kind, before, after: all.length - before.length }
+    })
   const behind = meetings.filter(({ before }) => before.length > 0)
-  const starved = behind.filter(({ before }) => before.length >= served)
   if (behind.length > 0) {
+    const starved = behind.filter(({ before }) => before.length >= served)
     const whose = new Set(behind.flatMap(({ before }) => before.map((other) => redact(other.endpoint))))
-    const text = (lost: typeof behind) =>
-      `another consumer is served before us: ${namesOf(lost)} (${[...whose].join(', ')})`
+    const lost = starved.length > 0 ? starved : behind
+    const text = `${ours}, but another consumer is served before us: ${namesOf(lost)} (${[...whose].join(', ')})`
     return starved.length > 0
-      ? ['failed', text(starved), `${FIRST_ONLY}, even if nobody answers there: we get none. ${OWN_SIDECAR}`]
-      : ['warning', text(behind), `${FIRST_ONLY}. ${ONLY_TWICE}. ${OWN_SIDECAR}`]
+      ? ['failed', text, FIX.subscriptions.starved]
+      : ['warning', text, FIX.subscriptions.twice]
   }
   const starving = meetings.filter(({ before, after }) => before.length + 1 >= served && after > 0)
   if (starving.length === 0) return undefined
   return [
     'warning',
-    `another consumer comes after us: ${namesOf(starving)}`,
-    `${FIRST_ONLY}: ${OTHERS_STARVE}`,
+    `${ours}, but another consumer comes after us: ${namesOf(starving)}`,
+    FIX.subscriptions.starving,
   ]
 }
 

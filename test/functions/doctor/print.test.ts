@@ -35,7 +35,7 @@ const refused = found((report) => {
 test('a failure is a line with its fix; what it kept from being checked is one more', () => {
   const one = terminal()
   const view = createView(one, 1, {})
-  view.showNext(refused)
+  view.show(refused)
   view.end([refused])
   expect(one.said.out.split('\n')).toEqual([
     'node1',
@@ -61,8 +61,8 @@ test('on a terminal a line of progress goes before each block comes, and is gone
   const one = terminal({ interactive: true, colour: true })
   const view = createView(one, 2, { quiet: true })
   view.show([])
-  view.showNext(refused)
-  view.showNext(found(() => {}, 'node2'))
+  view.show(refused)
+  view.show(found(() => {}, 'node2'))
   view.end([])
   expect(one.said.err.split('\r\u001b[2K')).toEqual([
     '',
@@ -81,7 +81,7 @@ test('what a publisher says can neither begin a line nor move the cursor', () =>
     (report) => report.add('health', ['failed', 'a\n  ok  b\u001b[2J\u0007', 'do']),
     'no\nde',
   )
-  createView(one, 1, {}).showNext(hostile)
+  createView(one, 1, {}).show(hostile)
   const [head, line] = one.said.out.split('\n')
   expect([head, line]).toEqual(['no de', '  FAILED   health          a ok  b?. → do'])
 })
@@ -91,7 +91,7 @@ test('--json is one list, with null for the node of the whole', () => {
   const view = createView(one, 1, { json: true, quiet: true })
   const whole = found((report) => report.add('state', ['warning', 'b', 'c']), null)
   view.show(whole)
-  view.showNext(refused)
+  view.show(refused)
   view.end([whole, refused])
   expect(JSON.parse(one.said.out)).toEqual([
     { node: null, check: 'state', status: 'warning', result: 'b', fix: 'c' },

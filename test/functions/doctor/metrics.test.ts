@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { missedSinceSubscribed } from '#functions/doctor/checks/metrics.ts'
+import { missedSinceSubscribed, sumIn } from '#functions/doctor/checks/metrics.ts'
 import { emptyNodeState, type LogEntry } from '#shared/state/document.ts'
 
 const at = (minute: number) => `2026-11-28T03:0${minute}:00.000Z`
@@ -26,4 +26,26 @@ test.each([
   ],
 ])('deliveries that failed are blamed only for what came after: %s', async (_, log, blamed) => {
   expect(await since(...log)).toBe(blamed)
+})
+
+const PAGE = `# HELP cne_events_received Metric to get number of events received
+# TYPE cne_events_received gauge
+cne_events_received{status="success",type="/cluster/node/n/sync/ptp-status/lock-state"} 3
+cne_events_received{status="success",type="with \\"quotes\\", commas and } braces"} 4
+cne_events_received{status="failed",type="x"} 1e+06
+cne_transport_connection_reset 2
+cne_broken{status="success" 9
+cne_odd{status="success"} NaN
+`
+
+test.each([
+  ['cne_events_received', 'success', 7],
+  ['cne_events_received', 'failed', 1_000_000],
+  ['cne_events_received', undefined, 1_000_007],
+  ['cne_transport_connection_reset', undefined, 2],
+  ['cne_broken', undefined, 0],
+  ['cne_odd', undefined, 0],
+  ['cne_events', undefined, 0],
+])('the sum of %s with status %s is %d', (name, status, sum) => {
+  expect(sumIn(PAGE, name, status)).toBe(sum)
 })
