@@ -3,9 +3,10 @@ import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
+import { turnsOf } from '#shared/state/merge/spent.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { viewOf } from '#shared/state/view.ts'
-import { type Clock, milliseconds } from '#shared/time.ts'
+import type { Clock } from '#shared/time.ts'
 import type { Picture, Row } from './api.ts'
 import { rowOf, unreadableRow } from './row.ts'
 
@@ -184,12 +185,7 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
   }
 }
 
-/** When time alone next changes what is said of a node: each time of ours in it that can grow old, or come true. */
+/** When time alone next changes what is said of a node, in milliseconds. */
 function changesBy(state: NodeState, now: number, settings: MergeSettings): number {
-  const times = [
-    ...state.clocks.flatMap(({ confirmedAt, unnamed }) => [confirmedAt, unnamed?.confirmedAt ?? confirmedAt]),
-    ...Object.values(state.absent).map(({ confirmedAt }) => confirmedAt),
-  ].map(milliseconds)
-  const changes = times.flatMap((time) => [time + settings.staleAfterMs, time - settings.settleMs])
-  return Math.min(...changes.filter((time) => time > now))
+  return Math.min(...turnsOf(state, settings).filter((time) => time > now))
 }

@@ -76,6 +76,15 @@ const clock = z.object({
   unnamed: z.optional(span),
 })
 
+/** The time that the node has been in each state, in milliseconds, counted up to `until` (our time). */
+const spent = z.object({
+  until: z.string(),
+  FREERUN: z.number(),
+  HOLDOVER: z.number(),
+  UNKNOWN: z.number(),
+  LOCKED: z.number(),
+})
+
 const subscription = z.object({
   kind: z.string(),
   /** The resource address subscribed to. */
@@ -110,6 +119,8 @@ export const counters = z.object({
   quarantined: z.number(),
   clockSteps: z.number(),
   suspect: z.number(),
+  /** Changes of the node's overall state; 0 in a document from before it was counted. */
+  transitions: z._default(z.number(), 0),
 })
 
 export const publisher = z.object({
@@ -121,6 +132,8 @@ export const publisher = z.object({
   problem: z.optional(z.string()),
   /** Since when it is neither discovered nor listed (our time); absent again once it is. */
   goneSince: z.optional(z.string()),
+  /** When a poll last reached it, while it is not reachable (our time); else that is `checkedAt`. */
+  reachedAt: z.optional(z.string()),
   /** Since when polls in a row have not reached it (our time). */
   unreachableSince: z.optional(z.string()),
   /** Since when nothing of this node can reach us: no push and no pull (our time; design.md §3, blind). */
@@ -155,6 +168,8 @@ export const nodeState = z.object({
   quarantine: z.array(z.object({ receivedAt: z.string(), reason: z.string(), body: z.string() })),
   /** What the log last said of the node as a whole, so that a change of it is told once. */
   announced: z.object({ overall: z.string(), stale: z.boolean(), blind: z.boolean() }),
+  /** Counted with each write of the merge rules; absent before the first. */
+  spent: z.optional(spent),
 })
 
 export type NodeState = z.infer<typeof nodeState>
@@ -208,7 +223,16 @@ export function emptyNodeState(node: string, incarnation: string): NodeState {
     absent: {},
     subscriptions: [],
     pending: [],
-    counters: { received: 0, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0, suspect: 0 },
+    counters: {
+      received: 0,
+      duplicate: 0,
+      late: 0,
+      missed: 0,
+      quarantined: 0,
+      clockSteps: 0,
+      suspect: 0,
+      transitions: 0,
+    },
     quarantine: [],
     announced: { overall: 'UNKNOWN', stale: false, blind: false },
   }

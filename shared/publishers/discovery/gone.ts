@@ -131,7 +131,10 @@ async function markOne(
     }
     const since = publisher.goneSince ?? isoTime(now)
     if (isNew) {
-      patchNode(draft, { publisher: { ...publisher, reachable: false, problem, goneSince: since } })
+      const reachedAt = publisher.reachable ? publisher.checkedAt : publisher.reachedAt
+      patchNode(draft, {
+        publisher: { ...publisher, reachable: false, problem, goneSince: since, reachedAt },
+      })
     }
     return { ...finishDraft(draft, true), result: { since, isNew } }
   })

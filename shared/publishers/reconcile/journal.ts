@@ -215,12 +215,14 @@ function changeBy(ending: Ending, now: number, refreshMs: number): Change {
       isWithin(before.checkedAt, now, refreshMs)
     if (isSame) return state
     const { unreachableSince, blindSince } = before ?? {}
+    const reachedAt = before?.reachable ? before.checkedAt : before?.reachedAt
     const publisher = {
       url,
       dialect,
       reachable,
       checkedAt,
       ...(problem !== undefined && { problem }),
+      ...(!reachable && reachedAt !== undefined && { reachedAt }),
       ...(unreachableSince !== undefined && { unreachableSince }),
       ...(blindSince !== undefined && { blindSince }),
     }

@@ -1,8 +1,9 @@
 import type { NewEntry, NodeState } from '#shared/state/document.ts'
 import type { Outcome } from '#shared/state/store/change.ts'
 import { isoTime, milliseconds } from '#shared/time.ts'
-import type { Draft, DraftEntry } from './draft.ts'
+import { count, type Draft, type DraftEntry } from './draft.ts'
 import { conditionOf, isDeciding, isStale, OVERALL_KINDS } from './overall.ts'
+import { countSpent } from './spent.ts'
 
 /**
  * The outcome of a merge: nothing but counters if nothing was put, patched or added. Staleness comes with time alone,
@@ -26,10 +27,11 @@ export function finishDraft(draft: Draft, always = false): Omit<Outcome<unknown>
   if (overall !== told.overall) {
     const dated = datedLike(entries, overall) ?? { via, notAfter }
     entries.push({ type: 'overall', from: told.overall, to: overall, ...dated })
+    count(draft, 'transitions')
   }
   if (state === before && entries.length === 0) return { entries: [], counters }
   return {
-    state: { ...state, announced },
+    state: { ...state, announced, spent: countSpent(before, now, settings) },
     entries: entries.map((entry) => ({ ...entry, overall })),
     counters,
   }

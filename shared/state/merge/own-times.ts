@@ -54,6 +54,7 @@ export function forgetFuture(draft: Draft, heardAt = draft.now): void {
       ...publisher,
       checkedAt: past(publisher.checkedAt),
       goneSince: past(publisher.goneSince),
+      reachedAt: past(publisher.reachedAt),
       unreachableSince: past(publisher.unreachableSince),
       blindSince: past(publisher.blindSince),
     },

@@ -60,5 +60,6 @@ function plus(counters: Counters, added: Partial<Counters>): Counters {
     quarantined: counters.quarantined + (added.quarantined ?? 0),
     clockSteps: counters.clockSteps + (added.clockSteps ?? 0),
     suspect: counters.suspect + (added.suspect ?? 0),
+    transitions: counters.transitions + (added.transitions ?? 0),
   }
 }

@@ -45,6 +45,7 @@ export const view = z.strictObject({
       checkedAt: time,
       problem: z.optional(z.string()),
       goneSince: z.optional(time),
+      reachedAt: z.optional(time),
       unreachableSince: z.optional(time),
       blindSince: z.optional(time),
     }),
@@ -78,6 +79,7 @@ export const view = z.strictObject({
     quarantined: z.number(),
     clockSteps: z.number(),
     suspect: z.number(),
+    transitions: z.number(),
   }),
   log: z.optional(z.array(entry)),
 })

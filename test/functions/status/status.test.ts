@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { emptyNodeState } from '#shared/state/document.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { isoTime } from '#shared/time.ts'
 import { NOW, status } from './world.ts'
@@ -55,7 +56,7 @@ test('a node is shown with all that the contract names, and nothing else', async
       },
     ],
     subscriptions: [],
-    counters: { received: 0, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0, suspect: 0 },
+    counters: emptyNodeState('', '').counters,
     log: [
       {
         seq: 1,

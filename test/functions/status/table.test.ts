@@ -22,7 +22,16 @@ const publisher = { url: 'http://p', dialect: 'red-hat-v2', reachable: false, ch
 /** A node of which everything is known, and everything is long. */
 const everything = lockedNode('a-rather-long-name-of-a-node.site-0815.region-north.example.com', NOW, {
   publisher,
-  counters: { received: 9, duplicate: 1, late: 2, missed: 1234, quarantined: 0, clockSteps: 0, suspect: 0 },
+  counters: {
+    received: 9,
+    duplicate: 1,
+    late: 2,
+    missed: 1234,
+    quarantined: 0,
+    clockSteps: 0,
+    suspect: 0,
+    transitions: 0,
+  },
   clocks: [
     clockAt(NOW - 300_000, 'lock-state', 'ens1', { state: 'HOLDOVER' }),
     clockAt(NOW, 'lock-state', 'ens2', {}),

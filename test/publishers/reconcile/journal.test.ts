@@ -108,7 +108,14 @@ test('a change of the publisher is written at once, and one that cannot be asked
     reachable: false,
     problem: 'away',
     checkedAt: '2026-11-23T12:00:00.001Z',
+    reachedAt: '2026-11-23T12:00:00.000Z',
   })
+  time.now += 1
+  await finish({ ...ALL, reachable: false, problem: 'away for good' })
+  expect((await store.read('n1'))?.publisher?.reachedAt).toBe('2026-11-23T12:00:00.000Z')
+  time.now += 1
+  await finish(ALL)
+  expect((await store.read('n1'))?.publisher).not.toHaveProperty('reachedAt')
 })
 
 test('labels are kept, changed and taken off as the configuration has them', async () => {

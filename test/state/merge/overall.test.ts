@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { NodeState } from '#shared/state/document.ts'
+import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
 import { conditionOf, isAbsent } from '#shared/state/merge/overall.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { viewOf } from '#shared/state/view.ts'
@@ -280,7 +280,7 @@ describe('the public view of a node', () => {
         },
       ],
       subscriptions: [],
-      counters: { received: 1, duplicate: 0, late: 0, missed: 0, quarantined: 0, clockSteps: 0, suspect: 0 },
+      counters: { ...emptyNodeState('', '').counters, received: 1 },
       log: node.log,
     })
   })

@@ -1,0 +1,45 @@
+import type { NodeState } from '#shared/state/document.ts'
+import { isoTime, milliseconds } from '#shared/time.ts'
+import type { MergeSettings } from './draft.ts'
+import { conditionOf, type Overall } from './overall.ts'
+import { isAhead } from './own-times.ts'
+
+/** How long a node has been in each state, in milliseconds. */
+export type Spent = Readonly<Record<Overall, number>>
+
+const NOTHING: Spent = { FREERUN: 0, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 0 }
+
+/**
+ * The time that a node has spent in each state up to `until` (our time, ms): what its document has counted, and what
+ * time alone has made of the node since. Counting begins with the first write; the later `until`, the more it is.
+ */
+export function spentBy(state: NodeState, until: number, settings: MergeSettings): Spent {
+  const { until: counted, ...spent } = state.spent ?? { ...NOTHING, until: isoTime(until) }
+  let at = milliseconds(counted)
+  const turns = turnsOf(state, settings).filter((turn) => turn > at && turn < until)
+  for (const turn of [...turns.sort((a, b) => a - b), until]) {
+    if (turn <= at) continue
+    spent[conditionOf(state, at, settings).overall] += turn - at
+    at = turn
+  }
+  return spent
+}
+
+/** What the next write of a document has of the time spent. A clock of ours that was set back takes none away. */
+export function countSpent(before: NodeState, now: number, settings: MergeSettings): NodeState['spent'] {
+  const { until = isoTime(now) } = before.spent ?? {}
+  const isLater = milliseconds(until) > now && !isAhead(until, now, settings)
+  return { ...spentBy(before, now, settings), until: isLater ? until : isoTime(now) }
+}
+
+/** When time alone may change what is said of a node: each time of ours in it that can grow old, or come true. */
+export function turnsOf(state: NodeState, { staleAfterMs, settleMs }: MergeSettings): number[] {
+  const times = [
+    ...state.clocks.flatMap(({ confirmedAt, unnamed }) => [
+      confirmedAt,
+      ...(unnamed ? [unnamed.confirmedAt] : []),
+    ]),
+    ...Object.values(state.absent).map(({ confirmedAt }) => confirmedAt),
+  ]
+  return times.map(milliseconds).flatMap((time) => [time + staleAfterMs, time - settleMs])
+}
