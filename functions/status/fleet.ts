@@ -1,14 +1,14 @@
 import pLimit from 'p-limit'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import type { NodeState } from '#shared/state/document.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
-import { turnsOf } from '#shared/state/merge/spent.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { viewOf } from '#shared/state/view.ts'
 import type { Clock } from '#shared/time.ts'
 import type { Picture, Row } from './api.ts'
 import { rowOf, unreadableRow } from './row.ts'
+import { nextTurn } from './seconds.ts'
+import { type NodeSeries, seriesOf, unreadableSeries } from './series.ts'
 
 /** How often the store is listed while anybody follows, and how old a picture may be that is shown once. Milliseconds. */
 const EVERY_MS = 2_000
@@ -29,11 +29,15 @@ export type FleetDeps = {
 export type Known = {
   readonly row: Row
   readonly json: string
+  /** Undefined for a node that is gone. */
+  readonly series: NodeSeries | undefined
   readonly look: number
   readonly version: string
   /** When it has to be read again though its document is the same. Milliseconds. */
   readonly dueAt: number
 }
+
+type Read = Pick<Known, 'row' | 'series' | 'dueAt'>
 
 export type Fleet = {
   /** The rows by node, at most 2 s old. @throws StoreError where the store could not be read. */
@@ -68,14 +72,18 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
   let timer: NodeJS.Timeout | undefined
 
   /** A document that cannot be read makes its node UNKNOWN, and the others no worse. */
-  const readRow = async (node: string, now: number): Promise<Pick<Known, 'row' | 'dueAt'> | undefined> => {
+  const readRow = async (node: string, now: number): Promise<Read | undefined> => {
     try {
       const state = await store.read(node)
       if (state === undefined) return undefined
-      return { row: rowOf(viewOf(state, now, settings)), dueAt: changesBy(state, now, settings) }
+      const view = viewOf(state, now, settings)
+      const row = rowOf(view)
+      const series = seriesOf({ state, view, row, now }, settings, known.get(node)?.series)
+      return { row, series, dueAt: nextTurn(state, now, settings) }
     } catch (error) {
       if (!(error instanceof StoreError) || error.retryable) throw error
-      return { row: unreadableRow(node, error.message), dueAt: Number.POSITIVE_INFINITY }
+      const row = unreadableRow(node, error.message)
+      return { row, series: unreadableSeries(node), dueAt: Number.POSITIVE_INFINITY }
     }
   }
 
@@ -183,9 +191,4 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
       }
     },
   }
-}
-
-/** When time alone next changes what is said of a node, in milliseconds. */
-function changesBy(state: NodeState, now: number, settings: MergeSettings): number {
-  return Math.min(...turnsOf(state, settings).filter((time) => time > now))
 }

@@ -6,6 +6,7 @@ import { createFleet } from './fleet.ts'
 import { openGate } from './gate.ts'
 import { createStatusHandler } from './handler.ts'
 import { printStatus } from './print.ts'
+import { createScrape } from './scrape.ts'
 
 export const status: FunctionDefinition = {
   name: 'status',
@@ -54,6 +55,7 @@ export const status: FunctionDefinition = {
     const fleet = createFleet(deps, newId())
     return {
       handle: createStatusHandler({ ...deps, fleet, assets: await readAssets(), gate }),
+      scrape: createScrape({ fleet, clock, gate }),
       run: (flags, { signal, terminal }) => printStatus(deps, flags, { signal, terminal }),
       ping: () => store.ping(),
       close: () => store.close(),

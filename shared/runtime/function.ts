@@ -2,7 +2,7 @@ import type { Config, Group, VariableName } from '#shared/config/index.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
 import type { Clock } from '#shared/time.ts'
-import type { Admit, HttpFunction } from './reply.ts'
+import type { Admit, HttpFunction, HttpRequest, Reply } from './reply.ts'
 
 /** The command line cannot be used; the message says why. Ends the process with exit code 2. */
 export class UsageError extends Error {}
@@ -57,6 +57,10 @@ export type RunContext = {
 export type OpenFunction = {
   /** Serves requests. Absent: the function cannot be served. Health and metrics are the host's. */
   readonly handle?: HttpFunction
+  /**
+   * Answers `GET /metrics` in the host's place; `text` is what the registry has. Absent, that alone is the answer.
+   */
+  readonly scrape?: (request: HttpRequest, text: string) => Promise<Reply>
   /** What `handle` refuses whatever the body says: the host asks before it takes the body, where it can. */
   readonly admit?: Admit
   /**

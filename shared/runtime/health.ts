@@ -1,5 +1,6 @@
 import type { Clock } from '#shared/time.ts'
 import { METRICS_CONTENT_TYPE, type Metrics } from '#shared/metrics.ts'
+import type { OpenFunction } from './function.ts'
 import {
   type Admit,
   errorReply,
@@ -7,7 +8,6 @@ import {
   type HttpRequest,
   jsonReply,
   methodNotAllowed,
-  type Reply,
 } from './reply.ts'
 
 export type Phase = 'starting' | 'ready' | 'draining'
@@ -25,7 +25,13 @@ const PING_TIMEOUT = 500
  */
 export function withHealth(
   handle: HttpFunction,
-  deps: { metrics: Metrics; clock: Clock; phase: () => Phase; ping?: (() => Promise<void>) | undefined },
+  deps: {
+    metrics: Metrics
+    clock: Clock
+    phase: () => Phase
+    ping?: OpenFunction['ping'] | undefined
+    scrape?: OpenFunction['scrape'] | undefined
+  },
 ): HttpFunction {
   const store = deps.ping === undefined ? undefined : createProbe(deps.ping, deps.clock)
 
@@ -35,12 +41,12 @@ export function withHealth(
     if (phase !== 'ready') return errorReply(503, phase, `The function is ${phase}`)
     return jsonReply(200, { status: 'ready', ...(store === undefined ? {} : { store: await store() }) })
   }
-  const metrics = () => ({
-    status: 200,
-    headers: { 'content-type': METRICS_CONTENT_TYPE },
-    body: deps.metrics.text(),
-  })
-  const routes = new Map<string, () => Promise<Reply> | Reply>([
+  const metrics = (request: HttpRequest) => {
+    const text = deps.metrics.text()
+    if (deps.scrape !== undefined) return deps.scrape(request, text)
+    return { status: 200, headers: { 'content-type': METRICS_CONTENT_TYPE }, body: text }
+  }
+  const routes = new Map<string, HttpFunction>([
     ['/health/liveness', liveness],
     ['/health/readiness', readiness],
     ['/metrics', metrics],
@@ -49,7 +55,9 @@ export function withHealth(
   return (request: HttpRequest) => {
     const route = routes.get(request.path)
     if (route === undefined) return handle(request)
-    return request.method === 'GET' || request.method === 'HEAD' ? route() : methodNotAllowed(['GET', 'HEAD'])
+    return request.method === 'GET' || request.method === 'HEAD'
+      ? route(request)
+      : methodNotAllowed(['GET', 'HEAD'])
   }
 }
 

@@ -11,7 +11,7 @@ export function served({ open, host }: Opened, phase: () => Phase): HttpFunction
   if (open.handle === undefined) throw new TypeError('This function cannot be served')
   const { metrics, clock } = host
   collectProcessMetrics(metrics)
-  return withHealth(open.handle, { metrics, clock, phase, ping: open.ping })
+  return withHealth(open.handle, { metrics, clock, phase, ping: open.ping, scrape: open.scrape })
 }
 
 /** Has a function answer. What it or `send` throws is sent by {@link replyOf}. */

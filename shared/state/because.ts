@@ -2,32 +2,50 @@ import { OVERALL_KINDS } from '#shared/state/merge/overall.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds, nanoseconds } from '#shared/time.ts'
 
-/** `lock-state of ens1f0 is FREERUN`; for LOCKED nothing need be said. */
-export function becauseOf(view: NodeView): string {
-  const { overall, resources } = view
-  if (overall === 'LOCKED') return ''
-  const deciding = resources.filter(({ kind }) => OVERALL_KINDS.has(kind))
-  const named = (clock: NodeView['resources'][number]) => `${clock.kind} of ${clock.instance}`
-  if (overall !== 'UNKNOWN') {
-    const worst = deciding.find(({ state }) => state === overall)
-    return worst === undefined
-      ? ''
-      : `${named(worst)} is ${overall}${isDoubted(view, worst) ? ', unconfirmed' : ''}`
-  }
-  if (view.blind) return 'no subscription and no poll reaches us'
-  const suspect = deciding.find((clock) => clock.suspect !== null)
-  if (suspect?.suspect) return `${named(suspect)} was told ${suspect.suspect.told}, too late to be believed`
-  const stale = deciding.find((clock) => clock.stale)
-  if (stale !== undefined)
-    return `nothing has confirmed ${named(stale)} since ${stale.confirmedAt.slice(11, 19)} UTC`
-  const unknown = deciding.find(({ state }) => state !== 'LOCKED')
-  if (unknown !== undefined) return `${named(unknown)} is ${unknown.state ?? 'unknown'}`
-  const missing = [...OVERALL_KINDS].filter((kind) => !deciding.some((clock) => clock.kind === kind))
-  return `no ${missing.join(', no ')} known yet`
+type Clock = NodeView['resources'][number]
+
+/** Why a node is in its state: a phrase for people, and the clock that decides, or the kind of which there is none. */
+type Cause = {
+  readonly because: string
+  readonly kind?: string | undefined
+  readonly instance?: string | undefined
 }
 
+/** `lock-state of ens1f0 is FREERUN`; for LOCKED nothing need be said. */
+export function becauseOf(view: NodeView): string {
+  return causeOf(view).because
+}
+
+/** {@link becauseOf}, and which clock it is. */
+export function causeOf(view: NodeView): Cause {
+  const { overall, resources } = view
+  if (overall === 'LOCKED') return { because: '' }
+  const deciding = resources.filter(({ kind }) => OVERALL_KINDS.has(kind))
+  const by = ({ kind, instance }: Clock, because: string): Cause => ({ kind, instance, because })
+  if (overall !== 'UNKNOWN') {
+    const worst = deciding.find(({ state }) => state === overall)
+    if (worst === undefined) return { because: '' }
+    return by(worst, `${named(worst)} is ${overall}${isDoubted(view, worst) ? ', unconfirmed' : ''}`)
+  }
+  if (view.blind) return { because: 'no subscription and no poll reaches us' }
+  for (const clock of deciding) {
+    const { suspect } = clock
+    if (suspect) return by(clock, `${named(clock)} was told ${suspect.told}, too late to be believed`)
+  }
+  const stale = deciding.find((clock) => clock.stale)
+  if (stale !== undefined) {
+    return by(stale, `nothing has confirmed ${named(stale)} since ${stale.confirmedAt.slice(11, 19)} UTC`)
+  }
+  const unknown = deciding.find(({ state }) => state !== 'LOCKED')
+  if (unknown !== undefined) return by(unknown, `${named(unknown)} is ${unknown.state ?? 'unknown'}`)
+  const missing = [...OVERALL_KINDS].filter((kind) => !deciding.some((clock) => clock.kind === kind))
+  return { kind: missing[0], because: `no ${missing.join(', no ')} known yet` }
+}
+
+const named = ({ kind, instance }: Clock) => `${kind} of ${instance}`
+
 /** Whether a clock may well be in another state by now: stale, suspect, or of a blind node. */
-export function isDoubted({ blind }: NodeView, { stale, suspect }: NodeView['resources'][number]): boolean {
+export function isDoubted({ blind }: NodeView, { stale, suspect }: Clock): boolean {
   return blind || stale || suspect !== null
 }
 

@@ -1,0 +1,188 @@
+import { causeOf } from '#shared/state/because.ts'
+import type { NodeState } from '#shared/state/document.ts'
+import type { MergeSettings } from '#shared/state/merge/draft.ts'
+import { OVERALL_KINDS, type Overall } from '#shared/state/merge/overall.ts'
+import type { NodeView } from '#shared/state/view.ts'
+import { milliseconds } from '#shared/time.ts'
+import type { Row } from './api.ts'
+import { type SecondsInState, secondsInState } from './seconds.ts'
+import { OVERALL } from './select.ts'
+
+/** The metrics of which each node has series, in the order in which they are exposed. */
+export const NODE_METRICS = [
+  {
+    name: 'ptp_watch_node_state',
+    type: 'gauge',
+    help: '1 for the state that the node is in, 0 for the others.',
+  },
+  {
+    name: 'ptp_watch_node_state_since_timestamp_seconds',
+    type: 'gauge',
+    help: 'When the state of the node began, at the latest, in seconds since 1970; absent where that is not known.',
+  },
+  {
+    name: 'ptp_watch_node_stale',
+    type: 'gauge',
+    help: '1 while nothing has confirmed the node for STALE_AFTER_SECONDS.',
+  },
+  {
+    name: 'ptp_watch_node_suspect',
+    type: 'gauge',
+    help: '1 while a worse event has arrived too late to be believed; the next poll decides.',
+  },
+  {
+    name: 'ptp_watch_node_cause_info',
+    type: 'gauge',
+    help: '1 for the clock that put the node in its state; absent while LOCKED.',
+  },
+  {
+    name: 'ptp_watch_clock_class',
+    type: 'gauge',
+    help: 'The clock class that a clock announces.',
+  },
+  {
+    name: 'ptp_watch_gnss_state',
+    type: 'gauge',
+    help: '1 for the state that a GNSS receiver is in. SYNCHRONIZED always has a series, another state only while it lasts.',
+  },
+  {
+    name: 'ptp_watch_publisher_up',
+    type: 'gauge',
+    help: '1 if the last poll reached the publisher of the node; absent before the first.',
+  },
+  {
+    name: 'ptp_watch_poll_last_success_timestamp_seconds',
+    type: 'gauge',
+    help: 'When a poll last reached the publisher of the node, in seconds since 1970.',
+  },
+  {
+    name: 'ptp_watch_missed_total',
+    type: 'counter',
+    help: 'State changes of the clocks of the node that only a poll found.',
+  },
+  {
+    name: 'ptp_watch_transitions_total',
+    type: 'counter',
+    help: 'Changes of the state of the node.',
+  },
+  {
+    name: 'ptp_watch_state_seconds_total',
+    type: 'counter',
+    help: 'Seconds that the node has been in each state; behind by SETTLE_SECONDS.',
+  },
+] as const
+export type NodeMetric = (typeof NODE_METRICS)[number]['name']
+
+/** The series of one node. */
+export type NodeSeries = {
+  readonly overall: Overall
+  /** Lines of a metric at `now` (milliseconds), each with its line break; empty where it has none. */
+  lines(metric: NodeMetric, now: number): string
+  readonly seconds?: SecondsInState
+}
+
+/** What a node was read as, at `now` (milliseconds). */
+export type Reading = {
+  readonly state: NodeState
+  readonly view: NodeView
+  readonly row: Row
+  readonly now: number
+}
+
+/**
+ * The series of a node: texts that are ready, save what grows with time. `before` are those that it had. Undefined for a
+ * node that is gone and silent, renamed or taken out of service: its last state would be on alert for as long as its
+ * document is kept.
+ */
+export function seriesOf(
+  { state, view, row, now }: Reading,
+  settings: MergeSettings,
+  before: NodeSeries | undefined,
+): NodeSeries | undefined {
+  const { publisher, counters, overall } = view
+  const isGone = publisher?.goneSince !== undefined
+  const isHeard = view.resources.some(({ kind, stale }) => OVERALL_KINDS.has(kind) && !stale)
+  if (isGone && !isHeard) return undefined
+
+  const labels = labelsOf(view.node, view.labels)
+  const { texts, add } = writing(labels)
+  addState(add, overall)
+  if (row.since !== null) add('ptp_watch_node_state_since_timestamp_seconds', milliseconds(row.since) / 1000)
+  add('ptp_watch_node_stale', Number(view.stale))
+  add('ptp_watch_node_suspect', Number(view.suspect))
+  const cause = causeOf(view)
+  if (cause.kind !== undefined) {
+    add('ptp_watch_node_cause_info', 1, { clock: cause.instance ?? '', kind: cause.kind })
+  }
+  for (const resource of view.resources) addClock(add, resource)
+  if (publisher !== null) {
+    add('ptp_watch_publisher_up', Number(publisher.reachable && !isGone))
+    const reachedAt = publisher.reachable ? publisher.checkedAt : publisher.reachedAt
+    if (reachedAt !== undefined) {
+      add('ptp_watch_poll_last_success_timestamp_seconds', milliseconds(reachedAt) / 1000)
+    }
+  }
+  add('ptp_watch_missed_total', counters.missed)
+  add('ptp_watch_transitions_total', counters.transitions)
+
+  const seconds = secondsInState(state, now, settings, before?.seconds)
+  const counter = 'ptp_watch_state_seconds_total'
+  const heads = OVERALL.map((each) => ({ each, head: `${counter}{${labels},state="${each}"} ` }))
+  return {
+    overall,
+    seconds,
+    lines(metric, time) {
+      if (metric !== counter) return texts[metric] ?? ''
+      const spent = seconds.at(time)
+      return heads.map(({ each, head }) => `${head}${spent[each]}\n`).join('')
+    },
+  }
+}
+
+/** The series of a node whose document cannot be read: UNKNOWN is all that is known of it. */
+export function unreadableSeries(node: string): NodeSeries {
+  const { texts, add } = writing(labelsOf(node, {}))
+  addState(add, 'UNKNOWN')
+  return { overall: 'UNKNOWN', lines: (metric) => texts[metric] ?? '' }
+}
+
+type Add = (metric: NodeMetric, value: number, more?: Readonly<Record<string, string>>) => void
+
+function writing(labels: string) {
+  const texts: Partial<Record<NodeMetric, string>> = {}
+  const add: Add = (metric, value, more = {}) => {
+    const own = Object.entries(more).map(([name, text]) => `,${name}="${escaped(text)}"`)
+    texts[metric] = `${texts[metric] ?? ''}${metric}{${labels}${own.join('')}} ${value}\n`
+  }
+  return { texts, add }
+}
+
+function addState(add: Add, overall: Overall): void {
+  for (const state of OVERALL) add('ptp_watch_node_state', Number(state === overall), { state })
+}
+
+const SYNCHRONIZED = 'SYNCHRONIZED'
+
+function addClock(add: Add, { kind, instance, state, metrics }: NodeView['resources'][number]): void {
+  const clock = { clock: instance }
+  const clockClass = Number(metrics.clockClass ?? Number.NaN)
+  if (kind === 'clock-class' && Number.isFinite(clockClass)) add('ptp_watch_clock_class', clockClass, clock)
+  if (kind !== 'gnss-sync-status' || state === null) return
+  // All words that receivers use would be ten series each, of which nine are 0.
+  add('ptp_watch_gnss_state', Number(state === SYNCHRONIZED), { ...clock, state: SYNCHRONIZED })
+  if (state !== SYNCHRONIZED) add('ptp_watch_gnss_state', 1, { ...clock, state })
+}
+
+function labelsOf(node: string, { site = '', region = '' }: NodeView['labels']): string {
+  return `node="${escaped(node)}",site="${escaped(site)}",region="${escaped(region)}"`
+}
+
+/** The text of a label value. Prometheus reads no NUL, not even escaped: one would cost the whole scrape. */
+function escaped(text: string): string {
+  return text
+    .toWellFormed()
+    .replaceAll('\0', '\u{fffd}')
+    .replaceAll('\\', '\\\\')
+    .replaceAll('\n', '\\n')
+    .replaceAll('"', '\\"')
+}

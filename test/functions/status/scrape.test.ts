@@ -1,0 +1,294 @@
+import { gunzipSync } from 'node:zlib'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createFleet } from '#functions/status/fleet.ts'
+import { createScrape } from '#functions/status/scrape.ts'
+import { StoreError } from '#shared/errors.ts'
+import { silentLog } from '#shared/log.ts'
+import { errorReply, type Headers } from '#shared/runtime/reply.ts'
+import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
+import { mergePush } from '#shared/state/merge/push.ts'
+import { isoTime } from '#shared/time.ts'
+import { clockAt, lockedNode, openStore, put } from '../fleet.ts'
+
+const NOW = Date.parse('2026-11-23T12:00:00Z')
+const SECONDS = NOW / 1000
+
+/** The scrape of a fleet over a memory store; each lets enough time pass that the store is looked at again. */
+async function scraped(...states: readonly NodeState[]) {
+  const store = await openStore('memory:')
+  onTestFinished(() => store.close())
+  for (const state of states) await put(store, state)
+  const time = { now: NOW }
+  const store_ = { failure: undefined as StoreError | undefined, hangs: false, looks: 0 }
+  const clock = { now: () => time.now }
+  const made = () => {
+    const fleet = createFleet(
+      {
+        store: {
+          read: (node) => store.read(node),
+          versions() {
+            store_.looks += 1
+            if (store_.hangs) return new Promise(() => {})
+            return store_.failure === undefined ? store.versions() : Promise.reject(store_.failure)
+          },
+        },
+        clock,
+        settings: defaultSettings,
+        log: silentLog,
+        shownStore: 'memory:',
+      },
+      'test',
+    )
+    return { fleet, scrape: createScrape({ fleet, clock }) }
+  }
+  let { fleet, scrape } = made()
+  const ask = async (headers: Headers = {}) => {
+    const request = { method: 'GET', path: '/metrics', query: '', headers, body: new Uint8Array() }
+    const reply = await scrape({ ...request, signal: new AbortController().signal }, 'process_up 1\n')
+    const parts: Buffer[] = []
+    for await (const part of reply.stream ?? []) parts.push(Buffer.from(part))
+    return { ...reply, bytes: Buffer.concat(parts) }
+  }
+  /** The series with this in them, by name and labels. */
+  const series = async (part = '') => {
+    const ends = new AbortController()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    fleet.follow(resolve, ends.signal)
+    await promise
+    ends.abort()
+    const lines = String((await ask()).bytes).split('\n')
+    const found = lines.filter((line) => line !== '' && !line.startsWith('#') && line.includes(part))
+    return Object.fromEntries(
+      found.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
+    )
+  }
+  return {
+    store,
+    time,
+    reach: store_,
+    ask,
+    series,
+    restart: () => ({ fleet, scrape } = made()),
+  }
+}
+
+const polled = { url: 'http://p', dialect: 'red-hat-v2', reachable: true, checkedAt: isoTime(NOW - 30_000) }
+
+test('a node that is LOCKED has its series, in the labels of the contract', async () => {
+  const { series } = await scraped({
+    ...lockedNode('a', NOW, { labels: { site: 'north', region: 'eu', rack: '7' }, publisher: polled }),
+  })
+  const of = 'node="a",site="north",region="eu"'
+  expect(await series()).toEqual({
+    process_up: 1,
+    ptp_watch_store_up: 1,
+    'ptp_watch_fleet_nodes{state="FREERUN"}': 0,
+    'ptp_watch_fleet_nodes{state="HOLDOVER"}': 0,
+    'ptp_watch_fleet_nodes{state="UNKNOWN"}': 0,
+    'ptp_watch_fleet_nodes{state="LOCKED"}': 1,
+    ptp_watch_fleet_gone_nodes: 0,
+    [`ptp_watch_node_state{${of},state="FREERUN"}`]: 0,
+    [`ptp_watch_node_state{${of},state="HOLDOVER"}`]: 0,
+    [`ptp_watch_node_state{${of},state="UNKNOWN"}`]: 0,
+    [`ptp_watch_node_state{${of},state="LOCKED"}`]: 1,
+    [`ptp_watch_node_state_since_timestamp_seconds{${of}}`]: SECONDS,
+    [`ptp_watch_node_stale{${of}}`]: 0,
+    [`ptp_watch_node_suspect{${of}}`]: 0,
+    [`ptp_watch_publisher_up{${of}}`]: 1,
+    [`ptp_watch_poll_last_success_timestamp_seconds{${of}}`]: SECONDS - 30,
+    [`ptp_watch_missed_total{${of}}`]: 0,
+    [`ptp_watch_transitions_total{${of}}`]: 0,
+    [`ptp_watch_state_seconds_total{${of},state="FREERUN"}`]: 0,
+    [`ptp_watch_state_seconds_total{${of},state="HOLDOVER"}`]: 0,
+    [`ptp_watch_state_seconds_total{${of},state="UNKNOWN"}`]: 0,
+    [`ptp_watch_state_seconds_total{${of},state="LOCKED"}`]: 0,
+  })
+})
+
+test('clocks have their class, and the state of their receiver', async () => {
+  const clocks = [
+    clockAt(NOW, 'clock-class', 'ens1/master', { state: null, metrics: { clockClass: '248' } }),
+    clockAt(NOW, 'clock-class', 'ens2/master', { state: null, metrics: { clockClass: '6' } }),
+    clockAt(NOW, 'clock-class', 'ens3/master', { state: null, metrics: {} }),
+    clockAt(NOW, 'clock-class', 'ens4/master', { state: null, metrics: { clockClass: '7' }, retired: true }),
+    clockAt(NOW, 'gnss-sync-status', 'ens1', { state: 'SYNCHRONIZED' }),
+    clockAt(NOW, 'gnss-sync-status', 'ens2', { state: 'FAILURE-NOFIX' }),
+  ]
+  const { series } = await scraped({ ...emptyNodeState('a', 'i'), clocks })
+  const of = 'node="a",site="",region=""'
+  expect(await series('clock="')).toEqual({
+    [`ptp_watch_clock_class{${of},clock="ens1/master"}`]: 248,
+    [`ptp_watch_clock_class{${of},clock="ens2/master"}`]: 6,
+    [`ptp_watch_gnss_state{${of},clock="ens1",state="SYNCHRONIZED"}`]: 1,
+    [`ptp_watch_gnss_state{${of},clock="ens2",state="SYNCHRONIZED"}`]: 0,
+    [`ptp_watch_gnss_state{${of},clock="ens2",state="FAILURE-NOFIX"}`]: 1,
+    [`ptp_watch_node_cause_info{${of},clock="",kind="lock-state"}`]: 1,
+  })
+})
+
+test('the cause of a state is the clock that decides', async () => {
+  const node = lockedNode('a', NOW)
+  const clocks = [...node.clocks, clockAt(NOW, 'lock-state', 'ens9', { state: 'FREERUN' })]
+  const { series } = await scraped({ ...node, clocks }, lockedNode('b', NOW))
+  expect(await series('cause')).toEqual({
+    'ptp_watch_node_cause_info{node="a",site="",region="",clock="ens9",kind="lock-state"}': 1,
+  })
+})
+
+test('a publisher that is not reached keeps the time when it was', async () => {
+  const publisher = { ...polled, reachable: false, reachedAt: isoTime(NOW - 90_000) }
+  const { series } = await scraped(lockedNode('a', NOW, { publisher }))
+  expect(await series('ptp_watch_p')).toEqual({
+    'ptp_watch_publisher_up{node="a",site="",region=""}': 0,
+    'ptp_watch_poll_last_success_timestamp_seconds{node="a",site="",region=""}': SECONDS - 90,
+  })
+})
+
+describe('series end with the node', () => {
+  test('that is forgotten', async () => {
+    const { store, series } = await scraped(lockedNode('a', NOW), lockedNode('b', NOW))
+    expect(Object.keys(await series('node="a"'))).not.toEqual([])
+    await store.remove('a')
+    expect(await series('node="a"')).toEqual({})
+    expect(Object.keys(await series('node="b"'))).not.toEqual([])
+  })
+
+  test('that is gone, once it is silent; it is counted', async () => {
+    const publisher = { ...polled, reachable: false, goneSince: isoTime(NOW) }
+    const freerun = clockAt(NOW, 'lock-state', 'ens1', { state: 'FREERUN' })
+    const { time, series } = await scraped(
+      lockedNode('gone', NOW, { publisher, clocks: [freerun] }),
+      lockedNode('here', NOW + 180_000),
+    )
+    expect(await series('state="FREERUN"} 1')).toMatchObject({
+      'ptp_watch_node_state{node="gone",site="",region="",state="FREERUN"}': 1,
+    })
+    time.now = NOW + defaultSettings.staleAfterMs
+    expect(await series('node="gone"')).toEqual({})
+    expect(await series('ptp_watch_fleet')).toEqual({
+      'ptp_watch_fleet_nodes{state="FREERUN"}': 0,
+      'ptp_watch_fleet_nodes{state="HOLDOVER"}': 0,
+      'ptp_watch_fleet_nodes{state="UNKNOWN"}': 0,
+      'ptp_watch_fleet_nodes{state="LOCKED"}': 1,
+      ptp_watch_fleet_gone_nodes: 1,
+    })
+  })
+})
+
+describe('while the store is away', () => {
+  test('no node has a series, since nobody knows what has happened to it', async () => {
+    const { reach, series } = await scraped(lockedNode('a', NOW))
+    reach.failure = new StoreError('Redis is unreachable')
+    expect(await series()).toEqual({ process_up: 1, ptp_watch_store_up: 0 })
+    reach.failure = undefined
+    expect(await series('LOCKED"}')).toMatchObject({ 'ptp_watch_fleet_nodes{state="LOCKED"}': 1 })
+  })
+
+  test('and does not answer, the scrape ends within its time', async () => {
+    const { reach, ask } = await scraped(lockedNode('a', NOW))
+    reach.hangs = true
+    const { bytes } = await ask({ 'x-prometheus-scrape-timeout-seconds': '0.1' })
+    expect(String(bytes)).toContain('\nptp_watch_store_up 0\n')
+    expect(String(bytes)).not.toContain('node=')
+  })
+})
+
+test('many scrapes at once look at the store once', async () => {
+  const { reach, ask } = await scraped(lockedNode('a', NOW))
+  await Promise.all(Array.from({ length: 20 }, () => ask()))
+  await ask()
+  expect(reach.looks).toBe(1)
+})
+
+describe('the seconds in each state', () => {
+  const counting = (word: string, spent: NodeState['spent']) =>
+    lockedNode('a', NOW, {
+      spent,
+      clocks: [
+        clockAt(NOW, 'lock-state', 'ens1', { state: word }),
+        clockAt(NOW, 'os-clock-sync-state', 'CLOCK_REALTIME', {}),
+      ],
+    })
+  const zero = { FREERUN: 0, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 0 }
+
+  test('go on by themselves, behind by the settle time, and turn when LOCKED is believed no more', async () => {
+    const { time, series } = await scraped(
+      counting('LOCKED', { ...zero, FREERUN: 12_345, LOCKED: 100_900, until: isoTime(NOW) }),
+    )
+    const seconds = async (after: number) => {
+      time.now = NOW + after * 1000
+      return Object.values(await series('ptp_watch_state_seconds_total'))
+    }
+    // FREERUN, HOLDOVER, UNKNOWN, LOCKED
+    expect(await seconds(0)).toEqual([12, 0, 0, 100])
+    expect(await seconds(4)).toEqual([12, 0, 0, 100])
+    expect(await seconds(105)).toEqual([12, 0, 0, 200])
+    expect(await seconds(181)).toEqual([12, 0, 0, 276])
+    expect(await seconds(185)).toEqual([12, 0, 0, 280])
+    expect(await seconds(285)).toEqual([12, 0, 100, 280])
+  })
+
+  test('do not fall when the clock of this process is set back, nor when that of a writer was behind', async () => {
+    const { store, time, series, restart } = await scraped(
+      counting('FREERUN', { ...zero, FREERUN: 50_000, until: isoTime(NOW) }),
+    )
+    const freerun = async () =>
+      Object.values(await series('seconds_total{node="a",site="",region="",state="FREERUN"'))
+    time.now = NOW + 65_000
+    expect(await freerun()).toEqual([110])
+    // A writer that is 4 s behind ends the state: a process that starts then shows no less.
+    await store.update('a', (state) => ({
+      ...mergePush(
+        state ?? emptyNodeState('a', 'i'),
+        [
+          {
+            node: 'a',
+            kind: 'lock-state',
+            instance: 'ens1',
+            state: 'LOCKED',
+            metrics: {},
+            at: isoTime(NOW + 61_000),
+            receivedAt: isoTime(NOW + 61_000),
+            via: 'push',
+          },
+        ],
+        defaultSettings,
+        NOW + 61_000,
+      ),
+      result: undefined,
+    }))
+    restart()
+    expect(await freerun()).toEqual([111])
+    time.now = NOW - 3_600_000
+    expect(await freerun()).toEqual([111])
+  })
+
+  test('begin again with a document that was made anew', async () => {
+    const { store, series } = await scraped(
+      counting('FREERUN', { ...zero, FREERUN: 50_000, until: isoTime(NOW) }),
+    )
+    expect(Object.values(await series('seconds_total'))).toEqual([50, 0, 0, 0])
+    await store.remove('a')
+    await put(store, { ...counting('FREERUN', undefined), incarnation: 'another' })
+    expect(Object.values(await series('seconds_total'))).toEqual([0, 0, 0, 0])
+  })
+})
+
+test('a scrape is sent in gzip where that is taken', async () => {
+  const { ask } = await scraped(lockedNode('a', NOW))
+  const { headers, bytes } = await ask({ 'accept-encoding': 'gzip' })
+  expect(headers).toMatchObject({
+    'content-encoding': 'gzip',
+    'content-type': expect.stringContaining('version=0.0.4'),
+  })
+  expect(String(gunzipSync(bytes))).toContain('ptp_watch_store_up 1\n')
+})
+
+test('where the page asks for a token, so does the scrape', async () => {
+  const fleet = { current: () => Promise.reject(new Error('it was looked at')) }
+  const gate = async () => errorReply(401, 'unauthorized', 'A token is needed')
+  const scrape = createScrape({ fleet, clock: { now: () => NOW }, gate })
+  const request = { method: 'GET', path: '/metrics', query: '', headers: {}, body: new Uint8Array() }
+  expect((await scrape({ ...request, signal: new AbortController().signal }, '')).status).toBe(401)
+})
