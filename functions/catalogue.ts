@@ -6,7 +6,11 @@ export const catalogue: Catalogue = {
   subscribe: async () => (await import('./subscribe/index.ts')).subscribe,
   poll: async () => (await import('./poll/index.ts')).poll,
   status: async () => (await import('./status/index.ts')).status,
+  condition: async () => (await import('./condition/index.ts')).condition,
   history: async () => (await import('./history/index.ts')).history,
   forget: async () => (await import('./forget/index.ts')).forget,
   doctor: async () => (await import('./doctor/index.ts')).doctor,
 }
+
+/** Those that take CloudEvents, and are registered with the Functions Framework as such. */
+export const eventFunctions: ReadonlySet<string> = new Set(['condition'])

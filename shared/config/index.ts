@@ -5,6 +5,7 @@ import { type DiscoveryConfig, duplicates, PUBLISHER_KEYS, readPublishers } from
 import { schema, VARIABLES, type VariableName } from './variables.ts'
 
 export type { PublisherConfig } from './publishers.ts'
+export type { TaintConfig } from './values.ts'
 export { type Group, VARIABLES, type Variable, type VariableName } from './variables.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -57,6 +58,8 @@ function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | 
       ca: values.K_CA_CERTS,
       tokenFile: values.SINK_TOKEN_FILE,
     },
+    /** For Nodes that free-run; absent, none is tainted. */
+    taint: values.TAINT,
     pollConcurrency: values.POLL_CONCURRENCY,
     pollDeadlineMs: milliseconds(values.POLL_DEADLINE_SECONDS),
     subscribeDeadlineMs: milliseconds(values.SUBSCRIBE_DEADLINE_SECONDS),

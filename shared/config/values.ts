@@ -107,6 +107,25 @@ export const ceOverrides = text(
   },
 )
 
+export type TaintConfig = {
+  readonly key: string
+  readonly value?: string
+  readonly effect: 'NoSchedule' | 'PreferNoSchedule'
+}
+
+/** `[prefix/]name[=value]:effect` with the names that Kubernetes takes. NoExecute would drive out what runs. */
+const TAINT =
+  /^((?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)(?:=([A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?))?:(NoSchedule|PreferNoSchedule)$/
+
+export const taint = text(
+  'a taint of the form key[=value]:effect with the effect NoSchedule or PreferNoSchedule (NoExecute would evict Pods)',
+  (given): TaintConfig | undefined => {
+    const [, key, value, effect] = TAINT.exec(given) ?? []
+    if (key === undefined || (effect !== 'NoSchedule' && effect !== 'PreferNoSchedule')) return undefined
+    return { key, ...(value !== undefined && { value }), effect }
+  },
+)
+
 export const certificates = text('one or more PEM certificates', (value) =>
   value.includes('-----BEGIN CERTIFICATE-----') ? value : undefined,
 )

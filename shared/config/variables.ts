@@ -15,6 +15,7 @@ import {
   sinkUrl,
   someOf,
   stateUrl,
+  taint,
   wholeNumber,
 } from './values.ts'
 
@@ -60,17 +61,17 @@ const GROUPS = {
     }),
     KUBECONFIG: variable(z.optional(filePath), {
       description:
-        'For `configmap://` and `kubernetes://`: kubeconfig whose current context names the cluster. Without it a pod uses its service account, and any other process `~/.kube/config`.',
+        'For `configmap://`, `kubernetes://` and `condition`: kubeconfig whose current context names the cluster. Without it a pod uses its service account, and any other process `~/.kube/config`.',
       example: '/home/me/.kube/config',
     }),
     KUBERNETES_SERVICE_HOST: variable(z.optional(hostName), {
       description:
-        'For `configmap://` and `kubernetes://`: address of the API server. Kubernetes sets it in every pod.',
+        'For `configmap://`, `kubernetes://` and `condition`: address of the API server. Kubernetes sets it in every pod.',
       example: '10.96.0.1',
     }),
     KUBERNETES_SERVICE_PORT: variable(z._default(wholeNumber(1, 65535), 443), {
       description:
-        'For `configmap://` and `kubernetes://`: port of the API server. Kubernetes sets it in every pod.',
+        'For `configmap://`, `kubernetes://` and `condition`: port of the API server. Kubernetes sets it in every pod.',
       example: '443',
     }),
     STATE_CA_FILE: variable(z.optional(filePath), {
@@ -180,6 +181,13 @@ const GROUPS = {
       example: '/var/run/secrets/sink/token',
     }),
   },
+  'Node conditions': {
+    TAINT: variable(z.optional(taint), {
+      description:
+        'For `condition`: taint for Nodes that free-run, of at most 10 % of the watched Nodes of a site at once (docs/node-conditions.md). Without it no Node is tainted.',
+      example: 'ptp-watch.io/freerun:NoSchedule',
+    }),
+  },
   Work: {
     POLL_CONCURRENCY: variable(z._default(wholeNumber(1, 1000), 16), {
       description: 'Publishers contacted at the same time.',
@@ -220,6 +228,7 @@ export const schema = z.object({
   ...GROUPS.Callback,
   ...GROUPS.Merge,
   ...GROUPS.Broker,
+  ...GROUPS['Node conditions'],
   ...GROUPS.Work,
   ...GROUPS.Output,
 })

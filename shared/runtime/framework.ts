@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { CloudEventV1 } from 'cloudevents'
 import type { Environment } from '#shared/config/index.ts'
 import { reasonOf } from '#shared/errors.ts'
 import { type Log, silentLog } from '#shared/log.ts'
@@ -13,6 +14,21 @@ import { DEFAULT_LIMITS } from './serve.ts'
 type FrameworkRequest = IncomingMessage & { rawBody?: Buffer; originalUrl?: string }
 
 type Hosted = { readonly handle: HttpFunction; readonly log: Log }
+
+/** Opens at the first call, whichever that is; where it fails the next call tries again, and `err` is told why. */
+function opener<T>(open: () => Promise<T>, err: (text: string) => void): () => Promise<T> {
+  let opening: Promise<T> | undefined
+  return () => {
+    if (opening !== undefined) return opening
+    const attempt = open()
+    attempt.catch((error: unknown) => {
+      err(reasonOf(error))
+      opening = undefined
+    })
+    opening = attempt
+    return attempt
+  }
+}
 
 /**
  * A function as the Functions Framework hosts it. It is loaded and opened at the first request, whichever that is,
@@ -31,26 +47,17 @@ export function toFramework(
 ): (request: FrameworkRequest, response: ServerResponse) => Promise<void> {
   const never = new AbortController().signal
   let phase: Phase = 'starting'
-  let opening: Promise<Hosted> | undefined
-
   const open = async (): Promise<Hosted> => {
     const opened = await openFunction(await load(), env)
     const handle = served(opened, () => phase)
     phase = 'ready'
     return { handle, log: opened.host.log }
   }
-  const begin = () => {
-    const attempt = open()
-    attempt.catch((error: unknown) => {
-      err(reasonOf(error))
-      opening = undefined
-    })
-    return attempt
-  }
+  const begin = opener(open, err)
 
   return async (request, response) => {
     const send = (reply: Reply) => writeReply(response, reply)
-    opening ??= begin()
+    const opening = begin()
     const { path, query } = targetOf(request.originalUrl ?? request.url)
     if (phase === 'starting' && path === '/health/readiness') {
       send(errorReply(503, 'starting', 'The function is starting'))
@@ -82,4 +89,22 @@ async function unparsed(request: IncomingMessage, limit: number): Promise<Buffer
     if (size <= limit) chunks.push(chunk)
   }
   return size <= limit ? Buffer.concat(chunks, size) : undefined
+}
+
+/**
+ * A function of CloudEvents as the Functions Framework hosts it. What it throws is answered 500, so that Knative sends
+ * the event again. The framework answers every GET with 500: there is no health and there are no metrics
+ * (docs/hosting.md).
+ */
+export function toFrameworkEvents(
+  load: () => Promise<FunctionDefinition>,
+  env: Environment,
+  { err = console.error }: { err?: (text: string) => void } = {},
+): (event: CloudEventV1<unknown>) => Promise<void> {
+  const begin = opener(async () => {
+    const { open } = await openFunction(await load(), env)
+    if (open.onEvent === undefined) throw new TypeError('This function takes no CloudEvents')
+    return open.onEvent
+  }, err)
+  return async (event) => (await begin())(event)
 }

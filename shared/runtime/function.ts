@@ -1,3 +1,4 @@
+import type { CloudEventV1 } from 'cloudevents'
 import type { Config, Group, VariableName } from '#shared/config/index.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
@@ -53,6 +54,12 @@ export type RunContext = {
   readonly operands?: readonly string[]
 }
 
+/**
+ * Takes one CloudEvent. Where it throws, the sender tries again. The Functions Framework checks nothing: any attribute
+ * may be missing.
+ */
+export type OnEvent = (event: Readonly<CloudEventV1<unknown>>) => Promise<void>
+
 /** A function that was opened: what it holds (a store, connections) is held until `close`. */
 export type OpenFunction = {
   /** Serves requests. Absent: the function cannot be served. Health and metrics are the host's. */
@@ -61,6 +68,8 @@ export type OpenFunction = {
    * Answers `GET /metrics` in the host's place; `text` is what the registry has. Absent, that alone is the answer.
    */
   readonly scrape?: (request: HttpRequest, text: string) => Promise<Reply>
+  /** Takes a CloudEvent, where the function is one of events: what the Functions Framework hands it. */
+  readonly onEvent?: OnEvent
   /** What `handle` refuses whatever the body says: the host asks before it takes the body, where it can. */
   readonly admit?: Admit
   /**

@@ -72,8 +72,16 @@ export async function onServe(entry: string, target: string, env: Env = {}): Pro
   return { url, process: running, stop: () => stop(running) }
 }
 
-/** Serves a function with the Functions Framework's own command; `source` is the file that registers it. */
-export async function onFramework(source: string, target: string, env: Env = {}): Promise<HostedFunction> {
+/**
+ * Serves a function with the Functions Framework's own command; `source` is the file that registers it. `ready`: the
+ * statuses of readiness by which it serves.
+ */
+export async function onFramework(
+  source: string,
+  target: string,
+  env: Env = {},
+  ready: readonly number[] = [200],
+): Promise<HostedFunction> {
   const port = await freePort()
   const running = start([FRAMEWORK, `--source=${source}`, `--target=${target}`, `--port=${port}`], env)
   const url = `http://127.0.0.1:${port}`
@@ -81,7 +89,7 @@ export async function onFramework(source: string, target: string, env: Env = {})
   void running.exit.then(() => {
     ended = true
   })
-  while (!(await isReady(url))) {
+  while (!(await isReady(url, ready))) {
     if (ended) throw new Error(`The framework ended and had written:\n${running.out()}\n${running.err()}`)
     await pause(20)
   }
@@ -93,11 +101,11 @@ async function stop(running: Running): Promise<void> {
   await running.exit
 }
 
-async function isReady(url: string): Promise<boolean> {
+async function isReady(url: string, ready: readonly number[]): Promise<boolean> {
   try {
     const { statusCode, body } = await request(`${url}/health/readiness`)
     await body.dump()
-    return statusCode === 200
+    return ready.includes(statusCode)
   } catch {
     return false
   }

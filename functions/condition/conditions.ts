@@ -1,0 +1,95 @@
+import { becauseOf, beganOf } from '#shared/state/because.ts'
+import { OVERALL_KINDS } from '#shared/state/merge/overall.ts'
+import type { NodeView } from '#shared/state/view.ts'
+
+/** A condition of a Node (core/v1 NodeCondition). Times have whole seconds, as the API server keeps them. */
+export type NodeCondition = {
+  readonly type: string
+  readonly status: string
+  readonly reason?: string | undefined
+  readonly message?: string | undefined
+  readonly lastHeartbeatTime?: string | undefined
+  readonly lastTransitionTime?: string | undefined
+}
+
+type Wanted = Required<Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>>
+
+const SYNCHRONIZED = 'ptp-watch.io/PTPSynchronized'
+const NOT_FREERUNNING = 'ptp-watch.io/PTPNotFreerunning'
+
+/** The conditions that are ours; all others of a Node are left alone. */
+export const CONDITION_TYPES: readonly string[] = [SYNCHRONIZED, NOT_FREERUNNING]
+
+/** What the Node of a view is told. What is not known to be good is Unknown, never True. */
+export function conditionsOf(view: NodeView): readonly Wanted[] {
+  const reason = reasonOf(view)
+  const message = messageOf(view)
+  const { overall } = view
+  const synchronized = { LOCKED: 'True', HOLDOVER: 'False', FREERUN: 'False', UNKNOWN: 'Unknown' }[overall]
+  const notFreerunning = { LOCKED: 'True', HOLDOVER: 'True', FREERUN: 'False', UNKNOWN: 'Unknown' }[overall]
+  return both(synchronized, notFreerunning, reason, message)
+}
+
+/** What a Node is told whose state nothing can say: no document, or one that cannot be read. */
+export function unknownConditions(reason: 'NotWatched' | 'Unreadable', message: string): readonly Wanted[] {
+  return both('Unknown', 'Unknown', reason, message)
+}
+
+function both(synchronized: string, notFreerunning: string, reason: string, message: string): Wanted[] {
+  return [
+    { type: SYNCHRONIZED, status: synchronized, reason, message },
+    { type: NOT_FREERUNNING, status: notFreerunning, reason, message },
+  ]
+}
+
+function reasonOf(view: NodeView): string {
+  switch (view.overall) {
+    case 'LOCKED':
+      return 'Locked'
+    case 'HOLDOVER':
+      return 'Holdover'
+    case 'FREERUN':
+      return 'Freerun'
+    case 'UNKNOWN': {
+      const deciding = view.resources.filter(({ kind }) => OVERALL_KINDS.has(kind))
+      if (view.blind) return 'Blind'
+      if (deciding.some(({ suspect }) => suspect !== null)) return 'Suspect'
+      return deciding.some(({ stale }) => stale) ? 'Stale' : 'Unknown'
+    }
+  }
+}
+
+/** `FREERUN since 2026-11-28T15:00:00.000Z: lock-state of ens1f0 is FREERUN` */
+function messageOf(view: NodeView): string {
+  const began = beganOf(view)
+  const because = becauseOf(view)
+  const since =
+    began === undefined
+      ? ''
+      : ` since ${new Date(began.at).toISOString()}${began.orBefore ? ' or earlier' : ''}`
+  return `${view.overall}${since}${because && `: ${because}`}`
+}
+
+/**
+ * The conditions to patch, or undefined where `current` says all of it already. With `heartbeat` there is always
+ * something to patch: when we last looked. A transition is a change of status. `now` in milliseconds.
+ */
+export function patchFor(
+  current: readonly NodeCondition[],
+  wanted: readonly Wanted[],
+  now: number,
+  { heartbeat }: { readonly heartbeat: boolean },
+): NodeCondition[] | undefined {
+  const time = new Date(now).toISOString().replace(/\.\d+Z$/, 'Z')
+  const pairs = wanted.map((next) => ({ next, before: current.find(({ type }) => type === next.type) }))
+  const isSaid = pairs.every(
+    ({ next, before }) =>
+      before?.status === next.status && before.reason === next.reason && before.message === next.message,
+  )
+  if (isSaid && !heartbeat) return undefined
+  return pairs.map(({ next, before }) => ({
+    ...next,
+    lastHeartbeatTime: time,
+    lastTransitionTime: (before?.status === next.status ? before.lastTransitionTime : undefined) ?? time,
+  }))
+}

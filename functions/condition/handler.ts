@@ -1,0 +1,50 @@
+import * as z from 'zod/mini'
+import { MalformedEventError } from '#shared/errors.ts'
+import { readCloudEvent } from '#shared/events/cloudevent.ts'
+import type { Log } from '#shared/log.ts'
+import type { OnEvent } from '#shared/runtime/function.ts'
+import { ACCEPTED, errorReply, type HttpFunction, methodNotAllowed, notFound } from '#shared/runtime/reply.ts'
+import type { Reconcile } from './reconcile.ts'
+
+/** What a PingSource sends: the Functions Framework has no paths, so that a tick is known by its type there. */
+const PING = 'dev.knative.sources.ping'
+
+/** Our own events (docs/events.md), all of which name their node. */
+const OWN_TYPES = 'ptpwatch.'
+const own = z.object({ node: z.string() })
+
+/**
+ * Looks at the node that an event is about. The event itself decides nothing: repeated, late and out of order it makes
+ * us read the store, and no more.
+ */
+export function createOnEvent(deps: {
+  readonly reconcile: Reconcile
+  readonly sweep: () => Promise<void>
+  readonly log: Log
+}): OnEvent {
+  const { reconcile, sweep, log } = deps
+  return async ({ id, type, data }) => {
+    if (type === PING) return sweep()
+    const about = own.safeParse(data)
+    if (!String(type).startsWith(OWN_TYPES) || !about.success) {
+      log.warn('ignored an event that is not of PTP Watch', { id, type })
+      return
+    }
+    await reconcile(about.data.node, { heartbeat: false })
+  }
+}
+
+/** The same on our own host: `POST /` with one CloudEvent in either mode; 202 once it was taken. */
+export function createEventHandler(onEvent: OnEvent): HttpFunction {
+  return async ({ path, method, headers, body }) => {
+    if (path !== '/') return notFound()
+    if (method !== 'POST') return methodNotAllowed(['POST'])
+    try {
+      await onEvent(readCloudEvent(headers, body))
+      return ACCEPTED
+    } catch (error) {
+      if (!(error instanceof MalformedEventError)) throw error
+      return errorReply(error.code === 'unsupported-media-type' ? 415 : 400, error.code, error.message)
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import { findAccess } from '#shared/kubernetes/access.ts'
+import { createKubernetesClient } from '#shared/kubernetes/client.ts'
+import type { FunctionDefinition } from '#shared/runtime/function.ts'
+import { createTickHandler } from '#shared/runtime/tick.ts'
+import { openStore } from '#shared/state/store/open.ts'
+import { createAnnouncer } from './announce.ts'
+import { createEventHandler, createOnEvent } from './handler.ts'
+import { createConditionMetrics } from './metrics.ts'
+import { createNodes } from './nodes.ts'
+import { createPlaces } from './places.ts'
+import { createReconcile } from './reconcile.ts'
+import { createSweep, failureOf } from './sweep.ts'
+import { createTaints } from './taints.ts'
+
+/** Milliseconds for a call of the API server: nobody waits for it but a Broker, which has patience for ten seconds. */
+const CALLS = { attemptMs: 3_000, budgetMs: 6_000 }
+
+export const condition: FunctionDefinition = {
+  name: 'condition',
+  summary: 'shows the state of PTP as conditions and Events of Kubernetes Nodes',
+  description: [
+    'Sets the conditions ptp-watch.io/PTPSynchronized and ptp-watch.io/PTPNotFreerunning of the Node of every node in the store, and writes Kubernetes Events about it: PTPFreerun, PTPHoldover, PTPRecovered, PTPEventsMissed.',
+    'Run once, it sweeps all Nodes. Served, it looks at one node for each ptpwatch.… CloudEvent at POST /, and at all of them on POST /tick; both are answered 202 when that is done, and 503 where it failed. A tick during a sweep starts no second one.',
+    'With TAINT it also taints Nodes that free-run, at most 10 % of a site at once, and takes the taint off again.',
+    'Exit codes: 0 all Nodes up to date, 1 some failed (named, with the reason), 2 configuration or usage.',
+  ].join('\n'),
+  flags: {},
+  examples: [
+    { command: 'ptp-watch condition', does: 'brings all Nodes of the current context up to date' },
+    { command: 'ptp-watch condition --serve', does: 'does so at each event and at every POST /tick' },
+  ],
+  environment: ['State', 'Merge', 'Node conditions'],
+  required: [],
+  modes: { serve: true, run: true },
+
+  async open(config, { clock, log, metrics: registry, random }) {
+    const { merge: settings, taint } = config
+    const access = await findAccess(config.stateOptions.kubernetes, { clock, log })
+    // Its own namespace is asked for before anything is opened: where it is unknown, nothing has to be closed.
+    const namespace = taint && (await access.namespace())
+    const store = await openStore(config, { log, random }, { create: false })
+    const client = createKubernetesClient(access, { log }, CALLS)
+    const metrics = createConditionMetrics(registry)
+    const nodes = createNodes(client)
+    const announcer = createAnnouncer({ client, store, clock, metrics })
+    const reconcile = createReconcile({ store, nodes, announcer, clock, log, metrics, settings })
+    const taints =
+      taint &&
+      createTaints(taint, {
+        ...{ nodes, announcer, log, metrics },
+        places: createPlaces(client, namespace ?? ''),
+      })
+    const run = createSweep({ store, nodes, reconcile, announcer, taints, clock, log, metrics })
+
+    const ended = new AbortController()
+    let sweeping: Promise<void> | undefined
+    /** One sweep at a time; who asks meanwhile is answered at once. */
+    const sweep = async (signal?: AbortSignal): Promise<void> => {
+      if (sweeping !== undefined) return
+      const swept = run(signal === undefined ? ended.signal : AbortSignal.any([ended.signal, signal])).then(
+        (done) => {
+          const failure = failureOf(done)
+          if (failure !== undefined) throw failure
+        },
+      )
+      sweeping = swept
+      await swept.finally(() => {
+        sweeping = undefined
+      })
+    }
+    const onEvent = createOnEvent({ reconcile, sweep, log })
+    const events = createEventHandler(onEvent)
+    const tick = createTickHandler(sweep)
+
+    return {
+      onEvent,
+      handle: (request) => (request.path === '/tick' ? tick(request) : events(request)),
+      async run(_flags, { signal, terminal }) {
+        const { done, failures } = await run(signal)
+        for (const failure of failures) terminal.err(`failed: ${failure}\n`)
+        terminal.out(`${done} Nodes up to date, ${failures.length} failures\n`)
+        return failures.length === 0 ? 0 : 1
+      },
+      ping: () => store.ping(),
+      async close() {
+        ended.abort(new Error('closing'))
+        await sweeping?.catch(() => {})
+        await client.close()
+        await store.close()
+      },
+    }
+  },
+}

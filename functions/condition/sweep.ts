@@ -1,0 +1,99 @@
+import pLimit from 'p-limit'
+import { reasonOf, StoreError } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import type { Store } from '#shared/state/store/store.ts'
+import type { Clock } from '#shared/time.ts'
+import type { Announcer } from './announce.ts'
+import type { ConditionMetrics } from './metrics.ts'
+import type { ClusterNode, Nodes } from './nodes.ts'
+import type { Found, Reconcile } from './reconcile.ts'
+import type { Taints } from './taints.ts'
+
+/** Nodes that are brought up to date at once. */
+const AT_ONCE = 8
+
+export type SweepDeps = {
+  readonly store: Pick<Store, 'versions'>
+  readonly nodes: Nodes
+  readonly reconcile: Reconcile
+  readonly announcer: Announcer
+  /** Absent where no taint is wanted. */
+  readonly taints: Taints | undefined
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: ConditionMetrics
+}
+
+/** A Node of the sweep, and what was found of it. */
+export type Swept = { readonly node: ClusterNode } & Found
+
+export type Sweep = {
+  /** Nodes that are up to date now. */
+  readonly done: number
+  /** What could not be done, one line each. */
+  readonly failures: readonly string[]
+}
+
+/**
+ * Brings every Node up to date: it finds what time alone has changed, and what no event told us of. What fails for one
+ * Node does not hold up the others.
+ * @throws StoreError where the Nodes or the store cannot be listed.
+ */
+export function createSweep(deps: SweepDeps): (signal: AbortSignal) => Promise<Sweep> {
+  const { store, nodes, reconcile, announcer, taints, clock, log, metrics } = deps
+
+  const sweep = async (signal: AbortSignal): Promise<Sweep> => {
+    const listed = await nodes.list(signal)
+    const watched = await store.versions()
+    announcer.keepOnly(watched)
+    const ours = [...listed.values()].filter(
+      ({ name, conditions }) => watched.has(name) || conditions.length > 0,
+    )
+    const strangers = [...watched.keys()].filter((name) => !listed.has(name))
+    const failures: string[] = []
+    const swept: Swept[] = []
+    await pLimit(AT_ONCE).map([...ours, ...strangers], async (one) => {
+      signal.throwIfAborted()
+      const [name, node] = typeof one === 'string' ? [one] : [one.name, one]
+      try {
+        const found = await reconcile(name, { heartbeat: true, node })
+        if (found !== undefined && node !== undefined) swept.push({ node, ...found })
+      } catch (error) {
+        failures.push(`Node ${name}: ${reasonOf(error)}`)
+      }
+    })
+    if (taints !== undefined) failures.push(...(await taints.apply(swept, listed, signal)))
+    return { done: swept.length, failures }
+  }
+
+  return async (signal) => {
+    const startedAt = clock.now()
+    let outcome: 'ok' | 'failed' = 'failed'
+    try {
+      const { done, failures } = await sweep(signal)
+      const durationMs = clock.now() - startedAt
+      if (failures.length === 0) {
+        outcome = 'ok'
+        metrics.lastSweep.set({}, clock.now() / 1_000)
+        log.info('sweep', { nodes: done, durationMs })
+      } else {
+        log.warn('sweep failed in part', {
+          nodes: done,
+          failed: failures.length,
+          reason: failures[0],
+          durationMs,
+        })
+      }
+      return { done, failures }
+    } finally {
+      metrics.sweeps.inc({ outcome })
+    }
+  }
+}
+
+/** What a sweep failed to do, as the error of the whole. */
+export function failureOf({ done, failures }: Sweep): StoreError | undefined {
+  const [first] = failures
+  if (first === undefined) return undefined
+  return new StoreError(`${failures.length} failures, ${done} Nodes up to date; first: ${first}`)
+}
