@@ -29,7 +29,7 @@ const EVENT_TTL = 3_600_000
 const COUNTED = 'ptp-watch.io/counted'
 
 const PAGE = 1_000
-const CONFLICTS = 5
+const CONFLICTS = 10
 
 const kept = z.object({
   metadata: z.object({

@@ -23,6 +23,7 @@ export function createOnEvent(deps: {
   readonly log: Log
 }): OnEvent {
   const { reconcile, sweep, log } = deps
+  const look = joined((node) => reconcile(node, { heartbeat: false }))
   return async ({ id, type, data }) => {
     if (type === PING) return sweep()
     const about = own.safeParse(data)
@@ -30,7 +31,39 @@ export function createOnEvent(deps: {
       log.warn('ignored an event that is not of PTP Watch', { id, type })
       return
     }
-    await reconcile(about.data.node, { heartbeat: false })
+    await look(about.data.node)
+  }
+}
+
+/**
+ * Looks at each node once at a time. Who comes while a look is under way waits for the next one, together with all
+ * others: a burst of events of one node costs two looks.
+ */
+function joined(look: (node: string) => Promise<unknown>): (node: string) => Promise<void> {
+  const running = new Map<string, Promise<unknown>>()
+  const waiting = new Map<string, Promise<void>>()
+  const begin = async (node: string) => {
+    const mine = look(node)
+    running.set(node, mine)
+    try {
+      await mine
+    } finally {
+      running.delete(node)
+    }
+  }
+  return (node) => {
+    const before = running.get(node)
+    if (before === undefined) return begin(node)
+    const next =
+      waiting.get(node) ??
+      before
+        .catch(() => {})
+        .then(() => {
+          waiting.delete(node)
+          return begin(node)
+        })
+    waiting.set(node, next)
+    return next
   }
 }
 

@@ -13,7 +13,7 @@ import type { ConditionMetrics } from './metrics.ts'
 import type { ClusterNode, Nodes } from './nodes.ts'
 
 /** How often in a row somebody else may write a Node between our reading and our patch. */
-const CONFLICTS = 5
+const CONFLICTS = 10
 
 export type ReconcileDeps = {
   readonly store: Pick<Store, 'read'>

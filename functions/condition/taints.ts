@@ -9,7 +9,7 @@ import type { Swept } from './sweep.ts'
 
 /** Of a site, how many Nodes may be tainted at once; one always may. A grandmaster that is lost must not close a site. */
 const MOST_TAINTED = 0.1
-const CONFLICTS = 5
+const CONFLICTS = 10
 
 type Listed = ReadonlyMap<string, ClusterNode>
 
