@@ -5,6 +5,7 @@ import type { Manifest } from './support/schemas.ts'
 /** What a component changes, and so has to come after. */
 const NEEDS: Readonly<Record<string, string>> = {
   'network-policy-metrics': 'network-policy',
+  'node-taint': 'node-conditions',
   'poll-sharded': 'poll-cronjob',
 }
 
@@ -61,7 +62,8 @@ describe.each(OVERLAYS)('%s', (overlay) => {
       const elsewhere = manifests.filter(
         (each) =>
           each.kind !== 'Namespace' &&
-          (each.metadata.namespace !== namespace || namespacesIn(each).some((name) => name !== namespace)),
+          ((!each.kind.startsWith('Cluster') && each.metadata.namespace !== namespace) ||
+            namespacesIn(each).some((name) => name !== namespace)),
       )
       const foreign = componentsOf(overlay).own.includes('discovery')
         ? ['Role', 'RoleBinding'].map((kind) => [

@@ -41,6 +41,8 @@ describe('the components', () => {
       'ingest-deployment': 'Deployment/ingest',
       'network-policy': 'NetworkPolicy/nobody-unless-said',
       'network-policy-metrics': 'NetworkPolicy/monitoring-to-functions',
+      'node-conditions': 'Trigger/condition',
+      'node-taint': 'ConfigMap/ptp-watch-taints',
       'poll-cronjob': 'CronJob/poll',
       'poll-deployment': 'Deployment/poll',
       'poll-pingsource': 'PingSource/poll',

@@ -21,8 +21,11 @@ const DELIVERY = {
 export function createPingSource(
   manifests: readonly Manifest[],
   address: () => string,
+  name = 'poll',
 ): { tick(): Promise<Tick> } {
-  const [source] = ofKind(manifests, 'PingSource', 'sources.knative.dev/v1')
+  const source = ofKind(manifests, 'PingSource', 'sources.knative.dev/v1').find(
+    ({ metadata }) => metadata.name === name,
+  )
   if (source === undefined) throw new Error('There is no PingSource in the manifests')
   const { metadata, spec } = source
   const dispatcher = new Agent()

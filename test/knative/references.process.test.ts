@@ -5,6 +5,11 @@ import { namesOf, RENDERED } from './support/rendered.ts'
 import type { Manifest } from './support/schemas.ts'
 import { SECRETS } from './support/secrets.ts'
 
+/** Commands for people; and what only a component brings. */
+const NOT_DEPLOYED = ['doctor', 'forget', 'history', 'condition']
+/** Those that send nothing into the Broker. */
+const READERS: readonly (string | undefined)[] = ['status', 'condition']
+
 /** Those that docs/deploy.md has people make. */
 const DOCUMENTED_SECRETS = new Set(Object.keys(SECRETS).map((id) => id.split('/')[0]))
 
@@ -14,18 +19,19 @@ describe.each(RENDERED)('$name', ({ manifests }) => {
 
   it('has all that belongs to it: functions, a Broker, a store', () => {
     const functions = functionContainers(manifests).map(({ container }) => container.args?.[0])
-    const deployed = Object.keys(catalogue).filter((name) => !['doctor', 'forget', 'history'].includes(name))
-    expect(functions.sort()).toEqual(deployed.sort())
+    const deployed = Object.keys(catalogue).filter((name) => !NOT_DEPLOYED.includes(name))
+    expect(functions.filter((name) => name !== 'condition').sort()).toEqual(deployed.sort())
     expect(names('Broker')).toEqual(['default'])
   })
 
   it('is in one namespace, which it makes, save for rights to find publishers', () => {
     const [namespace] = names('Namespace')
     const others = manifests.filter(
-      ({ kind, metadata }) => kind !== 'Namespace' && metadata.namespace !== namespace,
+      ({ kind, metadata }) =>
+        kind !== 'Namespace' && !kind.startsWith('Cluster') && metadata.namespace !== namespace,
     )
     expect(others.filter(({ metadata }) => metadata.name !== 'ptp-watch-discovery')).toEqual([])
-    for (const { subjects } of ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1')) {
+    for (const { subjects } of bindingsIn(manifests)) {
       expect(new Set(subjects.map((subject) => subject.namespace))).toEqual(new Set([namespace]))
     }
   })
@@ -63,8 +69,8 @@ describe.each(RENDERED)('$name', ({ manifests }) => {
         }
       }
     }
-    for (const { roleRef, subjects } of ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1')) {
-      if (!names('Role').includes(roleRef.name)) missing.push(`Role ${roleRef.name}`)
+    for (const { roleRef, subjects } of bindingsIn(manifests)) {
+      if (!names(roleRef.kind).includes(roleRef.name)) missing.push(`${roleRef.kind} ${roleRef.name}`)
       for (const subject of subjects) needs('ServiceAccount', subject.name, 'RoleBinding')
     }
     expect(missing).toEqual([])
@@ -87,7 +93,9 @@ describe.each(RENDERED)('$name', ({ manifests }) => {
   it('lets the accounts of all who send into its Broker, by tokens that are meant for it', () => {
     const [namespace] = names('Namespace')
     const policies = ofKind(manifests, 'EventPolicy', 'eventing.knative.dev/v1alpha1')
-    const senders = functionContainers(manifests).filter(({ container }) => container.args?.[0] !== 'status')
+    const senders = functionContainers(manifests).filter(
+      ({ container }) => !READERS.includes(container.args?.[0]),
+    )
     const accounts = senders.map(
       ({ workload }) => `system:serviceaccount:${namespace}:${workload.pod.serviceAccountName}`,
     )
@@ -153,7 +161,9 @@ describe.each(RENDERED)('$name', ({ manifests }) => {
             : subject.kind === 'Job' && includes(jobLabels(manifests, id), subject.selector.matchLabels),
         ) && labels !== undefined,
     )
-    const senders = functionContainers(manifests).filter(({ container }) => container.args?.[0] !== 'status')
+    const senders = functionContainers(manifests).filter(
+      ({ container }) => !READERS.includes(container.args?.[0]),
+    )
     expect(bound.map(({ id }) => id).sort()).toEqual(senders.map(({ workload }) => workload.id).sort())
   })
 
@@ -183,6 +193,11 @@ describe.each(RENDERED)('$name', ({ manifests }) => {
     }
   })
 })
+
+const bindingsIn = (manifests: readonly Manifest[]) => [
+  ...ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1'),
+  ...ofKind(manifests, 'ClusterRoleBinding', 'rbac.authorization.k8s.io/v1'),
+]
 
 const broker = (name: string) => ({ apiVersion: 'eventing.knative.dev/v1', kind: 'Broker', name })
 

@@ -72,6 +72,26 @@ describe.each(RENDERED)('$name', ({ name, manifests }) => {
     }
   })
 
+  it('lets condition write the status of Nodes and Events, and Nodes themselves with the taint alone', () => {
+    const found = ofKind(manifests, 'ClusterRole', 'rbac.authorization.k8s.io/v1').map(
+      ({ metadata, rules }) => [
+        metadata.name,
+        rules.map(({ apiGroups, resources, verbs }) => [...apiGroups, resources, verbs]),
+      ],
+    )
+    const isTaint = manifests.some(({ metadata }) => metadata.name === 'ptp-watch-taints')
+    const isThere = functionContainers(manifests).some(({ container }) => container.args?.[0] === 'condition')
+    const condition = [
+      ['', ['nodes'], ['get', 'list']],
+      ['', ['nodes/status'], ['patch']],
+      ['', ['events'], ['get', 'create', 'patch']],
+    ]
+    expect(found).toEqual([
+      ...(isThere ? [['ptp-watch-condition', condition]] : []),
+      ...(isTaint ? [['ptp-watch-taint', [['', ['nodes'], ['patch']]]]] : []),
+    ])
+  })
+
   it('lets status read only', () => {
     const bindings = ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1')
     const own = bindings.filter(({ subjects }) =>
@@ -89,7 +109,11 @@ describe.each(RENDERED)('$name', ({ name, manifests }) => {
   it('holds no Secret, and no state', () => {
     expect(manifests.filter(({ kind }) => String(kind) === 'Secret')).toEqual([])
     const maps = ofKind(manifests, 'ConfigMap', 'v1').map(({ metadata }) => metadata.name)
-    const declared = ['ptp-watch-publishers', 'ptp-watch-redis', 'ptp-watch-settings']
+    const declared = ['ptp-watch-publishers', 'ptp-watch-redis', 'ptp-watch-settings', 'ptp-watch-taints']
+    const taints = ofKind(manifests, 'ConfigMap', 'v1').filter(
+      ({ metadata }) => metadata.name === 'ptp-watch-taints',
+    )
+    expect(taints.flatMap(({ data }) => Object.keys(data))).toEqual([])
     expect(maps.filter((map) => !declared.includes(map))).toEqual([])
   })
 

@@ -1,13 +1,11 @@
 import { ofKind } from '../support/render.ts'
-import type { Manifest } from '../support/schemas.ts'
+import type { Filter, Manifest } from '../support/schemas.ts'
 import type { Delivery } from './contract.ts'
 import type { CloudEvent } from './event.ts'
 
-/** The filters that our manifests use: all have to hold. */
-export type Filter = { readonly not: { readonly prefix: { readonly type: string } } }
-
 export type Trigger = {
   readonly name: string
+  /** All have to hold. */
   readonly filters: readonly Filter[]
   /** The Broker's own where it is left out. */
   readonly delivery?: Delivery
@@ -17,7 +15,14 @@ export type Trigger = {
 
 /** Filters see attributes, never data. */
 export function passes({ filters }: Pick<Trigger, 'filters'>, { attributes }: CloudEvent): boolean {
-  return filters.every(({ not }) => !(attributes.type ?? '').startsWith(not.prefix.type))
+  const type = attributes.type ?? ''
+  return filters.every((filter) =>
+    'not' in filter
+      ? !type.startsWith(filter.not.prefix.type)
+      : filter.any.some((one) =>
+          'prefix' in one ? type.startsWith(one.prefix.type) : type === one.exact.type,
+        ),
+  )
 }
 
 /**
@@ -28,11 +33,24 @@ export function triggerOf(
   manifests: readonly Manifest[],
   { token, address }: { token: string | undefined; address: () => string },
 ): Trigger {
-  const [trigger] = ofKind(manifests, 'Trigger', 'eventing.knative.dev/v1')
+  const trigger = ofKind(manifests, 'Trigger', 'eventing.knative.dev/v1').find(
+    ({ metadata }) => metadata.name === 'ingest',
+  )
   if (trigger === undefined) throw new Error('There is no Trigger in the manifests')
   const { filters, subscriber, delivery } = trigger.spec
   if (subscriber.uri !== undefined)
     throw new Error('An apply would take the path back to the one of the manifest')
   const path = token === undefined ? '/' : `/cloudevents/${token}`
   return { name: trigger.metadata.name, filters, delivery, destination: () => new URL(path, address()).href }
+}
+
+/** The Trigger of `node-conditions`, as it is in the manifests. */
+export function conditionTrigger(manifests: readonly Manifest[], address: () => string): Trigger {
+  const trigger = ofKind(manifests, 'Trigger', 'eventing.knative.dev/v1').find(
+    ({ metadata }) => metadata.name === 'condition',
+  )
+  if (trigger === undefined) throw new Error('There is no Trigger of condition in the manifests')
+  const { filters, subscriber, delivery } = trigger.spec
+  const destination = () => new URL(subscriber.uri ?? '/', address()).href
+  return { name: trigger.metadata.name, filters, delivery, destination }
 }

@@ -76,7 +76,8 @@ export function componentsOf(overlay: string): { own: readonly string[]; under: 
   const under = overlays.map(componentsOf).flatMap((each) => [...each.own, ...each.under])
   return { own: components.map((path) => basename(path)), under }
 }
-const isFirst = (component: string) => ['broker-input', 'poll-deployment'].includes(component)
+const isFirst = (component: string) =>
+  ['broker-input', 'poll-deployment', 'node-conditions'].includes(component)
 
 /** What was rendered before, by what was rendered: seven files ask for the same. */
 const CACHE = fileURLToPath(new URL('../../../node_modules/.cache/kustomize', import.meta.url))
@@ -189,19 +190,28 @@ export function environmentOf(
   return found
 }
 
-/** What a service account may do with a resource by its Roles: in its own namespace where none is named. */
+/** What a service account may do with a resource: by its Roles in its own namespace, unless another is named, and by its ClusterRoles. */
 export function verbsOf(
   manifests: readonly Manifest[],
   account: string,
   { resource, namespace = namespaceOf(manifests, account) }: { resource: string; namespace?: string },
 ): Set<Verb> {
-  const bound = ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1')
-    .filter(({ metadata }) => metadata.namespace === namespace)
-    .filter(({ subjects }) => subjects.some(({ name }) => name === account))
-    .map(({ roleRef }) => roleRef.name)
-  const roles = ofKind(manifests, 'Role', 'rbac.authorization.k8s.io/v1').filter(
-    ({ metadata }) => metadata.namespace === namespace && bound.includes(metadata.name),
-  )
+  const holds = ({ subjects }: { subjects: readonly { name: string }[] }) =>
+    subjects.some(({ name }) => name === account)
+  const bound = [
+    ...ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1').filter(
+      ({ metadata }) => metadata.namespace === namespace,
+    ),
+    ...ofKind(manifests, 'ClusterRoleBinding', 'rbac.authorization.k8s.io/v1'),
+  ]
+    .filter(holds)
+    .map(({ roleRef }) => `${roleRef.kind} ${roleRef.name}`)
+  const roles = [
+    ...ofKind(manifests, 'Role', 'rbac.authorization.k8s.io/v1').filter(
+      ({ metadata }) => metadata.namespace === namespace,
+    ),
+    ...ofKind(manifests, 'ClusterRole', 'rbac.authorization.k8s.io/v1'),
+  ].filter(({ kind, metadata }) => bound.includes(`${kind} ${metadata.name}`))
   const rules = roles.flatMap(({ rules }) => rules).filter(({ resources }) => resources.includes(resource))
   return new Set(rules.flatMap(({ verbs }) => verbs))
 }

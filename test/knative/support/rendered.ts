@@ -40,6 +40,14 @@ export const RENDERED: readonly { name: string; manifests: readonly Manifest[] }
     ]),
   },
   {
+    name: 'red-hat-v2 with conditions and taints of Nodes',
+    manifests: renderWith('red-hat-v2', ['broker-input', 'node-conditions', 'node-taint']),
+  },
+  {
+    name: 'red-hat-v1-http with conditions of Nodes',
+    manifests: renderWith('red-hat-v1-http', ['node-conditions']),
+  },
+  {
     name: 'dev polled every few seconds',
     manifests: renderWith('dev', ['poll-deployment']),
   },

@@ -19,6 +19,8 @@ const meta = z.strictObject({
   annotations: z.optional(labels),
 })
 const placed = z.extend(meta, { namespace: name })
+/** Of what belongs to no namespace. */
+const unplaced = z.extend(meta, { namespace: z.optional(z.undefined()) })
 
 const valueFrom = z.union([
   z.strictObject({ secretKeyRef: z.strictObject({ name, key: text }) }),
@@ -150,6 +152,24 @@ const delivery = z.strictObject({
 })
 const cron = z.string().check(z.regex(/^([\d*/,-]+ ){4}[\d*/,-]+$/))
 
+const rules = z.array(
+  z.strictObject({
+    apiGroups: z.array(z.string()),
+    resources: z.array(text),
+    resourceNames: z.optional(z.array(name)),
+    verbs: z.array(z.enum(['get', 'list', 'create', 'patch', 'delete'])),
+  }),
+)
+const subjects = z.array(z.strictObject({ kind: z.literal('ServiceAccount'), name, namespace: name }))
+
+const typeFilter = z.strictObject({ type: text })
+const filter = z.union([
+  z.strictObject({ not: z.strictObject({ prefix: typeFilter }) }),
+  z.strictObject({
+    any: z.array(z.union([z.strictObject({ prefix: typeFilter }), z.strictObject({ exact: typeFilter })])),
+  }),
+])
+
 const peer = z.union([
   z.strictObject({
     namespaceSelector: z.union([
@@ -182,7 +202,7 @@ function object<const V extends string, const K extends string, S extends z.core
 export const manifest = z.union([
   z.extend(object('v1', 'Namespace', {}), { metadata: meta }),
   object('v1', 'ServiceAccount', { automountServiceAccountToken: z.boolean() }),
-  object('v1', 'ConfigMap', { data: z.record(text, z.string()) }),
+  object('v1', 'ConfigMap', { data: z._default(z.record(text, z.string()), {}) }),
   object('v1', 'Service', {
     spec: z.strictObject({
       type: z.optional(z.literal('ClusterIP')),
@@ -231,19 +251,19 @@ export const manifest = z.union([
       jobTemplate: z.strictObject({ metadata: templateMeta, spec: job }),
     }),
   }),
-  object('rbac.authorization.k8s.io/v1', 'Role', {
-    rules: z.array(
-      z.strictObject({
-        apiGroups: z.array(z.string()),
-        resources: z.array(text),
-        verbs: z.array(z.enum(['get', 'list', 'create', 'patch', 'delete'])),
-      }),
-    ),
-  }),
+  object('rbac.authorization.k8s.io/v1', 'Role', { rules }),
   object('rbac.authorization.k8s.io/v1', 'RoleBinding', {
     roleRef: z.strictObject({ apiGroup: text, kind: z.literal('Role'), name }),
-    subjects: z.array(z.strictObject({ kind: z.literal('ServiceAccount'), name, namespace: name })),
+    subjects,
   }),
+  z.extend(object('rbac.authorization.k8s.io/v1', 'ClusterRole', { rules }), { metadata: unplaced }),
+  z.extend(
+    object('rbac.authorization.k8s.io/v1', 'ClusterRoleBinding', {
+      roleRef: z.strictObject({ apiGroup: text, kind: z.literal('ClusterRole'), name }),
+      subjects,
+    }),
+    { metadata: unplaced },
+  ),
   object('networking.k8s.io/v1', 'NetworkPolicy', {
     spec: z.strictObject({
       podSelector: z.union([
@@ -277,7 +297,7 @@ export const manifest = z.union([
   object('eventing.knative.dev/v1', 'Trigger', {
     spec: z.strictObject({
       broker: name,
-      filters: z.array(z.strictObject({ not: z.strictObject({ prefix: z.strictObject({ type: text }) }) })),
+      filters: z.array(filter),
       subscriber: destination,
       delivery,
     }),
@@ -310,6 +330,7 @@ export const manifest = z.union([
   }),
 ])
 
+export type Filter = z.output<typeof filter>
 export type Manifest = z.output<typeof manifest>
 export type Container = z.output<typeof container>
 export type Pod = Pick<z.output<typeof pod>, keyof typeof inEveryPod | 'containers'>

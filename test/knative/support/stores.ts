@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { startKubernetesApi } from '../../support/kubernetes-api.ts'
+import { type KubernetesApi, startKubernetesApi } from '../../support/kubernetes-api.ts'
 import type { Verb } from '../../support/kubernetes-api/routes.ts'
 import { startRedis } from '../../support/redis.ts'
 import type { Image } from './container.ts'
@@ -19,19 +19,28 @@ export async function redisStore(): Promise<Record<string, string>> {
  * puts into the environment of every pod.
  */
 export async function kubernetesStore(image: Image, verbs: Iterable<Verb>): Promise<Record<string, string>> {
+  const { api, env } = await kubernetesAround(image)
+  api.allowed.clear()
+  for (const verb of verbs) api.allowed.add(verb)
+  return env
+}
+
+/** The same, with the API server itself. */
+export async function kubernetesAround(
+  image: Image,
+): Promise<{ readonly api: KubernetesApi; readonly env: Record<string, string> }> {
   const files = mkdtempSync(join(tmpdir(), 'ptp-watch-api-'))
   const api = await startKubernetesApi(files)
   onTestFinished(async () => {
     await api.close()
     rmSync(files, { recursive: true })
   })
-  api.allowed.clear()
-  for (const verb of verbs) api.allowed.add(verb)
   for (const file of ['token', 'ca.crt', 'namespace']) {
     image.mount(
       `/var/run/secrets/kubernetes.io/serviceaccount/${file}`,
       readFileSync(join(api.serviceAccount, file), 'utf8'),
     )
   }
-  return { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(api.port) }
+  const env = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(api.port) }
+  return { api, env }
 }
