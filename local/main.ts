@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { NodeView } from '#shared/state/view.ts'
+import type { ShownNode } from '#functions/status/shown.ts'
 import { readArguments, wholeNumber } from './arguments.ts'
 import { createFleet } from './fleet.ts'
 import { createProcesses, type LogLine } from './processes.ts'
@@ -113,7 +113,7 @@ async function main(): Promise<number> {
   const shown = screen
   const draws = every(500, stopping, async () => {
     const answer = await fetch(`${status.url}/api/nodes`, { signal: stopping })
-    const { nodes } = (await answer.json()) as { nodes: NodeView[] }
+    const { nodes } = (await answer.json()) as { nodes: ShownNode[] }
     shown.draw(nodes, Date.now())
   })
   const end = await Promise.race([stopped, died])

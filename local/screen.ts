@@ -2,7 +2,7 @@ import { sorted } from '#functions/status/select.ts'
 import { fleetTable } from '#functions/status/table.ts'
 import { cut, plain, widthOf } from '#functions/status/text.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
-import type { NodeView } from '#shared/state/view.ts'
+import type { ShownNode } from '#functions/status/shown.ts'
 import type { LogLine } from './processes.ts'
 
 /** How many of the latest transitions are kept for a high terminal. */
@@ -18,7 +18,7 @@ export type Screen = {
   /** A transition that ingest or poll has logged. */
   transition(line: LogLine): void
   /** The fleet as it is now. */
-  draw(views: readonly NodeView[], now: number): void
+  draw(views: readonly ShownNode[], now: number): void
   /** Gives the terminal back. More than one call does no harm. */
   end(): void
 }

@@ -21,6 +21,18 @@ export const picture = z.object({
   store: z.string(),
 })
 
+const holdover = z.nullable(
+  z.object({
+    budgetSeconds: z.number(),
+    /** When the budget is spent, or since when a clock class says that the node is out of specification. */
+    endsAt: time,
+    /** What a clock class says; where none does, whether there is budget left. */
+    inSpecification: z.boolean(),
+    /** The clock class that says so. */
+    clockClass: z.nullable(z.string()),
+  }),
+)
+
 /** One node in brief. */
 export const row = z.object({
   node: z.string(),
@@ -34,6 +46,8 @@ export const row = z.object({
   labels,
   checkedAt: z.nullable(time),
   missed: z.number(),
+  /** Null unless the node is in HOLDOVER. */
+  holdover,
 })
 
 const resource = z.object({
@@ -60,6 +74,8 @@ export const node = z.object({
   stale: z.boolean(),
   suspect: z.boolean(),
   blind: z.boolean(),
+  /** Null unless the node is in HOLDOVER. */
+  holdover,
   labels,
   publisher: z.nullable(publisher),
   resources: z.array(resource),

@@ -1,13 +1,12 @@
 import pLimit from 'p-limit'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
-import { viewOf } from '#shared/state/view.ts'
-import type { Clock } from '#shared/time.ts'
+import { type Clock, milliseconds } from '#shared/time.ts'
 import type { Picture, Row } from './api.ts'
 import { rowOf, unreadableRow } from './row.ts'
 import { nextTurn } from './seconds.ts'
+import { type Settings, shownOf } from './shown.ts'
 import { type NodeSeries, seriesOf, unreadableSeries } from './series.ts'
 
 /** How often the store is listed while anybody follows, and how old a picture may be that is shown once. Milliseconds. */
@@ -19,7 +18,7 @@ const MOST_REMOVED = 10_000
 export type FleetDeps = {
   readonly store: Pick<Store, 'read' | 'versions'>
   readonly clock: Clock
-  readonly settings: MergeSettings
+  readonly settings: Settings
   readonly log: Log
   /** What the store is, for people: no credentials. */
   readonly shownStore: string
@@ -76,10 +75,12 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
     try {
       const state = await store.read(node)
       if (state === undefined) return undefined
-      const view = viewOf(state, now, settings)
+      const view = shownOf(state, now, settings)
       const row = rowOf(view)
       const series = seriesOf({ state, view, row, now }, settings, known.get(node)?.series)
-      return { row, series, dueAt: nextTurn(state, now, settings) }
+      // Whether it is within its specification changes with the end of its budget.
+      const ends = [view.holdover?.endsAt ?? ''].map(milliseconds).filter((time) => time > now)
+      return { row, series, dueAt: Math.min(nextTurn(state, now, settings), ...ends) }
     } catch (error) {
       if (!(error instanceof StoreError) || error.retryable) throw error
       const row = unreadableRow(node, error.message)

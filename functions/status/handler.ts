@@ -15,7 +15,6 @@ import { logCsv } from '#shared/state/log-csv.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { entriesSince, entriesWithin } from '#shared/state/history.ts'
 import { timelineOf } from '#shared/state/timeline.ts'
-import { viewOf } from '#shared/state/view.ts'
 import type { Assets } from './assets.ts'
 import { compressed } from './compress.ts'
 import type { Fleet } from './fleet.ts'
@@ -25,6 +24,7 @@ import { openApi } from './openapi.ts'
 import { choiceOf, fromOf, numberOf, SELECTING, selectionOf, spanOf } from './query.ts'
 import { rowOf } from './row.ts'
 import { isNamed, isShown, placeOf, type Selection } from './select.ts'
+import { shownOf } from './shown.ts'
 import { createStream } from './stream.ts'
 import { toToken } from './token.ts'
 
@@ -54,7 +54,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     reading(async () => {
       const { nodes, next } = await store.list({ limit: Math.min(limit, CHUNK), from })
       const now = clock.now()
-      const texts = nodes.map(({ state }) => JSON.stringify(viewOf(state, now, settings)))
+      const texts = nodes.map(({ state }) => JSON.stringify(shownOf(state, now, settings)))
       return { texts, next }
     })
 
@@ -84,7 +84,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
       )
       for (const state of states) {
         if (state === undefined) continue
-        yield separator + JSON.stringify(viewOf(state, clock.now(), settings))
+        yield separator + JSON.stringify(shownOf(state, clock.now(), settings))
         separator = ','
       }
     }
@@ -142,7 +142,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   const nodeMessage = async (node: string): Promise<string> => {
     const state = await store.read(node)
     if (state === undefined) return '{"view":null,"row":null}'
-    const view = viewOf(state, clock.now(), settings)
+    const view = shownOf(state, clock.now(), settings)
     return JSON.stringify({ view, row: rowOf(view) })
   }
 
@@ -160,7 +160,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     const span = spanOf(query, now)
     const state = await known(node)
     const entries = await entriesSince(store, node, state.seq, span.from)
-    return timelineOf(viewOf(state, now, settings), entries, span, now)
+    return timelineOf(shownOf(state, now, settings), entries, span, now)
   }
 
   const log = async (node: string, query: URLSearchParams): Promise<Reply> => {

@@ -46,11 +46,11 @@ export const status: FunctionDefinition = {
   required: [],
   modes: { serve: true, run: true },
   async open(config, { clock, log, random, newId }) {
-    const { historyPerNode, merge } = config
+    const { historyPerNode, holdoverBudgetMs, merge } = config
     // Not created: a wrong path would be shown as an empty fleet.
     const store = await openStore(config, { log, random }, { create: false })
     const shownStore = shownStateUrl(config.stateUrl)
-    const deps = { store, clock, settings: merge, historyPerNode, log, shownStore }
+    const deps = { store, clock, settings: { ...merge, holdoverBudgetMs }, historyPerNode, log, shownStore }
     const gate = config.statusTokenFile === undefined ? undefined : await openGate(config.statusTokenFile)
     const fleet = createFleet(deps, newId())
     return {

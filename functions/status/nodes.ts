@@ -1,13 +1,12 @@
 import type { NodeState } from '#shared/state/document.ts'
-import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
-import { type NodeView, viewOf } from '#shared/state/view.ts'
 import type { Clock } from '#shared/time.ts'
+import { type Settings, type ShownNode, shownOf } from './shown.ts'
 
 export type Deps = {
   readonly store: Store
   readonly clock: Clock
-  readonly settings: MergeSettings
+  readonly settings: Settings
   readonly historyPerNode: number
 }
 
@@ -16,10 +15,10 @@ const PAGE = 200
 const SHOWN_LOG = 100
 
 /** A node with the newest entries of its log. */
-export async function withLog(deps: Deps, state: NodeState): Promise<NodeView> {
+export async function withLog(deps: Deps, state: NodeState): Promise<ShownNode> {
   const limit = Math.min(deps.historyPerNode, SHOWN_LOG)
   const log = await deps.store.log(state.node, { after: Math.max(0, state.seq - limit), limit })
-  return viewOf(state, deps.clock.now(), deps.settings, log)
+  return shownOf(state, deps.clock.now(), deps.settings, log)
 }
 
 /** Every node of the store, a page at a time. */

@@ -1,11 +1,11 @@
 import { type Flags, type Terminal, UsageError } from '#shared/runtime/function.ts'
-import { type NodeView, viewOf } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
 import { fleetCsv } from './csv.ts'
 import { allNodes, type Deps, withLog } from './nodes.ts'
 import { rowOf } from './row.ts'
 import { isNamed, isShown, OVERALL, oneOf, partsOf, readSelection, type Selection, sorted } from './select.ts'
 import { AHEAD_MS, duration, fleetTable, type Now } from './table.ts'
+import { type ShownNode, shownOf } from './shown.ts'
 import { cutMiddle, escaped, plain, widthOf } from './text.ts'
 
 const OUTPUTS = ['table', 'json', 'csv', 'name'] as const
@@ -22,11 +22,11 @@ export async function printStatus(
   const selection = selectionOf(flags)
   let total = 0
   const checkedAt: number[] = []
-  const found: NodeView[] = []
+  const found: ShownNode[] = []
   for await (const state of allNodes(deps.store, signal)) {
     total += 1
     if (state.publisher !== undefined) checkedAt.push(milliseconds(state.publisher.checkedAt))
-    const view = viewOf(state, deps.clock.now(), deps.settings)
+    const view = shownOf(state, deps.clock.now(), deps.settings)
     if (!isNamed(view, selection)) continue
     found.push(output === 'json' && isShown(rowOf(view), selection) ? await withLog(deps, state) : view)
   }
@@ -80,7 +80,7 @@ function outputOf({ output, json, wide }: Flags): (typeof OUTPUTS)[number] {
 }
 
 /** `8 nodes: 1 FREERUN, 7 LOCKED. Last poll ≤12s ago.` */
-function summaryOf(total: number, found: readonly NodeView[], shown: number, polled: string): string {
+function summaryOf(total: number, found: readonly ShownNode[], shown: number, polled: string): string {
   const nodes = total === 1 ? '1 node' : `${total} nodes`
   if (total === 0) return 'It holds no nodes yet: run ptp-watch subscribe and ptp-watch poll first.'
   if (found.length === 0) return `None of its ${nodes} matches the filters.`

@@ -1,9 +1,9 @@
 import { becauseOf, beganOf } from '#shared/state/because.ts'
-import type { NodeView } from '#shared/state/view.ts'
 import type { Row } from './api.ts'
+import type { ShownNode } from './shown.ts'
 
 /** A node in brief. */
-export function rowOf(view: NodeView): Row {
+export function rowOf(view: ShownNode): Row {
   const began = beganOf(view)
   const { publisher } = view
   const flags: Row['flags'] = []
@@ -20,6 +20,7 @@ export function rowOf(view: NodeView): Row {
     labels: view.labels,
     checkedAt: publisher?.checkedAt ?? null,
     missed: view.counters.missed,
+    holdover: view.holdover,
   }
 }
 
@@ -35,5 +36,6 @@ export function unreadableRow(node: string, because: string): Row {
     labels: {},
     checkedAt: null,
     missed: 0,
+    holdover: null,
   }
 }

@@ -1,7 +1,7 @@
 import type { Overall } from '#shared/state/merge/overall.ts'
-import type { NodeView } from '#shared/state/view.ts'
 import { rowOf } from './row.ts'
 import type { Row } from './api.ts'
+import type { ShownNode } from './shown.ts'
 
 /** Overall states, worst first. */
 export const OVERALL: readonly Overall[] = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
@@ -95,7 +95,7 @@ export function isShown({ overall, flags }: Pick<Row, 'overall' | 'flags'>, sele
 }
 
 /** Worst first, by name, or latest change first. */
-export function sorted<T extends NodeView>(views: readonly T[], sort: Selection['sort']): T[] {
+export function sorted<T extends ShownNode>(views: readonly T[], sort: Selection['sort']): T[] {
   return views
     .map((view) => ({ view, place: placeOf(rowOf(view), sort) }))
     .sort((a, b) => (a.place < b.place ? -1 : 1))

@@ -1,12 +1,14 @@
 import { causeOf } from '#shared/state/because.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
+import type { Holdover } from '#shared/state/holdover.ts'
 import { OVERALL_KINDS, type Overall } from '#shared/state/merge/overall.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
 import type { Row } from './api.ts'
 import { type SecondsInState, secondsInState } from './seconds.ts'
 import { OVERALL } from './select.ts'
+import type { ShownNode } from './shown.ts'
 
 /** The metrics of which each node has series, in the order in which they are exposed. */
 export const NODE_METRICS = [
@@ -44,6 +46,16 @@ export const NODE_METRICS = [
     name: 'ptp_watch_gnss_state',
     type: 'gauge',
     help: '1 for the state that a GNSS receiver is in. SYNCHRONIZED always has a series, another state only while it lasts.',
+  },
+  {
+    name: 'ptp_watch_holdover_remaining_seconds',
+    type: 'gauge',
+    help: 'What is left of the holdover budget of a node in HOLDOVER; 0 if a clock class says that it is out of specification.',
+  },
+  {
+    name: 'ptp_watch_holdover_in_specification',
+    type: 'gauge',
+    help: '1 while a node in HOLDOVER is within specification, by its clock class, else by its budget.',
   },
   {
     name: 'ptp_watch_publisher_up',
@@ -84,7 +96,7 @@ export type NodeSeries = {
 /** What a node was read as, at `now` (milliseconds). */
 export type Reading = {
   readonly state: NodeState
-  readonly view: NodeView
+  readonly view: ShownNode
   readonly row: Row
   readonly now: number
 }
@@ -99,7 +111,7 @@ export function seriesOf(
   settings: MergeSettings,
   before: NodeSeries | undefined,
 ): NodeSeries | undefined {
-  const { publisher, counters, overall } = view
+  const { publisher, counters, overall, holdover } = view
   const isGone = publisher?.goneSince !== undefined
   const isHeard = view.resources.some(({ kind, stale }) => OVERALL_KINDS.has(kind) && !stale)
   if (isGone && !isHeard) return undefined
@@ -125,6 +137,8 @@ export function seriesOf(
   add('ptp_watch_missed_total', counters.missed)
   add('ptp_watch_transitions_total', counters.transitions)
 
+  if (holdover !== null) add('ptp_watch_holdover_in_specification', Number(holdover.inSpecification))
+
   const seconds = secondsInState(state, now, settings, before?.seconds)
   const counter = 'ptp_watch_state_seconds_total'
   const heads = OVERALL.map((each) => ({ each, head: `${counter}{${labels},state="${each}"} ` }))
@@ -132,6 +146,9 @@ export function seriesOf(
     overall,
     seconds,
     lines(metric, time) {
+      if (metric === REMAINING && holdover !== null) {
+        return `${REMAINING}{${labels}} ${remainingOf(holdover, time)}\n`
+      }
       if (metric !== counter) return texts[metric] ?? ''
       const spent = seconds.at(time)
       return heads.map(({ each, head }) => `${head}${spent[each]}\n`).join('')
@@ -159,6 +176,14 @@ function writing(labels: string) {
 
 function addState(add: Add, overall: Overall): void {
   for (const state of OVERALL) add('ptp_watch_node_state', Number(state === overall), { state })
+}
+
+const REMAINING = 'ptp_watch_holdover_remaining_seconds'
+
+/** In seconds, below 0 once the budget is spent; 0 where a clock class has ended it. */
+function remainingOf({ endsAt, inSpecification, clockClass }: Holdover, now: number): number {
+  if (!inSpecification && clockClass !== null) return 0
+  return Math.floor((milliseconds(endsAt) - now) / 1000)
 }
 
 const SYNCHRONIZED = 'SYNCHRONIZED'

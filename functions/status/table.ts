@@ -1,8 +1,8 @@
 import { styleText } from 'node:util'
 import { rankOf } from '#shared/events/words.ts'
-import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
 import { beganOf, isDoubted } from '#shared/state/because.ts'
+import type { ShownNode } from './shown.ts'
 import { cutNames, padded, plain, widthOf } from './text.ts'
 
 type Style = Parameters<typeof styleText>[0]
@@ -12,7 +12,7 @@ type Column = {
   /** On a narrow terminal the columns with the highest number are left out first. */
   readonly keep: number
   readonly widest: number
-  readonly cell: (view: NodeView, now: Now) => Cell
+  readonly cell: (view: ShownNode, now: Now) => Cell
 }
 
 type Filled = Column & { readonly cells: readonly Cell[]; readonly width: number }
@@ -32,6 +32,7 @@ const COLUMNS: readonly Column[] = [
   { head: 'NODE', keep: 0, widest: 40, cell: ({ node }) => ({ text: plain(node) }) },
   { head: 'OVERALL', keep: 0, widest: 8, cell: ({ overall }) => worded(overall) },
   { head: 'FOR', keep: 1, widest: 5, cell: ageCell },
+  { head: 'HOLDOVER', keep: 3, widest: 11, cell: holdoverCell },
   { head: 'FLAGS', keep: 1, widest: 7, cell: flagsCell },
   { head: 'LOCK', keep: 2, widest: 9, cell: (view) => worstOf(view, 'lock-state') },
   { head: 'OS CLOCK', keep: 2, widest: 9, cell: (view) => worstOf(view, 'os-clock-sync-state') },
@@ -57,7 +58,7 @@ const NODE_LEAST = 8
  * least important ones; without bounds every column is there.
  */
 export function fleetTable(
-  views: readonly NodeView[],
+  views: readonly ShownNode[],
   now: Now,
   { columns, colour }: { columns: number; colour: boolean },
 ): string[] {
@@ -117,14 +118,22 @@ function worded(word: string): Cell {
   return { text: plain(word), style: STYLES[word] ?? 'yellow' }
 }
 
+/** What is left of the holdover budget. */
+function holdoverCell({ holdover }: ShownNode, { now }: Now): Cell {
+  if (holdover === null) return NONE
+  if (!holdover.inSpecification && holdover.clockClass !== null) return { text: 'out of spec', style: 'red' }
+  const left = milliseconds(holdover.endsAt) - now
+  return left > 0 ? { text: `${duration(left)} left`, style: 'yellow' } : { text: 'spent', style: 'red' }
+}
+
 /** Why the line may be wrong, the gravest reason first. */
-function flagsCell(view: NodeView): Cell {
+function flagsCell(view: ShownNode): Cell {
   const flags = (['blind', 'suspect', 'stale'] as const).filter((flag) => view[flag])
   return flags.length === 0 ? NONE : { text: flags.join(','), style: 'red' }
 }
 
 /** The worst clock of a kind; one in doubt has a mark, and is no better than UNKNOWN. */
-function worstOf(view: NodeView, kind: string): Cell {
+function worstOf(view: ShownNode, kind: string): Cell {
   const [worst] = view.resources
     .flatMap(({ state, ...clock }) => {
       if (clock.kind !== kind || state === null) return []
@@ -138,14 +147,14 @@ function worstOf(view: NodeView, kind: string): Cell {
 }
 
 /** The highest, which is the worst clock class and the worst quality level. */
-function highestOf(view: NodeView, kind: string, metric: string): Cell {
+function highestOf(view: ShownNode, kind: string, metric: string): Cell {
   const [worst] = view.resources
     .flatMap((clock) => (clock.kind === kind ? (clock.metrics[metric] ?? []) : []))
     .sort((a, b) => Number(b) - Number(a))
   return worst === undefined ? NONE : { text: plain(worst) }
 }
 
-function publisherCell({ publisher }: NodeView, { now, staleAfterMs }: Now): Cell {
+function publisherCell({ publisher }: ShownNode, { now, staleAfterMs }: Now): Cell {
   if (publisher === null) return NONE
   if (publisher.goneSince !== undefined) return { text: 'gone', style: 'magenta' }
   if (!publisher.reachable) return { text: 'down', style: 'red' }
@@ -155,17 +164,17 @@ function publisherCell({ publisher }: NodeView, { now, staleAfterMs }: Now): Cel
   return { text: `up ${duration(age)} ago`, style: 'magenta' }
 }
 
-function labelsCell({ labels }: NodeView): Cell {
+function labelsCell({ labels }: ShownNode): Cell {
   const each = Object.entries(labels).map((label) => label.join('='))
   return each.length === 0 ? NONE : { text: plain(each.join(',')) }
 }
 
-function missedCell({ counters: { missed } }: NodeView): Cell {
+function missedCell({ counters: { missed } }: ShownNode): Cell {
   return missed === 0 ? { text: '0' } : { text: String(missed), style: 'yellow' }
 }
 
 /** How long a node has been in its state; `≥40s` where only a poll has shown it. */
-function ageCell(view: NodeView, { now }: Now): Cell {
+function ageCell(view: ShownNode, { now }: Now): Cell {
   const began = beganOf(view)
   return began === undefined ? NONE : { text: `${began.orBefore ? '≥' : ''}${duration(now - began.at)}` }
 }

@@ -18,6 +18,7 @@ function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | 
     port: values.PORT,
     host: values.HOST,
     statusTokenFile: values.STATUS_TOKEN_FILE,
+    holdoverBudgetMs: milliseconds(values.HOLDOVER_BUDGET_SECONDS),
     stateUrl: values.STATE_URL,
     /** What the drivers of state go by beside the URL: DriverOptions of state/store/open.ts. */
     stateOptions: {

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { reasonOf } from '#shared/errors.ts'
+import { BUDGET_LABEL, BUDGET_WORDS, budgetOf } from '#shared/holdover-budget.ts'
 import { expectations, httpUrl } from './values.ts'
 
 export const DIALECTS = ['auto', 'red-hat-v1', 'red-hat-v2', 'starlingx-v2'] as const
@@ -25,11 +26,18 @@ const shape = {
   metrics: z.optional(httpUrl),
   /** What people group and filter nodes by: `site`, `region`, any other. */
   labels: z.optional(
-    z.record(
-      z.string().check(z.regex(LABEL_KEY)),
-      z.string(LABEL_WORDS).check(z.regex(LABEL_VALUE, LABEL_WORDS)),
-      'an object of texts',
-    ),
+    z
+      .record(
+        z.string().check(z.regex(LABEL_KEY)),
+        z.string(LABEL_WORDS).check(z.regex(LABEL_VALUE, LABEL_WORDS)),
+        'an object of texts',
+      )
+      .check(
+        z.refine((labels) => !(BUDGET_LABEL in labels) || budgetOf(labels[BUDGET_LABEL]) !== undefined, {
+          message: BUDGET_WORDS,
+          path: [BUDGET_LABEL],
+        }),
+      ),
   ),
 }
 

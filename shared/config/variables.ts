@@ -52,6 +52,11 @@ const GROUPS = {
         'For `status --serve`: file that holds the token that the page and the API require, as a bearer token or as the password in a browser. Without it everybody who reaches the port can read. Read again when it changes.',
       example: '/etc/ptp-watch/status/token',
     }),
+    HOLDOVER_BUDGET_SECONDS: variable(z._default(seconds(1, 31_536_000), 14_400), {
+      description:
+        'How long a node may be in HOLDOVER. The label `holdover-budget-seconds` of a publisher overrules it for that node, a clock class that says out of specification overrules both (docs/holdover.md). 14400 is what the PTP Operator and StarlingX take for an Intel E810.',
+      example: '7200',
+    }),
   },
   State: {
     STATE_URL: variable(z._default(stateUrl, 'sqlite:.ptp-watch/state.db'), {

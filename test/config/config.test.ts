@@ -39,6 +39,7 @@ test('an empty environment gives the defaults that the schema shows', async () =
       redis: { ca: undefined, password: undefined },
     },
     statusTokenFile: undefined,
+    holdoverBudgetMs: 14_400_000,
     historyPerNode: 1_000,
     stateRetentionMs: 604_800_000,
     publishers: [],
@@ -227,6 +228,10 @@ describe('values that are refused, with what is allowed and what was found', () 
       { PUBLISHERS: entry({ labels: { site: ' ' } }) },
       'PUBLISHERS[0].labels.site must be a text of 1 to 63 characters; found " "',
     ],
+    ...['4h', '0', '-1', '1e9'].map((budget): [Record<string, string>, string] => [
+      { PUBLISHERS: entry({ labels: { 'holdover-budget-seconds': budget } }) },
+      `PUBLISHERS[0].labels.holdover-budget-seconds must be a number of seconds above 0, as text; found "${budget}"`,
+    ]),
     [{ PUBLISHERS: entry({ labels: 'a' }) }, 'PUBLISHERS[0].labels must be an object of texts; found "a"'],
     [
       { PUBLISHERS: entry({ URL: 'x' }) },

@@ -1,9 +1,8 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
+import { defaultShown, type ShownNode, shownOf } from '#functions/status/shown.ts'
 import { widthOf } from '#functions/status/text.ts'
 import { createScreen } from '#local/screen.ts'
-import { defaultSettings } from '#shared/state/merge/draft.ts'
-import { type NodeView, viewOf } from '#shared/state/view.ts'
 import { isoTime } from '#shared/time.ts'
 import { clockAt, lockedNode } from '../functions/fleet.ts'
 
@@ -11,9 +10,9 @@ const NOW = Date.parse('2026-11-23T12:00:00Z')
 const HEAD = ['the first line', `url http://127.0.0.1:1/${'long/'.repeat(30)}`, 'a', 'b', 'c', 'd']
 const LONG = 'a-rather-long-name-of-a-node.site-0815.region-north.example.com'
 
-function node(name: string, state = 'LOCKED'): NodeView {
+function node(name: string, state = 'LOCKED'): ShownNode {
   const clocks = [clockAt(NOW, 'lock-state', 'ens1', { state }), clockAt(NOW, 'os-clock-sync-state', 'C', {})]
-  return viewOf(lockedNode(name, NOW, { clocks }), NOW, defaultSettings)
+  return shownOf(lockedNode(name, NOW, { clocks }), NOW, defaultShown)
 }
 
 function transition(of: string) {
@@ -30,7 +29,7 @@ function transition(of: string) {
 }
 
 /** The lines that a terminal shows of the last drawing. */
-function drawn(columns: number, rows: number, views: readonly NodeView[], transitions: readonly string[]) {
+function drawn(columns: number, rows: number, views: readonly ShownNode[], transitions: readonly string[]) {
   let out = ''
   const stream = { isTTY: true, columns, rows, write: (text: string) => (out += text) }
   const screen = createScreen(stream, { head: HEAD, colour: true })

@@ -3,7 +3,17 @@ import { html, nothing, type TemplateResult } from 'lit-html'
 import { repeat } from 'lit-html/directives/repeat.js'
 import { type Filters, grouped, labelsOf, matching, searchOf, SORTS, sorted } from './filters.ts'
 import { frame, isOld, type Seen, showInTab, stateText } from './frame.ts'
-import { duration, FLAGS, nodePath, type Overall, SHAPES, STATES, timeOf, visible } from './words.ts'
+import {
+  duration,
+  FLAGS,
+  holdoverText,
+  nodePath,
+  type Overall,
+  SHAPES,
+  STATES,
+  timeOf,
+  visible,
+} from './words.ts'
 
 /** Up to so many nodes each has a line of its own; of more only those that are not LOCKED, and a tile for all. */
 const MOST_LINES = 100
@@ -184,6 +194,7 @@ function table(rows: readonly Row[], { now }: Seen): TemplateResult {
             <a href=${nodePath(row.node)}><bdi>${visible(row.node)}</bdi></a>
             ${row.flags.map((flag) => html`<abbr class="flag" title=${FLAGS[flag]}>${flag}</abbr> `)}
             ${row.because === '' ? nothing : html`<bdi class="because">${visible(row.because)}</bdi>`}
+            ${holdoverLine(row, now)}
           </th>
           <td>${sinceText(row, now)}</td>
           <td class="number">${row.missed === 0 ? html`<span class="quiet">0</span>` : row.missed}</td>
@@ -191,6 +202,11 @@ function table(rows: readonly Row[], { now }: Seen): TemplateResult {
       )}
     </tbody>
   </table>`
+}
+
+function holdoverLine(row: Row, now: number): unknown {
+  const text = holdoverText(row, now)
+  return text === undefined ? nothing : html`<span class="because holdover">${visible(text)}</span>`
 }
 
 function sinceText({ since, orBefore }: Row, now: number): unknown {

@@ -2,7 +2,7 @@ import type { LogEntry, NodeView, Row, Timeline } from '../api.ts'
 import { html, nothing, type TemplateResult } from 'lit-html'
 import { frame, isOld, type Seen, showInTab, stateText } from './frame.ts'
 import { lanesView } from './lanes.ts'
-import { duration, FLAGS, SHAPES, STATES, timeOf, visible } from './words.ts'
+import { duration, FLAGS, holdoverText, SHAPES, STATES, timeOf, visible } from './words.ts'
 
 export const SPANS = { '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000 } as const
 export type Span = keyof typeof SPANS
@@ -43,6 +43,7 @@ export function nodePage(
 
 function summary(view: NodeView, row: Row | undefined, { now }: Seen): TemplateResult {
   const labels = Object.entries(view.labels)
+  const holdover = row === undefined ? undefined : holdoverText(row, now)
   return html`<div class="summary ${view.overall}">
     <p class="big">
       ${stateText(view.overall)}
@@ -50,9 +51,17 @@ function summary(view: NodeView, row: Row | undefined, { now }: Seen): TemplateR
       ${row?.since == null ? nothing : html`<span class="quiet">since ${timeOf(row.since, now)}</span>`}
     </p>
     ${row === undefined || row.because === '' ? nothing : html`<p><bdi>${visible(row.because)}</bdi></p>`}
+    ${holdover === undefined ? nothing : html`<p class="holdover">${visible(holdover)} <span class="quiet">${budgetText(row, now)}</span></p>`}
     ${row?.flags.map((flag) => html`<p class="flagged"><span class="flag">${flag}</span> ${FLAGS[flag]}</p>`)}
     ${labels.length === 0 ? nothing : html`<p class="quiet">${labels.map(([key, value], i) => html`${i === 0 ? '' : ' · '}<bdi>${visible(key)}</bdi> <bdi>${visible(value)}</bdi>`)}</p>`}
   </div>`
+}
+
+/** `of 4 h 0 min, until 16:03:12`. */
+function budgetText(row: Row | undefined, now: number): string {
+  if (row?.holdover == null) return ''
+  const { budgetSeconds, endsAt } = row.holdover
+  return `budget ${duration(budgetSeconds * 1000)}, until ${timeOf(endsAt, now)}`
 }
 
 function history(node: string, timeline: Timeline | undefined, span: Span, seen: Seen): TemplateResult {

@@ -29,6 +29,16 @@ export function duration(ms: number): string {
   return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`
 }
 
+/** How much longer a node in HOLDOVER may be trusted; it counts down by itself. Undefined for any other node. */
+export function holdoverText(row: Row, now: number): string | undefined {
+  const { holdover } = row
+  if (holdover === null) return undefined
+  const { endsAt, inSpecification, clockClass } = holdover
+  if (!inSpecification && clockClass !== null) return `out of specification: clock class ${clockClass}`
+  const left = Date.parse(endsAt) - now
+  return left > 0 ? `${duration(left)} of holdover left` : 'holdover budget spent'
+}
+
 /** `03:12:05`, with the date where it is not today's. UTC, like the logs. */
 export function timeOf(iso: string, now: number): string {
   const day = iso.slice(0, 10)

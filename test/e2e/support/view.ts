@@ -36,6 +36,16 @@ export const view = z.strictObject({
   stale: z.boolean(),
   suspect: z.boolean(),
   blind: z.boolean(),
+  holdover: z.optional(
+    z.nullable(
+      z.strictObject({
+        budgetSeconds: z.number(),
+        endsAt: time,
+        inSpecification: z.boolean(),
+        clockClass: z.nullable(z.string()),
+      }),
+    ),
+  ),
   labels: z.record(z.string(), z.string()),
   publisher: z.nullable(
     z.strictObject({

@@ -168,3 +168,21 @@ test('the newest of a log come first where they are asked for', async () => {
   const { json } = await get('/api/nodes/a/log?from=2026-11-22T12:00:00Z&order=newest&limit=3')
   expect(json.log.map(({ seq }: { seq: number }) => seq)).toEqual([30, 29, 28])
 })
+
+test('a node in HOLDOVER tells until when, in its row and in full; any other has none', async () => {
+  const { get } = await fleet()
+  const holdover = {
+    budgetSeconds: 14_400,
+    endsAt: isoTime(NOW - 7_000 + 14_400_000),
+    inSpecification: true,
+    clockClass: null,
+  }
+  const rows = api.fleet.parse((await get('/api/fleet')).json).rows
+  expect(rows.find(({ node }) => node === 'a3')?.holdover).toEqual(holdover)
+  expect(rows.filter((row) => row.holdover !== null).map(({ node }) => node)).toEqual(['a3'])
+  expect(api.node.parse((await get('/api/nodes/a3')).json).holdover).toEqual(holdover)
+  expect(api.node.parse((await get('/api/nodes/a2')).json).holdover).toBeNull()
+  const { components } = (await get('/api/openapi.json')).json
+  expect(components.schemas.Node.required).toContain('holdover')
+  expect(components.schemas.Fleet.properties.rows.items.required).toContain('holdover')
+})

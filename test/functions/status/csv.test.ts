@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
 import { fleetCsv } from '#functions/status/csv.ts'
-import { defaultSettings } from '#shared/state/merge/draft.ts'
-import { viewOf } from '#shared/state/view.ts'
+import { defaultShown, shownOf } from '#functions/status/shown.ts'
 import { isoTime } from '#shared/time.ts'
 import { clockAt, lockedNode } from '../fleet.ts'
 
@@ -17,7 +16,7 @@ test('a line for each node, ended as RFC 4180 asks', () => {
       clockAt(NOW, 'clock-class', 'node', { state: null, metrics: { clockClass: '248' } }),
     ],
   })
-  expect(fleetCsv([viewOf(node, NOW, defaultSettings)]).split('\r\n')).toEqual([
+  expect(fleetCsv([shownOf(node, NOW, defaultShown)]).split('\r\n')).toEqual([
     'node,overall,stale,suspect,blind,since,not_after,lock_state,os_clock_sync_state,gnss_sync_status,sync_state,synce_lock_state,clock_class,ql,publisher,reachable,checked_at,missed,labels',
     'a,FREERUN,true,false,false,2026-11-23T12:00:00.000Z,,ens1=FREERUN ens2=LOCKED?,,,,,node=248,,http://p,true,2026-11-23T12:00:00.000Z,0,"site=north region=x,y"',
     '',
@@ -35,6 +34,6 @@ test.each([
   ['\n=1', `"'\n=1"`],
   ['a\u001b[2Jb\u009bc\u202ed', 'a?[2Jb?c?d'],
 ])('the name %j stays a text in a spreadsheet', (name, cell) => {
-  const text = fleetCsv([viewOf(lockedNode(name, NOW, { clocks: [] }), NOW, defaultSettings)])
+  const text = fleetCsv([shownOf(lockedNode(name, NOW, { clocks: [] }), NOW, defaultShown)])
   expect(text.slice(text.indexOf('\r\n') + 2).startsWith(`${cell},UNKNOWN,`)).toBe(true)
 })

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { createFleet } from '#functions/status/fleet.ts'
 import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
+import { defaultShown } from '#functions/status/shown.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { lockedNode, openStore, put } from '../fleet.ts'
 
@@ -31,7 +32,7 @@ async function watched(...nodes: readonly string[]) {
         },
       },
       clock,
-      settings: defaultSettings,
+      settings: defaultShown,
       log: silentLog,
       shownStore: 'memory:',
     },

@@ -135,6 +135,52 @@ describe('the fleet page', () => {
     expect(problems).toEqual([])
   })
 
+  test('counts holdover down by itself, on the row and on the page of the node', async () => {
+    const began = (seconds: number) => new Date(Date.now() - seconds * 1000).toISOString()
+    const inHoldover = (name: string, seconds: number, ...classes: readonly string[]) => {
+      const now = Date.now()
+      const state = { state: 'HOLDOVER', since: began(seconds) }
+      const clockClasses = classes.map((clockClass) =>
+        clockAt(now, 'clock-class', 'ens1', { state: null, metrics: { clockClass } }),
+      )
+      return lockedNode(name, now, { clocks: [clockAt(now, 'lock-state', 'ens1', state), ...clockClasses] })
+    }
+    const nodes = [
+      inHoldover('half.example.com', 7_200, '7'),
+      inHoldover('spent.example.com', 14_500),
+      inHoldover('out.example.com', 60, '165'),
+    ]
+    const { url } = await fleet(nodes.length, (i) => nodes[i] ?? nodeAt(i, Date.now()))
+    const { page, problems } = await watch(browser, url)
+    const lineOf = (name: string) => page.locator('tr', { hasText: name }).locator('.holdover')
+    await lineOf('spent').getByText('holdover budget spent', { exact: true }).waitFor(WAIT)
+    await lineOf('out').getByText('out of specification: clock class 165', { exact: true }).waitFor(WAIT)
+    await lineOf('half')
+      .getByText(/^(2 h 0 min|1 h 59 min) of holdover left$/)
+      .waitFor(WAIT)
+    expect(await violations(page)).toEqual([])
+    await page.goto(`${url}/nodes/half.example.com`)
+    await page.locator('p.holdover', { hasText: 'of holdover left' }).waitFor(WAIT)
+    expect(await page.locator('p.holdover').textContent()).toContain('budget 4 h 0 min, until ')
+    expect(problems).toEqual([])
+  })
+
+  test('a holdover that ends is told without a word from status', async () => {
+    const now = Date.now()
+    const clocks = [
+      clockAt(now, 'lock-state', 'ens1', {
+        state: 'HOLDOVER',
+        since: new Date(now - 14_400_000 + 20_000).toISOString(),
+      }),
+    ]
+    const { url, stop } = await fleet(1, () => lockedNode('a.example.com', now, { clocks }))
+    const { page } = await watch(browser, url)
+    const line = page.locator('.holdover')
+    await line.getByText(/^\d+ s of holdover left$/).waitFor(WAIT)
+    await stop()
+    await line.getByText('holdover budget spent').waitFor({ timeout: 60_000 })
+  }, 90_000)
+
   test('says that it is not live once status is away, and is live again when it is back', async () => {
     const { url, store, stop, restart } = await fleet(8)
     const { page } = await watch(browser, url)

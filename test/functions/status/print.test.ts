@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { printStatus } from '#functions/status/print.ts'
 import type { Flags } from '#shared/runtime/function.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { defaultSettings } from '#shared/state/merge/draft.ts'
+import { defaultShown } from '#functions/status/shown.ts'
 import { isoTime } from '#shared/time.ts'
 import { clockAt, lockedNode, openStore, put } from '../fleet.ts'
 
@@ -22,7 +22,7 @@ async function printed(fleet: readonly NodeState[], flags: Flags = {}, columns?:
     colour: false,
     columns: columns ?? 100,
   }
-  const deps = { store, clock: { now: () => NOW }, settings: defaultSettings, historyPerNode: 50 }
+  const deps = { store, clock: { now: () => NOW }, settings: defaultShown, historyPerNode: 50 }
   await printStatus({ ...deps, shownStore: 'sqlite:/var/lib/a-folder-with-a-long-name/state.db' }, flags, {
     signal: new AbortController().signal,
     terminal,

@@ -6,6 +6,7 @@ import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
 import { errorReply, type Headers } from '#shared/runtime/reply.ts'
 import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
+import { defaultShown } from '#functions/status/shown.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { mergePush } from '#shared/state/merge/push.ts'
 import { isoTime } from '#shared/time.ts'
@@ -34,7 +35,7 @@ async function scraped(...states: readonly NodeState[]) {
           },
         },
         clock,
-        settings: defaultSettings,
+        settings: defaultShown,
         log: silentLog,
         shownStore: 'memory:',
       },
@@ -142,6 +143,48 @@ test('a publisher that is not reached keeps the time when it was', async () => {
   expect(await series('ptp_watch_p')).toEqual({
     'ptp_watch_publisher_up{node="a",site="",region=""}': 0,
     'ptp_watch_poll_last_success_timestamp_seconds{node="a",site="",region=""}': SECONDS - 90,
+  })
+})
+
+describe('the holdover', () => {
+  const inHoldover = (node: string, labels: Record<string, string>, ...classes: readonly string[]) =>
+    lockedNode(node, NOW, {
+      labels,
+      clocks: [
+        clockAt(NOW, 'lock-state', 'ens1', { state: 'HOLDOVER', since: isoTime(NOW - 60_000) }),
+        clockAt(NOW, 'os-clock-sync-state', 'CLOCK_REALTIME', {}),
+        ...classes.map((clockClass) =>
+          clockAt(NOW, 'clock-class', 'ens1', { state: null, metrics: { clockClass } }),
+        ),
+      ],
+    })
+
+  test('is counted down, past the end of the budget too', async () => {
+    const { time, series } = await scraped(
+      inHoldover('a', { 'holdover-budget-seconds': '100' }),
+      lockedNode('b', NOW),
+    )
+    const of = 'node="a",site="",region=""'
+    expect(await series('holdover')).toEqual({
+      [`ptp_watch_holdover_remaining_seconds{${of}}`]: 40,
+      [`ptp_watch_holdover_in_specification{${of}}`]: 1,
+    })
+    time.now = NOW + 50_000
+    expect(await series('holdover')).toEqual({
+      [`ptp_watch_holdover_remaining_seconds{${of}}`]: -10,
+      [`ptp_watch_holdover_in_specification{${of}}`]: 0,
+    })
+  })
+
+  test('is over once a clock class says out of specification, and goes on by the budget while one says within', async () => {
+    const { time, series } = await scraped(inHoldover('out', {}, '7', '165'), inHoldover('within', {}, '135'))
+    time.now = NOW + 10_000
+    expect(await series('holdover')).toEqual({
+      'ptp_watch_holdover_remaining_seconds{node="out",site="",region=""}': 0,
+      'ptp_watch_holdover_in_specification{node="out",site="",region=""}': 0,
+      'ptp_watch_holdover_remaining_seconds{node="within",site="",region=""}': 14_400 - 70,
+      'ptp_watch_holdover_in_specification{node="within",site="",region=""}': 1,
+    })
   })
 })
 

@@ -29,6 +29,7 @@ test('a node is shown with all that the contract names, and nothing else', async
     stale: false,
     suspect: false,
     blind: false,
+    holdover: null,
     labels: {},
     publisher: null,
     resources: [

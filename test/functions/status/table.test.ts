@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { duration, fleetTable } from '#functions/status/table.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
-import { viewOf } from '#shared/state/view.ts'
+import { defaultShown, shownOf } from '#functions/status/shown.ts'
 import { isoTime } from '#shared/time.ts'
 import { clockAt, lockedNode } from '../fleet.ts'
 
@@ -12,7 +12,7 @@ const PLAIN = { columns: 100, colour: false }
 
 const table = (states: readonly NodeState[], options = PLAIN) =>
   fleetTable(
-    states.map((state) => viewOf(state, NOW, defaultSettings)),
+    states.map((state) => shownOf(state, NOW, defaultShown)),
     { now: NOW, staleAfterMs: defaultSettings.staleAfterMs },
     options,
   )
@@ -69,6 +69,7 @@ test('each kind shows its worst clock, and FOR the age of the state that decides
     'a-rather-long-name-of-a-node.site-0815.…',
     'HOLDOVER',
     '5m',
+    '3h left',
     'stale',
     'HOLDOVER?',
     'LOCKED',
@@ -154,8 +155,12 @@ test('names that are too long can still be told apart', () => {
 })
 
 test('a stale LOCKED stands before a fresh one, and behind a fresh HOLDOVER', () => {
-  const lockCell = (...clocks: ReturnType<typeof clockAt>[]) =>
-    table([lockedNode('a', NOW, { clocks })])[1]?.split(/ {2,}/)[4]
+  const lockCell = (...clocks: ReturnType<typeof clockAt>[]) => {
+    const [head = [], line = []] = table([lockedNode('a', NOW, { clocks })]).map((each) =>
+      each.split(/ {2,}/),
+    )
+    return line[head.indexOf('LOCK')]
+  }
   const stale = clockAt(NOW - 200_000, 'lock-state', 'ens1', {})
   expect(lockCell(stale, clockAt(NOW, 'lock-state', 'ens2', {}))).toBe('LOCKED?')
   expect(lockCell(stale, clockAt(NOW, 'lock-state', 'ens2', { state: 'HOLDOVER' }))).toBe('HOLDOVER')
@@ -179,7 +184,7 @@ test.each([
 
 test('without bounds every column is there, and no cell is cut', () => {
   const [head = '', line = ''] = table([everything], { columns: Number.POSITIVE_INFINITY, colour: false })
-  expect(head.split(/ {2,}/)).toHaveLength(14)
+  expect(head.split(/ {2,}/)).toHaveLength(15)
   expect(line).toContain('a-rather-long-name-of-a-node.site-0815.region-north.example.com')
   expect(line).toContain('ANTENNA-DISCONNECTED')
 })
@@ -195,4 +200,18 @@ test.each([
   [172_800_000, '2d'],
 ])('%i ms are %s', (ms, text) => {
   expect(duration(ms)).toBe(text)
+})
+
+test.each([
+  [{ hours: 1, clockClass: '248' }, '3h left'],
+  [{ hours: 3.5, clockClass: '7' }, '30m left'],
+  [{ hours: 4, clockClass: '248' }, 'spent'],
+  [{ hours: 1, clockClass: '165' }, 'out of spec'],
+])('HOLDOVER of %j is %s', ({ hours, clockClass }, expected) => {
+  const clocks = [
+    clockAt(NOW, 'lock-state', 'ens1', { state: 'HOLDOVER', since: isoTime(NOW - hours * 3_600_000) }),
+    clockAt(NOW, 'clock-class', 'ens1', { state: null, metrics: { clockClass } }),
+  ]
+  const [head = [], line = []] = table([lockedNode('a', NOW, { clocks })]).map((each) => each.split(/ {2,}/))
+  expect(line[head.indexOf('HOLDOVER')]).toBe(expected)
 })

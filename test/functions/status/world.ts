@@ -4,7 +4,7 @@ import { createFleet } from '#functions/status/fleet.ts'
 import { createStatusHandler } from '#functions/status/handler.ts'
 import { silentLog } from '#shared/log.ts'
 import { type Headers, type HttpRequest, replyOf } from '#shared/runtime/reply.ts'
-import { defaultSettings } from '#shared/state/merge/draft.ts'
+import { defaultShown } from '#functions/status/shown.ts'
 import { lockedNode, openStore, put } from '../fleet.ts'
 
 export const NOW = Date.parse('2026-11-23T12:00:00Z')
@@ -18,7 +18,7 @@ export async function status(nodes: readonly string[], { historyPerNode = 50, en
   const deps = {
     store,
     clock: { now: () => time.now },
-    settings: defaultSettings,
+    settings: defaultShown,
     log: silentLog,
     shownStore: 'memory:',
   }

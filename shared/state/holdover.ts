@@ -1,0 +1,76 @@
+import { BUDGET_LABEL, budgetOf } from '#shared/holdover-budget.ts'
+import { beganOf } from './because.ts'
+import type { NodeView } from './view.ts'
+
+/**
+ * What clock classes say of holdover: ITU-T G.8275.1 (11/2022) §6.4 table 3 for telecom clocks, IEEE 1588-2019 table 4
+ * for all others. A class that is not among these, as 6, 248 and 255, says nothing of it (docs/holdover.md).
+ */
+export const CLOCK_CLASSES: Readonly<
+  Record<string, { readonly meaning: string; readonly says: 'within' | 'out' }>
+> = {
+  7: { meaning: 'T-GM in holdover, within holdover specification', says: 'within' },
+  14: { meaning: 'in holdover, within specification, own timescale', says: 'within' },
+  52: { meaning: 'class 7 that has degraded (A), out of specification', says: 'out' },
+  58: { meaning: 'class 14 that has degraded (A), out of specification', says: 'out' },
+  135: { meaning: 'T-BC in holdover, within holdover specification', says: 'within' },
+  140: {
+    meaning: 'T-GM in holdover, out of holdover specification, category 1 frequency source',
+    says: 'out',
+  },
+  150: {
+    meaning: 'T-GM in holdover, out of holdover specification, category 2 frequency source',
+    says: 'out',
+  },
+  160: {
+    meaning: 'T-GM in holdover, out of holdover specification, category 3 frequency source',
+    says: 'out',
+  },
+  165: { meaning: 'T-BC in holdover, out of holdover specification', says: 'out' },
+  187: { meaning: 'class 7 that has degraded (B), out of specification', says: 'out' },
+  193: { meaning: 'class 14 that has degraded (B), out of specification', says: 'out' },
+}
+
+/** How much longer a node in HOLDOVER may be trusted. */
+export type Holdover = {
+  readonly budgetSeconds: number
+  /** When the budget is spent (RFC 3339); where a clock class says that the node is out of specification, since when. */
+  readonly endsAt: string
+  /** What a clock class says, else whether there is budget left. */
+  readonly inSpecification: boolean
+  /** The clock class that says so; null where none says anything. */
+  readonly clockClass: string | null
+}
+
+/**
+ * The holdover of a node at `now` (milliseconds); null unless it is in HOLDOVER. A clock class that says out of
+ * specification ends it whatever the budget. One that says within does not prolong it: the budget is what the site can
+ * bear, the class what the publisher's own timer makes of it.
+ */
+export function holdoverOf(view: NodeView, now: number, budgetMs: number): Holdover | null {
+  const began = view.overall === 'HOLDOVER' ? beganOf(view) : undefined
+  if (began === undefined) return null
+  const budget = (budgetOf(view.labels[BUDGET_LABEL]) ?? budgetMs / 1000) * 1000
+  // A publisher's clock that is ahead of ours adds nothing to the budget.
+  const spentAt = Math.min(began.at, now) + budget
+  const said = verdictOf(view)
+  const endsAt = said?.says === 'out' ? Math.min(spentAt, Math.max(began.at, said.since)) : spentAt
+  return {
+    budgetSeconds: budget / 1000,
+    endsAt: new Date(endsAt).toISOString(),
+    inSpecification: said === undefined ? now < spentAt : said.says === 'within',
+    clockClass: said?.clockClass ?? null,
+  }
+}
+
+/** What the node's clock classes say; one that is out of specification counts for all. */
+function verdictOf({ resources }: NodeView) {
+  const said = resources.flatMap(({ kind, metrics, since, notAfter, receivedAt, stale }) => {
+    const clockClass = metrics.clockClass
+    const found = clockClass === undefined ? undefined : CLOCK_CLASSES[Number(clockClass)]
+    // Nobody has confirmed for long that it is still within; what was out stays out, as a FREERUN stands.
+    if (kind !== 'clock-class' || found === undefined || (stale && found.says === 'within')) return []
+    return [{ clockClass, says: found.says, since: Date.parse(since ?? notAfter ?? receivedAt) }]
+  })
+  return said.find(({ says }) => says === 'out') ?? said[0]
+}
