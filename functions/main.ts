@@ -8,8 +8,13 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 // Nor is a log that nobody reads any more.
 process.stderr.on('error', () => {})
 
-const code = await command(catalogue, {
-  argv: process.argv.slice(2),
+const [first, ...rest] = process.argv.slice(2)
+const isPlugin = first === '--kubectl-plugin'
+const plugin = isPlugin ? await import('./status/kubectl/index.ts') : undefined
+
+const code = await command(plugin?.kubectl ?? catalogue, {
+  argv: isPlugin ? rest : process.argv.slice(2),
+  ...(plugin && { program: plugin.KUBECTL_PTP }),
   env: process.env,
   terminal: createTerminal(process, process.env),
   signal: stopSignal(process, (killed) => process.exit(killed)),

@@ -1,4 +1,5 @@
 import { logCsv } from '#shared/state/log-csv.ts'
+import { logLine } from '#shared/state/log-line.ts'
 import type { Terminal } from '#shared/runtime/function.ts'
 import type { LogEntry } from '#shared/state/document.ts'
 import { entriesSince, entriesWithin } from '#shared/state/history.ts'
@@ -41,27 +42,9 @@ export async function printHistory(
     terminal.out(`${JSON.stringify({ ...numbers, log }, null, 2)}\n`)
     return 0
   }
-  for await (const page of pages) terminal.out(page.map((entry) => `${lineFor(entry)}\n`).join(''))
+  for await (const page of pages) terminal.out(page.map((entry) => `${logLine(entry)}\n`).join(''))
   terminal.out(`${summaryOf(numbers)}\n`)
   return 0
-}
-
-/** `2026-11-28T03:12:05.123Z  changed   lock-state ens5fx/master  LOCKED → FREERUN  push  node FREERUN` */
-function lineFor({ type, kind, instance, from, to, told, at, notAfter, via, overall }: LogEntry): string {
-  const time = at ?? (notAfter === undefined ? '-' : `≤ ${notAfter}`)
-  const change = [from, told ?? to].filter((word) => word !== undefined).join(' → ')
-  const clock = [kind, instance].filter((word) => word !== undefined).join(' ')
-  return [
-    time.padEnd(32),
-    type.padEnd(9),
-    clock.padEnd(36),
-    change.padEnd(22),
-    via.padEnd(7),
-    `node ${overall}`,
-  ]
-    .join('  ')
-    .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?')
-    .trimEnd()
 }
 
 function summaryOf({ from, to, seconds, uncoveredSeconds, availability }: Omit<Timeline, 'lanes'>): string {

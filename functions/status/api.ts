@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { counters, logEntry, publisher } from '#shared/state/document.ts'
+import { counters, logEntry, publisher, via } from '#shared/state/document.ts'
 
 /** What the API answers: the one source of its types, its description and the tests of its replies. */
 
@@ -64,7 +64,7 @@ const resource = z.object({
   stale: z.boolean(),
   contested: z.boolean(),
   suspect: z.nullable(z.object({ told: z.string(), at: time, receivedAt: time })),
-  via: z.string(),
+  via,
 })
 
 export const node = z.object({

@@ -3,9 +3,10 @@ import { shownStateUrl } from '#shared/config/state-url.ts'
 import { openStore } from '#shared/state/store/open.ts'
 import { readAssets } from './assets.ts'
 import { createFleet } from './fleet.ts'
+import { STATUS_FLAGS } from './flags.ts'
 import { openGate } from './gate.ts'
 import { createStatusHandler } from './handler.ts'
-import { printStatus } from './print.ts'
+import { printStatus, sourceOf } from './print.ts'
 import { createScrape } from './scrape.ts'
 
 export const status: FunctionDefinition = {
@@ -18,21 +19,7 @@ export const status: FunctionDefinition = {
     'With --serve it shows the fleet at / and each node at /nodes/<node>; the API behind it is described at /api/openapi.json.',
     'Exit codes: 0 printed, 1 the store could not be read, 2 configuration or usage; with --exit-code 3 unless --name and --label select at least one node and all of them are LOCKED.',
   ].join('\n'),
-  flags: {
-    overall: { type: 'string', value: 'states', description: 'Only FREERUN,HOLDOVER,UNKNOWN,LOCKED nodes.' },
-    label: { type: 'string', value: 'key=value,…', description: 'Only nodes with all of these labels.' },
-    name: { type: 'string', value: 'part', description: 'Only nodes with this in their name.' },
-    sort: { type: 'string', value: 'order', description: 'severity (the default), name, or since (newest).' },
-    wide: { type: 'boolean', description: 'All columns at full width, as when piped.' },
-    output: {
-      type: 'string',
-      short: 'o',
-      value: 'format',
-      description: 'table (default), json, csv or name.',
-    },
-    json: { type: 'boolean', description: 'The same as --output json.' },
-    'exit-code': { type: 'boolean', description: 'Exits with 3 unless every selected node is LOCKED.' },
-  },
+  flags: STATUS_FLAGS,
   examples: [
     { command: 'ptp-watch status', does: 'the fleet as a table' },
     {
@@ -56,7 +43,7 @@ export const status: FunctionDefinition = {
     return {
       handle: createStatusHandler({ ...deps, fleet, assets: await readAssets(), gate }),
       scrape: createScrape({ fleet, clock, gate }),
-      run: (flags, { signal, terminal }) => printStatus(deps, flags, { signal, terminal }),
+      run: (flags, { signal, terminal }) => printStatus(sourceOf(deps), flags, { signal, terminal }),
       ping: () => store.ping(),
       close: () => store.close(),
     }

@@ -12,9 +12,37 @@ const OUTPUTS = ['table', 'json', 'csv', 'name'] as const
 /** Exit code with --exit-code: not every node asked for is LOCKED. */
 const NOT_LOCKED = 3
 
-/** `ptp-watch status`: prints the fleet once. `shownStore`: the URL of the store, without credentials. */
+/** Where the fleet is read. */
+export type Source = {
+  /** What the store is, without credentials. */
+  readonly shownStore: string
+  readonly staleAfterMs: number
+  readonly now: () => number
+  views(signal: AbortSignal): AsyncIterable<ShownNode>
+  /** The same node with its log. */
+  withLog(view: ShownNode): Promise<ShownNode>
+}
+
+/** The store itself. `shownStore`: its URL, without credentials. */
+export function sourceOf(deps: Deps & { readonly shownStore: string }): Source {
+  const { store, clock, settings, shownStore } = deps
+  return {
+    shownStore,
+    staleAfterMs: settings.staleAfterMs,
+    now: () => clock.now(),
+    async *views(signal) {
+      for await (const state of allNodes(store, signal)) yield shownOf(state, clock.now(), settings)
+    },
+    async withLog(view) {
+      const state = await store.read(view.node)
+      return state === undefined ? view : withLog(deps, state)
+    },
+  }
+}
+
+/** `ptp-watch status`: prints the fleet once. */
 export async function printStatus(
-  deps: Deps & { readonly shownStore: string },
+  source: Source,
   flags: Flags,
   { signal, terminal }: { signal: AbortSignal; terminal: Terminal },
 ): Promise<number> {
@@ -23,21 +51,20 @@ export async function printStatus(
   let total = 0
   const checkedAt: number[] = []
   const found: ShownNode[] = []
-  for await (const state of allNodes(deps.store, signal)) {
+  for await (const view of source.views(signal)) {
     total += 1
-    if (state.publisher !== undefined) checkedAt.push(milliseconds(state.publisher.checkedAt))
-    const view = shownOf(state, deps.clock.now(), deps.settings)
+    if (view.publisher !== null) checkedAt.push(milliseconds(view.publisher.checkedAt))
     if (!isNamed(view, selection)) continue
-    found.push(output === 'json' && isShown(rowOf(view), selection) ? await withLog(deps, state) : view)
+    found.push(output === 'json' && isShown(rowOf(view), selection) ? await source.withLog(view) : view)
   }
   const shown = sorted(
     found.filter((view) => isShown(rowOf(view), selection)),
     selection.sort,
   )
-  const now = { now: deps.clock.now(), staleAfterMs: deps.settings.staleAfterMs }
+  const now = { now: source.now(), staleAfterMs: source.staleAfterMs }
   const isWide = flags.wide === true || !terminal.interactive
   const columns = isWide ? Number.POSITIVE_INFINITY : terminal.columns
-  const store = `Store ${deps.shownStore}.`
+  const store = `Store ${source.shownStore}.`
   const texts = {
     json: () => escaped(`${JSON.stringify({ nodes: shown, continue: null }, null, 2)}\n`),
     csv: () => fleetCsv(shown),

@@ -14,6 +14,10 @@ export type KubernetesSettings = {
   readonly servicePort?: number | undefined
   /** KUBECONFIG: one path or several, separated as in PATH. */
   readonly kubeconfig?: string | undefined
+  /** The context of it to use, in place of its current one. */
+  readonly context?: string | undefined
+  /** Its user may have a credential plug-in: for commands that soon end. */
+  readonly exec?: boolean | undefined
   /** The folder of a pod's token, CA and namespace. */
   readonly serviceAccount?: string | undefined
   /** The folder whose `.kube/config` is used where nothing else is set. */
@@ -31,11 +35,19 @@ export async function findAccess(
   settings: KubernetesSettings,
   deps: { clock: Clock; log: Log },
 ): Promise<Access> {
-  const { kubeconfig, serviceHost, servicePort = 443, serviceAccount = SERVICE_ACCOUNT, home } = settings
-  if (kubeconfig !== undefined || serviceHost === undefined) {
+  const {
+    kubeconfig,
+    context,
+    exec,
+    serviceHost,
+    servicePort = 443,
+    serviceAccount = SERVICE_ACCOUNT,
+    home,
+  } = settings
+  if (kubeconfig !== undefined || context !== undefined || serviceHost === undefined) {
     const { readKubeconfig } = await import('./kubeconfig.ts')
     // Not before it is needed: a user that is in no passwd, as OpenShift runs pods, has no home to be asked for.
-    return readKubeconfig(kubeconfig ?? join(home ?? homedir(), '.kube', 'config'), deps)
+    return readKubeconfig(kubeconfig ?? join(home ?? homedir(), '.kube', 'config'), deps, { context, exec })
   }
   const files = { ca: join(serviceAccount, 'ca.crt'), token: join(serviceAccount, 'token') }
   const credentials = createCredentials(files, deps, { whom: 'the Kubernetes API server' })

@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { delimiter, dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
 import * as z from 'zod/mini'
-import { type CredentialSource, createCredentials } from '#shared/credentials.ts'
+import { type Credentials, type CredentialSource, createCredentials } from '#shared/credentials.ts'
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
 import type { Access } from './client.ts'
+import { execCredentials } from './exec-credential.ts'
 import { orAbsent } from './status.ts'
 
 const text = orAbsent(z.string())
@@ -51,13 +52,18 @@ const kubeconfigSchema = z.object({
 type Kubeconfig = { path: string; content: z.infer<typeof kubeconfigSchema> }
 
 /**
- * The access that the current context of a kubeconfig names. `paths` may be several, separated as in PATH; as in
+ * The access that a context of a kubeconfig names: `wanted`, or its current one. `paths` may be several, separated as in PATH; as in
  * kubectl the first to name something counts, and files that do not exist are left out.
  *
- * Supported are a CA, a bearer token and a client certificate, each in the file or in one of its own.
- * @throws ConfigurationError also for exec plug-ins, passwords, proxies, and servers whose certificate is not checked.
+ * Supported are a CA, a bearer token and a client certificate, each in the file or in one of its own; and, with `exec`,
+ * credential plug-ins, which are asked once: what stays would outlive what they give.
+ * @throws ConfigurationError also for passwords, proxies, and servers whose certificate is not checked.
  */
-export async function readKubeconfig(paths: string, deps: { clock: Clock; log: Log }): Promise<Access> {
+export async function readKubeconfig(
+  paths: string,
+  deps: { clock: Clock; log: Log },
+  { context: wanted, exec = false }: { context?: string | undefined; exec?: boolean | undefined } = {},
+): Promise<Access> {
   const named = paths.split(delimiter).filter((path) => path !== '')
   const files = (await Promise.all(named.map(readOne))).flat()
   const refuse = (problem: string) => new ConfigurationError([`The kubeconfig ${paths} ${problem}`])
@@ -78,19 +84,21 @@ export async function readKubeconfig(paths: string, deps: { clock: Clock; log: L
     throw refuse(`has no ${kind} ${name}`)
   }
 
-  const current = files.map(({ content }) => content['current-context']).find(Boolean)
+  const current = wanted ?? files.map(({ content }) => content['current-context']).find(Boolean)
   if (current === undefined) throw refuse('has no current-context')
   const context = find('context', current, contextSchema).value
   const cluster = find('cluster', context.cluster, clusterSchema)
   const user = context.user ? find('user', context.user, userSchema) : undefined
-  const unusable = unsupported(cluster.value, user?.value)
+  const unusable = unsupported(cluster.value, user?.value, exec)
   if (unusable !== undefined) throw refuse(`asks for ${unusable}, which is not supported`)
   if (!/^https?:\/\//.test(cluster.value.server) || !URL.canParse(cluster.value.server)) {
     throw refuse(`has a cluster ${context.cluster} whose server is no URL`)
   }
 
   const server = new URL(cluster.value.server)
-  const credentials = credentialsOf(cluster, user, deps)
+  const plugin = user?.value.exec
+  const given = plugin ? await execCredentials(plugin, dirname(resolve(user?.path ?? ''))) : undefined
+  const credentials = credentialsOf(cluster, user, deps, given)
   await credentials.current()
   return {
     origin: server.origin,
@@ -116,10 +124,11 @@ async function readOne(path: string): Promise<Kubeconfig[]> {
   }
 }
 
-function unsupported(cluster: Cluster, user: User | undefined): string | undefined {
+function unsupported(cluster: Cluster, user: User | undefined, exec: boolean): string | undefined {
   if (cluster['insecure-skip-tls-verify']) return 'insecure-skip-tls-verify (name a certificate-authority)'
   if (cluster['proxy-url']) return 'a proxy-url'
-  if (user?.exec) return 'an exec plug-in for its user (make a service account token: kubectl create token)'
+  if (user?.exec && !exec)
+    return 'an exec plug-in for its user (make a service account token: kubectl create token)'
   if (user?.['auth-provider']) return 'an auth-provider for its user'
   if (user?.username) return 'a password for its user'
   return undefined
@@ -130,12 +139,13 @@ function credentialsOf(
   cluster: { path: string; value: Cluster },
   user: { path: string; value: User } | undefined,
   deps: { clock: Clock; log: Log },
+  given: Credentials = {},
 ): CredentialSource {
   const { value: own, path } = user ?? { value: {}, path: '' }
   const ca = decoded(cluster.value['certificate-authority-data'])
-  const cert = decoded(own['client-certificate-data'])
-  const key = decoded(own['client-key-data'])
-  const token = own.token || undefined
+  const cert = decoded(own['client-certificate-data']) ?? given.cert
+  const key = decoded(own['client-key-data']) ?? given.key
+  const token = own.token || given.token
   const fileOf = (written: string | undefined, from: string, named: string | undefined) =>
     written === undefined && named ? resolve(dirname(from), named) : undefined
   const files = {

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import type { Environment } from '#shared/config/index.ts'
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
 import { type Flags, type FunctionDefinition, type Terminal, UsageError } from './function.ts'
-import { flagsOf, functionHelp, overallHelp } from './help.ts'
+import { flagsOf, functionHelp, overallHelp, PTP_WATCH, type Program } from './help.ts'
 import { closed, openFunction, serveUntil } from './host.ts'
 
 /** Functions by name, each loaded when it is picked: one that serves does not pay for the others. */
@@ -20,10 +20,12 @@ export async function command(
     terminal: Terminal
     signal: AbortSignal
     version: () => Promise<string>
+    /** What it calls itself. */
+    program?: Program
   },
 ): Promise<number> {
-  const { argv, env, terminal, signal } = deps
-  let help = 'ptp-watch --help'
+  const { argv, env, terminal, signal, program = PTP_WATCH } = deps
+  let help = `${program.name} --help`
 
   const run = async () => {
     const [first = ''] = argv
@@ -31,16 +33,16 @@ export async function command(
       terminal.out(`${await deps.version()}\n`)
       return 0
     }
-    const picked = pick(argv, env.FUNCTION_TARGET, Object.keys(catalogue))
+    const picked = pick(argv, env.FUNCTION_TARGET, { ...program, names: Object.keys(catalogue) })
     if (picked === undefined) {
-      terminal.out(overallHelp(await Promise.all(Object.values(catalogue).map((each) => each()))))
+      terminal.out(overallHelp(await Promise.all(Object.values(catalogue).map((each) => each())), program))
       return 0
     }
     const definition = await load(catalogue, picked.name)
-    help = `ptp-watch ${definition.name} --help`
-    const { flags, operands } = readArguments(definition, picked.args)
+    help = `${program.name} ${definition.name} --help`
+    const { flags, operands } = readArguments(definition, picked.args, program)
     if (flags.help === true) {
-      terminal.out(functionHelp(definition))
+      terminal.out(functionHelp(definition, program))
       return 0
     }
     const { modes } = definition
@@ -63,9 +65,9 @@ export async function command(
     return await run()
   } catch (error) {
     const isUsage = error instanceof UsageError
-    if (signal.aborted) terminal.err(`ptp-watch: ${reasonOf(signal.reason)}\n`)
+    if (signal.aborted) terminal.err(`${program.name}: ${reasonOf(signal.reason)}\n`)
     else if (error instanceof ConfigurationError) terminal.err(`${error.message}\n`)
-    else terminal.err(`ptp-watch: ${reasonOf(error)}\n${isUsage ? `Try: ${help}\n` : ''}`)
+    else terminal.err(`${program.name}: ${reasonOf(error)}\n${isUsage ? `Try: ${help}\n` : ''}`)
     return isUsage || error instanceof ConfigurationError ? 2 : 1
   }
 }
@@ -82,14 +84,15 @@ function load(catalogue: Catalogue, name: string): Promise<FunctionDefinition> {
  * asked for.
  * @throws UsageError if neither names one of `names`.
  */
-function pick(argv: readonly string[], target: string | undefined, names: readonly string[]) {
+function pick(argv: readonly string[], target: string | undefined, choice: Choice) {
+  const { names, picks } = choice
   const [first = '', ...args] = argv
   const [topic = '-'] = args
   if (first === '--help' || first === '-h' || (first === 'help' && topic.startsWith('-'))) return undefined
-  if (first === 'help') return { name: known(topic, names), args: ['--help'], isTarget: false }
-  if (first !== '' && !first.startsWith('-')) return { name: known(first, names), args, isTarget: false }
-  const name = target?.trim() ?? ''
-  if (name === '') throw new UsageError(`Name a function: ${names.join(', ')}`)
+  if (first === 'help') return { name: known(topic, choice), args: ['--help'], isTarget: false }
+  if (first !== '' && !first.startsWith('-')) return { name: known(first, choice), args, isTarget: false }
+  const name = picks === 'function' ? (target?.trim() ?? '') : ''
+  if (name === '') throw new UsageError(`Name a ${picks}: ${names.join(', ')}`)
   if (!names.includes(name)) {
     throw new UsageError(
       `FUNCTION_TARGET must be one of ${names.join(', ')}; found ${JSON.stringify(target)}`,
@@ -98,9 +101,11 @@ function pick(argv: readonly string[], target: string | undefined, names: readon
   return { name, args: argv, isTarget: true }
 }
 
-function known(name: string, names: readonly string[]): string {
+type Choice = Pick<Program, 'picks'> & { readonly names: readonly string[] }
+
+function known(name: string, { names, picks }: Choice): string {
   if (names.includes(name)) return name
-  throw new UsageError(`Unknown function ${JSON.stringify(name)}; expected one of ${names.join(', ')}`)
+  throw new UsageError(`Unknown ${picks} ${JSON.stringify(name)}; expected one of ${names.join(', ')}`)
 }
 
 /**
@@ -110,6 +115,7 @@ function known(name: string, names: readonly string[]): string {
 function readArguments(
   definition: FunctionDefinition,
   args: readonly string[],
+  program: Program,
 ): { flags: Flags; operands: readonly string[] } {
   const options = Object.fromEntries(
     Object.entries(flagsOf(definition)).map(([name, { type, short }]) => [
@@ -133,7 +139,7 @@ function readArguments(
       if (typeof value === 'string' || typeof value === 'boolean') flags[name] = value
     }
     if (definition.operands !== undefined && positionals.length === 0 && flags.help !== true) {
-      throw new UsageError(`ptp-watch ${definition.name} needs ${definition.operands}`)
+      throw new UsageError(`${program.name} ${definition.name} needs ${definition.operands}`)
     }
     return { flags, operands: positionals }
   } catch (error) {

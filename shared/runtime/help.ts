@@ -15,38 +15,59 @@ export function flagsOf(definition: FunctionDefinition): Readonly<Record<string,
   return { ...definition.flags, ...(serve && run ? { serve: SERVE } : {}), help: HELP }
 }
 
+/** What a command line calls itself, and what it says of itself. */
+export type Program = {
+  readonly name: string
+  readonly about: string
+  /** What one picks: its first argument. */
+  readonly picks: 'function' | 'command'
+  /** Further lines of its usage, and of its help. */
+  readonly usage: readonly string[]
+  readonly notes: readonly string[]
+}
+
+export const PTP_WATCH: Program = {
+  name: 'ptp-watch',
+  about: 'ptp-watch watches the clocks of an O-RAN site.',
+  picks: 'function',
+  usage: ['FUNCTION_TARGET=<function> ptp-watch'],
+  notes: [
+    'A function is configured by environment variables alone: see `ptp-watch <function> --help`.',
+    'Named as an argument it runs once, if it is one that runs; by FUNCTION_TARGET, or with --serve,',
+    'it is served over HTTP.',
+    '',
+  ],
+}
+
 /** `ptp-watch --help`. */
-export function overallHelp(definitions: readonly FunctionDefinition[]): string {
+export function overallHelp(definitions: readonly FunctionDefinition[], program: Program): string {
+  const { name: own, about, picks, usage, notes } = program
   return [
-    'ptp-watch watches the clocks of an O-RAN site.',
+    about,
     '',
     'Usage:',
-    '  ptp-watch <function> [flags]',
-    '  FUNCTION_TARGET=<function> ptp-watch',
+    ...[`${own} <${picks}> [flags]`, ...usage].map((line) => `  ${line}`),
     '',
-    'Functions:',
+    `${picks === 'function' ? 'Functions' : 'Commands'}:`,
     ...columns(definitions.map(({ name, summary }) => [name, summary])),
     '',
     'Flags:',
     ...columns([
       [
         '-h, --help',
-        'Shows this; after a function, or as `ptp-watch help <function>`, what that function does.',
+        `Shows this; after a ${picks}, or as \`${own} help <${picks}>\`, what that ${picks} does.`,
       ],
       ['--version', 'Shows the version.'],
     ]),
     '',
-    'A function is configured by environment variables alone: see `ptp-watch <function> --help`.',
-    'Named as an argument it runs once, if it is one that runs; by FUNCTION_TARGET, or with --serve,',
-    'it is served over HTTP.',
-    '',
+    ...notes,
     'Exit codes: 0 done, 1 some part failed, 2 the configuration or the command line cannot be used.',
     '',
   ].join('\n')
 }
 
 /** `ptp-watch <function> --help`. */
-export function functionHelp(definition: FunctionDefinition): string {
+export function functionHelp(definition: FunctionDefinition, { name: own }: Program = PTP_WATCH): string {
   const flags = Object.entries(flagsOf(definition)).map(([name, flag]) => {
     const short = flag.short === undefined ? '' : `-${flag.short}, `
     const value = flag.type === 'string' ? ` <${flag.value ?? 'value'}>` : ''
@@ -54,12 +75,12 @@ export function functionHelp(definition: FunctionDefinition): string {
   })
   const examples = definition.examples.flatMap(({ command, does }) => [`  # ${does}`, `  ${command}`])
   return [
-    `ptp-watch ${definition.name}: ${definition.summary}`,
+    `${own} ${definition.name}: ${definition.summary}`,
     '',
     ...definition.description.split('\n').flatMap((line) => wrapped(line, WIDTH)),
     '',
     'Usage:',
-    `  ptp-watch ${definition.name}${definition.operands === undefined ? '' : ` ${definition.operands}`} [flags]`,
+    `  ${own} ${definition.name}${definition.operands === undefined ? '' : ` ${definition.operands}`} [flags]`,
     '',
     'Flags:',
     ...columns(flags),

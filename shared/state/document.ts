@@ -3,7 +3,7 @@ import { reasonOf, StoreError } from '#shared/errors.ts'
 
 /** What is said of a clock: the word of its state, null for a kind of numbers; and numbers as received. */
 const content = { state: z.nullable(z.string()), metrics: z.record(z.string(), z.string()) }
-const via = z.enum(['push', 'initial', 'poll', 'broker'])
+export const via = z.enum(['push', 'initial', 'poll', 'broker'])
 
 /** A reading kept for the sake of the order of pushes: the publisher's time and what it said. */
 const reading = z.object({ at: z.string(), ...content, receivedAt: z.string() })

@@ -19,10 +19,12 @@ import {
   type Asked,
   answer,
   answerCollection,
+  answerPods,
   answerServices,
   askedOf,
   type Verb,
 } from './kubernetes-api/routes.ts'
+import { createPods, type Pods } from './kubernetes-api/pods.ts'
 import { createServices, type Services } from './kubernetes-api/services.ts'
 
 export type SeenRequest = Omit<Asked, 'query'> & {
@@ -33,7 +35,7 @@ export type SeenRequest = Omit<Asked, 'query'> & {
   readonly bodyBytes: number
 }
 
-/** A Kubernetes API server on this machine that knows ConfigMaps, Nodes and Events and lists Services, and no more. */
+/** A Kubernetes API server on this machine that knows ConfigMaps, Nodes, Events, Services and Pods as far as we ask for them. */
 export type KubernetesApi = {
   readonly origin: string
   readonly port: number
@@ -44,13 +46,16 @@ export type KubernetesApi = {
   readonly services: Services
   readonly nodes: Nodes
   readonly events: Events
+  readonly pods: Pods
   /** Everything that was answered, in order. */
   readonly requests: SeenRequest[]
   /** What the service account may do with ConfigMaps; all that the driver needs at first. */
   readonly allowed: Set<Verb>
+  /** Where it may not do anything with ConfigMaps all the same; the empty name is the cluster as a whole. */
+  readonly forbidden: Set<string>
   /** In which namespaces it may list Services; in `openshift-ptp` at first. */
   readonly discoverable: Set<string>
-  /** What it may do with Nodes and Events, as `patch nodes/status`; all that is known here at first. */
+  /** What it may do with Nodes, Events and Pods, as `patch nodes/status`; all that is known here at first. */
   readonly permitted: Set<string>
   /** The token that is good, in the file too; the one before is bad from now on. */
   rotateToken(token: string, options?: { inFile?: boolean }): Promise<void>
@@ -79,10 +84,12 @@ export async function startKubernetesApi(
   const discoverable = new Set(['openshift-ptp'])
   const nodes = createNodes()
   const events = createEvents()
+  const pods = createPods()
   const permitted = new Set(PERMITTED)
+  const forbidden = new Set<string>()
   const isAllowed = (asked: Asked) => {
     const { resource, verb, namespace } = asked
-    if (resource === 'configmaps') return allowed.has(verb)
+    if (resource === 'configmaps') return allowed.has(verb) && !forbidden.has(namespace)
     if (resource === 'services') return verb === 'list' && discoverable.has(namespace)
     return permitted.has(`${verb} ${nameOf(asked)}`)
   }
@@ -117,6 +124,11 @@ export async function startKubernetesApi(
     await before(asked)
     if (asked.resource === 'services') return answerServices(services, asked)
     const { accept = '', 'content-type': contentType = '' } = request.headers
+    if (asked.resource === 'pods') {
+      if (asked.subresource === '') return answerPods(pods, asked)
+      const { code, type, body } = await pods.proxy(asked.namespace, asked.name, asked.proxied)
+      return { code, type, raw: body }
+    }
     if (asked.resource === 'nodes') return answerCollection(nodes, asked, { accept, contentType }, body)
     if (asked.resource === 'events') return answerCollection(events, asked, { accept, contentType }, body)
     return answer(objects, asked, { accept, contentType }, body)
@@ -143,8 +155,9 @@ export async function startKubernetesApi(
     }
     const json = { 'content-type': 'application/json' }
     try {
-      const { code, body: content } = await carryOut(request, asked, body)
-      reply(code, json, JSON.stringify(content))
+      const answered = await carryOut(request, asked, body)
+      if ('raw' in answered) reply(answered.code, { 'content-type': answered.type }, answered.raw)
+      else reply(answered.code, json, JSON.stringify(answered.body))
     } catch (error) {
       const refusal = error instanceof Refusal ? error : new Refusal(500, 'InternalError', String(error))
       reply(refusal.code, json, JSON.stringify(refusal.status()))
@@ -185,10 +198,12 @@ export async function startKubernetesApi(
     services,
     nodes,
     events,
+    pods,
     requests,
     allowed,
     discoverable,
     permitted,
+    forbidden,
     async rotateToken(next, { inFile = true } = {}) {
       token = next
       if (inFile) await files.writeToken(next)
@@ -220,6 +235,8 @@ const PERMITTED = [
   'get events',
   'list events',
   'patch events',
+  'list pods',
+  'get pods/proxy',
 ]
 
 const FIRST_TOKEN = 'first-token'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { printStatus } from '#functions/status/print.ts'
+import { printStatus, sourceOf } from '#functions/status/print.ts'
 import type { Flags } from '#shared/runtime/function.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { defaultShown } from '#functions/status/shown.ts'
@@ -23,10 +23,14 @@ async function printed(fleet: readonly NodeState[], flags: Flags = {}, columns?:
     columns: columns ?? 100,
   }
   const deps = { store, clock: { now: () => NOW }, settings: defaultShown, historyPerNode: 50 }
-  await printStatus({ ...deps, shownStore: 'sqlite:/var/lib/a-folder-with-a-long-name/state.db' }, flags, {
-    signal: new AbortController().signal,
-    terminal,
-  })
+  await printStatus(
+    sourceOf({ ...deps, shownStore: 'sqlite:/var/lib/a-folder-with-a-long-name/state.db' }),
+    flags,
+    {
+      signal: new AbortController().signal,
+      terminal,
+    },
+  )
   return out.split('\n')
 }
 

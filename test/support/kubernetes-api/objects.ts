@@ -58,7 +58,9 @@ export function createObjects(): Objects {
   }
 
   function all(namespace: string): Stored[] {
-    const found = [...objects.values()].filter(({ metadata }) => metadata.namespace === namespace)
+    const found = [...objects.values()].filter(
+      ({ metadata }) => namespace === '' || metadata.namespace === namespace,
+    )
     return found.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
   }
 

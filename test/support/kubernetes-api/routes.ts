@@ -5,21 +5,24 @@ import type { Objects } from './objects.ts'
 import type { List, ListOptions } from './pages.ts'
 import { jsonPatch, mergePatch } from './patch.ts'
 import { badRequest, Refusal } from './refusal.ts'
+import type { Pods } from './pods.ts'
 import type { Services } from './services.ts'
 
 export type Verb = 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete'
 
-const KINDS = ['configmaps', 'services', 'events', 'nodes'] as const
+const KINDS = ['configmaps', 'services', 'events', 'nodes', 'pods'] as const
 export type Kind = (typeof KINDS)[number]
 
 /** A request to the objects of a namespace, or to the Nodes, as authorisation sees it. */
 export type Asked = {
   readonly resource: Kind
   readonly verb: Verb
-  /** Empty for Nodes. */
+  /** Empty for Nodes, and for a list of all namespaces. */
   readonly namespace: string
   readonly name: string
   readonly subresource: string
+  /** What is asked of a Pod, with the query. */
+  readonly proxied: string
   readonly query: URLSearchParams
 }
 
@@ -34,13 +37,16 @@ const VERBS: Readonly<Record<string, Verb>> = {
 /** What a method and a path ask for; undefined if it is about none of them. */
 export function askedOf(method: string, target: string): Asked | undefined {
   const url = new URL(target, 'http://api')
-  const [, namespace, kind, name = '', subresource = ''] =
-    /^\/api\/v1(?:\/namespaces\/([^/]+))?\/([a-z]+)(?:\/([^/]+))?(?:\/(status))?$/.exec(url.pathname) ?? []
+  const [, namespace, kind, name = '', subresource = '', path = ''] =
+    /^\/api\/v1(?:\/namespaces\/([^/]+))?\/([a-z]+)(?:\/([^/]+))?(?:\/(status|proxy)(?:\/(.*))?)?$/.exec(
+      url.pathname,
+    ) ?? []
   const resource = KINDS.find((one) => one === kind)
   const verb = VERBS[method]
   if (resource === undefined || verb === undefined) return undefined
-  if ((namespace === undefined) !== (resource === 'nodes')) return undefined
-  if (subresource !== '' && (resource !== 'nodes' || name === '')) return undefined
+  const isWide = resource === 'nodes' || (resource === 'configmaps' && method === 'GET' && name === '')
+  if (namespace === undefined ? !isWide : resource === 'nodes') return undefined
+  if (subresource !== '' && (PARTS[resource] !== subresource || name === '')) return undefined
   if ((name === '') !== (method === 'GET' || method === 'POST') && name === '') return undefined
   return {
     resource,
@@ -48,9 +54,12 @@ export function askedOf(method: string, target: string): Asked | undefined {
     namespace: decodeURIComponent(namespace ?? ''),
     name: decodeURIComponent(name),
     subresource,
+    proxied: `${path}${url.search}`,
     query: url.searchParams,
   }
 }
+
+const PARTS: Readonly<Record<string, string>> = { nodes: 'status', pods: 'proxy' }
 
 const deleteOptions = z.object({
   preconditions: z.optional(
@@ -80,6 +89,13 @@ function pageOf<T>(
     continue: query.get('continue') ?? '',
   })
   return { items, metadata: { resourceVersion, ...(next !== '' && { continue: next }) } }
+}
+
+/** The answer to a list of Pods. */
+export function answerPods(pods: Pods, { verb, namespace, query }: Asked) {
+  if (verb !== 'list') throw new Refusal(405, 'MethodNotAllowed', 'the stand-in lists Pods only')
+  const { items, metadata } = pageOf(pods.list, namespace, query)
+  return { code: 200, body: { kind: 'PodList', apiVersion: 'v1', metadata, items } }
 }
 
 /** The answer to a request for Nodes or Events that is allowed: status and body. */
@@ -144,8 +160,9 @@ export function answer(
       }
     }
     case 'list': {
-      const list = pageOf(objects.list, namespace, query)
-      const { metadata } = list
+      const { metadata, items: all } = pageOf(objects.list, namespace, query)
+      const [, only] = /^metadata\.name=(.+)$/.exec(query.get('fieldSelector') ?? '') ?? []
+      const list = { items: all.filter((one) => only === undefined || one.metadata.name === only) }
       if (/;as=PartialObjectMetadataList\b/.test(headers.accept)) {
         // The one list whose items Go leaves nil where there is none: it comes as null.
         const items = list.items.length === 0 ? null : list.items.map(partial)

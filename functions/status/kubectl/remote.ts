@@ -1,0 +1,120 @@
+import * as z from 'zod/mini'
+import type { Source } from '../print.ts'
+import type { ShownNode } from '../shown.ts'
+import { failure, node, nodes, summary } from '../api.ts'
+import { StoreError } from '#shared/errors.ts'
+import type { KubernetesClient } from '#shared/kubernetes/client.ts'
+import { itemsOf, orAbsent, parseStatus } from '#shared/kubernetes/status.ts'
+
+/** The labels that the manifests give to the pods of status. */
+const SELECTOR = 'app.kubernetes.io/name=ptp-watch,app.kubernetes.io/component=status'
+const PORT = 8080
+const NODES_A_PAGE = '500'
+/** Milliseconds: what is asked here reads the whole store. */
+const CALLS = { attemptMs: 20_000, budgetMs: 30_000 }
+
+const pods = z.object({
+  items: itemsOf(
+    z.object({
+      metadata: z.object({ name: z.string(), deletionTimestamp: orAbsent(z.string()) }),
+      status: orAbsent(
+        z.object({ conditions: orAbsent(z.array(z.object({ type: z.string(), status: z.string() }))) }),
+      ),
+    }),
+  ),
+})
+
+export type Fleet = Source & {
+  /** A node with the newest entries of its log; undefined where there is none of this name. */
+  node(name: string): Promise<ShownNode | undefined>
+}
+
+/**
+ * The fleet as a pod of `status` tells it, asked through the API server: a Redis in the cluster is out of reach for
+ * everybody outside.
+ * @throws StoreError if no pod serves, or it may not be asked.
+ */
+export async function openRemote(
+  client: Pick<KubernetesClient, 'request'>,
+  namespace: string,
+): Promise<Fleet> {
+  const pod = await podIn(client, namespace)
+  const ask = async (path: string, query: Readonly<Record<string, string>> = {}) => {
+    const { status, body } = await client.request({
+      ...{ verb: 'get', resource: 'pods', namespace, name: `${pod}:${PORT}`, ...CALLS },
+      ...{ subresource: `proxy/api/${path}`, query, expects: [400, 401, 403, 404, 500, 502, 503] },
+    })
+    if (status < 300) return { body }
+    const refusal = failure.safeParse(body).data?.error
+    if (status === 404 && refusal?.code === 'not-found') return undefined
+    throw refusedBy(pod, namespace, status, refusal?.message ?? parseStatus(body)?.message ?? '')
+  }
+  const json = async <T extends z.ZodMiniType>(schema: T, path: string, query?: Record<string, string>) => {
+    const answer = await ask(path, query)
+    if (answer === undefined) return undefined
+    const parsed = schema.safeParse(answer.body)
+    if (parsed.success) return parsed.data
+    throw new StoreError(
+      `Pod ${pod} answers in a form that this version of kubectl ptp does not know: ${z.prettifyError(parsed.error)}`,
+      { retryable: false },
+    )
+  }
+  const picture = await json(summary, 'summary')
+  const nodeBy = async (name: string) => {
+    const found = await json(node, `nodes/${encodeURIComponent(name)}`)
+    return found && viewIn(found)
+  }
+  return {
+    shownStore: `${picture?.store ?? '?'}, by pod ${pod}`,
+    staleAfterMs: picture?.staleAfterMs ?? 0,
+    now: () => Date.now(),
+    async *views(signal) {
+      let next: string | null | undefined
+      do {
+        signal.throwIfAborted()
+        const from = next === undefined || next === null ? {} : { continue: next }
+        const page = await json(nodes, 'nodes', { limit: NODES_A_PAGE, ...from })
+        yield* (page?.nodes ?? []).map(viewIn)
+        next = page?.continue
+      } while (next !== null && next !== undefined)
+    },
+    withLog: async (view) => (await nodeBy(view.node)) ?? view,
+    node: nodeBy,
+  }
+}
+
+/** JSON leaves out what is undefined. */
+function viewIn({ log, ...view }: z.infer<typeof node>): ShownNode {
+  const resources = view.resources.map((clock) => ({ ...clock, timeFrom: clock.timeFrom }))
+  return { ...view, resources, ...(log !== undefined && { log }) }
+}
+
+async function podIn(client: Pick<KubernetesClient, 'request'>, namespace: string): Promise<string> {
+  const { body } = await client.request({
+    ...{ verb: 'list', resource: 'pods', namespace },
+    query: { labelSelector: SELECTOR, fieldSelector: 'status.phase=Running' },
+  })
+  const found = pods.parse(body).items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+  const ready = found.find(({ status }) =>
+    status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
+  )
+  const pod = ready ?? found[0]
+  if (pod !== undefined) return pod.metadata.name
+  throw new StoreError(
+    `No pod of status runs in namespace ${namespace}: kubectl -n ${namespace} get ksvc status`,
+    {
+      retryable: false,
+    },
+  )
+}
+
+function refusedBy(pod: string, namespace: string, status: number, message: string): StoreError {
+  const forward = `kubectl -n ${namespace} port-forward pod/${pod} 8080:${PORT}, then http://localhost:8080`
+  const reason =
+    status === 401
+      ? `status asks for a token (STATUS_TOKEN_FILE), which the API server does not pass on: ${forward}`
+      : status === 403
+        ? `not allowed to ask pod ${pod} through the API server (get pods/proxy, as the role edit has): ${message}`
+        : `pod ${pod} was asked through the API server, which answered ${status}: ${message}`
+  return new StoreError(reason, { retryable: false })
+}
