@@ -14,6 +14,7 @@ export type Bundles = {
   readonly bareRedis: string
   readonly bareForward: string
   readonly rawStatus: string
+  readonly bareText: string
   /** Where processes keep what V8 compiled of them. */
   readonly compileCache: string
   remove(): Promise<void>
@@ -28,6 +29,7 @@ export async function createBundles(): Promise<Bundles> {
       bare: 'test/bench/children/bare.ts',
       'bare-redis': 'test/bench/children/bare-redis.ts',
       'bare-forward': 'test/bench/children/bare-forward.ts',
+      'bare-text': 'test/bench/children/bare-text.ts',
       'raw-status': 'test/bench/children/raw-status.ts',
     },
     platform: 'node',
@@ -40,6 +42,7 @@ export async function createBundles(): Promise<Bundles> {
     bare: yardstick('bare.mjs'),
     bareRedis: yardstick('bare-redis.mjs'),
     bareForward: yardstick('bare-forward.mjs'),
+    bareText: yardstick('bare-text.mjs'),
     rawStatus: yardstick('raw-status.mjs'),
     compileCache: join(folder, 'compiled'),
     remove: () => rm(folder, { recursive: true, force: true }),

@@ -4,6 +4,7 @@ import { table } from './report.ts'
 import { type Result, type Row, resultOf } from './row.ts'
 import { ingestRows } from './rows/ingest.ts'
 import { publisherRows } from './rows/publishers.ts'
+import { scrapeRows } from './rows/scrape.ts'
 import { sinkRows } from './rows/sink.ts'
 import { startRows } from './rows/start.ts'
 import { pageRows } from './rows/page.ts'
@@ -24,6 +25,7 @@ const ROWS: readonly Row[] = [
   ...statusRows,
   ...streamRows,
   ...pageRows,
+  ...scrapeRows,
 ]
 
 const { values } = parseArgs({
