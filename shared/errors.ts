@@ -68,6 +68,16 @@ export class PublisherError extends PtpWatchError {
   }
 }
 
+/** What `asked` gives, or how the server failed. */
+export async function tried<T>(asked: Promise<T>): Promise<T | PublisherError> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof PublisherError) return error
+    throw error
+  }
+}
+
 /** One line for people about anything that was thrown, its cause included. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

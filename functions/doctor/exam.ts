@@ -1,5 +1,5 @@
 import type { Callback } from '#shared/callback.ts'
-import { PublisherError, reasonOf } from '#shared/errors.ts'
+import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
 import type { Answer, CallOptions, Http } from '#shared/http/client.ts'
 import type { Client, CurrentState, HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
 import type { Registry } from '#shared/publishers/dialects/registry.ts'
@@ -70,16 +70,6 @@ export class Stop extends Error {
     super(result)
     this.check = check
     this.fix = fix
-  }
-}
-
-/** What `asked` gives, or how the server failed. */
-export async function tried<T>(asked: Promise<T>): Promise<T | PublisherError> {
-  try {
-    return await asked
-  } catch (error) {
-    if (error instanceof PublisherError) return error
-    throw error
   }
 }
 

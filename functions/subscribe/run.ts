@@ -4,12 +4,17 @@ import { backoffMs, pause } from '#shared/publishers/backoff.ts'
 import type { CallOptions } from '#shared/publishers/dialects/client.ts'
 import { together } from '#shared/publishers/reconcile/apply.ts'
 import { type Proof, withheldText } from '#shared/publishers/reconcile/proof.ts'
-import { type Reconciled, type Reconciler, unreconciled } from '#shared/publishers/reconcile/reconciler.ts'
+import {
+  type Reconciled,
+  type ReconcileOptions,
+  type Reconciler,
+  unreconciled,
+} from '#shared/publishers/reconcile/reconciler.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import type { Clock } from '#shared/time.ts'
 
 export type SubscribeDeps = {
-  readonly reconciler: Reconciler
+  readonly reconciler: Pick<Reconciler, 'reconcile'>
   readonly targets: readonly Target[]
   /** Gives a target the name of its node. @throws PublisherError while it is not known */
   readonly named: (target: Target, call?: CallOptions) => Promise<Target>
@@ -62,11 +67,11 @@ export async function subscribeAll(
     const waitMs = backoffMs(round, random)
     if (proof.outcome !== 'proven') proof = await deps.prove(signal)
     if (proof.outcome === 'refused') throw proof.error
-    const { outcome } = proof
+    const options = { ...mode, proof: proof.outcome, signal }
     const isLast = () => signal?.aborted || clock.now() + waitMs > until
     const waiting: Target[] = []
     await limit.map(pending, async (target) => {
-      const now = await tryOne(deps, target, mode, outcome, signal)
+      const now = await tryOne(deps, target, options)
       const one = { ...now, applied: together(results.get(target)?.applied, now.applied) }
       results.set(target, one)
       if (one.retryable && !isLast()) {
@@ -93,13 +98,10 @@ function resultsOf(targets: readonly Target[], results: ReadonlyMap<Target, Reco
 async function tryOne(
   { reconciler, named }: SubscribeDeps,
   target: Target,
-  { remove, dryRun }: Mode,
-  proof: Proof['outcome'],
-  signal?: AbortSignal,
+  options: Mode & Pick<ReconcileOptions, 'proof' | 'signal'>,
 ): Promise<Reconciled> {
-  const options = { dryRun, proof, ...(signal !== undefined && { signal }) }
   try {
-    return await reconciler[remove ? 'remove' : 'reconcile'](await named(target, { signal }), options)
+    return await reconciler.reconcile(await named(target, { signal: options.signal }), options)
   } catch (error) {
     // The store: one node that cannot be written is one failure, and the next may work again. Or it has no name yet.
     if (!(error instanceof PtpWatchError)) throw error

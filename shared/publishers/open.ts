@@ -11,7 +11,6 @@ import type { CallOptions } from './dialects/client.ts'
 import { createRegistry, type Registry } from './dialects/registry.ts'
 import { markUnlisted } from './discovery/gone.ts'
 import type { FindOptions, Found } from './discovery/index.ts'
-import { createReconcilerMetrics } from './reconcile/metrics.ts'
 import { type Proof, proveCallback } from './reconcile/proof.ts'
 import { createReconciler, type Reconciler } from './reconcile/reconciler.ts'
 import type { Target } from './target.ts'
@@ -68,8 +67,7 @@ export async function openPublishers(
   const configured = new Set(config.publishers.map(({ node }) => node))
   const reconciler = createReconciler(
     {
-      ...{ http, registry, store, clock, log, overall, callback },
-      metrics: createReconcilerMetrics(metrics),
+      ...{ http, registry, store, clock, log, overall, callback, metrics },
       newIncarnation: newId,
       refreshMs: config.merge.staleAfterMs / 3,
     },

@@ -164,7 +164,7 @@ function pollerOver(
       retryable: false,
     },
   })
-  const reconciler: Reconciler = { reconcile: found, remove: found, unstick: found }
+  const reconciler: Reconciler = { reconcile: found, unstick: found }
   const poller = createPoller({
     registry,
     reconciler,

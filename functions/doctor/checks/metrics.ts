@@ -1,8 +1,8 @@
-import { PublisherError, reasonOf } from '#shared/errors.ts'
+import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { compareTimes } from '#shared/time.ts'
-import { type Listed, tried } from '../exam.ts'
+import type { Listed } from '../exam.ts'
 import type { Verdict } from '../report.ts'
 import { FIX } from '../words.ts'
 

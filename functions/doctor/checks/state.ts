@@ -1,7 +1,7 @@
-import { PublisherError, reasonOf } from '#shared/errors.ts'
+import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
 import { nodesNamed } from '#shared/publishers/dialects/addresses.ts'
 import type { Resource } from '#shared/publishers/dialects/client.ts'
-import { type Listed, type Pulled, type Reached, Stop, tried } from '../exam.ts'
+import { type Listed, type Pulled, type Reached, Stop } from '../exam.ts'
 import type { Verdict } from '../report.ts'
 import { FIX, fixFor } from '../words.ts'
 

@@ -1,4 +1,4 @@
-import { PublisherError, reasonOf } from '#shared/errors.ts'
+import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
 import type {
@@ -141,16 +141,16 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
     return false
   }
 
-  let isTried = false
+  let isEndpointTried = false
   /**
    * Lets a v1 sidecar try the endpoint before anything is removed. By a resource of its own: a second POST for ours
    * would leave the old one in its memory for good (protocol.md §2.4).
    */
   const tryEndpoint = async (endpoint: string): Promise<void> => {
-    if (isTried) return
+    if (isEndpointTried) return
     const probe = await client.create({ address: `/cluster/node/${node}/ptp-watch`, endpoint }, call)
     if (probe.outcome === 'created' || probe.outcome === 'foreign') await client.remove(probe.id, call)
-    isTried = true
+    isEndpointTried = true
     onTaken()
   }
 
@@ -177,71 +177,62 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
     switch (created.outcome) {
       case 'created': {
         const isOnRecord = await hold(resource, created.id, endpoint)
-        applied[isOnRecord ? 'refreshed' : 'created'].push(kind)
-        return
+        return void applied[isOnRecord ? 'refreshed' : 'created'].push(kind)
       }
       case 'foreign':
-        applied.problems.push(blockedText(resource, created.endpoint))
-        return
+        return void applied.problems.push(blockedText(resource, created.endpoint))
       case 'not-ready':
-        refusals.push({ resource, reason: created.reason, isNotTaken: true })
-        return
+        return void refusals.push({ resource, reason: created.reason, isNotTaken: true })
       case 'exists': {
         const list = await client.list(call)
         const equal = list.find((held) => held.address === address && held.endpoint === endpoint)
         if (equal === undefined) {
           const said = created.reason === '' ? '' : `: ${created.reason}`
           const reason = `it says that there is one already (409) but lists none${said}`
-          refusals.push({ resource, reason })
-          return
+          return void refusals.push({ resource, reason })
         }
         await hold(resource, equal.id, endpoint)
-        applied.adopted.push(kind)
-        return
+        return void applied.adopted.push(kind)
       }
     }
   }
 
-  const take = async (step: Step): Promise<void> => {
+  const take = async (step: Step): Promise<unknown> => {
     switch (step.do) {
       case 'remove':
-        await remove(step.subscription, step.why)
-        return
+        return await remove(step.subscription, step.why)
       case 'keep':
         if (step.refresh) return await create(step.resource, step.endpoint)
-        if (!(await hold(step.resource, step.id, step.endpoint))) applied.adopted.push(step.resource.kind)
-        return
+        if (await hold(step.resource, step.id, step.endpoint)) return
+        return applied.adopted.push(step.resource.kind)
       case 'create':
         return await create(step.resource, step.endpoint, step.replaces)
       case 'blocked':
-        applied.problems.push(blockedText(step.resource, step.by.endpoint))
-        return
+        return applied.problems.push(blockedText(step.resource, step.by.endpoint))
       case 'retire':
-        if (applied.held.has(step.successor.kind)) await remove(step.subscription, 'replaced')
-        return
+        return applied.held.has(step.successor.kind) && (await remove(step.subscription, 'replaced'))
     }
   }
 
   let inRow = 0
   let sinceMs = clock.now()
   for (const step of inOrder(plan, isProven)) {
-    try {
-      await take(step)
+    const error = await tried(take(step))
+    if (!(error instanceof PublisherError)) {
       inRow = 0
       sinceMs = clock.now()
-    } catch (error) {
-      if (!(error instanceof PublisherError)) throw error
-      inRow += 1
-      if (step.do === 'create' || step.do === 'keep') {
-        refusals.push({ ...step, reason: reasonOf(error), error })
-      } else if (step.do !== 'blocked') {
-        applied.problems.push(`${step.subscription.address} could not be removed: ${reasonOf(error)}`)
-        applied.retryable ||= error.retryable
-      }
-      const isSilent = error.status === undefined && (inRow > 1 || call.signal?.aborted === true)
-      if (isSilent) applied.failure = error
-      if (isSilent || (inRow > 1 && clock.now() - sinceMs >= LOST_MS)) break
+      continue
     }
+    inRow += 1
+    if (step.do === 'create' || step.do === 'keep') {
+      refusals.push({ ...step, reason: reasonOf(error), error })
+    } else if (step.do !== 'blocked') {
+      applied.problems.push(`${step.subscription.address} could not be removed: ${reasonOf(error)}`)
+      applied.retryable ||= error.retryable
+    }
+    const isSilent = error.status === undefined && (inRow > 1 || call.signal?.aborted === true)
+    if (isSilent) applied.failure = error
+    if (isSilent || (inRow > 1 && clock.now() - sinceMs >= LOST_MS)) break
   }
 
   // What comes from now on is a push: the last create is answered, and no other one follows to write it.
@@ -261,15 +252,14 @@ async function createAnnounced(
 ): Promise<Created> {
   if (!client.sendsInitial) return await client.create({ address, endpoint }, call)
   await journal.pending(kind, client.queryTime)
-  try {
-    const created = await client.create({ address, endpoint }, call)
-    journal.answered(kind, { sentInitial: created.outcome === 'created' })
-    return created
-  } catch (error) {
-    // Without an answer the publisher may still be creating: the entry stands until it expires.
-    if (error instanceof PublisherError && error.status !== undefined) journal.answered(kind)
-    throw error
+  const created = await tried(client.create({ address, endpoint }, call))
+  const isAnswered = !(created instanceof PublisherError)
+  // Without an answer the publisher may still be creating: the entry stands until it expires.
+  if (isAnswered || created.status !== undefined) {
+    journal.answered(kind, { sentInitial: isAnswered && created.outcome === 'created' })
   }
+  if (isAnswered) return created
+  throw created
 }
 
 /** What the refusals of one try mean: kinds that the host lacks, problems to report, or a publisher that takes nothing. */
@@ -307,14 +297,10 @@ async function emptinessOf(
   takesOthers: boolean,
   call: CallOptions,
 ): Promise<{ readonly answers: boolean } | undefined> {
-  try {
-    const state = await client.currentState(resource.address, call)
-    if (state.outcome === 'answered') return isEmpty(state) ? { answers: true } : undefined
-    return isNotTaken && takesOthers && state.cause === 'unknown' ? { answers: false } : undefined
-  } catch (error) {
-    if (error instanceof PublisherError) return undefined
-    throw error
-  }
+  const state = await tried(client.currentState(resource.address, call))
+  if (state instanceof PublisherError) return undefined
+  if (state.outcome === 'answered') return isEmpty(state) ? { answers: true } : undefined
+  return isNotTaken && takesOthers && state.cause === 'unknown' ? { answers: false } : undefined
 }
 
 function isEmpty({ body, readings }: Extract<CurrentState, { outcome: 'answered' }>): boolean {

@@ -25,39 +25,6 @@ export type Ending = {
   readonly keeps: (subscription: Subscription) => boolean
 }
 
-/**
- * What the reconciler writes into one node's document. What an answer brought waits for the next write, that before
- * the next create or the one at the end: one write for each create, not two. Methods that read or write throw
- * StoreError.
- */
-export type Journal = {
-  /** The document as this process knows it, or else as the store has it. */
-  document(): Promise<NodeState | undefined>
-  /** The id on record for a kind; read again from the store unless it is `id`. */
-  idOnRecord(kind: string, id: string): Promise<string | undefined>
-  /**
-   * Before a create: pushes of this kind are initial notifications from now on. `queryTime`: their time is that of the
-   * question.
-   */
-  pending(kind: string, queryTime: boolean): Promise<void>
-  /** After the answer to it. `sentInitial`: it was made, so the one reading that came was the initial notification. */
-  answered(kind: string, options?: { sentInitial: boolean }): void
-  /** A subscription that was made or found. `restored`: the publisher had lost the one on record. */
-  held(subscription: Omit<Subscription, 'confirmedAt'>, options: { restored: boolean }): void
-  /** All kinds that the host lacks. */
-  lacking(all: readonly Lacking[]): void
-  /** Writes what waits, if anything does. */
-  flush(): Promise<void>
-  /**
-   * For a name that is no node's: drops what waits, and removes the document unless a clock was heard of under that
-   * name. True if there is no document now.
-   */
-  discard(): Promise<boolean>
-  /** Writes what waits; gives what the end of the run makes of the document. */
-  finish(ending: Ending): Promise<Change>
-  write(change: Change): Promise<void>
-}
-
 export type JournalDeps = {
   readonly store: Pick<Store, 'update' | 'read' | 'remembered' | 'remove'>
   readonly clock: Clock
@@ -69,7 +36,14 @@ export type JournalDeps = {
   readonly refreshMs: number
 }
 
-export function createJournal(deps: JournalDeps, node: string): Journal {
+export type Journal = ReturnType<typeof createJournal>
+
+/**
+ * What the reconciler writes into one node's document. What an answer brought waits for the next write, that before
+ * the next create or the one at the end: one write for each create, not two. Methods that read or write throw
+ * StoreError.
+ */
+export function createJournal(deps: JournalDeps, node: string) {
   const { store, clock, overall, newIncarnation, refreshMs } = deps
   let known: NodeState | undefined
   let isRead = false
@@ -80,50 +54,43 @@ export function createJournal(deps: JournalDeps, node: string): Journal {
   }
 
   let waiting: ((state: NodeState, entries: NewEntry[]) => NodeState)[] = []
-  const flush = async () => {
-    if (waiting.length === 0) return
-    const changes = waiting
-    waiting = []
-    const incarnation = newIncarnation()
-    await store.update(node, (current) => {
-      const before = current ?? emptyNodeState(node, incarnation)
-      const entries: NewEntry[] = []
-      const state = changes.reduce((changed, change) => change(changed, entries), before)
-      return state === before ? { result: undefined } : { state, entries, result: undefined }
-    })
-  }
-
   /** By kind: when the create that is under way here was announced. */
   const announced = new Map<string, string>()
   const withoutPending = (state: NodeState, kind: string) =>
     state.pending.filter((entry) => entry.kind !== kind || entry.requestedAt !== announced.get(kind))
 
-  return {
+  const journal = {
+    /** The document as this process knows it, or else as the store has it. */
     document: async () => {
       known ??= store.remembered(node)
       return known ?? (await read())
     },
 
-    async idOnRecord(kind, id) {
+    /** The id on record for a kind; read again from the store unless it is `id`: another reconciler may have written. */
+    async idOnRecord(kind: string, id: string) {
       const idOf = () => known?.subscriptions.find((held) => held.kind === kind)?.id
-      // Another reconciler may have put it on record since.
       if (idOf() !== id && !isRead) await read()
       return idOf()
     },
 
-    pending(kind, queryTime) {
+    /**
+     * Before a create: pushes of this kind are initial notifications from now on. `queryTime`: their time is that of
+     * the question.
+     */
+    pending(kind: string, queryTime: boolean) {
       const now = clock.now()
       const requestedAt = isoTime(now)
       announced.set(kind, requestedAt)
-      waiting.push((state) => {
+      journal.note((state) => {
         const alive = state.pending.filter((entry) => isWithin(entry.requestedAt, now, PENDING_MS))
         return { ...state, pending: [...alive, { kind, requestedAt, queryTime }] }
       })
-      return flush()
+      return journal.flush()
     },
 
-    answered(kind, { sentInitial = false } = { sentInitial: false }) {
-      waiting.push((state) => {
+    /** After the answer to it. `sentInitial`: it was made, so the one reading that came was the initial notification. */
+    answered(kind: string, { sentInitial }: { sentInitial: boolean } = { sentInitial: false }) {
+      journal.note((state) => {
         const pending = withoutPending(state, kind)
         const create = state.pending.find((entry) => !pending.includes(entry))
         if (create === undefined) return state
@@ -131,16 +98,16 @@ export function createJournal(deps: JournalDeps, node: string): Journal {
       })
     },
 
-    held(subscription, { restored }) {
+    /** A subscription that was made or found. `restored`: the publisher had lost the one on record. */
+    held(subscription: Omit<Subscription, 'confirmedAt'>, { restored }: { restored: boolean }) {
       const { kind, id } = subscription
       const now = isoTime(clock.now())
       waiting.push((before, entries) => {
         const previous = before.subscriptions.find((held) => held.kind === kind)
         const others = before.subscriptions.filter((held) => held.kind !== kind)
         const subscriptions = [...others, { ...subscription, confirmedAt: now }]
-        const state = withoutLacking({ ...before, subscriptions, pending: withoutPending(before, kind) }, [
-          kind,
-        ])
+        const changed = { ...before, subscriptions, pending: withoutPending(before, kind) }
+        const state = withoutLacking(changed, [kind])
         if (restored && previous !== undefined && previous.id !== id) {
           const bounds = { notBefore: previous.confirmedAt, notAfter: now }
           entries.push({ type: 'restored', kind, ...bounds, via: 'poll', overall: overall(state) })
@@ -149,10 +116,27 @@ export function createJournal(deps: JournalDeps, node: string): Journal {
       })
     },
 
-    lacking: (all) => void waiting.push((state) => ({ ...state, lacking: [...all] })),
+    /** Any other change; it waits. */
+    note: (change: Change) => void waiting.push(change),
 
-    flush,
+    /** Writes what waits, if anything does. */
+    async flush() {
+      if (waiting.length === 0) return
+      const changes = waiting
+      waiting = []
+      const incarnation = newIncarnation()
+      await store.update(node, (current) => {
+        const before = current ?? emptyNodeState(node, incarnation)
+        const entries: NewEntry[] = []
+        const state = changes.reduce((changed, change) => change(changed, entries), before)
+        return state === before ? { result: undefined } : { state, entries, result: undefined }
+      })
+    },
 
+    /**
+     * For a name that is no node's: drops what waits, and removes the document unless a clock was heard of under that
+     * name. True if there is no document now.
+     */
     async discard() {
       const isEmpty = (state: NodeState) => state.clocks.length === 0
       const before = await read()
@@ -161,16 +145,10 @@ export function createJournal(deps: JournalDeps, node: string): Journal {
       return before === undefined || (await store.remove(node, isEmpty))
     },
 
-    async finish(ending) {
-      await flush()
-      return changeBy(ending, clock.now(), refreshMs)
-    },
-
-    write(change) {
-      waiting.push(change)
-      return flush()
-    },
+    /** What the end of a run makes of the document. */
+    closing: (ending: Ending) => changeBy(ending, clock.now(), refreshMs),
   }
+  return journal
 }
 
 /** Where one reading of a clock came, it was the initial notification, and what that alone showed may be missed (rule 9). */

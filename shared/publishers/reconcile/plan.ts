@@ -71,7 +71,7 @@ export function foreignIn({ held, callback }: Pick<Situation, 'held' | 'callback
   return held.filter(({ endpoint }) => callback.read(endpoint) === undefined)
 }
 
-/** What to do, in this order, so that of ours the publisher holds exactly the wanted subscriptions. Pure. */
+/** What to do so that of ours the publisher holds exactly the wanted subscriptions: none, where none is. Pure. */
 export function planOf(situation: Situation): Step[] {
   const { node, facts, wanted, unpublished, held, callback } = situation
   const endpoint = callback.endpointFor(node)
@@ -103,13 +103,4 @@ export function planOf(situation: Situation): Step[] {
     return { do: 'create', resource, endpoint, ...(replaces !== undefined && { replaces }) }
   })
   return [...removals, ...steps, ...retirements]
-}
-
-/** What to do so that nothing of ours is left. Pure. */
-export function removalPlanOf(
-  situation: Pick<Situation, 'node' | 'ownName' | 'callback' | 'configured' | 'held'>,
-): Step[] {
-  return situation.held
-    .filter((subscription) => ownerOf(subscription, situation) !== 'foreign')
-    .map((subscription) => ({ do: 'remove', subscription, why: 'not-wanted' }))
 }

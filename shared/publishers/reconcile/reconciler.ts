@@ -1,24 +1,26 @@
 import type { Callback } from '#shared/callback.ts'
-import { PublisherError, reasonOf } from '#shared/errors.ts'
+import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
 import type { Http } from '#shared/http/client.ts'
 import type { Log } from '#shared/log.ts'
+import type { Metrics } from '#shared/metrics.ts'
 import { nodesNamed } from '#shared/publishers/dialects/addresses.ts'
-import type { CallOptions, Client, Dialect, Resource } from '#shared/publishers/dialects/client.ts'
+import type { CallOptions, Client, Dialect, Offer, Resource } from '#shared/publishers/dialects/client.ts'
 import type { Registry } from '#shared/publishers/dialects/registry.ts'
 import { placeOf, type Target } from '#shared/publishers/target.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { milliseconds } from '#shared/time.ts'
 import { type Applied, applyPlan, blockedText, together } from './apply.ts'
 import { type Change, createJournal, type Journal, type JournalDeps, type Lacking } from './journal.ts'
-import type { ReconcilerMetrics } from './metrics.ts'
-import { foreignIn, ownerOf, planOf, removalPlanOf, type Situation, type Step } from './plan.ts'
+import { foreignIn, ownerOf, planOf, type Situation, type Step } from './plan.ts'
 import type { Proof } from './proof.ts'
 import { flushSidecar, isInMemory, unlistedNote } from './unstick.ts'
 
 export type ReconcileOptions = {
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Unless it is `proven`, nothing is deleted; where it is `refused`, nothing is created either. */
   readonly proof?: Proof['outcome']
+  /** Delete all of ours instead, whatever the proof. */
+  readonly remove?: boolean
   /** Only find out what would be done: nothing is created, removed or written. */
   readonly dryRun?: boolean
   /** The caller tells people of `problems`: they are not logged too. Notes are. */
@@ -60,34 +62,14 @@ export type Reconciled = {
   readonly closing?: Change
 }
 
-export type Reconciler = {
-  /** Creates, repairs and removes our subscriptions at one publisher. Idempotent. Throws StoreError, never PublisherError. */
-  reconcile(target: Target, options?: ReconcileOptions): Promise<Reconciled>
-  /**
-   * For a v1 sidecar that has fallen silent while its pulls show changes: posts all subscriptions of ours again, which
-   * lifts the publisher's mark, and flushes what it holds back where its transport address is configured
-   * (protocol.md §2.6). For other dialects the same as {@link Reconciler.reconcile}.
-   */
-  unstick(target: Target, options?: ReconcileOptions): Promise<Reconciled>
-  /** Removes all of ours from one publisher. Throws StoreError, never PublisherError. */
-  remove(target: Target, options?: ReconcileOptions): Promise<Reconciled>
-}
+export type Reconciler = ReturnType<typeof createReconciler>
 
 export type ReconcilerDeps = JournalDeps & {
   readonly http: Http
   readonly registry: Registry
   readonly callback: Callback
   readonly log: Log
-  readonly metrics: ReconcilerMetrics
-}
-
-/** One try at one publisher, and how it is bounded. */
-type Try = {
-  readonly target: Target
-  readonly journal: Journal
-  readonly call: CallOptions
-  readonly dryRun: boolean
-  readonly proof: Proof['outcome']
+  readonly metrics: Metrics
 }
 
 /** Publishers answer from memory: one that had so long could have answered. Milliseconds. */
@@ -98,6 +80,8 @@ const ASK_AGAIN_MS = 3_600_000
 
 const STILL_DELIVERED =
   'the sidecar still holds deleted subscriptions in memory and delivers them until it restarts: restart it (its pod)'
+
+const NOTHING_WANTED: Offer = { outcome: 'offered', resources: [], unpublished: [], node: undefined }
 
 /** What is known of a publisher before it was asked anything. */
 export function unreconciled(target: Target): Reconciled {
@@ -120,60 +104,67 @@ export function unreconciled(target: Target): Reconciled {
 
 /**
  * `kinds`: what to subscribe to. `configured`: every node of the configuration, also those of other shards; it may
- * change from run to run.
+ * change from run to run. Once in a process.
  */
 export function createReconciler(
   deps: ReconcilerDeps,
   { kinds, configured }: { kinds: readonly string[]; configured: ReadonlySet<string> },
-): Reconciler {
-  const { http, metrics, registry, callback, log, clock } = deps
+) {
+  const { http, registry, callback, log, clock } = deps
+  const metrics = createReconcilerMetrics(deps.metrics)
   /** By node: the problem last logged. */
   const logged = new Map<string, string>()
 
-  const reconcileOnce = async ({ target, journal, call, dryRun, proof }: Try): Promise<Reconciled> => {
+  /** One try at one publisher. Throws PublisherError where it does not answer as it should. */
+  const tryOnce = async (
+    target: Target,
+    journal: Journal,
+    options: ReconcileOptions,
+  ): Promise<Reconciled> => {
+    const { signal, proof, remove = false, dryRun = false } = options
+    const call = { signal }
     const client = await registry.client(target, call)
     const answered = { ...unreconciled(target), dialect: client.dialect, reachable: true }
-    const offer = await client.offer(kinds, call)
+    const offer = remove ? NOTHING_WANTED : await client.offer(kinds, call)
     if (offer.outcome === 'not-ready') return { ...answered, problems: [offer.reason], retryable: true }
-    if (offer.node !== undefined && offer.node !== target.node) return misnamed(answered, offer.node)
+    if (isOther(offer.node, target)) return misnamed(answered, offer.node)
 
     const held = await client.list(call)
     const before = await journal.document()
-    const known = stillLacking(before, client, clock.now())
+    const known = remove ? [] : stillLacking(before, client, clock.now())
     const isKnown = (kind: string) => known.some((one) => one.kind === kind)
     const wanted = offer.resources.filter(({ kind }) => !isKnown(kind))
-    const situation: Situation = {
-      node: target.node,
-      facts: client,
-      wanted,
-      unpublished: [...offer.unpublished, ...known.map(({ kind }) => kind)],
-      ownName: offer.node,
-      held,
-      callback,
-      configured,
-    }
+    const unpublished = [...offer.unpublished, ...known.map(({ kind }) => kind)]
+    const own = { node: target.node, facts: client, ownName: offer.node, callback, configured }
+    const situation: Situation = { ...own, wanted, unpublished, held }
     const plan = planOf(situation)
-    const foreign = foreignIn(situation).length
-    const looked = { ...answered, resources: wanted, plan, foreign, lacking: known }
+    const looked = {
+      ...{ ...answered, resources: wanted, plan, lacking: known },
+      foreign: foreignIn(situation).length,
+    }
     // Where it holds subscriptions it can tell its name before anything is done under a wrong one.
     const early = client.listProves || held.length === 0 ? undefined : await ownNameOf(client, wanted, call)
     if (isOther(early, target)) return misnamed(looked, early)
     if (dryRun) {
-      const blocked = plan.flatMap((step) => (step.do === 'blocked' ? [step] : []))
+      const blocked = plan.filter((step) => step.do === 'blocked')
       return { ...looked, problems: blocked.map(({ resource, by }) => blockedText(resource, by.endpoint)) }
     }
     // A publisher is asked for nothing with a token that ingest does not take; what is there may well work.
-    if (proof === 'refused') return looked
+    if (proof === 'refused' && !remove) return looked
 
-    const isProven = proof === 'proven'
+    const isProven = remove || proof === 'proven'
     const applied = await applyPlan({ client, journal, situation, before, isProven, call, log, clock }, plan)
     if (applied.failure !== undefined) {
       // What it offers is known: that it takes no subscription just now must not keep it from being pulled.
       const failed = failedBy(target, applied.failure)
       return { ...looked, applied, ...failed, problems: [...applied.problems, ...failed.problems] }
     }
+    const { problems, retryable } = applied
+    const done = { ...looked, applied, problems, retryable }
+    if (remove) return { ...done, notes: await deliveredNote(client, plan, applied, call) }
+
     const lacking = [...known, ...applied.lacking]
-    if (applied.lacking.length > 0) journal.lacking(lacking)
+    if (applied.lacking.length > 0) journal.note((state) => ({ ...state, lacking }))
     for (const { kind } of applied.lacking) {
       if (before?.lacking?.some((one) => one.kind === kind)) continue
       log.info('kind not offered by the host; not subscribed', { node: target.node, kind })
@@ -184,52 +175,19 @@ export function createReconciler(
     )
     const made = plan.flatMap((step) => (step.do === 'create' ? [step.resource] : []))
     const heldNow = made.filter(({ kind }) => applied.held.has(kind))
-    const notes = await unlistedNote(client, heldNow, call)
-    const { problems, retryable } = applied
-    const done = { ...looked, resources, lacking, applied, problems, notes, retryable }
-    if (client.listProves) return done
+    const kept = { ...done, resources, lacking, notes: await unlistedNote(client, heldNow, call) }
+    if (client.listProves) return kept
 
     const name = early ?? (await ownNameOf(client, wanted, call))
     if (name instanceof PublisherError) {
       const retry = retryable || name.retryable
-      return { ...done, problems: [...problems, reasonOf(name)], retryable: retry, reachable: false }
+      return { ...kept, problems: [...problems, reasonOf(name)], retryable: retry, reachable: false }
     }
     // What it says is that node's: it is not pulled.
-    if (isOther(name, target)) return misnamed(done, name)
+    if (isOther(name, target)) return misnamed(kept, name)
     // That the sidecar took our endpoint is as good a proof.
     if (name !== undefined && applied.held.size > 0) await removeStale(client, situation, applied, call)
-    return done
-  }
-
-  const removeOnce = async ({ target, journal, call, dryRun }: Try): Promise<Reconciled> => {
-    const client = await registry.client(target, call)
-    const situation: Situation = {
-      node: target.node,
-      facts: client,
-      wanted: [],
-      unpublished: [],
-      ownName: undefined,
-      held: await client.list(call),
-      callback,
-      configured,
-    }
-    const plan = removalPlanOf(situation)
-    const looked = {
-      ...unreconciled(target),
-      dialect: client.dialect,
-      reachable: true,
-      plan,
-      foreign: foreignIn(situation).length,
-    }
-    if (dryRun) return looked
-    const before = await journal.document()
-    const attempt = { client, journal, situation, before, isProven: true, call, log, clock }
-    const applied = await applyPlan(attempt, plan)
-    if (applied.failure !== undefined) throw applied.failure
-    const [first] = plan.flatMap((step) => (step.do === 'remove' ? [step.subscription.address] : []))
-    const mayDeliver = client.uniqueBy === 'resource' && applied.removed > 0 && first !== undefined
-    const notes = mayDeliver && (await isInMemory(client, first, call)) ? [STILL_DELIVERED] : []
-    return { ...looked, applied, problems: applied.problems, notes, retryable: applied.retryable }
+    return kept
   }
 
   /** What follows from a publisher that did not answer as it should. One that answers otherwise may have been upgraded. */
@@ -239,13 +197,11 @@ export function createReconciler(
     return { problems: [reasonOf(error)], retryable: error.retryable, reachable }
   }
 
-  const tryTwice = async (one: (attempt: Try) => Promise<Reconciled>, attempt: Try): Promise<Reconciled> => {
-    const { target } = attempt
-    const once = () =>
-      one(attempt).catch((error: unknown) => {
-        if (!(error instanceof PublisherError)) throw error
-        return { ...unreconciled(target), ...failedBy(target, error) }
-      })
+  const tryTwice = async (target: Target, journal: Journal, options: ReconcileOptions) => {
+    const once = async () => {
+      const one = await tried(tryOnce(target, journal, options))
+      return one instanceof PublisherError ? { ...unreconciled(target), ...failedBy(target, one) } : one
+    }
     const wasKnown = registry.knows(target)
     const first = await once()
     if (!wasKnown || registry.knows(target)) return first
@@ -267,30 +223,32 @@ export function createReconciler(
 
   const count = ({ outcome, applied }: Reconciled) => {
     metrics.reconciles.inc({ outcome: outcome === 'failed' ? 'failed' : 'ok' })
-    const { created = [], adopted = [], restored = [], removed = 0 } = applied ?? {}
-    metrics.subscriptions.inc({ action: 'created' }, created.length)
-    metrics.subscriptions.inc({ action: 'adopted' }, adopted.length)
-    metrics.subscriptions.inc({ action: 'restored' }, restored.length)
-    metrics.subscriptions.inc({ action: 'removed' }, removed)
+    for (const action of ['created', 'adopted', 'restored'] as const) {
+      metrics.subscriptions.inc({ action }, applied?.[action].length ?? 0)
+    }
+    metrics.subscriptions.inc({ action: 'removed' }, applied?.removed ?? 0)
   }
 
-  const run = async (target: Target, options: ReconcileOptions, isRemoval: boolean): Promise<Reconciled> => {
-    const { dryRun = false, proof = 'unreachable', quiet = false, handOver = false, signal } = options
+  /**
+   * Creates, repairs and removes our subscriptions at one publisher. Idempotent. Throws StoreError, never
+   * PublisherError.
+   */
+  const reconcile = async (target: Target, options: ReconcileOptions = {}): Promise<Reconciled> => {
+    const { remove = false, dryRun = false, quiet = false, handOver = false, signal } = options
     const startedAt = clock.now()
     const journal = createJournal(deps, target.node)
-    const attempt = { target, journal, call: { signal }, dryRun, proof }
-    const tried = await tryTwice(isRemoval ? removeOnce : reconcileOnce, attempt)
-    const { applied, problems, notes, resources } = tried
+    const attempted = await tryTwice(target, journal, options)
+    const { applied, problems, notes, resources } = attempted
     const isFailed = problems.length > 0
     const found: Reconciled = {
-      ...tried,
+      ...attempted,
       outcome: isFailed ? 'failed' : dryRun ? 'planned' : 'ok',
       // Another try comes with another proof.
-      retryable: (isFailed && tried.retryable) || (applied?.withheld ?? 0) > 0,
+      retryable: (isFailed && attempted.retryable) || (applied?.withheld ?? 0) > 0,
     }
     // We gave it up before it could have answered: what was known of it stands. One that had its time is silent.
     const isCut = signal?.aborted === true && !found.reachable && clock.now() - startedAt < ENOUGH_MS
-    if (!isCut && !isRemoval) report(found, quiet)
+    if (!isCut && !remove) report(found, quiet)
     if (dryRun) return found
     count(found)
     if (isCut) {
@@ -299,28 +257,32 @@ export function createReconciler(
     }
     if (found.isMisnamed && (await journal.discard())) return { ...found, isNobody: true }
     const wanted = new Set(resources.map(({ kind }) => kind))
-    const closing = await journal.finish({
+    // What could not be looked at stays on record: so it is known as lost when it is found gone.
+    const isUnknown = remove ? applied === undefined || applied.failure !== undefined : wanted.size === 0
+    const closing = journal.closing({
       url: found.url,
       dialect: found.dialect,
       reachable: found.reachable === true,
       problem: isFailed || notes.length > 0 ? [...problems, ...notes].join('; ') : undefined,
       labels: target.labels,
       held: applied?.held ?? new Set(),
-      // What could not be looked at stays on record: so it is known as lost when it is found gone.
-      keeps: ({ kind }) => (isRemoval ? applied === undefined : wanted.size === 0 || wanted.has(kind)),
+      keeps: ({ kind }) => isUnknown || wanted.has(kind),
     })
-    if (handOver) return { ...found, closing }
-    await journal.write(closing)
-    return found
+    if (!handOver) journal.note(closing)
+    await journal.flush()
+    return handOver ? { ...found, closing } : found
   }
 
   return {
-    reconcile: (target, options = {}) => run(target, options, false),
-    remove: (target, options = {}) => run(target, options, true),
+    reconcile,
 
-    async unstick(target, options = {}) {
-      // Posting ours again lifts the publisher's mark; only then is there anything to release.
-      const found = await run(target, { ...options, handOver: false }, false)
+    /**
+     * For a v1 sidecar that has fallen silent while its pulls show changes: posts all subscriptions of ours again,
+     * which lifts the publisher's mark, and flushes what it holds back where its transport address is configured
+     * (protocol.md §2.6). For other dialects the same as `reconcile`.
+     */
+    async unstick(target: Target, options: ReconcileOptions = {}): Promise<Reconciled> {
+      const found = await reconcile(target, { ...options, handOver: false })
       if (found.dialect !== 'red-hat-v1') return found
       const { node, transport } = target
       const { signal } = options
@@ -332,6 +294,26 @@ export function createReconciler(
       log.warn(`${done} stuck sidecar`, { node, outcome, problems })
       return { ...found, problems, outcome: outcome === 'ok' ? found.outcome : 'failed' }
     },
+  }
+}
+
+function createReconcilerMetrics(metrics: Metrics) {
+  return {
+    subscriptions: metrics.counter({
+      name: 'ptp_watch_subscriptions_total',
+      help: 'Subscriptions of PTP Watch that were created, adopted, restored after a loss, or removed.',
+      labels: { action: ['created', 'adopted', 'restored', 'removed'] },
+    }),
+    unsticks: metrics.counter({
+      name: 'ptp_watch_sidecar_unsticks_total',
+      help: 'Stuck v1 sidecars that were re-subscribed and flushed.',
+      labels: { outcome: ['ok', 'failed'] },
+    }),
+    reconciles: metrics.counter({
+      name: 'ptp_watch_reconciles_total',
+      help: 'Reconciliations of the subscriptions at one publisher.',
+      labels: { outcome: ['ok', 'failed'] },
+    }),
   }
 }
 
@@ -353,27 +335,25 @@ async function ownNameOf(
   call: CallOptions,
 ): Promise<string | PublisherError | undefined> {
   if (first === undefined) return undefined
-  try {
-    const state = await client.currentState(first.address, call)
-    const names = state.outcome === 'answered' ? nodesNamed(state.body) : []
-    return names.includes(client.node) ? client.node : names[0]
-  } catch (error) {
-    if (error instanceof PublisherError) return error
-    throw error
-  }
+  const state = await tried(client.currentState(first.address, call))
+  if (state instanceof PublisherError) return state
+  const names = state.outcome === 'answered' ? nodesNamed(state.body) : []
+  return names.includes(client.node) ? client.node : names[0]
 }
 
 function isOther(name: string | PublisherError | undefined, { node }: Target): name is string {
   return typeof name === 'string' && name !== node
 }
 
+/** What a v1 sidecar goes on delivering after all of ours were deleted. */
+async function deliveredNote(client: Client, plan: readonly Step[], { removed }: Applied, call: CallOptions) {
+  const [first] = plan.flatMap((step) => (step.do === 'remove' ? [step.subscription.address] : []))
+  const mayDeliver = client.uniqueBy === 'resource' && removed > 0 && first !== undefined
+  return mayDeliver && (await isInMemory(client, first, call)) ? [STILL_DELIVERED] : []
+}
+
 /** What a wrong node name left at a sidecar can be told only now that the publisher's own name is certain. */
-async function removeStale(
-  client: Client,
-  situation: Situation,
-  applied: Applied,
-  call: CallOptions,
-): Promise<void> {
+async function removeStale(client: Client, situation: Situation, applied: Applied, call: CallOptions) {
   const certain = { ...situation, ownName: situation.node }
   for (const held of situation.held) {
     if (ownerOf(held, situation) !== 'foreign' || ownerOf(held, certain) !== 'stale') continue

@@ -1,4 +1,4 @@
-import { PublisherError, reasonOf } from '#shared/errors.ts'
+import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
 import type { Http } from '#shared/http/client.ts'
 import type { CallOptions, Client, Resource } from '#shared/publishers/dialects/client.ts'
 import { unexpected } from '#shared/publishers/dialects/wire.ts'
@@ -17,16 +17,12 @@ export async function flushSidecar(
   call: CallOptions,
 ): Promise<string | undefined> {
   const { origin, prefix } = placeOf(transport)
-  try {
-    for (let tries = 0; tries < TRIES; tries += 1) {
-      const answer = await http.request(origin, { method: 'GET', path: `${prefix}/event` }, call)
-      if (answer.status !== 405) return `${reasonOf(unexpected(answer))}; a sidecar answers 405`
-    }
-    return undefined
-  } catch (error) {
-    ignorePublisherError(error)
-    return reasonOf(error)
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const answer = await tried(http.request(origin, { method: 'GET', path: `${prefix}/event` }, call))
+    if (answer instanceof PublisherError) return reasonOf(answer)
+    if (answer.status !== 405) return `${reasonOf(unexpected(answer))}; a sidecar answers 405`
   }
+  return undefined
 }
 
 /** What a v1 sidecar delivers from memory but does not list, of those that it has just said it made (protocol.md §2.4). */
@@ -36,8 +32,9 @@ export async function unlistedNote(
   call: CallOptions,
 ): Promise<string[]> {
   if (client.uniqueBy !== 'resource' || made.length === 0) return []
-  const listed = await client.list(call).catch(ignorePublisherError)
-  const unlisted = made.filter(({ address }) => listed?.every((one) => one.address !== address))
+  const listed = await tried(client.list(call))
+  if (listed instanceof PublisherError) return []
+  const unlisted = made.filter(({ address }) => listed.every((one) => one.address !== address))
   if (unlisted.length === 0) return []
   const kinds = unlisted.map(({ kind }) => kind).join(' ')
   return [
@@ -47,10 +44,7 @@ export async function unlistedNote(
 
 /** Whether a v1 sidecar holds a subscription to a resource in memory, listed or not: it answers pulls of those. */
 export async function isInMemory(client: Client, address: string, call: CallOptions): Promise<boolean> {
-  const state = await client.currentState(address, call).catch(ignorePublisherError)
-  return state !== undefined && !(state.outcome === 'none' && state.cause === 'not-subscribed')
-}
-
-function ignorePublisherError(error: unknown): undefined {
-  if (!(error instanceof PublisherError)) throw error
+  const state = await tried(client.currentState(address, call))
+  if (state instanceof PublisherError) return false
+  return !(state.outcome === 'none' && state.cause === 'not-subscribed')
 }

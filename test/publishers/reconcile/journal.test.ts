@@ -27,7 +27,7 @@ function createNode() {
   }
   const finish = async (ending: Ending) => {
     const journal = createJournal(deps, 'n1')
-    await journal.write(await journal.finish(ending))
+    await written(journal, () => journal.note(journal.closing(ending)))
   }
   return { time, store, finish, make: () => createJournal(deps, 'n1') }
 }
@@ -137,7 +137,7 @@ test('what an answer brought is written with what comes next, or at the end', as
   expect(next?.subscriptions.map(({ id }) => id)).toEqual(['first'])
   expect(next?.pending.map(({ kind }) => kind)).toEqual(['clock-class'])
   journal.held({ ...HELD, kind: 'clock-class', id: 'second' }, { restored: false })
-  await journal.write(await journal.finish(ALL))
+  await written(journal, () => journal.note(journal.closing(ALL)))
   const last = await store.read('n1')
   expect(last).toMatchObject({ pending: [], publisher: PUBLISHER })
   expect(last?.subscriptions.map(({ id }) => id)).toEqual(['first', 'second'])
@@ -149,10 +149,10 @@ test('the end of a run that made nothing is handed over, and changes what is new
   const known = await store.read('n1')
   if (known === undefined) throw new Error('nothing was written')
   time.now += 1
-  const same = await make().finish(ALL)
-  expect(same?.(known)).toBe(known)
-  const away = await make().finish({ ...ALL, reachable: false, problem: 'away' })
-  expect(away?.(known).publisher).toMatchObject({ reachable: false, problem: 'away' })
+  const same = make().closing(ALL)
+  expect(same(known)).toBe(known)
+  const away = make().closing({ ...ALL, reachable: false, problem: 'away' })
+  expect(away(known).publisher).toMatchObject({ reachable: false, problem: 'away' })
   expect(await store.read('n1')).toEqual(known)
 })
 

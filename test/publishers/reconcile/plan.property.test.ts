@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createCallback } from '#shared/callback.ts'
 import type { HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
-import { ownerOf, planOf, removalPlanOf, type Situation } from '#shared/publishers/reconcile/plan.ts'
+import { ownerOf, planOf, type Situation } from '#shared/publishers/reconcile/plan.ts'
 import { kindOfAddress } from '#shared/publishers/dialects/addresses.ts'
 
 const callback = createCallback({
@@ -107,7 +107,7 @@ test('whatever a publisher holds, no plan touches a foreign one or what another 
         return read === undefined || read.node === 'n2'
       })
       expect(carryOut(situation)).toEqual(expect.arrayContaining(untouchable))
-      const removed = removalPlanOf(situation).map((step) =>
+      const removed = planOf({ ...situation, wanted: [], unpublished: [] }).map((step) =>
         step.do === 'remove' ? step.subscription : undefined,
       )
       expect(removed.filter((held) => held !== undefined && untouchable.includes(held))).toEqual([])

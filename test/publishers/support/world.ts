@@ -5,7 +5,6 @@ import { createMetrics, type Metrics } from '#shared/metrics.ts'
 import { type CredentialFiles, createCredentials } from '#shared/credentials.ts'
 import { createHttp, type Http, type HttpOptions } from '#shared/http/client.ts'
 import { createReconciler, type Reconciler } from '#shared/publishers/reconcile/reconciler.ts'
-import { createReconcilerMetrics } from '#shared/publishers/reconcile/metrics.ts'
 import { createRegistry, type Registry } from '#shared/publishers/dialects/registry.ts'
 import { ALL_KINDS } from '#shared/publishers/dialects/addresses.ts'
 import type { Target } from '#shared/publishers/target.ts'
@@ -16,7 +15,7 @@ import { type Clock, systemClock } from '#shared/time.ts'
 export type World = {
   readonly http: Http
   readonly registry: Registry
-  readonly reconciler: Reconciler
+  readonly reconciler: Reconciler & { readonly remove: Reconciler['reconcile'] }
   readonly store: Store
   readonly callback: Callback
   readonly metrics: Metrics
@@ -67,7 +66,7 @@ export function createWorld(options: {
       clock,
       callback,
       log,
-      metrics: createReconcilerMetrics(metrics),
+      metrics,
       overall: () => 'UNKNOWN',
       newIncarnation: () => 'made',
       refreshMs: 60_000,
@@ -75,10 +74,10 @@ export function createWorld(options: {
     { kinds: options.kinds ?? ALL_KINDS, configured: new Set(options.targets.map(({ node }) => node)) },
   )
   // Where a test does not say otherwise our callback is known to answer.
-  const proven: Reconciler = {
+  const proven: World['reconciler'] = {
     reconcile: (target, options) => reconciler.reconcile(target, { proof: 'proven', ...options }),
     unstick: (target, options) => reconciler.unstick(target, { proof: 'proven', ...options }),
-    remove: reconciler.remove,
+    remove: (target, options) => reconciler.reconcile(target, { remove: true, ...options }),
   }
   return { http, registry, reconciler: proven, store, callback, metrics, lines }
 }
