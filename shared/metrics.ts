@@ -151,4 +151,5 @@ function numeral(value: number): string {
 }
 
 const escapeHelp = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
-const escapeLabel = (text: string) => escapeHelp(text).replaceAll('"', '\\"')
+/** A text as the value of a label. */
+export const escapeLabel = (text: string) => escapeHelp(text).replaceAll('"', '\\"')

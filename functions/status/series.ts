@@ -5,6 +5,7 @@ import type { Holdover } from '#shared/state/holdover.ts'
 import { OVERALL_KINDS, type Overall } from '#shared/state/merge/overall.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
+import { escapeLabel } from '#shared/metrics.ts'
 import type { Row } from './api.ts'
 import { type SecondsInState, secondsInState } from './seconds.ts'
 import { OVERALL } from './select.ts'
@@ -168,7 +169,7 @@ type Add = (metric: NodeMetric, value: number, more?: Readonly<Record<string, st
 function writing(labels: string) {
   const texts: Partial<Record<NodeMetric, string>> = {}
   const add: Add = (metric, value, more = {}) => {
-    const own = Object.entries(more).map(([name, text]) => `,${name}="${escaped(text)}"`)
+    const own = Object.entries(more).map(([name, text]) => `,${name}="${escapeLabel(text)}"`)
     texts[metric] = `${texts[metric] ?? ''}${metric}{${labels}${own.join('')}} ${value}\n`
   }
   return { texts, add }
@@ -199,15 +200,5 @@ function addClock(add: Add, { kind, instance, state, metrics }: NodeView['resour
 }
 
 function labelsOf(node: string, { site = '', region = '' }: NodeView['labels']): string {
-  return `node="${escaped(node)}",site="${escaped(site)}",region="${escaped(region)}"`
-}
-
-/** The text of a label value. Prometheus reads no NUL, not even escaped: one would cost the whole scrape. */
-function escaped(text: string): string {
-  return text
-    .toWellFormed()
-    .replaceAll('\0', '\u{fffd}')
-    .replaceAll('\\', '\\\\')
-    .replaceAll('\n', '\\n')
-    .replaceAll('"', '\\"')
+  return `node="${escapeLabel(node)}",site="${escapeLabel(site)}",region="${escapeLabel(region)}"`
 }
