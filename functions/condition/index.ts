@@ -78,7 +78,7 @@ export const condition: FunctionDefinition = {
       async run(_flags, { signal, terminal }) {
         const { done, failures } = await run(signal)
         for (const failure of failures) terminal.err(`failed: ${failure}\n`)
-        terminal.out(`${done} Nodes up to date, ${failures.length} failures\n`)
+        terminal.out(`Nodes up to date: ${done}, failures: ${failures.length}\n`)
         return failures.length === 0 ? 0 : 1
       },
       ping: () => store.ping(),

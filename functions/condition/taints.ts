@@ -2,13 +2,12 @@ import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { TaintConfig } from '#shared/config/index.ts'
 import type { Log } from '#shared/log.ts'
 import type { Announcer } from './announce.ts'
+import { countBySite, limitOf, withinLimit } from './brake.ts'
 import type { ConditionMetrics } from './metrics.ts'
 import type { ClusterNode, Nodes, Taint } from './nodes.ts'
 import type { Places } from './places.ts'
 import type { Swept } from './sweep.ts'
 
-/** Of a site, how many Nodes may be tainted at once; one always may. A grandmaster that is lost must not close a site. */
-const MOST_TAINTED = 0.1
 const CONFLICTS = 10
 
 type Listed = ReadonlyMap<string, ClusterNode>
@@ -40,7 +39,7 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
   /** Those that were told to be without. */
   let withheldBefore: ReadonlySet<string> = new Set()
 
-  /** Whether it has the taint afterwards as was asked; a Node that is gone has not. */
+  /** Sets or removes it; nothing is done where that is so already, or the Node is gone. */
   const set = async (name: string, wanted: boolean): Promise<void> => {
     for (let conflicts = 0; conflicts < CONFLICTS; conflicts += 1) {
       const node = await nodes.get(name)
@@ -55,79 +54,75 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
     throw new StoreError(`Others changed Node ${name} again and again while its taint was being set`)
   }
 
-  const apply = async (swept: readonly Swept[], all: Listed, signal: AbortSignal, failures: string[]) => {
-    const each = async (names: Iterable<string>, wanted: boolean): Promise<string[]> => {
-      const done: string[] = []
-      for (const name of names) {
-        signal.throwIfAborted()
-        try {
-          await set(name, wanted)
-          done.push(name)
-        } catch (error) {
-          failures.push(`Node ${name}: ${reasonOf(error)}`)
-        }
+  /** Sets it for each of these; those for which that worked. */
+  const setAll = async (names: readonly string[], wanted: boolean, { signal, failures }: Run) => {
+    const done = new Set<string>()
+    for (const name of names) {
+      signal.throwIfAborted()
+      try {
+        await set(name, wanted)
+        done.add(name)
+      } catch (error) {
+        failures.push(`Node ${name}: ${reasonOf(error)}`)
       }
-      return done
     }
-    const byName = new Map(swept.map((one) => [one.node.name, one]))
-    const tainted = swept.filter(({ node }) => isTainted(node)).map(({ node }) => node.name)
-    // A Node of which nothing could be found out now keeps what it has.
-    const isOver = (name: string) => {
-      const one = byName.get(name)
-      return one === undefined ? !all.has(name) : one.overall !== 'FREERUN' && one.overall !== 'UNKNOWN'
-    }
+    return done
+  }
+
+  const apply = async (swept: readonly Swept[], all: Listed, run: Run) => {
+    const tainted = namesOf(swept.filter(({ node }) => isTainted(node)))
     const held = new Set([...(await places.read()), ...tainted])
-    const removed = await each([...held].filter(isOver), false)
-    const wanted = swept.filter(({ overall }) => overall === 'FREERUN')
+    const removed = await setAll([...held].filter(isOverIn(swept, all)), false, run)
     const { taken } = await places.change((before) => {
-      const taken = new Set([...before, ...tainted].filter((name) => !removed.includes(name)))
-      for (const { node, site } of wanted) {
-        if (taken.has(node.name)) continue
-        const group = swept.filter((one) => one.site === site)
-        const used = group.filter((one) => taken.has(one.node.name)).length
-        if (used < limitOf(group.length)) taken.add(node.name)
-      }
-      return taken
+      const kept = [...before, ...tainted].filter((name) => !removed.has(name))
+      return withinLimit(new Set(kept), swept)
     })
-    const allowed = wanted.filter(({ node }) => taken.has(node.name))
-    const added = await each(
-      allowed.filter(({ node }) => !isTainted(node)).map(({ node }) => node.name),
-      true,
-    )
+    const freerunning = swept.filter(({ overall }) => overall === 'FREERUN')
+    const untainted = freerunning.filter(({ node }) => !isTainted(node))
+    const allowed = namesOf(untainted).filter((name) => taken.has(name))
+    const added = await setAll(allowed, true, run)
     // Another instance that knew more may have given a place back meanwhile.
-    if (added.length > 0) {
-      const now = await places.read()
-      await each(
-        added.filter((name) => !now.has(name)),
-        false,
-      )
-    }
+    const now = added.size > 0 ? await places.read() : taken
+    await setAll(
+      [...added].filter((name) => !now.has(name)),
+      false,
+      run,
+    )
     metrics.tainted.set({}, taken.size)
     await tellWithheld(
-      swept,
-      wanted.filter(({ node }) => !taken.has(node.name)),
-      failures,
+      freerunning.filter(({ node }) => !taken.has(node.name)),
+      countBySite(swept),
+      run,
     )
   }
 
-  const tellWithheld = async (swept: readonly Swept[], withheld: readonly Swept[], failures: string[]) => {
+  /** Each once, for as long as it lasts. */
+  const tellWithheld = async (
+    withheld: readonly Swept[],
+    sizes: ReadonlyMap<string, number>,
+    { failures }: Run,
+  ) => {
     metrics.withheld.set({}, withheld.length)
+    const counts = countBySite(withheld)
     const fresh = withheld.filter(({ node }) => !withheldBefore.has(node.name))
-    for (const site of new Set(fresh.map((one) => one.site))) {
-      const inSite = (some: readonly Swept[]) => some.filter((one) => one.site === site).length
-      const total = inSite(swept)
+    const limitIn = (site: string) => limitOf(sizes.get(site) ?? 0)
+    for (const site of countBySite(fresh).keys()) {
       log.warn('taint withheld: too many Nodes of the site free-run', {
-        ...{ site, withheld: inSite(withheld), nodes: total, limit: limitOf(total), taint: taint.key },
+        ...{
+          site,
+          withheld: counts.get(site),
+          nodes: sizes.get(site),
+          limit: limitIn(site),
+          taint: taint.key,
+        },
       })
     }
-    const told = new Set(withheld.map(({ node }) => node.name).filter((name) => withheldBefore.has(name)))
+    const told = new Set(namesOf(withheld).filter((name) => withheldBefore.has(name)))
     for (const { node, site } of fresh) {
-      const limit = limitOf(swept.filter((one) => one.site === site).length)
+      const place = site === '' ? 'of the Nodes without a site' : `of site ${site}`
+      const message = `The node free-runs but is not tainted with ${taint.key}: at most ${limitIn(site)} ${place} may be at once`
       try {
-        await announcer.withheld(
-          node,
-          `The node free-runs but is not tainted with ${taint.key}: at most ${limit} of site ${JSON.stringify(site)} may be at once`,
-        )
+        await announcer.withheld(node, message)
         told.add(node.name)
       } catch (error) {
         failures.push(`Node ${node.name}: ${reasonOf(error)}`)
@@ -140,7 +135,7 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
     async apply(swept, all, signal) {
       const failures: string[] = []
       try {
-        await apply(swept, all, signal, failures)
+        await apply(swept, all, { signal, failures })
       } catch (error) {
         signal.throwIfAborted()
         failures.push(`Taints: ${reasonOf(error)}`)
@@ -150,4 +145,15 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
   }
 }
 
-const limitOf = (nodes: number) => Math.max(1, Math.floor(nodes * MOST_TAINTED))
+type Run = { readonly signal: AbortSignal; readonly failures: string[] }
+
+const namesOf = (swept: readonly Swept[]) => swept.map(({ node }) => node.name)
+
+/** Whether a Node is to lose the taint. One of which nothing could be found out now keeps what it has. */
+function isOverIn(swept: readonly Swept[], all: Listed): (name: string) => boolean {
+  const states = new Map(swept.map(({ node, overall }) => [node.name, overall]))
+  return (name) => {
+    const state = states.get(name)
+    return state === undefined ? !all.has(name) : state !== 'FREERUN' && state !== 'UNKNOWN'
+  }
+}

@@ -1,8 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { request } from 'undici'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { parse } from 'yaml'
+import { CONDITION_TYPES } from '#functions/condition/conditions.ts'
 import { createCallback } from '#shared/callback.ts'
 import { bundle } from '../../build.ts'
 import { conditionOf, eventsOf, taintsOf } from '../functions/condition/world.ts'
@@ -28,6 +30,13 @@ const NODE = 'node1.example.com'
 const RIGHTS = ['nodes', 'nodes/status', 'events'].flatMap((resource) =>
   [...verbsOf(manifests, 'ptp-watch-condition', { resource })].map((verb) => `${verb} ${resource}`),
 )
+
+test('the sample NodeReadinessRule asks for a condition that there is', () => {
+  const file = new URL('../../knative/samples/node-readiness-rule.yaml', import.meta.url)
+  const { spec } = parse(readFileSync(file, 'utf8'))
+  expect(CONDITION_TYPES).toContain(spec.conditions[0].type)
+  expect(spec).toMatchObject({ taint: { effect: 'NoSchedule' }, dryRun: true })
+})
 
 /** A Redis, a Broker with the Trigger, ingest, condition behind the Trigger, and the API server of their cluster. */
 async function startCluster() {

@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process'
+import { dirname } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
 import { startRedis } from '../../support/redis.ts'
 import { onTestFinished } from 'vitest'
@@ -281,7 +284,7 @@ describe('what the API server refuses', () => {
     })
     expect(await world.run()).toMatchObject({
       code: 1,
-      out: '2 Nodes up to date, 1 failures\n',
+      out: 'Nodes up to date: 2, failures: 1\n',
       err: expect.stringMatching(
         /^failed: Node b: Cannot patch nodes\/status b: .*etcdserver: request timed out$/m,
       ),
@@ -300,4 +303,26 @@ describe('what the API server refuses', () => {
     expect(await condition.tick()).toMatchObject({ status: 202 })
     expect(conditionsOf(api, NODE)).toEqual(SAID.FREERUN)
   })
+})
+
+test('kubectl describe node shows the conditions, and Events with how often they happened', async () => {
+  const { api, env, ...world } = await startWorld()
+  api.nodes.add(NODE)
+  for (const overall of ['LOCKED', 'FREERUN', 'LOCKED', 'FREERUN'] as const) await world.become(NODE, overall)
+  expect(await world.run()).toEqual({
+    code: 0,
+    out: 'Nodes up to date: 1, failures: 0\n',
+    err: expect.any(String),
+  })
+  const child = spawn('kubectl', ['describe', 'node', NODE], {
+    env: { PATH: process.env.PATH, HOME: dirname(env.KUBECONFIG), KUBECONFIG: env.KUBECONFIG },
+  })
+  const shown = await text(child.stdout)
+  expect(shown).toMatch(
+    /^ {2}ptp-watch\.io\/PTPSynchronized +False .* Freerun +FREERUN since .*lock-state of ens5fx\/master is FREERUN$/m,
+  )
+  expect(shown).toMatch(
+    /^ {2}Warning +PTPFreerun +.*\(x2 over .*\) +ptp-watch +PTP state of the node went from LOCKED to FREERUN at /m,
+  )
+  expect(shown).toMatch(/^ {2}Normal +PTPRecovered +\S+ +ptp-watch /m)
 })

@@ -25,7 +25,7 @@ export type Answer = { readonly status: number; readonly body: string }
 export type World = {
   readonly api: KubernetesApi
   readonly store: Store
-  readonly env: Readonly<Record<string, string>>
+  readonly env: { readonly STATE_URL: string; readonly KUBECONFIG: string; readonly LOG_LEVEL: string }
   /** Serves condition in a process of its own. */
   serve(env?: Record<string, string>, host?: HostName): Promise<Served>
   /** Sweeps once. */

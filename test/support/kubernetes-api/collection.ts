@@ -83,7 +83,7 @@ export function createCollection<T extends Kept>(kind: Resource<T>): Collection<
   }
   const all = (namespace: string) =>
     [...kept.values()]
-      .filter(({ metadata }) => (metadata.namespace ?? '') === namespace)
+      .filter(({ metadata }) => namespace === '' || metadata.namespace === namespace)
       .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
   const pages = createPages(all, () => revision)
 

@@ -31,7 +31,9 @@ export function createPods(): Pods {
   const pods = new Map<string, { readonly pod: Pod; readonly url: string }>()
   const { list } = createPages(
     (namespace) =>
-      [...pods.values()].map(({ pod }) => pod).filter(({ metadata }) => metadata.namespace === namespace),
+      [...pods.values()]
+        .map(({ pod }) => pod)
+        .filter(({ metadata }) => namespace === '' || metadata.namespace === namespace),
     () => pods.size + 1,
   )
   return {

@@ -6,6 +6,7 @@ import type { List, ListOptions } from './pages.ts'
 import { jsonPatch, mergePatch } from './patch.ts'
 import { badRequest, Refusal } from './refusal.ts'
 import type { Pods } from './pods.ts'
+import { parseFieldSelector } from './selector.ts'
 import type { Services } from './services.ts'
 
 export type Verb = 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete'
@@ -44,7 +45,7 @@ export function askedOf(method: string, target: string): Asked | undefined {
   const resource = KINDS.find((one) => one === kind)
   const verb = VERBS[method]
   if (resource === undefined || verb === undefined) return undefined
-  const isWide = resource === 'nodes' || (resource === 'configmaps' && method === 'GET' && name === '')
+  const isWide = resource === 'nodes' || (method === 'GET' && name === '')
   if (namespace === undefined ? !isWide : resource === 'nodes') return undefined
   if (subresource !== '' && (PARTS[resource] !== subresource || name === '')) return undefined
   if ((name === '') !== (method === 'GET' || method === 'POST') && name === '') return undefined
@@ -56,6 +57,27 @@ export function askedOf(method: string, target: string): Asked | undefined {
     subresource,
     proxied: `${path}${url.search}`,
     query: url.searchParams,
+  }
+}
+
+/** What kubectl asks first: which groups and kinds there are. Undefined for all other paths. */
+export function discoveryOf(target: string): unknown {
+  switch (new URL(target, 'http://api').pathname) {
+    case '/api':
+      return { kind: 'APIVersions', versions: ['v1'] }
+    case '/apis':
+      return { kind: 'APIGroupList', apiVersion: 'v1', groups: [] }
+    case '/api/v1': {
+      const resources = KINDS.map((name) => ({
+        ...{ name, singularName: '', namespaced: name !== 'nodes', verbs: ['get', 'list'] },
+        kind: { configmaps: 'ConfigMap', services: 'Service', events: 'Event', nodes: 'Node', pods: 'Pod' }[
+          name
+        ],
+      }))
+      return { kind: 'APIResourceList', groupVersion: 'v1', resources }
+    }
+    default:
+      return undefined
   }
 }
 
@@ -88,7 +110,11 @@ function pageOf<T>(
     limit: Number(query.get('limit') ?? 0),
     continue: query.get('continue') ?? '',
   })
-  return { items, metadata: { resourceVersion, ...(next !== '' && { continue: next }) } }
+  const selects = parseFieldSelector(query.get('fieldSelector') ?? '')
+  return {
+    items: items.filter(selects),
+    metadata: { resourceVersion, ...(next !== '' && { continue: next }) },
+  }
 }
 
 /** The answer to a list of Pods. */
@@ -160,9 +186,8 @@ export function answer(
       }
     }
     case 'list': {
-      const { metadata, items: all } = pageOf(objects.list, namespace, query)
-      const [, only] = /^metadata\.name=(.+)$/.exec(query.get('fieldSelector') ?? '') ?? []
-      const list = { items: all.filter((one) => only === undefined || one.metadata.name === only) }
+      const list = pageOf(objects.list, namespace, query)
+      const { metadata } = list
       if (/;as=PartialObjectMetadataList\b/.test(headers.accept)) {
         // The one list whose items Go leaves nil where there is none: it comes as null.
         const items = list.items.length === 0 ? null : list.items.map(partial)

@@ -25,3 +25,20 @@ function parseRequirement(text: string): (labels: Labels) => boolean {
   const [, not, key = ''] = existence
   return (labels) => key in labels === (not === '')
 }
+
+/** A field selector: `metadata.name=a,involvedObject.kind=Node`. What an object does not have is empty. */
+export function parseFieldSelector(text: string): (object: unknown) => boolean {
+  const terms = text === '' ? [] : text.split(',').map((term) => term.split(/(!?)==?/))
+  return (object) =>
+    terms.every(([path = '', not, value]) => (fieldOf(object, path) === value) === (not === ''))
+}
+
+function fieldOf(object: unknown, path: string): string {
+  const found = path
+    .split('.')
+    .reduce<unknown>(
+      (at, key) => (typeof at === 'object' && at !== null ? Reflect.get(at, key) : undefined),
+      object,
+    )
+  return found === undefined ? '' : String(found)
+}

@@ -1,0 +1,28 @@
+import type { Swept } from './sweep.ts'
+
+/** Of a site, how many Nodes may be tainted at once; one always may. A grandmaster that is lost must not close a site. */
+const MOST_TAINTED = 0.1
+
+/** Of so many Nodes of a site, how many may be tainted at once. */
+export const limitOf = (nodes: number) => Math.max(1, Math.floor(nodes * MOST_TAINTED))
+
+/** How many of these are in each site. */
+export function countBySite(swept: readonly Swept[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { site } of swept) counts.set(site, (counts.get(site) ?? 0) + 1)
+  return counts
+}
+
+/** Those who hold a place, and as many more of those that free-run as the limit of their site allows. */
+export function withinLimit(held: ReadonlySet<string>, swept: readonly Swept[]): Set<string> {
+  const taken = new Set(held)
+  const sizes = countBySite(swept)
+  const used = new Map(countBySite(swept.filter(({ node }) => held.has(node.name))))
+  for (const { node, site, overall } of swept) {
+    const before = used.get(site) ?? 0
+    if (overall !== 'FREERUN' || taken.has(node.name) || before >= limitOf(sizes.get(site) ?? 0)) continue
+    taken.add(node.name)
+    used.set(site, before + 1)
+  }
+  return taken
+}
