@@ -1,4 +1,4 @@
-import { PublisherError, reasonOf } from '#shared/errors.ts'
+import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
 import type { Observation } from '#shared/events/observation.ts'
 import type { Client, CurrentState, Resource } from '#shared/publishers/dialects/client.ts'
 import type { Registry } from '#shared/publishers/dialects/registry.ts'
@@ -10,61 +10,42 @@ import type { PollMetrics } from './metrics.ts'
 /** A resource to pull, and our subscription to it: `lacking` where it was refused since the host has no such clocks. */
 export type Pullable = Resource & { readonly subscription: 'held' | 'lacking' | undefined }
 
-export type Pulled = {
-  readonly pulls: readonly Pull[]
-  /** Why others brought nothing; one line each. */
-  readonly problems: readonly string[]
-}
-
 export type PullDeps = {
   readonly registry: Registry
   readonly clock: Clock
   readonly metrics: PollMetrics
 }
 
-/** Pulls these resources of a publisher. Its failure to answer at all is one problem of all of them. */
+/**
+ * Pulls these resources of a publisher. `problems`: why others brought nothing, one line each; its failure to answer at
+ * all is one problem of all of them.
+ */
 export async function pullAll(
-  deps: PullDeps,
+  { registry, clock, metrics }: PullDeps,
   target: Target,
   resources: readonly Pullable[],
   signal: AbortSignal,
-): Promise<Pulled> {
+): Promise<{ readonly pulls: readonly Pull[]; readonly problems: readonly string[] }> {
   if (resources.length === 0) return { pulls: [], problems: [] }
-  try {
-    const client = await deps.registry.client(target, { signal })
-    const answers = await Promise.all(resources.map((resource) => pull(deps, client, resource, signal)))
-    return {
-      pulls: answers.filter((answer) => typeof answer !== 'string'),
-      problems: [...new Set(answers.filter((answer) => typeof answer === 'string'))],
-    }
-  } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
-    return { pulls: [], problems: [reasonOf(error)] }
+  const client = await tried(registry.client(target, { signal }))
+  if (client instanceof PublisherError) return { pulls: [], problems: [reasonOf(client)] }
+  const asked = resources.map(async (resource) => {
+    const sentAt = clock.now()
+    const answer = await tried(client.currentState(resource.address, { signal }))
+    metrics.pullSeconds.observe({}, Math.max(0, clock.now() - sentAt) / 1000)
+    const isFailed = answer instanceof PublisherError
+    metrics.pulls.inc({ outcome: isFailed ? 'failed' : answer.outcome })
+    return isFailed ? reasonOf(answer) : readAnswer(answer, client, resource)
+  })
+  const answers = await Promise.all(asked)
+  return {
+    pulls: answers.filter((answer) => typeof answer !== 'string'),
+    problems: [...new Set(answers.filter((answer) => typeof answer === 'string'))],
   }
 }
 
 export function namesClocks({ observations, named }: Pull): boolean {
   return observations.length + named.length > 0
-}
-
-async function pull(
-  { clock, metrics }: PullDeps,
-  client: Client,
-  resource: Pullable,
-  signal: AbortSignal,
-): Promise<Pull | string> {
-  const sentAt = clock.now()
-  try {
-    const answer = await client.currentState(resource.address, { signal })
-    metrics.pulls.inc({ outcome: answer.outcome })
-    return readAnswer(answer, client, resource)
-  } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
-    metrics.pulls.inc({ outcome: 'failed' })
-    return reasonOf(error)
-  } finally {
-    metrics.pullSeconds.observe({}, Math.max(0, clock.now() - sentAt) / 1000)
-  }
 }
 
 /** An answer as the merge takes it, or why it says nothing. */

@@ -1,7 +1,7 @@
+import type { CallOptions } from '#shared/http/client.ts'
 import pLimit from 'p-limit'
 import { PtpWatchError, reasonOf } from '#shared/errors.ts'
 import { backoffMs, pause } from '#shared/publishers/backoff.ts'
-import type { CallOptions } from '#shared/publishers/dialects/client.ts'
 import { together } from '#shared/publishers/reconcile/apply.ts'
 import { type Proof, withheldText } from '#shared/publishers/reconcile/proof.ts'
 import {

@@ -1,9 +1,5 @@
-import { INFO, KIND_NAMES } from '#shared/kinds.ts'
-
-export const ALL_KINDS = KIND_NAMES
-
-/** Without SyncE: over v1 its states arrive as `0`, and pulls do not know it (protocol.md §2.6, §5). */
-export const V1_KINDS: readonly string[] = ALL_KINDS.filter((kind) => !isSyncE(kind))
+import { INFO } from '#shared/kinds.ts'
+import type { Offer, Resource } from './client.ts'
 
 /** Listed by 4.17 to 4.19, but only 4.20 and later can be subscribed to it (protocol.md §5). */
 export function isSyncE(kind: string): boolean {
@@ -11,13 +7,24 @@ export function isSyncE(kind: string): boolean {
 }
 
 /**
- * What follows the node in the address of a kind, without a leading slash; undefined for a kind that we don't know. v1
- * calls the clock class by another name; the v2 name would be accepted there and never deliver (protocol.md §5).
+ * What a publisher offers that lists nothing: the addresses that every release has, after the `path` of its node.
+ * Whether the host has such a clock, a create or a pull shows. v1 calls the clock class by another name, and the v2 name
+ * would be accepted there and never deliver; over v1 the states of SyncE arrive as `0`, and pulls do not know it
+ * (protocol.md §2.6, §5).
  */
-export function resourceOf(kind: string, api: 'v1' | 'v2'): string | undefined {
-  const info = INFO.get(kind)
-  const resource = api === 'v1' ? (info?.v1Resource ?? info?.resource) : info?.resource
-  return resource && `sync/${resource}`
+export function wellKnown(kinds: readonly string[], api: 'v1' | 'v2', path: string): Offer {
+  const resources = kinds.flatMap((kind): Resource[] => {
+    const info = INFO.get(kind)
+    if (info === undefined || (api === 'v1' && isSyncE(kind))) return []
+    const resource = api === 'v1' ? (info.v1Resource ?? info.resource) : info.resource
+    return [{ kind, address: `${path}/sync/${resource}` }]
+  })
+  return { outcome: 'offered', resources, unpublished: without(kinds, resources), node: undefined }
+}
+
+/** The kinds that none of these resources has. */
+export function without(kinds: readonly string[], resources: readonly Resource[]): string[] {
+  return kinds.filter((kind) => !resources.some((resource) => resource.kind === kind))
 }
 
 /** How addresses end, and the kind that each has. */

@@ -1,8 +1,6 @@
 import type { Normalised } from '#shared/events/normalise.ts'
 import type { CallOptions } from '#shared/http/client.ts'
 
-export type { CallOptions }
-
 export type Dialect = 'red-hat-v1' | 'red-hat-v2' | 'starlingx-v2'
 
 /** A resource of a publisher: what kind of reading it gives, and the address to subscribe to and to pull. */
@@ -73,8 +71,6 @@ export type DialectFacts = {
   readonly listProves: boolean
   /** What a subscription is unique by: v1 has one for a resource, whoever made it. */
   readonly uniqueBy: 'resource' | 'resource-and-endpoint'
-  /** The kinds that can be subscribed to. */
-  readonly kinds: readonly string[]
 }
 
 /**

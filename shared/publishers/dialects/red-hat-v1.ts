@@ -1,21 +1,12 @@
 import { PublisherError } from '#shared/errors.ts'
 import type { Http } from '#shared/http/client.ts'
 import { type Place, pathOf } from '#shared/publishers/target.ts'
-import { resourceOf, V1_KINDS } from './addresses.ts'
+import { wellKnown } from './addresses.ts'
 import { createCalls } from './calls.ts'
-import type { Client, DialectFacts, NoStateCause } from './client.ts'
+import type { Client, NoStateCause } from './client.ts'
 import { messageOf, readPull, readSubscription, unexpected } from './wire.ts'
 
 export const RED_HAT_V1_BASE = '/api/ocloudNotifications/v1'
-
-export const RED_HAT_V1: DialectFacts = {
-  dialect: 'red-hat-v1',
-  sendsInitial: false,
-  queryTime: true,
-  listProves: false,
-  uniqueBy: 'resource',
-  kinds: V1_KINDS,
-}
 
 /** The sidecar waits up to 10 s for our endpoint while it creates (protocol.md §2.3). */
 const CREATE_DEADLINE_MS = 12_000
@@ -45,24 +36,17 @@ export function createRedHatV1(http: Http, place: Place, node: string): Client {
   const { get, post, list, remove } = createCalls(http, place, RED_HAT_V1_BASE, { id: [400, 404] })
 
   return {
-    ...RED_HAT_V1,
+    dialect: 'red-hat-v1',
+    sendsInitial: false,
+    queryTime: true,
+    listProves: false,
+    uniqueBy: 'resource',
     node,
     url: place.shown,
     list,
     remove,
 
-    async offer(kinds) {
-      const known = kinds.filter((kind) => V1_KINDS.includes(kind))
-      return {
-        outcome: 'offered',
-        resources: known.map((kind) => ({
-          kind,
-          address: `/cluster/node/${node}/${resourceOf(kind, 'v1')}`,
-        })),
-        unpublished: kinds.filter((kind) => !known.includes(kind)),
-        node: undefined,
-      }
-    },
+    offer: async (kinds) => wellKnown(kinds, 'v1', `/cluster/node/${node}`),
 
     async create({ address, endpoint }, options) {
       const body = { endpointUri: endpoint, resource: address }

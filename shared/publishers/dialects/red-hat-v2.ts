@@ -1,20 +1,11 @@
 import type { Answer, Http } from '#shared/http/client.ts'
 import type { Place } from '#shared/publishers/target.ts'
-import { ALL_KINDS, kindOfAddress, nodeOfAddress, resourceOf } from './addresses.ts'
+import { kindOfAddress, nodeOfAddress, wellKnown, without } from './addresses.ts'
 import { createCalls, createOverV2, pullOverV2 } from './calls.ts'
-import type { Client, DialectFacts, Offer, Resource } from './client.ts'
+import type { Client, Resource } from './client.ts'
 import { readList, unexpected } from './wire.ts'
 
 export const RED_HAT_V2_BASE = '/api/ocloudNotifications/v2'
-
-export const RED_HAT_V2: DialectFacts = {
-  dialect: 'red-hat-v2',
-  sendsInitial: true,
-  queryTime: true,
-  listProves: true,
-  uniqueBy: 'resource-and-endpoint',
-  kinds: ALL_KINDS,
-}
 
 /** The publisher on the node itself: the proxy of 4.16 and later, and linuxptp-daemon's own API (protocol.md §3, §8). */
 export function createRedHatV2(http: Http, place: Place, node: string): Client {
@@ -23,7 +14,9 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
   let isProxy = true
 
   return {
-    ...RED_HAT_V2,
+    dialect: 'red-hat-v2',
+    listProves: true,
+    uniqueBy: 'resource-and-endpoint',
     node,
     url: place.shown,
     list: calls.list,
@@ -38,7 +31,7 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
     async offer(kinds, options) {
       const answer = await calls.get('/publishers', options)
       isProxy = answer.status !== 404
-      if (!isProxy) return wellKnown(kinds, node)
+      if (!isProxy) return wellKnown(kinds, 'v2', `/cluster/node/${node}`)
       if (answer.status !== 200) throw unexpected(answer)
       const published = readList(answer).flatMap(({ address }) => {
         const kind = kindOfAddress(address)
@@ -52,8 +45,7 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
         const found = published.find((resource) => resource.kind === kind && resource.name === named)
         return found === undefined ? [] : [{ kind, address: found.address }]
       })
-      const unpublished = kinds.filter((kind) => !resources.some((resource) => resource.kind === kind))
-      return { outcome: 'offered', resources, unpublished, node: named }
+      return { outcome: 'offered', resources, unpublished: without(kinds, resources), node: named }
     },
 
     create: (subscription, options) => createOverV2(calls, subscription, notReady, options),
@@ -65,13 +57,4 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
 function notReady(answer: Answer): string {
   if (answer.body !== '') throw unexpected(answer)
   return 'it does not accept subscriptions to this resource (404)'
-}
-
-/** The addresses that every release has. Whether the host has such a clock, a create or a pull shows. */
-function wellKnown(kinds: readonly string[], node: string): Offer {
-  const resources = kinds.flatMap((kind): Resource[] => {
-    const path = resourceOf(kind, 'v2')
-    return path === undefined ? [] : [{ kind, address: `/cluster/node/${node}/${path}` }]
-  })
-  return { outcome: 'offered', resources, unpublished: [], node: undefined }
 }

@@ -1,24 +1,12 @@
+import { PublisherError } from '#shared/errors.ts'
+import type { Answer, CallOptions, Http } from '#shared/http/client.ts'
 import type { Log } from '#shared/log.ts'
-import type { CallOptions, Client, Dialect } from './client.ts'
-import { detectDialect } from './detect.ts'
-import type { Http } from '#shared/http/client.ts'
-import { createRedHatV1 } from './red-hat-v1.ts'
-import { createRedHatV2 } from './red-hat-v2.ts'
-import { createStarlingX } from './starlingx.ts'
 import { type Place, placeOf, type Target } from '#shared/publishers/target.ts'
-
-/** From the configured publishers to clients that speak their dialect. */
-export type Registry = {
-  /**
-   * The client of a publisher; its dialect is found out the first time and remembered.
-   * @throws PublisherError if it cannot be found out.
-   */
-  client(target: Target, options?: CallOptions): Promise<Client>
-  /** Whether its dialect was found out before by probing. */
-  knows(target: Target): boolean
-  /** Its dialect is found out again next time: its answers do not fit, as after an upgrade. */
-  forget(target: Target): void
-}
+import type { Client, Dialect } from './client.ts'
+import { createRedHatV1, RED_HAT_V1_BASE } from './red-hat-v1.ts'
+import { createRedHatV2, RED_HAT_V2_BASE } from './red-hat-v2.ts'
+import { createStarlingX, STARLINGX_V2_BASE } from './starlingx.ts'
+import { unexpected } from './wire.ts'
 
 const CLIENTS: Readonly<Record<Dialect, (http: Http, place: Place, node: string) => Client>> = {
   'red-hat-v1': createRedHatV1,
@@ -26,26 +14,83 @@ const CLIENTS: Readonly<Record<Dialect, (http: Http, place: Place, node: string)
   'starlingx-v2': createStarlingX,
 }
 
-export function createRegistry(deps: { http: Http; log: Log }): Registry {
+export type Registry = ReturnType<typeof createRegistry>
+
+/** From the configured publishers to clients that speak their dialect. */
+export function createRegistry({ http, log }: { http: Http; log: Log }) {
   // Weak: with discovery targets come and go.
   const clients = new WeakMap<Target, Client>()
   return {
-    async client(target, options) {
+    /**
+     * The client of a publisher; its dialect is found out the first time and remembered.
+     * @throws PublisherError if it cannot be found out.
+     */
+    async client(target: Target, options?: CallOptions): Promise<Client> {
       const known = clients.get(target)
       if (known !== undefined) return known
       const place = placeOf(target.url)
-      const dialect =
-        target.dialect === 'auto' ? await detectDialect(deps.http, place, options) : target.dialect
-      if (target.dialect === 'auto') {
-        deps.log.debug('Dialect found', { node: target.node, url: place.shown, dialect })
+      let { dialect } = target
+      if (dialect === 'auto') {
+        dialect = await detectDialect(http, place, options)
+        log.debug('Dialect found', { node: target.node, url: place.shown, dialect })
       }
-      const client = CLIENTS[dialect](deps.http, place, target.node)
+      const client = CLIENTS[dialect](http, place, target.node)
       clients.set(target, client)
       return client
     },
-    knows: (target) => target.dialect === 'auto' && clients.has(target),
-    forget(target) {
+
+    /** Whether its dialect was found out before by probing. */
+    knows: (target: Target) => target.dialect === 'auto' && clients.has(target),
+
+    /** Its dialect is found out again next time: its answers do not fit, as after an upgrade. */
+    forget(target: Target) {
       if (target.dialect === 'auto') clients.delete(target)
     },
   }
+}
+
+/**
+ * Finds out what a publisher speaks, by the health checks of the dialects (protocol.md §1, starlingx.md), and by the list
+ * of subscriptions where there is none.
+ * @throws PublisherError if it cannot be reached, is failing, or speaks none of them; the message then says what to
+ * configure.
+ */
+export async function detectDialect(http: Http, place: Place, options?: CallOptions): Promise<Dialect> {
+  const get = async (path: string): Promise<Answer> => {
+    const request = { method: 'GET', path: `${place.prefix}${path}` } as const
+    const answer = await http.request(place.origin, request, options)
+    // A proxy in between that has nobody to ask, or a failing publisher: no word about its dialect.
+    if (answer.status >= 500 || answer.status === 429) throw unexpected(answer)
+    return answer
+  }
+
+  const v2 = await get(`${RED_HAT_V2_BASE}/health`)
+  if (v2.status === 200) return 'red-hat-v2'
+  const v1 = await get(`${RED_HAT_V1_BASE}/health`)
+  if (v1.status === 200) return 'red-hat-v1'
+  // The daemon's own API has no health check: its list says what it speaks (protocol.md §8).
+  const own = await get(`${RED_HAT_V2_BASE}/subscriptions`)
+  if (own.status === 200 && /^\s*(?:\[|null\s*$)/.test(own.body)) return 'red-hat-v2'
+  const root = await get('/health')
+  if (root.status === 200 && /^\s*\{\s*"ok"\s*:\s*true\s*\}\s*$/.test(root.body)) {
+    throw unknown(
+      place,
+      'is the transport port of a v1 publisher or sidecar, which serves no subscriptions: ' +
+        'set `url` to the API of its sidecar (port 8089) and `transport` to this address',
+    )
+  }
+  if (root.status === 200) {
+    const list = await get(`${STARLINGX_V2_BASE}/subscriptions`)
+    if (list.status === 200 || /"health"/.test(root.body)) return 'starlingx-v2'
+  }
+  throw unknown(
+    place,
+    `speaks no known dialect: GET ${RED_HAT_V2_BASE}/health answered ${v2.status}, ` +
+      `${RED_HAT_V1_BASE}/health ${v1.status} and /health ${root.status}; ` +
+      'check `url`, or set `dialect` to red-hat-v1, red-hat-v2 or starlingx-v2',
+  )
+}
+
+function unknown(place: Place, what: string): PublisherError {
+  return new PublisherError('status', `${place.shown} ${what}`, { url: place.shown })
 }

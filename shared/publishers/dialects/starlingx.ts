@@ -1,21 +1,12 @@
-import { PublisherError } from '#shared/errors.ts'
+import { PublisherError, tried } from '#shared/errors.ts'
 import type { CallOptions, Http } from '#shared/http/client.ts'
 import type { Place } from '#shared/publishers/target.ts'
 import { milliseconds, nanoseconds } from '#shared/time.ts'
-import { ALL_KINDS, resourceOf } from './addresses.ts'
+import { wellKnown } from './addresses.ts'
 import { createCalls, createOverV2, pullOverV2 } from './calls.ts'
-import type { Client, CurrentState, DialectFacts, Resource } from './client.ts'
+import type { Client, CurrentState } from './client.ts'
 
 export const STARLINGX_V2_BASE = '/ocloudNotifications/v2'
-
-export const STARLINGX_V2: DialectFacts = {
-  dialect: 'starlingx-v2',
-  sendsInitial: true,
-  queryTime: false,
-  listProves: true,
-  uniqueBy: 'resource-and-endpoint',
-  kinds: ALL_KINDS,
-}
 
 /** It tries our endpoint three times, 2 s each, for each instance (starlingx.md). */
 const CREATE_DEADLINE_MS = 15_000
@@ -43,7 +34,7 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
   /** The two kinds that every node has: with the same time to the microsecond they are start values. */
   const startNow = async (options?: CallOptions) => {
     const states = ['sync-state', 'os-clock-sync-state'].map((kind) =>
-      pull(addressOf(node, kind) ?? '', options),
+      pull(`/./${node}/sync/sync-status/${kind}`, options),
     )
     const [sync, os] = (await Promise.all(states)).map(startLikeIn)
     const at = sync !== undefined && sync.at === os?.at ? sync.at : undefined
@@ -51,7 +42,11 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
   }
 
   return {
-    ...STARLINGX_V2,
+    dialect: 'starlingx-v2',
+    sendsInitial: true,
+    queryTime: false,
+    listProves: true,
+    uniqueBy: 'resource-and-endpoint',
     node,
     url: place.shown,
     list: calls.list,
@@ -61,9 +56,9 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
       const state = await pull(address, options)
       const like = startLikeIn(state)
       if (like === undefined) return state
-      const start = await startNow(options).catch(ifUnanswered)
+      const start = await tried(startNow(options))
       // What is worse stands where it cannot be told.
-      if (start === undefined) return state
+      if (start instanceof PublisherError) return state
       if (start.at !== undefined && (like.at === undefined || like.at === start.at)) {
         const { sentAt, receivedAt } = state
         return { outcome: 'none', cause: 'not-ready', reason: STARTING, sentAt, receivedAt }
@@ -72,33 +67,18 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
       return start.isRecent ? await pull(address, options) : state
     },
 
-    async offer(kinds) {
-      const resources = kinds.flatMap((kind): Resource[] => {
-        const address = addressOf(node, kind)
-        return address === undefined ? [] : [{ kind, address }]
-      })
-      const unpublished = kinds.filter((kind) => resourceOf(kind, 'v2') === undefined)
-      return { outcome: 'offered', resources, unpublished, node: undefined }
-    },
+    offer: async (kinds) => wellKnown(kinds, 'v2', `/./${node}`),
 
     async create(subscription, options) {
       // It would post start values to us.
-      const start = await startNow({ ...options, deadlineMs: undefined }).catch(ifUnanswered)
-      if (start?.at !== undefined) return { outcome: 'not-ready', reason: STARTING }
+      const start = await tried(startNow({ ...options, deadlineMs: undefined }))
+      if (!(start instanceof PublisherError) && start.at !== undefined)
+        return { outcome: 'not-ready', reason: STARTING }
       const unknown = () => `the sidecar answered 404: it has not heard of node ${node}, or has just started`
       const call = { deadlineMs: CREATE_DEADLINE_MS, ...options }
       return await createOverV2(calls, subscription, unknown, call)
     },
   }
-}
-
-function addressOf(node: string, kind: string): string | undefined {
-  const resource = resourceOf(kind, 'v2')
-  return resource === undefined ? undefined : `/./${node}/${resource}`
-}
-
-function ifUnanswered(error: unknown): undefined {
-  if (!(error instanceof PublisherError)) throw error
 }
 
 /**

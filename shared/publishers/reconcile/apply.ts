@@ -1,8 +1,8 @@
 import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
+import type { CallOptions } from '#shared/http/client.ts'
 import type {
-  CallOptions,
   Client,
   Created,
   CurrentState,

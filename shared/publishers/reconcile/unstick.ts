@@ -1,6 +1,6 @@
 import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
-import type { Http } from '#shared/http/client.ts'
-import type { CallOptions, Client, Resource } from '#shared/publishers/dialects/client.ts'
+import type { CallOptions, Http } from '#shared/http/client.ts'
+import type { Client, Resource } from '#shared/publishers/dialects/client.ts'
 import { unexpected } from '#shared/publishers/dialects/wire.ts'
 import { placeOf } from '#shared/publishers/target.ts'
 

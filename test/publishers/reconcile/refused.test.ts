@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import { expect, test } from 'vitest'
 import { createRedHatV1, createRedHatV2, createStarlingX } from '#local/publishers/index.ts'
-import { ALL_KINDS } from '#shared/publishers/dialects/addresses.ts'
+import { KIND_NAMES } from '#shared/kinds.ts'
 import { startConsumer, using } from '../support/consumer.ts'
 import { listen } from '../support/listen.ts'
 import { createWorld } from '../support/world.ts'
@@ -153,7 +153,7 @@ test('where every kind is refused, it is our endpoint, told once', async () => {
   const kept = await world.reconciler.reconcile(target)
   expect(kept).toMatchObject({ outcome: 'failed', retryable: true, lacking: [] })
   expect(kept.problems).toEqual([expect.stringContaining(`it must reach ${consumer.url}`)])
-  expect(kept.problems[0]).toContain(ALL_KINDS.join(' '))
+  expect(kept.problems[0]).toContain(KIND_NAMES.join(' '))
 })
 
 test('one subscription that cannot be deleted keeps no other', async () => {

@@ -6,7 +6,7 @@ import { type CredentialFiles, createCredentials } from '#shared/credentials.ts'
 import { createHttp, type Http, type HttpOptions } from '#shared/http/client.ts'
 import { createReconciler, type Reconciler } from '#shared/publishers/reconcile/reconciler.ts'
 import { createRegistry, type Registry } from '#shared/publishers/dialects/registry.ts'
-import { ALL_KINDS } from '#shared/publishers/dialects/addresses.ts'
+import { KIND_NAMES } from '#shared/kinds.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { createStore, type Store } from '#shared/state/store/store.ts'
@@ -71,7 +71,7 @@ export function createWorld(options: {
       newIncarnation: () => 'made',
       refreshMs: 60_000,
     },
-    { kinds: options.kinds ?? ALL_KINDS, configured: new Set(options.targets.map(({ node }) => node)) },
+    { kinds: options.kinds ?? KIND_NAMES, configured: new Set(options.targets.map(({ node }) => node)) },
   )
   // Where a test does not say otherwise our callback is known to answer.
   const proven: World['reconciler'] = {
