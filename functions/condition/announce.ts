@@ -70,8 +70,7 @@ export type Announcer = {
  * in events.k8s.io/v1 only the series of an Event can be changed.
  */
 export function createAnnouncer({ client, store, clock, metrics }: Deps): Announcer {
-  /** The newest entry that this process has looked at. */
-  const looked = new Map<string, { readonly incarnation: string; readonly seq: number }>()
+  const looked = new Map<string, Looked>()
   const events = { resource: 'events', namespace: NAMESPACE } as const
 
   const newEntries = async ({ node, incarnation, seq }: NodeState): Promise<LogEntry[]> => {
@@ -178,10 +177,9 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps): Announ
       const { incarnation, seq } = state
       const last = looked.get(state.node)
       if (last?.incarnation === incarnation && last.seq >= seq) return
-      for (const untold of untoldIn(await newEntries(state))) {
-        await tell(node, untold, { incarnation, because })
-      }
-      looked.set(state.node, { incarnation, seq })
+      const { untold, ailing } = read(await newEntries(state), last?.ailing ?? false)
+      for (const one of untold) await tell(node, one, { incarnation, because })
+      looked.set(state.node, { incarnation, seq, ailing })
     },
     async withheld(node, message) {
       const reason = 'PTPTaintWithheld'
@@ -193,18 +191,28 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps): Announ
   }
 }
 
-function untoldIn(entries: readonly LogEntry[]): Untold[] {
-  const byReason = Map.groupBy(entries, reasonFor)
-  return [...byReason].flatMap(([reason, some]) => (reason === undefined ? [] : { reason, entries: some }))
+/** How far this process has looked, and whether the node has free-run or been in HOLDOVER since it was last LOCKED. */
+type Looked = { readonly incarnation: string; readonly seq: number; readonly ailing: boolean }
+
+function read(entries: readonly LogEntry[], before: boolean): { untold: Untold[]; ailing: boolean } {
+  const byReason = new Map<EventReason, LogEntry[]>()
+  let ailing = before
+  for (const entry of entries) {
+    const reason = reasonFor(entry, ailing)
+    if (reason !== undefined) byReason.set(reason, [...(byReason.get(reason) ?? []), entry])
+    if (reason === 'PTPFreerun' || reason === 'PTPHoldover') ailing = true
+    else if (entry.type === 'overall' && entry.to === 'LOCKED') ailing = false
+  }
+  return { untold: [...byReason].map(([reason, some]) => ({ reason, entries: some })), ailing }
 }
 
-function reasonFor({ type, from, to }: LogEntry): EventReason | undefined {
+function reasonFor({ type, from, to }: LogEntry, ailing: boolean): EventReason | undefined {
   if (type === 'missed') return 'PTPEventsMissed'
   if (type !== 'overall') return undefined
   if (to === 'FREERUN') return 'PTPFreerun'
   if (to === 'HOLDOVER') return 'PTPHoldover'
-  // A node that we have just come to know has recovered from nothing.
-  return to === 'LOCKED' && from !== 'UNKNOWN' ? 'PTPRecovered' : undefined
+  // A node that we have just come to know, or that was silent for a while, has recovered from nothing.
+  return to === 'LOCKED' && (ailing || from !== 'UNKNOWN') ? 'PTPRecovered' : undefined
 }
 
 function messageOf(entry: LogEntry, { overall, because }: Because): string {

@@ -85,6 +85,9 @@ export function createSweep(deps: SweepDeps): (signal: AbortSignal) => Promise<S
         })
       }
       return { done, failures }
+    } catch (error) {
+      if (signal.aborted) throw new StoreError('The sweep was ended early by a shutdown')
+      throw error
     } finally {
       metrics.sweeps.inc({ outcome })
     }

@@ -28,13 +28,14 @@ export const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /**
  * The way to the API server: KUBECONFIG if it is set, else the service account of this pod, else `~/.kube/config`.
- * Reads files, calls nobody.
+ * Reads files, calls nobody. Who has found it already may hand it on.
  * @throws ConfigurationError if there is none of these, or one that cannot be used.
  */
 export async function findAccess(
-  settings: KubernetesSettings,
+  settings: KubernetesSettings | Access,
   deps: { clock: Clock; log: Log },
 ): Promise<Access> {
+  if ('origin' in settings) return settings
   const {
     kubeconfig,
     context,

@@ -1,11 +1,11 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
 import * as z from 'zod/mini'
 import type { Credentials } from '#shared/credentials.ts'
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
 import { orAbsent } from './status.ts'
-
-const run = promisify(execFile)
 
 /** A person may have to log in first. Milliseconds. */
 const PATIENCE_MS = 120_000
@@ -27,6 +27,7 @@ const credential = z.object({
 
 /**
  * The credentials that an exec plug-in of a kubeconfig gives, asked for once: they are for a command that soon ends.
+ * `folder`: that of the kubeconfig, by which a command with a slash goes.
  * @throws ConfigurationError if it cannot be run, or gives none.
  */
 export async function execCredentials(exec: unknown, folder: string): Promise<Credentials> {
@@ -41,14 +42,16 @@ export async function execCredentials(exec: unknown, folder: string): Promise<Cr
     new ConfigurationError([
       `The kubeconfig's credential plug-in ${command} failed: ${reason}${installHint === undefined ? '' : `\n${installHint}`}`,
     ])
-  const info = { kind: 'ExecCredential', apiVersion, spec: { interactive: false } }
   const given = Object.fromEntries(env.map(({ name, value }) => [name, value]))
+  const info = {
+    kind: 'ExecCredential',
+    apiVersion,
+    spec: { interactive: process.stdin.isTTY === true },
+  }
   try {
-    const { stdout } = await run(command, args, {
-      // A command with a slash is relative to the kubeconfig, as in kubectl.
-      cwd: folder,
-      env: { ...process.env, ...given, KUBERNETES_EXEC_INFO: JSON.stringify(info) },
-      timeout: PATIENCE_MS,
+    const stdout = await outputOf(command.includes('/') ? resolve(folder, command) : command, args, {
+      ...given,
+      KUBERNETES_EXEC_INFO: JSON.stringify(info),
     })
     const {
       token,
@@ -63,4 +66,20 @@ export async function execCredentials(exec: unknown, folder: string): Promise<Cr
     const isShape = error instanceof SyntaxError || error instanceof z.core.$ZodError
     throw refuse(isShape ? 'it did not write an ExecCredential' : reasonOf(error))
   }
+}
+
+/** What it writes for people, as where to log in, they see; it may ask them, too. */
+async function outputOf(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
+  const child = spawn(command, args, {
+    env: { ...process.env, ...env },
+    stdio: ['inherit', 'pipe', 'inherit'],
+    timeout: PATIENCE_MS,
+  })
+  const [out, [code, signal]] = await Promise.all([textOf(child.stdout), once(child, 'close')])
+  if (code !== 0) throw new Error(code === null ? `ended by ${signal}` : `exit code ${code}`)
+  return out
 }

@@ -123,7 +123,7 @@ async function openFleet(config: Config, host: Host, flags: Flags) {
     const current = await access.namespace()
     const install = await findInstall(client, { namespace: textOf('namespace'), current })
     if (install.settings.STATE_URL?.startsWith('configmap:')) {
-      const fleet = await openLocal(install, kubernetes, host)
+      const fleet = await openLocal(install, access, host)
       return { fleet, close: () => Promise.all([fleet.close(), client.close()]) }
     }
     return { fleet: await openRemote(client, install.namespace), close: () => client.close() }

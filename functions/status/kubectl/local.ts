@@ -1,7 +1,7 @@
 import { withLog } from '../nodes.ts'
 import { sourceOf } from '../print.ts'
 import { readConfig } from '#shared/config/index.ts'
-import type { KubernetesSettings } from '#shared/kubernetes/access.ts'
+import type { Access } from '#shared/kubernetes/client.ts'
 import type { Log } from '#shared/log.ts'
 import { openStore } from '#shared/state/store/open.ts'
 import type { Clock } from '#shared/time.ts'
@@ -21,7 +21,7 @@ const READ = [
 /** The fleet as its ConfigMaps have it: whoever may read them needs no pod of ours. */
 export async function openLocal(
   { namespace, settings }: Install,
-  kubernetes: KubernetesSettings,
+  access: Access,
   { clock, log, random }: { clock: Clock; log: Log; random: () => number },
 ): Promise<Fleet & { close(): Promise<void> }> {
   const own = settings.STATE_URL === 'configmap://' ? `configmap://${namespace}` : settings.STATE_URL
@@ -30,7 +30,10 @@ export async function openLocal(
     STATE_URL: own,
   })
   const { historyPerNode, merge, holdoverBudgetMs, stateUrl } = config
-  const store = await openStore({ stateUrl, stateOptions: { kubernetes }, historyPerNode }, { log, random })
+  const store = await openStore(
+    { stateUrl, stateOptions: { kubernetes: access }, historyPerNode },
+    { log, random },
+  )
   const deps = {
     store,
     clock,

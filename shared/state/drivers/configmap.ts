@@ -1,7 +1,12 @@
 import type * as z from 'zod/mini'
 import { ConflictError, StoreError } from '#shared/errors.ts'
 import { findAccess, type KubernetesSettings } from '#shared/kubernetes/access.ts'
-import { type Call, type ClientOptions, createKubernetesClient } from '#shared/kubernetes/client.ts'
+import {
+  type Access,
+  type Call,
+  type ClientOptions,
+  createKubernetesClient,
+} from '#shared/kubernetes/client.ts'
 import type { Log } from '#shared/log.ts'
 import { type Clock, systemClock } from '#shared/time.ts'
 import { createCache } from '#shared/state/store/cache.ts'
@@ -55,7 +60,7 @@ export type ConfigMapOptions = ClientOptions & {
  */
 export async function createConfigMapDriver(
   namespace: string,
-  deps: { log: Log; kubernetes: KubernetesSettings; clock?: Clock },
+  deps: { log: Log; kubernetes: KubernetesSettings | Access; clock?: Clock },
   options: ConfigMapOptions = {},
 ): Promise<Driver> {
   const { maxBytes = 256 * 1024, cachedLogs = 1000, namesACall = NAMES_A_CALL } = options

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { readStateUrl, STATE_URL_FORMS } from '#shared/config/state-url.ts'
 import { ConfigurationError, StoreError } from '#shared/errors.ts'
 import type { KubernetesSettings } from '#shared/kubernetes/access.ts'
+import type { Access } from '#shared/kubernetes/client.ts'
 import { type Log, silentLog } from '#shared/log.ts'
 import type { RedisSettings } from '#shared/redis/client.ts'
 import type { Driver } from './driver.ts'
@@ -13,7 +14,7 @@ export type DriverOptions = {
   /** For what befalls a driver outside of any call; the default says nothing. */
   readonly log?: Log
   /** How the API server of a cluster is reached: for configmap. */
-  readonly kubernetes?: KubernetesSettings
+  readonly kubernetes?: KubernetesSettings | Access
   /** Files for the way to Redis: for redis, rediss and with Sentinels. */
   readonly redis?: RedisSettings
   /** Whether a store of one file is made where there is none; true by default. */

@@ -30,7 +30,7 @@ describe.each(HOSTS)('on %s', (host) => {
     expect(api.nodes.get('', NODE).status.conditions).toContainEqual(
       expect.objectContaining({ type: 'Ready', status: 'True' }),
     )
-    expect(eventsOf(api, NODE)).toEqual({ PTPHoldover: 1, PTPFreerun: 1 })
+    expect(eventsOf(api, NODE)).toEqual({ PTPHoldover: 1, PTPFreerun: 1, PTPRecovered: 1 })
   })
 
   test('what is repeated, late or out of order changes nothing and is counted once', async () => {
@@ -256,6 +256,41 @@ test('a node that the store forgot, or cannot read, is Unknown and never stays T
   await condition.tick()
   expect(conditionOf(api, 'forgotten')).toMatchObject({ status: 'Unknown', reason: 'NotWatched' })
   expect(conditionOf(api, 'damaged')).toMatchObject({ status: 'Unknown', reason: 'Unreadable' })
+})
+
+test('LOCKED after FREERUN is a recovery also by way of UNKNOWN; a node that was only unknown has recovered from nothing', async () => {
+  const { api, ...world } = await startWorld()
+  for (const name of ['a', 'b']) api.nodes.add(name)
+  const condition = await world.serve()
+  for (const overall of ['FREERUN', 'UNKNOWN', 'LOCKED'] as const) {
+    await condition.send('a', await world.become('a', overall))
+    if (overall !== 'FREERUN') await condition.send('b', await world.become('b', overall))
+  }
+  expect([eventsOf(api, 'a'), eventsOf(api, 'b')]).toEqual([{ PTPFreerun: 1, PTPRecovered: 1 }, {}])
+})
+
+test('a sweep that SIGTERM ends early is answered 503, for another instance to do it', async () => {
+  const { api, ...world } = await startWorld()
+  for (let i = 0; i < 30; i += 1) {
+    api.nodes.add(`n${i}`)
+    await world.become(`n${i}`, 'LOCKED')
+  }
+  const condition = await world.serve()
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>()
+  let patches = 0
+  api.before(({ verb }) => {
+    if (verb !== 'patch') return
+    patches += 1
+    return held
+  })
+  const tick = condition.tick()
+  await expect.poll(() => patches).toBeGreaterThan(0)
+  const stopped = condition.stop()
+  await condition.process.until(/"message":"draining"/)
+  letGo()
+  expect(await tick).toEqual({ status: 503, body: expect.stringContaining('ended early by a shutdown') })
+  expect(await stopped).toBe(0)
+  expect(condition.logged().filter(({ level }) => level === 'error')).toEqual([])
 })
 
 describe('what the API server refuses', () => {

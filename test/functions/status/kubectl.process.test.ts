@@ -246,7 +246,8 @@ describe('the kubeconfig', () => {
     const script = join(await folder(), 'login')
     writeFileSync(
       script,
-      `#!/bin/sh\n[ "$1" = get-token ] && [ "$WHO" = me ] && echo "$KUBERNETES_EXEC_INFO" | grep -q ExecCredential &&
+      `#!/bin/sh\necho 'Log in at https://login.example.com' >&2
+      [ "$1" = get-token ] && [ "$WHO" = me ] && echo "$KUBERNETES_EXEC_INFO" | grep -q ExecCredential &&
       echo '{"kind":"ExecCredential","status":{"token":"first-token"}}'\n`,
       { mode: 0o755 },
     )
@@ -260,7 +261,7 @@ describe('the kubeconfig', () => {
     const path = await twoContexts(api, { exec })
     expect(await kubectl({ KUBECONFIG: path }, 'status', '--context', 'here')).toMatchObject({
       code: 0,
-      err: '',
+      err: 'Log in at https://login.example.com\n',
     })
     const broken = await twoContexts(api, { exec: { ...exec, args: [], installHint: 'Install login.' } })
     expect(await kubectl({ KUBECONFIG: broken }, 'status', '--context', 'here')).toMatchObject({
