@@ -57,11 +57,13 @@ function summary(view: NodeView, row: Row | undefined, { now }: Seen): TemplateR
   </div>`
 }
 
-/** `of 4 h 0 min, until 16:03:12`. */
+/** `budget 4 h 0 min, until 16:03:12`; `since 12:03:12` where a clock class has ended it. */
 function budgetText(row: Row | undefined, now: number): string {
   if (row?.holdover == null) return ''
-  const { budgetSeconds, endsAt } = row.holdover
-  return `budget ${duration(budgetSeconds * 1000)}, until ${timeOf(endsAt, now)}`
+  const { budgetSeconds, endsAt, inSpecification, clockClass } = row.holdover
+  const end = timeOf(endsAt, now)
+  if (!inSpecification && clockClass !== null) return `since ${end}`
+  return `budget ${duration(budgetSeconds * 1000)}, ${Date.parse(endsAt) > now ? 'until' : 'ended'} ${end}`
 }
 
 function history(node: string, timeline: Timeline | undefined, span: Span, seen: Seen): TemplateResult {

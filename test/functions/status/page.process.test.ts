@@ -162,6 +162,13 @@ describe('the fleet page', () => {
     await page.goto(`${url}/nodes/half.example.com`)
     await page.locator('p.holdover', { hasText: 'of holdover left' }).waitFor(WAIT)
     expect(await page.locator('p.holdover').textContent()).toContain('budget 4 h 0 min, until ')
+    for (const [name, told] of [
+      ['spent', 'budget 4 h 0 min, ended '],
+      ['out', 'clock class 165 since '],
+    ]) {
+      await page.goto(`${url}/nodes/${name}.example.com`)
+      await page.locator('p.holdover', { hasText: told ?? '' }).waitFor(WAIT)
+    }
     expect(problems).toEqual([])
   })
 
