@@ -3,7 +3,7 @@ import { beganOf } from './because.ts'
 import type { NodeView } from './view.ts'
 
 /**
- * What clock classes say of holdover: ITU-T G.8275.1 (11/2022) §6.4 table 3 for telecom clocks, IEEE 1588-2019 table 4
+ * What clock classes say of holdover: ITU-T G.8275.1 (11/2022) §6.4 table 3 for telecom clocks, IEEE 1588-2008 table 5
  * for all others. A class that is not among these, as 6, 248 and 255, says nothing of it (docs/holdover.md).
  */
 export const CLOCK_CLASSES: Readonly<
