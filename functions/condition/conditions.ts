@@ -30,8 +30,11 @@ export function conditionsOf(view: NodeView): readonly Wanted[] {
   return both(synchronized, notFreerunning, reason, message)
 }
 
-/** What a Node is told whose state nothing can say: no document, or one that cannot be read. */
-export function unknownConditions(reason: 'NotWatched' | 'Unreadable', message: string): readonly Wanted[] {
+/** What a Node is told whose state nothing can say: no document, one that cannot be read, or no store. */
+export function unknownConditions(
+  reason: 'NotWatched' | 'Unreadable' | 'StoreDown',
+  message: string,
+): readonly Wanted[] {
   return both('Unknown', 'Unknown', reason, message)
 }
 
@@ -68,6 +71,14 @@ function messageOf(view: NodeView): string {
       ? ''
       : ` since ${new Date(began.at).toISOString()}${began.orBefore ? ' or earlier' : ''}`
   return `${view.overall}${since}${because && `: ${because}`}`
+}
+
+/** How long a condition may stand that the store can no longer vouch for. Milliseconds. */
+const VOUCHED_FOR_MS = 180_000
+
+/** Whether nobody has looked at a Node for so long that what its conditions say may be wrong. `now` in milliseconds. */
+export function isOutdated(current: readonly NodeCondition[], now: number): boolean {
+  return current.some(({ lastHeartbeatTime = '' }) => !(now - Date.parse(lastHeartbeatTime) < VOUCHED_FOR_MS))
 }
 
 /**

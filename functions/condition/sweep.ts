@@ -4,6 +4,7 @@ import type { Log } from '#shared/log.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
 import type { Announcer } from './announce.ts'
+import { isOutdated, patchFor, unknownConditions } from './conditions.ts'
 import type { ConditionMetrics } from './metrics.ts'
 import type { ClusterNode, Nodes } from './nodes.ts'
 import type { Found, Reconcile } from './reconcile.ts'
@@ -42,9 +43,28 @@ export type Sweep = {
 export function createSweep(deps: SweepDeps): (signal: AbortSignal) => Promise<Sweep> {
   const { store, nodes, reconcile, announcer, taints, clock, log, metrics } = deps
 
+  /** Without its store PTP Watch knows nothing: what a Node says of a while ago must not pass for the present. */
+  const doubtAll = (all: readonly ClusterNode[], reason: string, signal: AbortSignal) =>
+    pLimit(AT_ONCE).map(all, async (node) => {
+      if (signal.aborted || !isOutdated(node.conditions, clock.now())) return
+      const unknown = unknownConditions('StoreDown', `PTP Watch cannot read its store: ${reason}`)
+      const conditions = patchFor(node.conditions, unknown, clock.now(), { heartbeat: false })
+      if (conditions === undefined) return
+      // Somebody who writes it now knows more.
+      await nodes.patchConditions(node, conditions).catch((failure: unknown) => {
+        log.warn('cannot set the condition of a Node to Unknown', {
+          node: node.name,
+          reason: reasonOf(failure),
+        })
+      })
+    })
+
   const sweep = async (signal: AbortSignal): Promise<Sweep> => {
     const listed = await nodes.list(signal)
-    const watched = await store.versions()
+    const watched = await store.versions().catch(async (error: unknown) => {
+      await doubtAll([...listed.values()], reasonOf(error), signal)
+      throw error
+    })
     announcer.keepOnly(watched)
     const ours = [...listed.values()].filter(
       ({ name, conditions }) => watched.has(name) || conditions.length > 0,

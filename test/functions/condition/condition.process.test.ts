@@ -293,6 +293,32 @@ test('a sweep that SIGTERM ends early is answered 503, for another instance to d
   expect(condition.logged().filter(({ level }) => level === 'error')).toEqual([])
 })
 
+test('while the store is away sweeps fail, and what nobody has confirmed for three minutes becomes Unknown', async () => {
+  const redis = await startRedis()
+  onTestFinished(() => redis.close())
+  const { api, ...world } = await startWorld({ stateUrl: `redis://127.0.0.1:${redis.port}` })
+  for (const name of ['old', 'new', 'other']) api.nodes.add(name)
+  for (const name of ['old', 'new']) await world.become(name, 'LOCKED', { confirmedAt: Date.now() + 1_000 })
+  const condition = await world.serve({ STALE_AFTER_SECONDS: '3600' })
+  expect(await condition.tick()).toMatchObject({ status: 202 })
+  const { conditions } = api.nodes.get('', 'old').status
+  const aged = conditions.map((one) => ({
+    ...one,
+    lastHeartbeatTime: new Date(Date.now() - 200_000).toISOString(),
+  }))
+  const type = 'application/strategic-merge-patch+json'
+  api.nodes.patch('', 'old', 'status', { type, body: { status: { conditions: aged } } })
+  await redis.stop()
+  for (const _ of [1, 2]) expect(await condition.tick()).toMatchObject({ status: 503 })
+  expect(conditionOf(api, 'old')).toMatchObject({ status: 'Unknown', reason: 'StoreDown' })
+  expect(conditionsOf(api, 'new')).toEqual(SAID.LOCKED)
+  expect(conditionOf(api, 'other')).toBeUndefined()
+  await redis.start()
+  await world.become('old', 'LOCKED')
+  await expect.poll(() => condition.tick()).toMatchObject({ status: 202 })
+  expect(conditionsOf(api, 'old')).toEqual(SAID.LOCKED)
+})
+
 describe('what the API server refuses', () => {
   test('RBAC: the sender is told what is missing, the sweep goes on, and it works once it is granted', async () => {
     const { api, ...world } = await startWorld()
