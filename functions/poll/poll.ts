@@ -36,25 +36,6 @@ export type Polled = {
 /** What ends a poll early, and how publishers are reconciled. */
 export type PollOptions = { readonly signal: AbortSignal } & Pick<ReconcileOptions, 'proof' | 'quiet'>
 
-export type Poller = {
-  /**
-   * Polls every target once: its subscriptions are reconciled, its resources pulled, what they say merged. `signal`
-   * ends it early; nodes not reached then keep what is known of them. All are tried, whatever happens to one.
-   * @throws StoreError when the store took none of it.
-   */
-  poll(targets: readonly Target[], options: PollOptions & { readonly onDone?: () => void }): Promise<Polled[]>
-  /**
-   * One of many rounds, `everyMs` apart: a target is polled as above once a minute, and in between only asked for what
-   * decides `overall`, or is in doubt. One that did not answer is polled as a whole at the next round, then ever more
-   * seldom, down to once a minute. Those go last, so that they hold up nobody but each other.
-   * @throws StoreError when the store took none of it.
-   */
-  round(
-    targets: readonly Target[],
-    options: PollOptions & { readonly everyMs: number; readonly random: () => number },
-  ): Promise<Polled[]>
-}
-
 /** How often a publisher is polled as a whole where rounds are seconds apart. */
 const WHOLE_EVERY_MS = 60_000
 
@@ -73,12 +54,12 @@ type Memory = {
   missed: boolean
 }
 
-/** `memory`: what is remembered of it; `light`: the same, where a light poll will do. */
-type Due = { readonly target: Target; readonly memory?: Memory; readonly light?: Memory | undefined }
+/** `memory`: what is remembered of it, if anything is. Silent ones go last, and those tried longest ago first. */
+type Due = { target: Target; memory: Memory | undefined; isWhole: boolean; isSilent: number; triedAt: number }
 
 type Tried = Polled & { readonly outage?: StoreError }
 
-export function createPoller(deps: PollDeps): Poller {
+export function createPoller(deps: PollDeps) {
   const { reconciler, store, clock, log, metrics, newId, settings, concurrency } = deps
   const storeOutage = createOutage(log, {
     failed: 'the store cannot be written: what was polled is lost, and is retried at the next poll',
@@ -118,7 +99,7 @@ export function createPoller(deps: PollDeps): Poller {
     const { node } = target
     const found = await reconciler.reconcile(target, { ...options, handOver: true })
     if (found.isNobody === true) {
-      remember(target, [], [], startedAt)
+      remember(target, found, [], startedAt)
       metrics.polls.inc({ outcome: 'failed' })
       return { node, problems: found.problems }
     }
@@ -140,27 +121,22 @@ export function createPoller(deps: PollDeps): Poller {
     if (disagreements.length > 0 || (found.dialect === 'red-hat-v1' && missed)) {
       await reconciler.unstick(target, options)
     }
-    remember(target, resources, pulls, startedAt)
+    remember(target, found, pulls, startedAt)
     metrics.polls.inc({ outcome: problems.length === 0 ? 'ok' : 'failed' })
     log.debug('polled', { node, problems, durationMs: clock.now() - startedAt })
     return { node, problems, withheld: applied?.withheld ?? 0 }
   }
 
-  const remember = (
-    target: Target,
-    resources: readonly Resource[],
-    pulls: readonly Pull[],
-    startedAt: number,
-  ) => {
-    const before = memories.get(target)
+  const remember = (target: Target, found: Reconciled, pulls: readonly Pull[], triedAt: number) => {
+    const { resources = [], failures = 0 } = memories.get(target) ?? {}
     memories.set(target, {
-      resources: resources.length > 0 ? resources : (before?.resources ?? []),
+      resources: found.resources.length > 0 ? found.resources : resources,
       found: new Map(
         pulls.map((one) => [one.kind, one.none ? 'none' : namesClocks(one) ? 'clocks' : 'nothing']),
       ),
-      failures: pulls.length > 0 ? 0 : (before?.failures ?? 0) + 1,
-      triedAt: startedAt,
-      wholeAt: startedAt + WHOLE_EVERY_MS,
+      failures: pulls.length > 0 ? 0 : failures + 1,
+      triedAt,
+      wholeAt: triedAt + WHOLE_EVERY_MS,
       missed: false,
     })
   }
@@ -169,18 +145,14 @@ export function createPoller(deps: PollDeps): Poller {
   const pollLight = async (target: Target, memory: Memory, { signal }: PollOptions): Promise<Polled> => {
     const startedAt = clock.now()
     const { node } = target
-    const doubtful = new Set(
-      store
-        .remembered(node)
-        ?.clocks.filter(isInDoubt)
-        .map(({ kind }) => kind),
+    const doubtful = store.remembered(node)?.clocks.filter(isInDoubt) ?? []
+    const wanted = memory.resources.filter(
+      ({ kind }) => OVERALL_KINDS.has(kind) || doubtful.some((clock) => clock.kind === kind),
     )
-    const wanted = memory.resources.filter(({ kind }) => OVERALL_KINDS.has(kind) || doubtful.has(kind))
     memory.triedAt = startedAt
     // Where the subscription was there and the publisher had no such clock, it still has none.
-    const pullable = wanted.map((one) => {
-      const wasNone = memory.found.get(one.kind) === 'none'
-      return { ...one, subscription: wasNone ? ('held' as const) : undefined }
+    const pullable = wanted.map((one): Pullable => {
+      return { ...one, subscription: memory.found.get(one.kind) === 'none' ? 'held' : undefined }
     })
     const { pulls, problems } = await pullAll(deps, target, pullable, signal)
     const { isMissed } = await merge(node, pulls, startedAt, (state) => checked(state, pulls, startedAt))
@@ -205,9 +177,7 @@ export function createPoller(deps: PollDeps): Poller {
     const { node } = target
     if (options.signal.aborted) return { node, problems: ['not reached: the poll was ended first'] }
     try {
-      const polled = await (light === undefined
-        ? pollWhole(target, options)
-        : pollLight(target, light, options))
+      const polled = await (light ? pollLight(target, light, options) : pollWhole(target, options))
       storeOutage.worked(node)
       return polled
     } catch (error) {
@@ -231,26 +201,38 @@ export function createPoller(deps: PollDeps): Poller {
   }
 
   return {
-    poll: (targets, { onDone, ...options }) =>
+    /**
+     * Polls every target once: its subscriptions are reconciled, its resources pulled, what they say merged. `signal`
+     * ends it early; nodes not reached then keep what is known of them. All are tried, whatever happens to one.
+     * @throws StoreError when the store took none of it.
+     */
+    poll: (targets: readonly Target[], { onDone, ...options }: PollOptions & { onDone?: () => void }) =>
       tryAll(targets, (target) => tryOne(target, options).finally(onDone)),
 
-    round(targets, { everyMs, random, ...options }) {
+    /**
+     * One of many rounds, `everyMs` apart: a target is polled as above once a minute, and in between only asked for
+     * what decides `overall`, or is in doubt. One that did not answer is polled as a whole at the next round, then ever
+     * more seldom, down to once a minute. Those go last, so that they hold up nobody but each other.
+     * @throws StoreError when the store took none of it.
+     */
+    round(
+      targets: readonly Target[],
+      { everyMs, random, ...options }: PollOptions & { everyMs: number; random: () => number },
+    ) {
       const now = clock.now()
       const due = targets.flatMap((target): Due[] => {
         const memory = memories.get(target)
-        if (memory === undefined) return [{ target }]
+        if (memory === undefined) return [{ target, memory, isWhole: true, isSilent: 0, triedAt: 0 }]
         // A round begins a little sooner or later than it is due; what is later than it can be, our clock was set back.
         const leftMs = wholeDueAt(memory, everyMs) - now
         const isWhole = leftMs <= everyMs / 2 || leftMs > WHOLE_EVERY_MS
-        if (!isWhole && memory.failures > 0) return []
-        return [{ target, memory, light: isWhole ? undefined : memory }]
+        const { failures, triedAt } = memory
+        if (!isWhole && failures > 0) return []
+        return [{ target, memory, isWhole, isSilent: Number(failures > 0), triedAt }]
       })
-      const isSilent = (memory: Memory | undefined) => Number((memory?.failures ?? 0) > 0)
-      due.sort(
-        ({ memory: a }, { memory: b }) => isSilent(a) - isSilent(b) || (a?.triedAt ?? 0) - (b?.triedAt ?? 0),
-      )
-      return tryAll(due, async ({ target, memory, light }) => {
-        const one = await tryOne(target, options, light)
+      due.sort((a, b) => a.isSilent - b.isSilent || a.triedAt - b.triedAt)
+      return tryAll(due, async ({ target, memory, isWhole }) => {
+        const one = await tryOne(target, options, isWhole ? undefined : memory)
         // So that those that were polled together for the first time are not so each time.
         const first = memory === undefined ? memories.get(target) : undefined
         if (first !== undefined) first.wholeAt -= (random() * WHOLE_EVERY_MS) / 2

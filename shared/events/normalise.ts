@@ -89,7 +89,14 @@ function readEvent(event: WireEvent, context: Context): Normalised {
     else {
       const instance = instanceOf(kind, address, source, event.key)
       if (instance.length > LONGEST_INSTANCE) noAddress('The name of a clock is too long')
-      else addValue(entries, last, instance, meaningOf(kind, value), address.metric ?? metricOf(kind))
+      else
+        addValue(
+          entries,
+          last,
+          instance,
+          meaningOf(kind, value),
+          address.metric ?? INFO.get(kind)?.metric ?? 'value',
+        )
     }
   }
   const { observations, named } = sortEntries(kind, entries, {
@@ -163,7 +170,10 @@ function sortEntries(
   const named: Named[] = []
   const seen = new Set<string>()
   for (const { instance, state, metrics } of entries) {
-    if (!isReadingOf(kind, state, metrics)) {
+    // An offset that is the sentinel leaves no metric, but its word is there; a word where a number is due says nothing.
+    const hasNumbers = Object.keys(metrics).length > 0
+    const isWord = !isNumeric(kind) && state !== undefined
+    if (!isWord && !(hasNumbers && (isNumeric(kind) || !INFO.has(kind)))) {
       named.push({ kind, instance })
       continue
     }
@@ -177,16 +187,6 @@ function sortEntries(
     observations.push({ ...about, kind, instance, state: word, metrics })
   }
   return { observations, named }
-}
-
-/** An offset that is the sentinel leaves no metric, but its word is there; a word where a number is due says nothing. */
-function isReadingOf(
-  kind: string,
-  state: string | undefined,
-  metrics: Readonly<Record<string, string>>,
-): boolean {
-  if (INFO.has(kind) && !isNumeric(kind)) return state !== undefined
-  return (state !== undefined && !isNumeric(kind)) || Object.keys(metrics).length > 0
 }
 
 /** Kinds whose legacy pushes always name the instance in their address, while pulls of old images name it by a key. */
@@ -212,10 +212,6 @@ function instanceOf(
   if (source !== undefined && source.instance !== '' && !source.unknown) return source.instance
   const isNamed = key !== undefined && NAMED_BY_KEY.has(kind) && INSTANCE_KEY.test(key) && !KIND_KEY.test(key)
   return isNamed ? key : 'node'
-}
-
-function metricOf(kind: string): string {
-  return INFO.get(kind)?.metric ?? 'value'
 }
 
 function quote(text: string | undefined): string {
