@@ -9,15 +9,7 @@ import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
 import type { ConditionMetrics } from './metrics.ts'
 import type { ClusterNode } from './nodes.ts'
-
-export const EVENT_REASONS = [
-  'PTPFreerun',
-  'PTPHoldover',
-  'PTPRecovered',
-  'PTPEventsMissed',
-  'PTPTaintWithheld',
-] as const
-export type EventReason = (typeof EVENT_REASONS)[number]
+import { type Because, type EventReason, messageOf, sortOut, type Untold } from './occurrences.ts'
 
 /** Events of what belongs to no namespace are in this one: kubectl and the API server both insist. */
 const NAMESPACE = 'default'
@@ -39,9 +31,6 @@ const kept = z.object({
   count: orAbsent(z.number()),
 })
 
-/** Log entries of one reason that have not been told yet, oldest first. */
-type Untold = { readonly reason: EventReason; readonly entries: readonly LogEntry[] }
-
 type NewEvent = { readonly reason: EventReason; readonly count: number; readonly message: string }
 
 type Deps = {
@@ -50,8 +39,6 @@ type Deps = {
   readonly clock: Clock
   readonly metrics: ConditionMetrics
 }
-
-export type Because = { readonly overall: string; readonly because: string }
 
 export type Announcer = {
   /** Writes what the log of a node has that its Node was not told yet. `because`: why it is in its state of now. */
@@ -177,7 +164,7 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps): Announ
       const { incarnation, seq } = state
       const last = looked.get(state.node)
       if (last?.incarnation === incarnation && last.seq >= seq) return
-      const { untold, ailing } = read(await newEntries(state), last?.ailing ?? false)
+      const { untold, ailing } = sortOut(await newEntries(state), last?.ailing ?? false)
       for (const one of untold) await tell(node, one, { incarnation, because })
       looked.set(state.node, { incarnation, seq, ailing })
     },
@@ -193,38 +180,6 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps): Announ
 
 /** How far this process has looked, and whether the node has free-run or been in HOLDOVER since it was last LOCKED. */
 type Looked = { readonly incarnation: string; readonly seq: number; readonly ailing: boolean }
-
-function read(entries: readonly LogEntry[], before: boolean): { untold: Untold[]; ailing: boolean } {
-  const byReason = new Map<EventReason, LogEntry[]>()
-  let ailing = before
-  for (const entry of entries) {
-    const reason = reasonFor(entry, ailing)
-    if (reason !== undefined) byReason.set(reason, [...(byReason.get(reason) ?? []), entry])
-    if (reason === 'PTPFreerun' || reason === 'PTPHoldover') ailing = true
-    else if (entry.type === 'overall' && entry.to === 'LOCKED') ailing = false
-  }
-  return { untold: [...byReason].map(([reason, some]) => ({ reason, entries: some })), ailing }
-}
-
-function reasonFor({ type, from, to }: LogEntry, ailing: boolean): EventReason | undefined {
-  if (type === 'missed') return 'PTPEventsMissed'
-  if (type !== 'overall') return undefined
-  if (to === 'FREERUN') return 'PTPFreerun'
-  if (to === 'HOLDOVER') return 'PTPHoldover'
-  // A node that we have just come to know, or that was silent for a while, has recovered from nothing.
-  return to === 'LOCKED' && (ailing || from !== 'UNKNOWN') ? 'PTPRecovered' : undefined
-}
-
-function messageOf(entry: LogEntry, { overall, because }: Because): string {
-  const { type, kind, instance, from, to, at, notBefore, notAfter } = entry
-  const range = notBefore === undefined ? `by ${notAfter}` : `between ${notBefore} and ${notAfter}`
-  const when = at === undefined ? range : `at ${at}`
-  if (type === 'missed') {
-    return `No event told that ${kind} of ${instance} went from ${from} to ${to} ${when}; a poll found it`
-  }
-  const why = to === overall && because !== '' ? `: ${because}` : ''
-  return `PTP state of the node went from ${from} to ${to} ${when}${why}`
-}
 
 /** The same for each Node and reason, so that two instances make one Event; a Node that was made anew has its own. */
 function nameOf({ name, uid }: ClusterNode, reason: EventReason): string {

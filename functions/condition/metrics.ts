@@ -1,5 +1,5 @@
 import type { Metrics } from '#shared/metrics.ts'
-import { EVENT_REASONS } from './announce.ts'
+import { EVENT_REASONS } from './occurrences.ts'
 
 export type ConditionMetrics = ReturnType<typeof createConditionMetrics>
 
