@@ -12,6 +12,8 @@ const labels = z.record(z.string(), z.string())
 const name = z.string().check(z.regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/))
 const quantity = z.string().check(z.regex(/^\d+(m|Mi|Gi)?$/))
 const duration = z.string().check(z.regex(/^PT\d+(\.\d+)?S$/))
+/** As Prometheus writes them. */
+const seconds = z.string().check(z.regex(/^\d+[sm]$/))
 const meta = z.strictObject({
   name,
   namespace: z.optional(name),
@@ -291,6 +293,34 @@ export const manifest = z.union([
           containers: z.tuple([container]),
         }),
       }),
+    }),
+  }),
+  object('monitoring.coreos.com/v1', 'PodMonitor', {
+    spec: z.strictObject({
+      selector,
+      podMetricsEndpoints: z.array(
+        z.strictObject({ port: text, path: z.literal('/metrics'), interval: seconds }),
+      ),
+    }),
+  }),
+  object('monitoring.coreos.com/v1', 'PrometheusRule', {
+    spec: z.strictObject({
+      groups: z.array(
+        z.strictObject({
+          name,
+          interval: seconds,
+          rules: z.array(
+            z.strictObject({
+              alert: text,
+              expr: text,
+              for: z.optional(seconds),
+              keep_firing_for: z.optional(seconds),
+              labels,
+              annotations: labels,
+            }),
+          ),
+        }),
+      ),
     }),
   }),
   object('eventing.knative.dev/v1', 'Broker', { spec: z.strictObject({ delivery }) }),
