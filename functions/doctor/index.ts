@@ -10,7 +10,14 @@ import { conditionOf } from '#shared/state/merge/overall.ts'
 import type { Driver } from '#shared/state/store/driver.ts'
 import { openDriver } from '#shared/state/store/open.ts'
 import { createStore } from '#shared/state/store/store.ts'
-import { checkIngest, checkPublishers, checkSink, checkStore, checkToken } from './checks/setup.ts'
+import {
+  checkIngest,
+  checkNodeLabels,
+  checkPublishers,
+  checkSink,
+  checkStore,
+  checkToken,
+} from './checks/setup.ts'
 import { createView } from './print.ts'
 import { createReport, WHOLE } from './report.ts'
 import { examineAll } from './run.ts'
@@ -74,7 +81,11 @@ export const doctor: FunctionDefinition = {
         report.add('callback-token', checkToken(config.callbackSecrets.length))
         if (ingest !== undefined) report.add('ingest', ingest)
         report.add('sink', sink)
-        const whole = report.findings(WHOLE)
+        const labels = checkNodeLabels(found.nodeLabels)
+        if (labels !== undefined) report.add('node-labels', labels)
+        const whole = report.findings(
+          WHOLE.filter((check) => check !== 'node-labels' || labels !== undefined),
+        )
         if (!signal.aborted) view.show(whole)
         const deps = {
           ...{ registry, http, others, callback, store, clock, settings, overall },

@@ -1,5 +1,5 @@
 /** What is checked once, and what of each publisher, in the order of the output. */
-export const WHOLE = ['publishers', 'store', 'callback-token', 'ingest', 'sink'] as const
+export const WHOLE = ['publishers', 'node-labels', 'store', 'callback-token', 'ingest', 'sink'] as const
 export const EACH = [
   ...(['dns', 'health', 'dialect', 'addresses', 'subscriptions', 'callback'] as const),
   ...(['current-state', 'clock', 'events', 'state', 'metrics'] as const),

@@ -18,6 +18,13 @@ export const FIX = {
       'List them in PUBLISHERS. In an Indexed Job with more parts than publishers, some parts have none',
     found: 'Check that the publishers run in that namespace, with enableEventPublisher true',
   },
+  nodeLabels: {
+    unlisted:
+      'Make the API server reachable and allow this process to list Nodes (the component node-labels). Until then nodes keep the labels that they have',
+    absent:
+      'Compare with `kubectl get nodes`: a publisher gets the labels of the Node that has exactly its name',
+    unused: 'Correct NODE_LABELS, or label the Nodes: `kubectl get nodes --show-labels`',
+  },
   store: {
     away: 'Restore the store: until it answers, ingest keeps a short backlog and then replies 503',
     first: 'Fix the store first',

@@ -4,6 +4,7 @@ import { ConfigurationError } from '#shared/errors.ts'
 import { type DiscoveryConfig, duplicates, PUBLISHER_KEYS, readPublishers } from './publishers.ts'
 import { schema, VARIABLES, type VariableName } from './variables.ts'
 
+export type { NodeLabel } from './labels.ts'
 export type { PublisherConfig } from './publishers.ts'
 export type { TaintConfig } from './values.ts'
 export { type Group, VARIABLES, type Variable, type VariableName } from './variables.ts'
@@ -35,6 +36,8 @@ function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | 
     publishers: values.PUBLISHERS,
     /** Where publishers are found instead of being listed. */
     discovery,
+    /** Which labels publishers get from their Nodes; absent: no Node is looked at. */
+    nodeLabels: values.NODE_LABELS,
     resources: values.RESOURCES,
     publisherFiles: {
       ca: values.PUBLISHER_CA_FILE,
@@ -103,6 +106,9 @@ export async function readConfig(
     ...(result.error?.issues ?? []).map((issue) => sentenceOf(issue, given)),
     ...duplicates(list),
     ...unmatched(given),
+    ...(given.NODE_LABELS !== undefined && discovery === undefined && problem === undefined
+      ? [NO_NODES]
+      : []),
     ...absent.map(missing),
   ]
   if (!result.success || problems.length > 0) throw new ConfigurationError(problems)
@@ -158,6 +164,9 @@ function unmatched(given: Given): string[] {
     problems.push(`JOB_COMPLETION_INDEX must be below JOB_COMPLETION_COUNT (${count}); found "${index}"`)
   return problems
 }
+
+const NO_NODES =
+  'NODE_LABELS must be set only with PUBLISHERS=kubernetes://<namespace>: publishers that are listed have their labels in PUBLISHERS'
 
 function missing(name: VariableName): string {
   const about = VARIABLES.find((variable) => variable.name === name)

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { reasonOf } from '#shared/errors.ts'
-import { BUDGET_LABEL, BUDGET_WORDS, budgetOf } from '#shared/holdover-budget.ts'
+import { labels } from './labels.ts'
 import { expectations, httpUrl } from './values.ts'
 
 export const DIALECTS = ['auto', 'red-hat-v1', 'red-hat-v2', 'starlingx-v2'] as const
@@ -8,11 +8,6 @@ export const DIALECTS = ['auto', 'red-hat-v1', 'red-hat-v2', 'starlingx-v2'] as 
 /** Node names are Kubernetes names (RFC 1123) save that case is kept: publishers write what the host is called. */
 const NODE_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
 const NODE_NAME_WORDS = 'the name of a node: letters, digits, dots and dashes'
-
-/** A DNS label (RFC 1123): it becomes the name of a metric's label and of a CloudEvent's attribute. */
-const LABEL_KEY = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/
-const LABEL_VALUE = /^(?=\S)[^\p{Cc}]{1,63}(?<=\S)$/u
-const LABEL_WORDS = 'a text of 1 to 63 characters'
 
 const shape = {
   /** The full name of the node, as its publisher writes it in addresses. */
@@ -24,21 +19,7 @@ const shape = {
   transport: z.optional(httpUrl),
   /** The URL of its `cne_…` metrics: `http://10.0.0.11:9091/metrics`. */
   metrics: z.optional(httpUrl),
-  /** What people group and filter nodes by: `site`, `region`, any other. */
-  labels: z.optional(
-    z
-      .record(
-        z.string().check(z.regex(LABEL_KEY)),
-        z.string(LABEL_WORDS).check(z.regex(LABEL_VALUE, LABEL_WORDS)),
-        'an object of texts',
-      )
-      .check(
-        z.refine((labels) => !(BUDGET_LABEL in labels) || budgetOf(labels[BUDGET_LABEL]) !== undefined, {
-          message: BUDGET_WORDS,
-          path: [BUDGET_LABEL],
-        }),
-      ),
-  ),
+  labels: z.optional(labels),
 }
 
 export const PUBLISHER_KEYS = Object.keys(shape)

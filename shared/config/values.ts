@@ -136,7 +136,8 @@ export const stateUrl = text(`one of ${STATE_URL_FORMS.join(', ')}`, (value) =>
   readStateUrl(value) === undefined ? undefined : value,
 )
 
-function listed(value: string): string[] {
+/** The items of a list, separated by commas or line breaks. */
+export function listed(value: string): string[] {
   return value
     .split(/[,\n]/)
     .map((item) => item.trim())

@@ -1,6 +1,7 @@
 import { DECIDING_KINDS, KIND_NAMES } from '#shared/kinds.ts'
 import * as z from 'zod/mini'
 import { LOG_LEVELS } from '#shared/log.ts'
+import { nodeLabels } from './labels.ts'
 import { publishers } from './publishers.ts'
 import {
   ceOverrides,
@@ -105,6 +106,11 @@ const GROUPS = {
       description:
         'The publishers: a JSON list, the path of a JSON or YAML file that holds one, or `kubernetes://<namespace>`, which discovers Red Hat v2 publishers by the Services of that namespace at each run (docs/deploy.md). Each has `node` (full name of the node, as the publisher writes it) and `url` (of its API, without `/api/…`), and may have `dialect` (`auto`, `red-hat-v1`, `red-hat-v2`, `starlingx-v2`; default `auto`), `transport` (transport address of a v1 sidecar, needed to unstick it), `metrics` (URL of its metrics, for `doctor`; default port 9091 of the host of `url`, `/metrics`) and `labels` (`{"site":"a"}`, which `status --label` selects by).',
       example: '[{"node":"node1.example.com","url":"http://10.0.0.11:9043"}]',
+    }),
+    NODE_LABELS: variable(z.optional(nodeLabels), {
+      description:
+        'With `PUBLISHERS=kubernetes://<namespace>`: the labels that a publisher gets from its Kubernetes Node, as `<key>=<label of the Node>`, separated by commas. `site` and `region` go into CloudEvents and metrics too. Needs the right to list Nodes (docs/deploy.md). Without it no Node is looked at, and publishers have no labels.',
+      example: 'site=topology.kubernetes.io/zone,region=topology.kubernetes.io/region',
     }),
     RESOURCES: variable(z._default(someOf(KIND_NAMES), [...KIND_NAMES]), {
       description: 'Kinds to subscribe to and to poll. Those that a publisher does not have are skipped.',

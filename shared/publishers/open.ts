@@ -60,7 +60,9 @@ export async function openPublishers(
   // Ingest is not shown what publishers are.
   const authority = createCredentials({ ca: config.publisherFiles.ca }, { clock, log })
   const toIngest = createHttp({ clock, log }, { credentials: authority })
-  const targets = config.publishers.filter((_, place) => place % count === index)
+  const targets = config.publishers
+    .filter((_, place) => place % count === index)
+    .map((each): Target => ({ ...each, labels: each.labels ?? {} }))
   const registry = createRegistry({ http, log })
   const callback = createCallback({ url: callbackUrl, secrets: config.callbackSecrets })
   const configured = new Set(config.publishers.map(({ node }) => node))

@@ -12,7 +12,7 @@ export type Target = {
   readonly transport?: string | undefined
   /** Where its proxy or sidecar serves its own metrics, for a comparison with ours. */
   readonly metrics?: string | undefined
-  /** What people group and filter nodes by. */
+  /** What people group and filter nodes by. Absent: not known just now, those in the document stay. */
   readonly labels?: Readonly<Record<string, string>> | undefined
 }
 

@@ -71,7 +71,8 @@ test('the defaults of the merge rules are the ones that state uses', async () =>
 test('every variable is described, and its example and its default are values that it takes', async () => {
   for (const { name, description, example, default: fallback } of VARIABLES) {
     expect(description, name).toMatch(/^[A-Z].*\.$/)
-    const others = { PUBLISHER_CERT_FILE: 'x', PUBLISHER_KEY_FILE: 'x', JOB_COMPLETION_COUNT: '10' }
+    const files = { PUBLISHER_CERT_FILE: 'x', PUBLISHER_KEY_FILE: 'x' }
+    const others = { ...files, JOB_COMPLETION_COUNT: '10', PUBLISHERS: 'kubernetes://ns' }
     expect(await problemsOf({ ...others, [name]: example }), name).toEqual([])
     expect(await problemsOf({ ...others, [name]: fallback ?? example }), name).toEqual([])
   }
@@ -244,6 +245,52 @@ describe('values that are refused, with what is allowed and what was found', () 
   ]
   test.each(rows)('%j', async (env, problem) => {
     expect(await problemsOf(env)).toEqual([problem])
+  })
+})
+
+describe('NODE_LABELS', () => {
+  const PUBLISHERS = 'kubernetes://openshift-ptp'
+  const FORM = 'NODE_LABELS must be a comma-separated list of <key>=<label of the Node>'
+
+  test('is a list of our keys and labels of the Node', async () => {
+    const text = 'site=topology.kubernetes.io/zone, rack = example.com/Rack_1.a\nrole=role'
+    expect((await readConfig({ PUBLISHERS, NODE_LABELS: text })).nodeLabels).toEqual([
+      { key: 'site', label: 'topology.kubernetes.io/zone' },
+      { key: 'rack', label: 'example.com/Rack_1.a' },
+      { key: 'role', label: 'role' },
+    ])
+  })
+
+  const isNoLabel = (label: string) =>
+    `"${label}" is not a Kubernetes label, such as topology.kubernetes.io/zone`
+  test.each([
+    ['site', '"site" names no label of the Node'],
+    ['site=', '"site" names no label of the Node'],
+    ['=zone', '"" is not a valid key (1 to 63 lower-case letters, digits and dashes)'],
+    ['Site=zone', '"Site" is not a valid key (1 to 63 lower-case letters, digits and dashes)'],
+    ['my.site=zone', '"my.site" is not a valid key (1 to 63 lower-case letters, digits and dashes)'],
+    ['site=a/b/c', isNoLabel('a/b/c')],
+    ['site=Example.com/zone', isNoLabel('Example.com/zone')],
+    ['site=zone=a', isNoLabel('zone=a')],
+    [`site=${'z'.repeat(64)}`, isNoLabel('z'.repeat(64))],
+  ])('%s is an error of one line', async (text, problem) => {
+    expect(await problemsOf({ PUBLISHERS, NODE_LABELS: text })).toEqual([
+      `${FORM}; ${problem}; found ${JSON.stringify(text)}`,
+    ])
+  })
+
+  test('has each key once', async () => {
+    expect(await problemsOf({ PUBLISHERS, NODE_LABELS: 'site=a,region=b,site=c' })).toEqual([
+      `${FORM}, each key once; "site" is there twice; found "site=a,region=b,site=c"`,
+    ])
+  })
+
+  test('is for publishers that are discovered', async () => {
+    for (const listed of [JSON.stringify([NODE1]), ''])
+      expect(await problemsOf({ PUBLISHERS: listed, NODE_LABELS: 'site=zone' })).toEqual([
+        'NODE_LABELS must be set only with PUBLISHERS=kubernetes://<namespace>: publishers that are listed have their labels in PUBLISHERS',
+      ])
+    expect(await problemsOf({ PUBLISHERS: 'kubernetes:', NODE_LABELS: 'site=zone' })).toHaveLength(1)
   })
 })
 

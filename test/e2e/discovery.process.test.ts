@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { createRedHatV2, type Publisher } from '#local/publishers/index.ts'
 import { startApi } from '../kubernetes/api.ts'
 import { NAMESPACE, serviceFor } from '../publishers/discovery/world.ts'
 import type { Env } from '../runtime/processes.ts'
 import type { KubernetesApi } from '../support/kubernetes-api.ts'
+import { startSink } from '../support/sink.ts'
 import { clocksIn, publishersClock, steady } from './support/publishers.ts'
 import { eventually, listening, type System, startSystem } from './support/system.ts'
 
@@ -53,6 +54,63 @@ async function rowOf(system: System, { node }: Publisher): Promise<string | unde
   const { out } = await system.run(['status'], { COLUMNS: '200' })
   return out.split('\n').find((line) => line.startsWith(node.slice(0, 20)))
 }
+
+const ZONE = 'topology.kubernetes.io/zone'
+const REGION = 'topology.kubernetes.io/region'
+
+/** Gives the Node of a publisher these labels; null takes one off. */
+function relabel({ nodes }: KubernetesApi, { node }: Publisher, labels: Record<string, string | null>): void {
+  nodes.patch('', node, '', { type: 'application/merge-patch+json', body: { metadata: { labels } } })
+}
+
+test('labels of Nodes arrive, change and go; while Nodes cannot be listed they stay', async () => {
+  const sink = await startSink()
+  onTestFinished(() => sink.close())
+  const { api, system, first, second } = await startCluster({
+    NODE_LABELS: `site=${ZONE},region=${REGION}`,
+    K_SINK: sink.url,
+  })
+  api.nodes.add(first.node, { [ZONE]: 'hall-1', [REGION]: 'north' })
+  api.nodes.add(second.node, { [ZONE]: 'hall-2' })
+  const labels = async () => (await system.nodes()).map((node) => node.labels)
+  expect((await system.run(['subscribe'])).code).toBe(0)
+  expect(await labels()).toEqual([{ site: 'hall-1', region: 'north' }, { site: 'hall-2' }])
+  await steady(system, first)
+  await steady(system, second)
+
+  first.setClock(...clocksIn('FREERUN'))
+  await sink.until(({ taken }) => taken(first.node).some(({ state }) => state === 'FREERUN'))
+  expect(sink.taken(first.node).find(({ state }) => state === 'FREERUN')).toMatchObject({
+    site: 'hall-1',
+    region: 'north',
+  })
+
+  relabel(api, first, { [ZONE]: 'hall-3', [REGION]: null })
+  api.nodes.remove('', second.node)
+  await system.tick()
+  expect(await labels()).toEqual([{ site: 'hall-3' }, { site: 'hall-2' }])
+  expect((await system.run(['status', '--label', 'site=hall-3', '--output', 'name'])).out).toBe(
+    `${first.node}\n`,
+  )
+
+  api.permitted.delete('list nodes')
+  relabel(api, first, { [ZONE]: 'hall-4' })
+  await system.tick()
+  await system.tick()
+  const fresh = await system.run(['poll'])
+  expect({ code: fresh.code, err: fresh.err }).toMatchObject({
+    code: 0,
+    err: expect.stringMatching(/Cannot list nodes: .*\(403\).*The component node-labels grants it/),
+  })
+  expect(await labels()).toEqual([{ site: 'hall-3' }, { site: 'hall-2' }])
+  const told = system.poll.process.err().match(/labels of Nodes could not be read/g)
+  expect(told).toHaveLength(1)
+
+  api.permitted.add('list nodes')
+  await system.tick()
+  expect(await labels()).toEqual([{ site: 'hall-4' }, { site: 'hall-2' }])
+  expect(system.poll.process.err()).toContain('labels of Nodes are read again')
+})
 
 test('nodes come: subscribe and each poll find them, under their full names', async () => {
   const { api, system, first, second } = await startCluster()

@@ -5,6 +5,7 @@ import type { Manifest } from './support/schemas.ts'
 /** What a component changes, and so has to come after. */
 const NEEDS: Readonly<Record<string, string>> = {
   'network-policy-metrics': 'network-policy',
+  'node-labels': 'discovery',
   'node-taint': 'node-conditions',
   'poll-sharded': 'poll-cronjob',
 }

@@ -8,14 +8,14 @@ import { serviceFor } from '../publishers/discovery/world.ts'
 import { type KubernetesApi, startKubernetesApi } from '../support/kubernetes-api.ts'
 import { createImage, type Image } from './support/container.ts'
 import { ended, served } from './support/processes.ts'
-import { environmentOf, functionContainers, renderOverlay, verbsOf } from './support/render.ts'
+import { environmentOf, functionContainers, renderWith, verbsOf } from './support/render.ts'
 import { SECRETS } from './support/secrets.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-discovery-'))
 beforeAll(async () => void (await bundle(join(folder, 'dist'))))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const manifests = renderOverlay('red-hat-v2-discovery')
+const manifests = renderWith('red-hat-v2-discovery', ['node-labels'])
 const DNS = '/test/cluster-dns.ts'
 
 /** A cluster in which our service accounts may do what the manifests allow them, and no more. */
@@ -26,6 +26,8 @@ async function startCluster(image: Image): Promise<KubernetesApi> {
   api.allowed.clear()
   for (const verb of may({ resource: 'configmaps' })) api.allowed.add(verb)
   api.discoverable.clear()
+  api.permitted.clear()
+  for (const verb of may({ resource: 'nodes' })) api.permitted.add(`${verb} nodes`)
   const namespace = 'openshift-ptp'
   if (may({ resource: 'services', namespace }).has('list')) api.discoverable.add(namespace)
   for (const file of ['token', 'ca.crt', 'namespace']) {
@@ -44,12 +46,15 @@ async function startPublisher(api: KubernetesApi, node: string): Promise<Publish
   return publisher
 }
 
-it('red-hat-v2-discovery finds publishers and forgets them, with the rights of its manifests', async () => {
+it('red-hat-v2-discovery finds publishers, labels them as their Nodes are, and forgets them, with the rights of its manifests', async () => {
   const image = createImage(join(folder, 'dist'))
   onTestFinished(() => image.remove())
   const api = await startCluster(image)
   const stays = await startPublisher(api, 'node1.example.com')
   const leaves = await startPublisher(api, 'node2.example.com')
+  const zone = { 'topology.kubernetes.io/zone': 'hall-1', 'topology.kubernetes.io/region': 'north' }
+  api.nodes.add(stays.node, zone)
+  api.nodes.add(leaves.node)
   const around: Record<string, string> = {
     HOST: '127.0.0.1',
     PORT: '0',
@@ -78,5 +83,7 @@ it('red-hat-v2-discovery finds publishers and forgets them, with the rights of i
     err = polled.err
   }
   const { out } = await ended(start('status', ['--json']))
-  expect(JSON.parse(out).nodes.map(({ node }: { node: string }) => node)).toEqual([stays.node])
+  expect(JSON.parse(out).nodes).toEqual([
+    expect.objectContaining({ node: stays.node, labels: { site: 'hall-1', region: 'north' } }),
+  ])
 })

@@ -42,6 +42,7 @@ describe('the components', () => {
       'network-policy': 'NetworkPolicy/nobody-unless-said',
       'network-policy-metrics': 'NetworkPolicy/monitoring-to-functions',
       'node-conditions': 'Trigger/condition',
+      'node-labels': 'ClusterRole/ptp-watch-node-labels',
       'node-taint': 'ConfigMap/ptp-watch-taints',
       'poll-cronjob': 'CronJob/poll',
       'poll-deployment': 'Deployment/poll',

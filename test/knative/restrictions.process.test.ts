@@ -72,7 +72,7 @@ describe.each(RENDERED)('$name', ({ name, manifests }) => {
     }
   })
 
-  it('lets condition write the status of Nodes and Events, and Nodes themselves with the taint alone', () => {
+  it('lets condition write the status of Nodes and Events, and Nodes themselves with the taint alone; NODE_LABELS lists Nodes', () => {
     const found = ofKind(manifests, 'ClusterRole', 'rbac.authorization.k8s.io/v1').map(
       ({ metadata, rules }) => [
         metadata.name,
@@ -80,6 +80,7 @@ describe.each(RENDERED)('$name', ({ name, manifests }) => {
       ],
     )
     const isTaint = manifests.some(({ metadata }) => metadata.name === 'ptp-watch-taints')
+    const isLabelled = ofKind(manifests, 'ConfigMap', 'v1').some(({ data }) => 'NODE_LABELS' in data)
     const isThere = functionContainers(manifests).some(({ container }) => container.args?.[0] === 'condition')
     const condition = [
       ['', ['nodes'], ['get', 'list']],
@@ -88,6 +89,7 @@ describe.each(RENDERED)('$name', ({ name, manifests }) => {
     ]
     expect(found).toEqual([
       ...(isThere ? [['ptp-watch-condition', condition]] : []),
+      ...(isLabelled ? [['ptp-watch-node-labels', [['', ['nodes'], ['list']]]]] : []),
       ...(isTaint ? [['ptp-watch-taint', [['', ['nodes'], ['patch']]]]] : []),
     ])
   })

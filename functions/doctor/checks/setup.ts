@@ -23,6 +23,22 @@ export function checkPublishers(
   return ['failed', `no publishers in ${where}`, FIX.publishers[namespace === undefined ? 'listed' : 'found']]
 }
 
+/** What NODE_LABELS gives the publishers; undefined where it is not set. */
+export function checkNodeLabels(found: Found['nodeLabels']): Verdict | undefined {
+  if (found === undefined) return undefined
+  const { labels, failure, absent, unused } = found
+  if (failure !== undefined) return ['warning', reasonOf(failure), FIX.nodeLabels.unlisted]
+  if (absent.length > 0)
+    return ['warning', `the cluster has no Node ${absent.join(', ')}`, FIX.nodeLabels.absent]
+  if (labels.size > 0 && unused.length > 0)
+    return [
+      'warning',
+      `no Node of a publisher has a usable label ${unused.join(', ')}`,
+      FIX.nodeLabels.unused,
+    ]
+  return ['ok', `labels of ${count(labels.size, 'Node')} read`]
+}
+
 /** Whether the store answers. `shown`: its URL, without a password. */
 export async function checkStore(store: Pick<Store, 'ping'>, shown: string): Promise<Verdict> {
   try {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import pLimit from 'p-limit'
 import type { Config } from '#shared/config/index.ts'
 import { DiscoveryError, PublisherError, reasonOf, StoreError } from '#shared/errors.ts'
@@ -11,6 +12,8 @@ import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
 import { type GoneOptions, knownNodes, markGone } from './gone.ts'
 import { nameOf } from './names.ts'
+import { createNodeLabels, type Labels, type NodeLabels, type NodeLabelsFound } from './node-labels.ts'
+import { listNodes } from './nodes.ts'
 import { goneOf, isThere, type NodeBehind, resolve } from './resolve.ts'
 import { listServices, type PublisherService, serviceOf } from './services.ts'
 
@@ -21,6 +24,8 @@ export type Found = {
   readonly unnamed: readonly { readonly target: Target; readonly reason: string }[]
   /** Why the list could not be had: `targets` are then those that the store knows. Or that nobody is behind it. */
   readonly failure: DiscoveryError | undefined
+  /** What the Nodes said of the labels of `targets`; absent where none is taken from them. */
+  readonly nodeLabels?: NodeLabelsFound | undefined
 }
 
 export type FindOptions = {
@@ -55,6 +60,8 @@ export type DiscoveryOptions = GoneOptions & {
   /** Throws DiscoveryError. */
   readonly list: () => Promise<readonly PublisherService[]>
   readonly shard: Config['shard']
+  /** Absent where labels are not taken from Nodes: then publishers have none. */
+  readonly nodeLabels?: NodeLabels | undefined
 }
 
 /** Discovery as the configuration has it. Throws ConfigurationError where there is no way to an API server. */
@@ -69,25 +76,33 @@ export async function openDiscovery(
   // Of TLS a Service says nothing: whoever trusts certificates, or shows one, has publishers with TLS.
   const scheme = ca === undefined && cert === undefined ? 'http' : 'https'
   const list = () => listServices(client, { namespace, source: access.source, scheme })
-  const discovery = createDiscovery(deps, { ...config, namespace, list })
+  const take = config.nodeLabels
+  const listOfNodes = () => listNodes(client, { source: access.source })
+  const nodeLabels = take && createNodeLabels(deps, { take, list: listOfNodes })
+  const discovery = createDiscovery(deps, { ...config, namespace, list, nodeLabels })
   return { ...discovery, close: () => client.close() }
 }
 
 export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions): Omit<Discovery, 'close'> {
   const { http, store, clock, log } = deps
-  const { namespace, shard, list, pollConcurrency } = options
+  const { namespace, shard, list, pollConcurrency, nodeLabels } = options
   const unnamed = new WeakSet<Target>()
   /** The targets of the last run: one that is found again stays the same, and with it its client. */
   let targets = new Map<string, Target>()
+  /** What the Nodes said last. */
+  let labelsOf: ((nodes: readonly string[]) => NodeLabelsFound) | undefined
   const report = createReport(log)
 
   // By the Service, which a node that is renamed keeps: what happens to either name is then one shard's to see.
   const isMine = (service: string) => shardOf(service, shard.count) === shard.index
 
-  const targetsOf = (nodes: readonly { node: string; url: string }[]): Target[] => {
+  const targetsOf = (nodes: readonly { node: string; url: string }[], found?: NodeLabelsFound): Target[] => {
     const entries = nodes.map(({ node, url }): [string, Target] => {
       const key = `${node} ${url}`
-      return [key, targets.get(key) ?? { node, url, dialect: 'red-hat-v2' }]
+      const before = targets.get(key)
+      const labels = nodeLabels === undefined ? {} : (found?.labels.get(node) ?? before?.labels)
+      if (before !== undefined && isDeepStrictEqual(before.labels, labels)) return [key, before]
+      return [key, targetOf(node, url, labels)]
     })
     targets = new Map(entries)
     return [...targets.values()]
@@ -117,10 +132,17 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
   return {
     async find({ signal, marks }) {
       const listedAt = clock.now()
+      // Beside the rest: labels keep nobody from being polled.
+      const reading = nodeLabels?.read()
       const [listed, known] = await Promise.all([listOrFailure(), knownHere()])
+      const ended = async (nodes: readonly { node: string; url: string }[]) => {
+        labelsOf = await reading
+        const found = labelsOf?.(nodes.map(({ node }) => node))
+        return { targets: targetsOf(nodes, found), ...(found && { nodeLabels: found }) }
+      }
       if (listed instanceof DiscoveryError) {
         report(listed.message)
-        return { targets: targetsOf(known.filter(isThere)), unnamed: [], failure: listed }
+        return { ...(await ended(known.filter(isThere))), unnamed: [], failure: listed }
       }
       const services = listed.filter(({ name }) => isMine(name))
       const asked = await pLimit(pollConcurrency).map(services, async (service) => ({
@@ -139,7 +161,7 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
       const failure = isNobody ? nobodyBehind(services.length, namespace) : undefined
       const nameless = resolved.flatMap(({ node, reason, service: { name, url } }) => {
         if (node !== undefined || reason === undefined) return []
-        const target: Target = { node: name, url, dialect: 'red-hat-v2' }
+        const target = targetOf(name, url, undefined)
         unnamed.add(target)
         return [{ target, reason }]
       })
@@ -158,20 +180,28 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
       const nodes = resolved.flatMap(({ node, service: { url } }) =>
         node === undefined ? [] : [{ node, url }],
       )
-      return { targets: targetsOf(nodes), unnamed: nameless, failure }
+      return { ...(await ended(nodes)), unnamed: nameless, failure }
     },
 
     async named(target, call) {
       if (!unnamed.has(target)) return target
       const { node: service, url } = target
       const name = await nameOf(http, { name: service, url }, call)
-      if (name.outcome === 'named') return { ...target, node: name.node }
+      if (name.outcome === 'named') {
+        const { node } = name
+        const labels = nodeLabels === undefined ? {} : labelsOf?.([node]).labels.get(node)
+        return targetOf(node, url, labels)
+      }
       if (name.outcome === 'unknown') throw name.error
       throw new PublisherError('unreachable', `No publisher is behind the Service ${service} any more`, {
         url,
       })
     },
   }
+}
+
+function targetOf(node: string, url: string, labels: Labels | undefined): Target {
+  return { node, url, dialect: 'red-hat-v2', ...(labels && { labels }) }
 }
 
 function nobodyBehind(count: number, namespace: string): DiscoveryError {

@@ -1,7 +1,8 @@
 import * as z from 'zod/mini'
-import { DiscoveryError, StoreError } from '#shared/errors.ts'
+import { DiscoveryError } from '#shared/errors.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
-import { itemsOf, listMetadata, orAbsent, parseStatus } from '#shared/kubernetes/status.ts'
+import { orAbsent } from '#shared/kubernetes/status.ts'
+import { listAll } from './pages.ts'
 
 /** The Service of one node's publisher: its name, and where the API behind it is. */
 export type PublisherService = { readonly name: string; readonly url: string }
@@ -13,22 +14,11 @@ const PREFIX = 'ptp-event-publisher-service-'
 const PORT = 9043
 
 const SERVICES_A_CALL = 250
-/** How often a list is read again when its continuation expired. */
-const RESTARTS = 3
-/** Milliseconds in which a page has to come: a list is nobody's wait but ours. */
-const ATTEMPT_MS = 5_000
 
-const serviceList = z.object({
-  metadata: listMetadata,
-  items: itemsOf(
-    z.object({
-      metadata: z.object({ name: z.string() }),
-      spec: orAbsent(z.object({ ports: orAbsent(z.array(z.object({ port: z.number() }))) })),
-    }),
-  ),
+const serviceItem = z.object({
+  metadata: z.object({ name: z.string() }),
+  spec: orAbsent(z.object({ ports: orAbsent(z.array(z.object({ port: z.number() }))) })),
 })
-
-type Service = z.infer<typeof serviceList>['items'][number]
 
 export type ServicesOptions = {
   readonly namespace: string
@@ -50,8 +40,14 @@ export async function listServices(
   client: Pick<KubernetesClient, 'request'>,
   options: ServicesOptions,
 ): Promise<PublisherService[]> {
-  const { namespace, scheme } = options
-  const services = await listAll(client, options)
+  const { namespace, scheme, source, aCall = SERVICES_A_CALL, attemptMs } = options
+  const services = await listAll(client, serviceItem, {
+    call: { resource: 'services', namespace },
+    kind: 'Services',
+    without: 'Publishers cannot be discovered.',
+    component: 'discovery',
+    ...{ source, aCall, attemptMs },
+  })
   const found = services.filter(({ metadata }) => metadata.name.startsWith(PREFIX))
   if (found.length === 0) {
     // A namespace that is not there has an empty list, too.
@@ -81,49 +77,3 @@ export function isNamedAfter(service: string, node: string): boolean {
 }
 
 const hostOf = (name: string, namespace: string) => `${name}.${namespace}.svc.cluster.local`
-
-/** A list is of one moment: where its continuation expires it is read from the start. */
-async function listAll(client: Pick<KubernetesClient, 'request'>, options: ServicesOptions) {
-  for (let restarts = 0; restarts <= RESTARTS; restarts += 1) {
-    const services: Service[] = []
-    let next: string | undefined
-    do {
-      const page = await listPage(client, options, next)
-      if (page === undefined) break
-      services.push(...page.items)
-      next = page.metadata?.continue || undefined
-      if (next === undefined) return services
-    } while (next !== undefined)
-  }
-  throw new DiscoveryError(`The list of Services in namespace ${options.namespace} expired while it was read`)
-}
-
-/** Undefined where the continuation of the list expired. */
-async function listPage(
-  client: Pick<KubernetesClient, 'request'>,
-  { namespace, source, aCall = SERVICES_A_CALL, attemptMs = ATTEMPT_MS }: ServicesOptions,
-  next: string | undefined,
-) {
-  const query = { limit: String(aCall), ...(next !== undefined && { continue: next }) }
-  const call = { verb: 'list', resource: 'services', namespace, query, expects: [403, 410] } as const
-  // Twice the time of an attempt: the rest is for when the server asks for patience (429).
-  const { status, body } = await client
-    .request({ ...call, attemptMs, budgetMs: 2 * attemptMs })
-    .catch((error: unknown) => {
-      if (!(error instanceof StoreError)) throw error
-      const { retryable } = error
-      throw new DiscoveryError(`Publishers cannot be discovered. ${error.message}`, { retryable })
-    })
-  if (status === 410) return undefined
-  if (status === 403) {
-    const message = parseStatus(body)?.message ?? 'forbidden'
-    throw new DiscoveryError(
-      `Publishers cannot be discovered. Cannot list services in namespace ${namespace}: the API server does not allow it to ${source} (403): ${message}. The component discovery grants it (docs/deploy.md)`,
-    )
-  }
-  const page = serviceList.safeParse(body)
-  if (page.success) return page.data
-  throw new DiscoveryError('The API server answered something other than a list of Services', {
-    retryable: false,
-  })
-}

@@ -20,6 +20,7 @@ export type Ending = {
   readonly dialect: string | undefined
   readonly reachable: boolean
   readonly problem?: string | undefined
+  /** Absent where they are not known just now: those of the document stay. */
   readonly labels?: Target['labels']
   readonly held: ReadonlySet<string>
   readonly keeps: (subscription: Subscription) => boolean
@@ -173,9 +174,10 @@ export function withoutLacking(state: NodeState, kinds: readonly string[]): Node
 }
 
 function changeBy(ending: Ending, now: number, refreshMs: number): Change {
-  const { url, reachable, problem, labels = {}, held, keeps } = ending
+  const { url, reachable, problem, held, keeps } = ending
   const checkedAt = isoTime(now)
   return (state) => {
+    const { labels = state.labels ?? {} } = ending
     const subscriptions = state.subscriptions
       .filter(keeps)
       .map((one) => (held.has(one.kind) ? { ...one, confirmedAt: checkedAt } : one))

@@ -7,6 +7,39 @@ import { startApi } from '../../kubernetes/api.ts'
 import { NAMESPACE, serviceFor } from '../../publishers/discovery/world.ts'
 import { examine } from './world.ts'
 
+test('labels that should come from Nodes: read, misspelt, of a node that is no Node, and not allowed', async () => {
+  const api = await startApi()
+  const [publisher] = await listening(createRedHatV2({ node: 'worker-0', release: 'main', warmUpMs: 0 }))
+  const port = Number(new URL(publisher.url).port)
+  api.services.put(NAMESPACE, serviceFor(publisher.node), { 'publisher-port': port })
+  const system = await startSystem([], {
+    PUBLISHERS: `kubernetes://${NAMESPACE}`,
+    KUBECONFIG: api.kubeconfig,
+    NODE_OPTIONS: `--import=${fileURLToPath(new URL('../../support/cluster-dns.ts', import.meta.url))}`,
+  })
+  const labels = async (label = 'zone') =>
+    (await examine(system, { NODE_LABELS: `site=${label}` })).one('node-labels')
+  expect(await labels()).toMatchObject({
+    status: 'warning',
+    result: 'the cluster has no Node worker-0',
+    fix: expect.stringContaining('kubectl get nodes'),
+  })
+  api.nodes.add(publisher.node, { zone: 'hall-1' })
+  expect(await labels()).toMatchObject({ status: 'ok', result: 'labels of 1 Node read' })
+  expect(await labels('zones')).toMatchObject({
+    status: 'warning',
+    result: 'no Node of a publisher has a usable label zones',
+    fix: expect.stringContaining('NODE_LABELS'),
+  })
+  api.permitted.clear()
+  expect(await labels()).toMatchObject({
+    status: 'warning',
+    result: expect.stringMatching(/Cannot list nodes: .*\(403\)/),
+    fix: expect.stringContaining('component node-labels'),
+  })
+  expect((await examine(system)).of('node-labels')).toEqual([])
+})
+
 test('publishers that are discovered are examined too, and one that does not say its name is told of', async () => {
   const api = await startApi()
   const [well, starting] = await listening(

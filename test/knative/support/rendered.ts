@@ -22,6 +22,10 @@ export const RENDERED: readonly { name: string; manifests: readonly Manifest[] }
     ]),
   },
   {
+    name: 'red-hat-v2-discovery with labels of Nodes',
+    manifests: renderWith('red-hat-v2-discovery', ['node-labels']),
+  },
+  {
     name: 'dev polled by several pods at once, and scraped',
     manifests: renderWith('dev', ['poll-sharded', 'network-policy', 'network-policy-metrics']),
   },

@@ -44,6 +44,7 @@ describe('publishers are found', () => {
         node: 'worker-1.site-a.example.com',
         url: `http://${host}:${new URL(one.url).port}`,
         dialect: 'red-hat-v2',
+        labels: {},
       },
       expect.objectContaining({ node: 'worker-2' }),
     ])
@@ -126,7 +127,7 @@ describe('a publisher that does not say which node it is', () => {
     if (target === undefined) throw new Error('There is one')
     await expect(discovery.named(target)).rejects.toMatchObject({ retryable: true })
     starting.becomeReady()
-    expect(await discovery.named(target)).toEqual({ ...target, node: 'worker-1.example.com' })
+    expect(await discovery.named(target)).toEqual({ ...target, node: 'worker-1.example.com', labels: {} })
     expect(await goneIn(world)).toEqual({})
   })
 

@@ -1,6 +1,9 @@
 import { onTestFinished } from 'vitest'
 import { createRedHatV2, type Publisher } from '#local/publishers/index.ts'
+import type { NodeLabel } from '#shared/config/index.ts'
 import { createDiscovery, type Discovery } from '#shared/publishers/discovery/index.ts'
+import { createNodeLabels } from '#shared/publishers/discovery/node-labels.ts'
+import { listNodes } from '#shared/publishers/discovery/nodes.ts'
 import { listServices } from '#shared/publishers/discovery/services.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import type { NodeState } from '#shared/state/document.ts'
@@ -27,6 +30,8 @@ export type DiscoveryWorld = {
   now: number
   /** How long the API server is waited for, in ms. */
   patienceMs: number
+  /** NODE_LABELS. */
+  take: readonly NodeLabel[] | undefined
 }
 
 /** A cluster with an empty store, for one test. A node that is gone is kept for a minute. */
@@ -45,6 +50,7 @@ export async function createDiscoveryWorld(): Promise<DiscoveryWorld> {
     now: Date.parse('2026-11-23T12:00:00Z'),
     // On a busy machine an answer may take longer than anybody would wait for it in earnest.
     patienceMs: 20_000,
+    take: undefined,
     discovery: (shard = { index: 0, count: 1 }, through = ownStore) =>
       createDiscovery(
         { http, store: through, clock: { now: () => world.now }, log },
@@ -58,6 +64,16 @@ export async function createDiscoveryWorld(): Promise<DiscoveryWorld> {
               aCall: 2,
               attemptMs: world.patienceMs,
             }),
+          nodeLabels:
+            world.take &&
+            createNodeLabels(
+              { log },
+              {
+                take: world.take,
+                list: () =>
+                  listNodes(client, { source: 'the test', aCall: 2, budgetMs: 2 * world.patienceMs }),
+              },
+            ),
           shard,
           merge: defaultSettings,
           stateRetentionMs: 60_000,

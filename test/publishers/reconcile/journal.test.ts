@@ -118,11 +118,13 @@ test('a change of the publisher is written at once, and one that cannot be asked
   expect((await store.read('n1'))?.publisher).not.toHaveProperty('reachedAt')
 })
 
-test('labels are kept, changed and taken off as the configuration has them', async () => {
+test('labels are kept, changed and taken off; while nobody knows them those of the document stay', async () => {
   const { store, finish } = createNode()
-  for (const labels of [{ site: 'a' }, { site: 'b', region: 'north' }, undefined]) {
+  let before = {}
+  for (const labels of [undefined, { site: 'a' }, undefined, { site: 'b', region: 'north' }, undefined, {}]) {
     await finish({ ...ALL, labels })
-    expect((await store.read('n1'))?.labels).toEqual(labels ?? {})
+    before = labels ?? before
+    expect((await store.read('n1'))?.labels).toEqual(before)
   }
 })
 
