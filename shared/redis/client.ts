@@ -1,4 +1,5 @@
 import { createCredentials } from '#shared/credentials.ts'
+import { inTime } from '#shared/deadline.ts'
 import type { Log } from '#shared/log.ts'
 import { systemClock } from '#shared/time.ts'
 import { type Endpoint, parseRedisUrl, shown } from './address.ts'
@@ -7,7 +8,7 @@ import { findMaster, findServer } from './discovery.ts'
 import { failureOf, RedisError } from './failure.ts'
 import { createLink, type Opened } from './link.ts'
 import { type Access, connect, type Login, type Server } from './server.ts'
-import { inTime, TIMING, type Timing } from './timing.ts'
+import { TIMING, type Timing } from './timing.ts'
 
 /** What the environment says of Redis beside the URL: `Config` has it as `stateOptions.redis`. */
 export type RedisSettings = {

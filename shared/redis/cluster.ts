@@ -1,8 +1,9 @@
 import { createCluster } from '@redis/client'
+import { within } from '#shared/deadline.ts'
 import type { Endpoint } from './address.ts'
 import { RedisError } from './failure.ts'
 import { type Access, clientOptions, type Server } from './server.ts'
-import { type Timing, within } from './timing.ts'
+import type { Timing } from './timing.ts'
 
 /** The masters of a cluster, each connected to when it is first asked. */
 export type Cluster = {

@@ -1,7 +1,8 @@
 import { createClient, type RedisClientOptions } from '@redis/client'
+import { within } from '#shared/deadline.ts'
 import { type Endpoint, shown } from './address.ts'
 import { failureOf, RedisError } from './failure.ts'
-import { type Timing, within } from './timing.ts'
+import type { Timing } from './timing.ts'
 
 export type Login = { readonly username?: string | undefined; readonly password?: string | undefined }
 

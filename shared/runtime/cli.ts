@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { Environment } from '#shared/config/index.ts'
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
 import { type Flags, type FunctionDefinition, type Terminal, UsageError } from './function.ts'
@@ -28,17 +28,18 @@ export async function command(
   let help = `${program.name} --help`
 
   const run = async () => {
-    const [first = ''] = argv
-    if (first === '--version') {
+    if (argv[0] === '--version') {
       terminal.out(`${await deps.version()}\n`)
       return 0
     }
-    const picked = pick(argv, env.FUNCTION_TARGET, { ...program, names: Object.keys(catalogue) })
-    if (picked === undefined) {
+    const names = Object.keys(catalogue)
+    const picked = pick(argv, env.FUNCTION_TARGET, { ...program, names })
+    const load = catalogue[picked?.name ?? '']
+    if (picked === undefined || load === undefined) {
       terminal.out(overallHelp(await Promise.all(Object.values(catalogue).map((each) => each())), program))
       return 0
     }
-    const definition = await load(catalogue, picked.name)
+    const definition = await load()
     help = `${program.name} ${definition.name} --help`
     const { flags, operands } = readArguments(definition, picked.args, program)
     if (flags.help === true) {
@@ -72,76 +73,67 @@ export async function command(
   }
 }
 
-/** The definition of a function that is in the catalogue. */
-function load(catalogue: Catalogue, name: string): Promise<FunctionDefinition> {
-  const loader = catalogue[name]
-  if (loader === undefined) throw new TypeError(`Unknown function ${name}`)
-  return loader()
-}
-
 /**
  * The function that a command line, or else FUNCTION_TARGET (`isTarget`), names; undefined where the overall help is
  * asked for.
  * @throws UsageError if neither names one of `names`.
  */
-function pick(argv: readonly string[], target: string | undefined, choice: Choice) {
-  const { names, picks } = choice
+function pick(
+  argv: readonly string[],
+  target: string | undefined,
+  { names, picks }: Pick<Program, 'picks'> & { names: readonly string[] },
+) {
   const [first = '', ...args] = argv
   const [topic = '-'] = args
-  if (first === '--help' || first === '-h' || (first === 'help' && topic.startsWith('-'))) return undefined
-  if (first === 'help') return { name: known(topic, choice), args: ['--help'], isTarget: false }
-  if (first !== '' && !first.startsWith('-')) return { name: known(first, choice), args, isTarget: false }
-  const name = picks === 'function' ? (target?.trim() ?? '') : ''
-  if (name === '') throw new UsageError(`Name a ${picks}: ${names.join(', ')}`)
-  if (!names.includes(name)) {
-    throw new UsageError(
-      `FUNCTION_TARGET must be one of ${names.join(', ')}; found ${JSON.stringify(target)}`,
-    )
+  const checked = (name: string, problem: string) => {
+    if (names.includes(name)) return name
+    throw new UsageError(problem)
   }
-  return { name, args: argv, isTarget: true }
-}
-
-type Choice = Pick<Program, 'picks'> & { readonly names: readonly string[] }
-
-function known(name: string, { names, picks }: Choice): string {
-  if (names.includes(name)) return name
-  throw new UsageError(`Unknown ${picks} ${JSON.stringify(name)}; expected one of ${names.join(', ')}`)
+  const known = (name: string) =>
+    checked(name, `Unknown ${picks} ${JSON.stringify(name)}; expected one of ${names.join(', ')}`)
+  if (first === '--help' || first === '-h' || (first === 'help' && topic.startsWith('-'))) return undefined
+  if (first === 'help') return { name: known(topic), args: ['--help'], isTarget: false }
+  if (first !== '' && !first.startsWith('-')) return { name: known(first), args, isTarget: false }
+  const targeted = picks === 'function' ? (target?.trim() ?? '') : ''
+  const problem =
+    targeted === ''
+      ? `Name a ${picks}: ${names.join(', ')}`
+      : `FUNCTION_TARGET must be one of ${names.join(', ')}; found ${JSON.stringify(target)}`
+  return { name: checked(targeted, problem), args: argv, isTarget: true }
 }
 
 /**
  * The flags and operands that a function was given.
  * @throws UsageError for an unknown or repeated flag, a missing or unwanted value, missing or unwanted operands.
  */
-function readArguments(
-  definition: FunctionDefinition,
-  args: readonly string[],
-  program: Program,
-): { flags: Flags; operands: readonly string[] } {
+function readArguments(definition: FunctionDefinition, args: readonly string[], program: Program) {
   const options = Object.fromEntries(
     Object.entries(flagsOf(definition)).map(([name, { type, short }]) => [
       name,
-      short === undefined ? { type } : { type, short },
+      // With `multiple`, a flag that is given twice is noticed; parseArgs would use the last one.
+      { type, multiple: true, ...(short !== undefined && { short }) },
     ]),
   )
+  const { values, positionals: operands } = parsed({
+    args: [...args],
+    options,
+    allowPositionals: definition.operands !== undefined,
+  })
+  const flags: Record<string, string | boolean | undefined> = {}
+  for (const [name, given] of Object.entries(values)) {
+    const [value, ...more] = [given].flat()
+    if (more.length > 0 && typeof value === 'string') throw new UsageError(`--${name} may be given once`)
+    flags[name] = value
+  }
+  if (definition.operands !== undefined && operands.length === 0 && flags.help !== true) {
+    throw new UsageError(`${program.name} ${definition.name} needs ${definition.operands}`)
+  }
+  return { flags, operands }
+}
+
+function parsed(config: ParseArgsConfig) {
   try {
-    const { values, tokens, positionals } = parseArgs({
-      args: [...args],
-      options,
-      allowPositionals: definition.operands !== undefined,
-      tokens: true,
-    })
-    // parseArgs would silently use the last one.
-    const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
-    const twice = given.find((name, i) => given.indexOf(name) < i && options[name]?.type === 'string')
-    if (twice !== undefined) throw new UsageError(`--${twice} may be given once`)
-    const flags: Record<string, string | boolean> = {}
-    for (const [name, value] of Object.entries(values)) {
-      if (typeof value === 'string' || typeof value === 'boolean') flags[name] = value
-    }
-    if (definition.operands !== undefined && positionals.length === 0 && flags.help !== true) {
-      throw new UsageError(`${program.name} ${definition.name} needs ${definition.operands}`)
-    }
-    return { flags, operands: positionals }
+    return parseArgs(config)
   } catch (error) {
     if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) {
       throw new UsageError(error.message.replaceAll('\n', ' '))

@@ -25,24 +25,24 @@ const MOST_PIPELINED = 8
  */
 export function createConnections(limits: { connections: number; keepAliveTimeout: number }) {
   const all = new Map<Socket, Connection>()
-  const refused = new Set<Socket>()
-  const unproven = new Set<Socket>()
-  const proven = new Set<Socket>()
-  /** Those that may be closed to make room, in this order; in each the one that has been idle for longest first. */
-  const spares = [refused, unproven, proven]
+  /** Those that may be closed to make room: refused, unproven, proven; in each the one idle for longest first. */
+  const spares = [new Set<Socket>(), new Set<Socket>(), new Set<Socket>()] as const
 
-  const spare = (socket: Socket, among?: Set<Socket>) => {
+  /** Puts a connection where it may be closed, last of its kind; one that is being answered nowhere. */
+  const place = (socket: Socket) => {
     for (const each of spares) each.delete(socket)
-    among?.add(socket)
+    const one = all.get(socket)
+    if (one?.refused) spares[0].add(socket)
+    else if (one?.answering === 0) spares[one.proven ? 2 : 1].add(socket)
+  }
+  const gone = (socket: Socket) => {
+    all.delete(socket)
+    place(socket)
   }
   const closeSpare = (): boolean => {
-    const socket = spares
-      .find((each) => each.size > 0)
-      ?.values()
-      .next().value
+    const [socket] = spares.find((each) => each.size > 0) ?? []
     if (socket === undefined) return false
-    spare(socket)
-    all.delete(socket)
+    gone(socket)
     socket.destroy()
     return true
   }
@@ -55,11 +55,8 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
       }
       const nothing = { answering: 0, unfinished: 0, arriving: undefined, end: undefined }
       all.set(socket, { ...nothing, proven: false, refused: false })
-      unproven.add(socket)
-      socket.once('close', () => {
-        all.delete(socket)
-        spare(socket)
-      })
+      place(socket)
+      socket.once('close', () => gone(socket))
     },
 
     /** The head of a request has come. False: there were too many on this connection, which is closed. */
@@ -75,7 +72,7 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
       response.once('close', () => {
         one.unfinished -= 1
       })
-      if (one.answering === 0) spare(socket, one.proven ? proven : unproven)
+      place(socket)
       return true
     },
 
@@ -85,7 +82,7 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
       if (one === undefined) return
       one.arriving = undefined
       one.answering += 1
-      if (!one.refused) spare(socket)
+      place(socket)
     },
 
     answered(socket: Socket, status: number): void {
@@ -94,20 +91,17 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
       one.answering -= 1
       one.proven ||= status < 400 || status >= 500
       if (one.refused || one.answering > 0) return
-      if (one.end !== undefined) {
-        one.end()
-        return
-      }
-      spare(socket, one.proven ? proven : unproven)
+      place(socket)
+      one.end?.()
       // Node.js starts this time only when the client has read the response.
-      socket.setTimeout(limits.keepAliveTimeout)
+      if (one.end === undefined) socket.setTimeout(limits.keepAliveTimeout)
     },
 
     refused(socket: Socket): void {
       const one = all.get(socket)
       if (one === undefined) return
       one.refused = true
-      spare(socket, refused)
+      place(socket)
     },
 
     isRefused: (socket: Socket): boolean => all.get(socket)?.refused === true,

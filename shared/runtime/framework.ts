@@ -49,7 +49,7 @@ export function toFramework(
   let phase: Phase = 'starting'
   const open = async (): Promise<Hosted> => {
     const opened = await openFunction(await load(), env)
-    const handle = served(opened, () => phase)
+    const { handle } = served(opened, () => phase)
     phase = 'ready'
     return { handle, log: opened.host.log }
   }
@@ -60,17 +60,16 @@ export function toFramework(
     const opening = begin()
     const { path, query } = targetOf(request.originalUrl ?? request.url)
     if (phase === 'starting' && path === '/health/readiness') {
-      send(errorReply(503, 'starting', 'The function is starting'))
-      return
+      return send(errorReply(503, 'starting', 'The function is starting'))
     }
     let log = silentLog
     try {
       const hosted = await opening
       log = hosted.log
       const body = request.rawBody ?? (await unparsed(request, bodyBytes))
-      const refusal =
-        body === undefined || body.length > bodyBytes ? tooLarge(bodyBytes) : invalidRequest(request)
-      if (refusal !== undefined || body === undefined) return send(refusal ?? tooLarge(bodyBytes))
+      if (body === undefined || body.length > bodyBytes) return send(tooLarge(bodyBytes))
+      const refusal = invalidRequest(request)
+      if (refusal !== undefined) return send(refusal)
       const { method = '', headers } = request
       await answer(hosted.handle, { method, path, query, headers, body, signal: never }, log, send)
     } catch (error) {

@@ -1,14 +1,8 @@
-import type { Clock } from '#shared/time.ts'
+import { within } from '#shared/deadline.ts'
 import { METRICS_CONTENT_TYPE, type Metrics } from '#shared/metrics.ts'
+import type { Clock } from '#shared/time.ts'
 import type { OpenFunction } from './function.ts'
-import {
-  type Admit,
-  errorReply,
-  type HttpFunction,
-  type HttpRequest,
-  jsonReply,
-  methodNotAllowed,
-} from './reply.ts'
+import { type Admit, errorReply, type HttpFunction, jsonReply, methodNotAllowed } from './reply.ts'
 
 export type Phase = 'starting' | 'ready' | 'draining'
 
@@ -17,6 +11,9 @@ const PING_TTL = 1_000
 /** How long a probe waits for the store; probes themselves give up after a second. Milliseconds. */
 const PING_TIMEOUT = 500
 
+/** A function over HTTP. `admit`: what it refuses whatever the body says. */
+export type Served = { readonly handle: HttpFunction; readonly admit?: Admit | undefined }
+
 /**
  * Adds `/health/liveness`, `/health/readiness` and `/metrics` to a function.
  *
@@ -24,7 +21,7 @@ const PING_TIMEOUT = 500
  * connections, and drop their subscriptions after ten of them (protocol.md §4.2).
  */
 export function withHealth(
-  handle: HttpFunction,
+  { handle, admit }: Served,
   deps: {
     metrics: Metrics
     clock: Clock
@@ -32,64 +29,51 @@ export function withHealth(
     ping?: OpenFunction['ping'] | undefined
     scrape?: OpenFunction['scrape'] | undefined
   },
-): HttpFunction {
+): Served {
   const store = deps.ping === undefined ? undefined : createProbe(deps.ping, deps.clock)
-
-  const liveness = () => jsonReply(200, { status: 'live' })
-  const readiness = async () => {
-    const phase = deps.phase()
-    if (phase !== 'ready') return errorReply(503, phase, `The function is ${phase}`)
-    return jsonReply(200, { status: 'ready', ...(store === undefined ? {} : { store: await store() }) })
-  }
-  const metrics = (request: HttpRequest) => {
-    const text = deps.metrics.text()
-    if (deps.scrape !== undefined) return deps.scrape(request, text)
-    return { status: 200, headers: { 'content-type': METRICS_CONTENT_TYPE }, body: text }
-  }
   const routes = new Map<string, HttpFunction>([
-    ['/health/liveness', liveness],
-    ['/health/readiness', readiness],
-    ['/metrics', metrics],
+    ['/health/liveness', () => jsonReply(200, { status: 'live' })],
+    [
+      '/health/readiness',
+      async () => {
+        const phase = deps.phase()
+        if (phase !== 'ready') return errorReply(503, phase, `The function is ${phase}`)
+        return jsonReply(200, { status: 'ready', store: await store?.() })
+      },
+    ],
+    [
+      '/metrics',
+      (request) => {
+        const body = deps.metrics.text()
+        if (deps.scrape !== undefined) return deps.scrape(request, body)
+        return { status: 200, headers: { 'content-type': METRICS_CONTENT_TYPE }, body }
+      },
+    ],
   ])
-
-  return (request: HttpRequest) => {
-    const route = routes.get(request.path)
-    if (route === undefined) return handle(request)
-    return request.method === 'GET' || request.method === 'HEAD'
-      ? route(request)
-      : methodNotAllowed(['GET', 'HEAD'])
+  return {
+    handle(request) {
+      const route = routes.get(request.path)
+      if (route === undefined) return handle(request)
+      const isRead = request.method === 'GET' || request.method === 'HEAD'
+      return isRead ? route(request) : methodNotAllowed(['GET', 'HEAD'])
+    },
+    admit: admit && ((head) => (routes.has(head.path) ? undefined : admit(head))),
   }
 }
-
-/** A function's own `admit` knows nothing of what {@link withHealth} adds. */
-export function exceptHealth(admit: Admit): Admit {
-  return (head) => (PATHS.has(head.path) ? undefined : admit(head))
-}
-
-const PATHS: ReadonlySet<string> = new Set(['/health/liveness', '/health/readiness', '/metrics'])
 
 /** Asks at most once a {@link PING_TTL}, for all who ask, and takes too long an answer for none. */
 function createProbe(ping: () => Promise<void>, clock: Clock): () => Promise<'up' | 'down'> {
   let asked = Number.NEGATIVE_INFINITY
   let answer: Promise<'up' | 'down'> = Promise.resolve('down')
-  const ask = async (): Promise<'up' | 'down'> => {
-    const { promise: late, resolve } = Promise.withResolvers<'down'>()
-    const timer = setTimeout(resolve, PING_TIMEOUT, 'down')
-    try {
-      return await Promise.race([ping().then(() => 'up' as const), late])
-    } catch {
-      // Whatever the driver throws, the store is down; why is for those who use it to log.
-      return 'down'
-    } finally {
-      clearTimeout(timer)
-    }
-  }
   return () => {
     const now = clock.now()
-    if (now - asked >= PING_TTL || now < asked) {
-      asked = now
-      answer = ask()
-    }
+    if (now - asked < PING_TTL && now >= asked) return answer
+    asked = now
+    // Whatever the driver throws, the store is down; why is for those who use it to log.
+    answer = within(PING_TIMEOUT, ping(), () => 'late').then(
+      () => 'up',
+      () => 'down',
+    )
     return answer
   }
 }

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { within } from '#shared/deadline.ts'
 import { type Environment, readConfig } from '#shared/config/index.ts'
 import { reasonOf } from '#shared/errors.ts'
 import { createLog } from '#shared/log.ts'
 import { createMetrics, type Metrics } from '#shared/metrics.ts'
 import { systemClock } from '#shared/time.ts'
 import type { Flags, FunctionDefinition, Host, Opened, OpenFunction } from './function.ts'
-import { exceptHealth, type Phase } from './health.ts'
+import type { Phase } from './health.ts'
 import { served } from './listener.ts'
 import { type Limits, serve } from './serve.ts'
 
@@ -47,15 +49,14 @@ export async function serveUntil(
   let finished = true
   try {
     const serving = await serve({
-      handle: served(opened, () => phase),
-      admit: open.admit === undefined ? undefined : exceptHealth(open.admit),
+      ...served(opened, () => phase),
       port: config.port,
       host: config.host,
       log: host.log,
       limits,
       onReply: createReplyCount(host.metrics),
     })
-    await aborted(signal)
+    if (!signal.aborted) await once(signal, 'abort')
     phase = 'draining'
     host.log.info('draining', { reason: reasonOf(signal.reason) })
     finished = await serving.drain()
@@ -67,24 +68,13 @@ export async function serveUntil(
 
 /** Closes a function within `timeout` milliseconds. False, and logged, where it could not. */
 export async function closed(open: OpenFunction, host: Host, timeout = CLOSE_TIMEOUT): Promise<boolean> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(reject, timeout, new Error(`It took longer than ${timeout} ms`))
   try {
-    await Promise.race([open.close(), late])
+    await within(timeout, open.close(), () => new Error(`It took longer than ${timeout} ms`))
     return true
   } catch (error) {
     host.log.error('failed to close the function', { reason: reasonOf(error) })
     return false
-  } finally {
-    clearTimeout(timer)
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 const STATUSES = [200, 202, 204, 400, 403, 404, 405, 408, 413, 415, 417, 431, 500, 503]

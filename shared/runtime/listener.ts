@@ -2,16 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline, Readable } from 'node:stream'
 import type { Log } from '#shared/log.ts'
 import type { Opened } from './function.ts'
-import { type Phase, withHealth } from './health.ts'
+import { type Phase, type Served, withHealth } from './health.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import { errorReply, type HttpFunction, type HttpRequest, type Reply, replyOf } from './reply.ts'
 
 /** An opened function as every host serves it: with health, and metrics that include those of the process. */
-export function served({ open, host }: Opened, phase: () => Phase): HttpFunction {
-  if (open.handle === undefined) throw new TypeError('This function cannot be served')
-  const { metrics, clock } = host
-  collectProcessMetrics(metrics)
-  return withHealth(open.handle, { metrics, clock, phase, ping: open.ping, scrape: open.scrape })
+export function served({ open, host }: Opened, phase: () => Phase): Served {
+  const { handle, admit, ping, scrape } = open
+  if (handle === undefined) throw new TypeError('This function cannot be served')
+  collectProcessMetrics(host.metrics)
+  return withHealth({ handle, admit }, { ...host, phase, ping, scrape })
 }
 
 /** Has a function answer. What it or `send` throws is sent by {@link replyOf}. */

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Server as NetServer, Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import { PtpWatchError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { type BodyLimits, createBodies, hasBody, SMALL_BODY, SPLINTERED } from './bodies.ts'
@@ -81,7 +83,7 @@ export async function serve(options: {
   const stopping = new AbortController()
   const connections = createConnections(limits)
   const takeBody = createBodies(limits)
-  const runLater = createQueue()
+  const oneByOne = pLimit(1)
 
   const server = createServer({
     keepAliveTimeout: limits.keepAliveTimeout,
@@ -120,10 +122,7 @@ export async function serve(options: {
   const onRequest = (request: IncomingMessage, response: ServerResponse, expects?: string) => {
     const { socket } = request
     // After a refusal nothing on this connection is answered.
-    if (connections.isRefused(socket)) {
-      request.resume()
-      return
-    }
+    if (connections.isRefused(socket)) return request.resume()
     if (!connections.begins(request, response)) return
 
     const send = (reply: Reply) => {
@@ -158,8 +157,9 @@ export async function serve(options: {
       onWhole(body, release) {
         connections.whole(socket)
         const work = () => void run(body).finally(release)
-        if (body.length <= SMALL_BODY) work()
-        else runLater(work)
+        if (body.length <= SMALL_BODY) return work()
+        // One at each turn, so that hundreds of large bodies at once do not hold up everybody else.
+        void oneByOne(() => nextTurn().then(work))
       },
       onRefused: (reply) => refuse(request, response, reply),
     })
@@ -169,22 +169,12 @@ export async function serve(options: {
   server.on('checkExpectation', (request, response) => onRequest(request, response, 'other'))
 
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const isSilent =
-      error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket instanceof Socket && socket.bytesRead === 0
-    if (
-      !(socket instanceof Socket) ||
-      isSilent ||
-      connections.isRefused(socket) ||
-      error.code === 'ECONNRESET'
-    ) {
-      socket.destroy()
-      return
-    }
+    const isReset = error.code === 'ECONNRESET'
+    const isTimeout = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    if (!(socket instanceof Socket) || isReset || connections.isRefused(socket)) return socket.destroy()
+    if (isTimeout && socket.bytesRead === 0) return socket.destroy()
     connections.broken(socket, () => {
-      if (!socket.writable) {
-        socket.destroy()
-        return
-      }
+      if (!socket.writable) return socket.destroy()
       const { status, text } = rawReply(error.code)
       socket.end(text, () => socket.destroy())
       onReply(status)
@@ -195,71 +185,42 @@ export async function serve(options: {
   const url = `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`
   log.info('listening', { url })
 
+  let draining: Promise<boolean> | undefined
   const drain = async () => {
     stopping.abort()
     let cut = false
-    const closed = new Promise<void>((resolve) => {
-      // http.Server's own close would close idle connections at once, with requests under way on them.
-      NetServer.prototype.close.call(server, () => resolve())
-    })
     const sweep = setInterval(() => server.closeIdleConnections(), limits.lingerTime)
     const deadline = setTimeout(() => {
       cut = true
       server.closeAllConnections()
     }, limits.drainTimeout)
-    try {
-      await closed
-    } finally {
-      clearInterval(sweep)
-      clearTimeout(deadline)
-      // Stops Node.js looking for timeouts.
-      server.close()
-    }
+    // http.Server's own close would close idle connections at once, with requests under way on them.
+    await new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve()))
+    clearInterval(sweep)
+    clearTimeout(deadline)
+    // Stops Node.js looking for timeouts.
+    server.close()
     if (cut) log.warn('requests in flight were cut', { drainTimeout: limits.drainTimeout })
     return !cut
   }
-  let draining: Promise<boolean> | undefined
-  return {
-    url,
-    port,
-    drain: () => {
-      draining ??= drain()
-      return draining
-    },
-  }
+  return { url, port, drain: () => (draining ??= drain()) }
 }
 
 const EMPTY = new Uint8Array(0)
 
-/** Runs one at each turn of the event loop, so that hundreds of large bodies at once do not hold up everybody else. */
-function createQueue(): (run: () => void) => void {
-  const waiting: (() => void)[] = []
-  const next = () => {
-    const run = waiting.shift()
-    if (waiting.length > 0) setImmediate(next)
-    run?.()
-  }
-  return (run) => {
-    if (waiting.push(run) === 1) setImmediate(next)
-  }
-}
-
-/** Written by hand: a request that does not parse has no response object. */
-function rawReply(code: string | undefined): { status: number; text: string } {
-  const [status, phrase, message] = PARSE_ERRORS[code ?? ''] ?? [
-    400,
-    'Bad Request',
-    'Not a valid HTTP request',
-  ]
-  const { body = '' } = errorReply(status, phrase.toLowerCase().replaceAll(' ', '-'), message)
-  const head = `HTTP/1.1 ${status} ${phrase}\r\nconnection: close\r\ncontent-type: application/json`
-  return { status, text: `${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}` }
-}
-
-const PARSE_ERRORS: Readonly<Record<string, readonly [number, string, string]>> = {
+const PARSE_ERRORS: Readonly<Record<string, readonly [status: number, phrase: string, message: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'The request took too long to arrive'],
   HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'The head of the request is too large'],
   HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Content Too Large', 'The chunk extensions are too large'],
+}
+
+/** Written by hand: a request that does not parse has no response object. */
+function rawReply(code = ''): { status: number; text: string } {
+  const known = PARSE_ERRORS[code] ?? ([400, 'Bad Request', 'Not a valid HTTP request'] as const)
+  const [status, phrase, message] = known
+  const { body = '' } = errorReply(status, phrase.toLowerCase().replaceAll(' ', '-'), message)
+  const head = `HTTP/1.1 ${status} ${phrase}\r\nconnection: close\r\ncontent-type: application/json`
+  return { status, text: `${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}` }
 }
 
 function listen(server: NetServer, port: number, host: string): Promise<number> {

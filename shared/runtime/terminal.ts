@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import { within } from '#shared/deadline.ts'
 import type { Environment } from '#shared/config/index.ts'
 import type { Terminal } from './function.ts'
 
@@ -20,23 +21,16 @@ export function createTerminal(streams: { stdout: Stream; stderr: Stream }, env:
 }
 
 /**
- * Resolves when all that was written has left the process, which `process.exit` does not wait for; after `within`
+ * Resolves when all that was written has left the process, which `process.exit` does not wait for; after `ms`
  * milliseconds in any case, if that is given.
  */
-export async function flushed(stream: NodeJS.WriteStream, within?: number): Promise<void> {
-  const { promise: late, resolve: giveUp } = Promise.withResolvers<void>()
-  const timer = within === undefined ? undefined : setTimeout(giveUp, within)
-  try {
-    await Promise.race([late, empty(stream)])
-  } finally {
-    clearTimeout(timer)
+export async function flushed(stream: NodeJS.WriteStream, ms?: number): Promise<void> {
+  const empty = async () => {
+    // A stream that has drained may be written to because of that.
+    do await new Promise<void>((resolve) => void stream.write('', () => resolve()))
+    while (stream.writableLength > 0 && !stream.destroyed)
   }
-}
-
-/** A stream that has drained may be written to because of that. */
-async function empty(stream: NodeJS.WriteStream): Promise<void> {
-  do await new Promise<void>((resolve) => void stream.write('', () => resolve()))
-  while (stream.writableLength > 0 && !stream.destroyed)
+  await (ms === undefined ? empty() : within(ms, empty(), () => undefined).catch(() => {}))
 }
 
 const CODES = { SIGTERM: 143, SIGINT: 130 } as const

@@ -16,12 +16,15 @@ function hosted(options: { ping?: () => Promise<void>; phase?: () => Phase } = {
   const time = { now: 0 }
   const metrics = createMetrics()
   metrics.gauge({ name: 'ptp_watch_up', help: 'Up.' })
-  const handle = withHealth(() => ({ status: 418 }), {
-    metrics,
-    clock: { now: () => time.now },
-    phase: options.phase ?? (() => 'ready'),
-    ping: options.ping,
-  })
+  const { handle } = withHealth(
+    { handle: () => ({ status: 418 }) },
+    {
+      metrics,
+      clock: { now: () => time.now },
+      phase: options.phase ?? (() => 'ready'),
+      ping: options.ping,
+    },
+  )
   const ask = async (path: string, method?: string) => {
     const { status, body = '' } = await handle(get(path, method))
     return { status, body }
