@@ -1,5 +1,5 @@
 import { createCredentials } from '#shared/credentials.ts'
-import { inTime } from '#shared/deadline.ts'
+import { within } from '#shared/deadline.ts'
 import type { Log } from '#shared/log.ts'
 import { systemClock } from '#shared/time.ts'
 import { type Endpoint, parseRedisUrl, shown } from './address.ts'
@@ -76,11 +76,11 @@ export function createRedisClient(
   let members: readonly Endpoint[] = []
   let unanswered = 0
 
-  async function accessAs(who: Access['login'], to: number): Promise<Access> {
+  async function accessAs(who: Access['login'], to = database): Promise<Access> {
     const { ca } = await credentials.current({ fresh: true })
     return { ca, tls, login: who, database: to }
   }
-  const open = async (endpoint: Endpoint) => connect(endpoint, await accessAs(login, database), timing)
+  const open = async (endpoint: Endpoint) => connect(endpoint, await accessAs(login), timing)
   const openSentinel = async (endpoint: Endpoint) => {
     try {
       return await connect(endpoint, await accessAs(async () => ({}), 0), timing)
@@ -106,23 +106,12 @@ export function createRedisClient(
         policy: facts.eviction,
       })
     }
-    const silentSince = new Map<string, number>()
-    if (facts.mode !== 'cluster') {
-      const { isOpen, close } = server
-      return {
-        where,
-        cluster: false,
-        send: (_tag, command) => server.send(command),
-        silentSince,
-        isOpen,
-        close,
-      }
-    }
+    const target = { where, cluster: facts.mode === 'cluster', silentSince: new Map<string, number>() }
+    if (!target.cluster) return { ...server, ...target, send: (_tag, command) => server.send(command) }
     try {
-      const cluster = await openCluster(server, await accessAs(login, database), timing)
+      const { send, close, ...cluster } = await openCluster(server, await accessAs(login), timing)
       members = cluster.members()
-      const { send, close } = cluster
-      return { where, cluster: true, send, silentSince, isOpen: () => true, close }
+      return { ...target, send, close, isOpen: () => true }
     } catch (error) {
       throw failureOf(where, error)
     } finally {
@@ -141,30 +130,22 @@ export function createRedisClient(
   function ask(target: Target, tag: string, command: readonly string[], heard: () => void): Promise<unknown> {
     const { where, silentSince } = target
     const sentAt = performance.now()
-    return new Promise((resolve, reject) => {
-      const callOff = inTime(timing.answerMs, () => {
-        reject(new RedisError(`Redis at ${where} did not answer within ${timing.answerMs} ms`))
-        const since = silentSince.get(tag) ?? sentAt
-        silentSince.set(tag, since)
-        if (performance.now() - since >= timing.silenceMs) giveUp(target)
+    const reply = target
+      .send(tag, command)
+      .catch((cause: unknown) => {
+        const error = failureOf(where, cause)
+        if (OUTDATED.has(error.reply)) giveUp(target)
+        throw error
       })
-      const answered = () => {
-        callOff()
+      .finally(() => {
         heard()
         silentSince.delete(tag)
-      }
-      target.send(tag, command).then(
-        (reply) => {
-          answered()
-          resolve(reply)
-        },
-        (cause: unknown) => {
-          answered()
-          const error = failureOf(where, cause)
-          if (OUTDATED.has(error.reply)) giveUp(target)
-          reject(error)
-        },
-      )
+      })
+    return within(timing.answerMs, reply, () => {
+      const since = silentSince.get(tag) ?? sentAt
+      silentSince.set(tag, since)
+      if (performance.now() - since >= timing.silenceMs) giveUp(target)
+      return new RedisError(`Redis at ${where} did not answer within ${timing.answerMs} ms`)
     })
   }
 

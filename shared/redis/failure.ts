@@ -31,13 +31,7 @@ const RIGHTS: Meaning = {
 const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
   ['WRONGPASS', PASSWORD],
   ['NOAUTH', { says: 'requires a password: set it in STATE_URL or STATE_PASSWORD_FILE', refused: true }],
-  [
-    'NOPERM',
-    {
-      says: 'denies this user a command or key that PTP Watch needs (docs/redis.md lists them)',
-      refused: true,
-    },
-  ],
+  ['NOPERM', RIGHTS],
   ['READONLY', { says: 'is a read-only replica' }],
   ['OOM', { says: 'is out of memory (maxmemory) and rejects writes' }],
   ['MISCONF', { says: 'rejects writes because it cannot save to disk' }],
