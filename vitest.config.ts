@@ -11,7 +11,7 @@ export default defineConfig({
     // Conditions are awaited; limits are for a machine that has much else to do.
     expect: { poll: { timeout: 30_000, interval: 20 } },
     reporters: ['default', './test/support/totals.ts'],
-    globalSetup: './test/support/page.ts',
+    globalSetup: './test/support/build.ts',
     projects: [
       {
         extends: true,

@@ -1,3 +1,4 @@
+import { MAIN } from './runtime/processes.ts'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
@@ -63,7 +64,7 @@ test('what a stalled reader of the log does not read is bounded, dropped beyond 
 
 test('a process whose log nobody reads serves on, and ends when it is told to', async () => {
   const port = await freePort()
-  const child = run(['functions/main.ts', 'ingest'], {
+  const child = run([MAIN, 'ingest'], {
     HOST: '127.0.0.1',
     PORT: String(port),
     STATE_URL: 'memory:',

@@ -1,3 +1,4 @@
+import { MAIN } from './runtime/processes.ts'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { request } from 'undici'
@@ -116,7 +117,7 @@ test('a function that the API server refuses, or does not let do its work, does 
   const api = await startApi()
   const env = { STATE_URL: 'configmap://ptp-watch', KUBECONFIG: api.kubeconfig, LOG_LEVEL: 'debug' }
   const status = async () => {
-    const process = start(['functions/main.ts', 'status'], env)
+    const process = start([MAIN, 'status'], env)
     const code = await process.exit
     return { code, said: process.out() + process.err() }
   }
@@ -163,7 +164,7 @@ test.concurrent.each<[string, string]>([
     STATE_URL: 'memory:',
     [variable]: value,
   }
-  const process = start(['functions/main.ts', 'subscribe', '--dry-run'], {
+  const process = start([MAIN, 'subscribe', '--dry-run'], {
     ...env,
     SUBSCRIBE_DEADLINE_SECONDS: '1',
   })

@@ -4,7 +4,7 @@ import type { LogEntry } from '#shared/state/document.ts'
 import { momentAfter, type Notification } from '../functions/ingest/notifications.ts'
 import { sendAll } from '../functions/ingest/senders.ts'
 import { openStore } from '../functions/fleet.ts'
-import { type Env, onServe, start } from '../runtime/processes.ts'
+import { type Env, onServe, start, MAIN } from '../runtime/processes.ts'
 import { range } from '../state/drivers/samples.ts'
 import type { TestSink } from '../support/sink.ts'
 import { numbersOf, openSink, temporaryDatabase } from './world.ts'
@@ -25,7 +25,7 @@ async function makeFleet(sink?: TestSink) {
     common,
     withSink,
     async ingest(env: Env = withSink) {
-      const host = await onServe('functions/main.ts', 'ingest', env)
+      const host = await onServe(MAIN, 'ingest', env)
       onTestFinished(async () => {
         host.process.kill('SIGKILL')
         await host.process.exit
@@ -177,7 +177,7 @@ test('poll sends what others have left, also of nodes whose publisher does not a
   await ingest.process.exit
   await sink.up()
   const env = { ...fleet.withSink, CALLBACK_URL: 'http://127.0.0.1:8080' }
-  const poll = start(['functions/main.ts', 'poll'], env)
+  const poll = start([MAIN, 'poll'], env)
   expect(await poll.exit).toBe(1)
   await expectAll(sink, fleet)
   for (const node of NODES) {

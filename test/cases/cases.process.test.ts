@@ -12,7 +12,7 @@ import { viewOf } from '#shared/state/view.ts'
 import { type View, view } from '../e2e/support/view.ts'
 import { openStore } from '../functions/fleet.ts'
 import { folder } from '../publishers/support/folder.ts'
-import { start } from '../runtime/processes.ts'
+import { start, MAIN } from '../runtime/processes.ts'
 import { serving } from '../runtime/serving.ts'
 import { filled, readCases, type Step, type WantedNode } from './case.ts'
 import { startToldPublisher } from './publisher.ts'
@@ -45,7 +45,7 @@ test.each(readCases())('$id: $what: $expect', async (one) => {
   /** In this process; in one of its own where what it says, its log included, matters. */
   const run = async ({ run: args = [], says, saysNot }: Step) => {
     if (says === undefined && saysNot === undefined) return await runHere(args, env)
-    const running = start(['functions/main.ts', ...args], env)
+    const running = start([MAIN, ...args], env)
     onTestFinished(() => running.kill('SIGKILL'))
     return { code: await running.exit, out: running.out(), err: running.err() }
   }

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { createCallback } from '#shared/callback.ts'
 import { momentAfter, notification, text } from '../functions/ingest/notifications.ts'
 import { openStore } from '../functions/fleet.ts'
-import { type Env, start } from '../runtime/processes.ts'
+import { type Env, start, MAIN } from '../runtime/processes.ts'
 import { MEMORY, memoryLimit } from './support/cgroup.ts'
 import { redisStore, sqliteStore } from './support/world.ts'
 
@@ -25,7 +25,7 @@ type Answer = { readonly status: number | string; readonly ms: number }
 /** An ingest in 256 MiB, with an honest publisher of {@link NODE}. */
 async function besieged({ env, secured = false }: { env: Env; secured?: boolean }) {
   const limit = memoryLimit('flood')
-  const server = start([...limit.options, 'functions/main.ts', 'ingest'], {
+  const server = start([...limit.options, MAIN, 'ingest'], {
     HOST: '127.0.0.1',
     PORT: '0',
     PUBLISHERS: text([NODE, OTHER].map((node) => ({ node, url: 'http://127.0.0.1:9' }))),

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { clockAt, lockedNode, openStore, put } from '../functions/fleet.ts'
-import { start } from '../runtime/processes.ts'
+import { start, MAIN } from '../runtime/processes.ts'
 import { startRedis } from '../support/redis.ts'
 
 const NODES = 5_000
@@ -41,14 +41,11 @@ async function startStatus() {
     )
   }
   await store.close()
-  const status = start(
-    ['--max-semi-space-size=4', '--max-old-space-size=128', 'functions/main.ts', 'status', '--serve'],
-    {
-      STATE_URL: stateUrl,
-      HOST: '127.0.0.1',
-      PORT: '0',
-    },
-  )
+  const status = start(['--max-semi-space-size=4', '--max-old-space-size=128', MAIN, 'status', '--serve'], {
+    STATE_URL: stateUrl,
+    HOST: '127.0.0.1',
+    PORT: '0',
+  })
   onTestFinished(async () => {
     status.kill('SIGKILL')
     await status.exit

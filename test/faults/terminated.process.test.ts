@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { onFramework, onServe } from '../runtime/processes.ts'
+import { onFramework, onServe, MAIN } from '../runtime/processes.ts'
 import { startLoad } from './support/load.ts'
 import { environmentOf, NODES, proveNothingLost, sinkOfTest, sqliteStore } from './support/world.ts'
 
 const HOSTS = [
-  { name: 'our server', open: onServe, entry: 'functions/main.ts', code: 0, cut: [] },
+  { name: 'our server', open: onServe, entry: MAIN, code: 0, cut: [] },
   // Which answers one of the requests in flight with 500 and cuts the others (docs/hosting.md).
   {
     name: 'the Functions Framework',

@@ -6,7 +6,7 @@ export default defineConfig({
   root: fileURLToPath(new URL('../..', import.meta.url)),
   test: {
     include: ['test/faults/*.long.ts'],
-    globalSetup: './test/support/page.ts',
+    globalSetup: './test/support/build.ts',
     testTimeout: 180_000,
     hookTimeout: 30_000,
     // Most of their time is spent waiting for a fault to end.

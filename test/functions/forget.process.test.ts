@@ -6,7 +6,7 @@ import { openDriver } from '#shared/state/store/open.ts'
 import { createStore, type Store } from '#shared/state/store/store.ts'
 import { folder } from '../publishers/support/folder.ts'
 import { startApi } from '../kubernetes/api.ts'
-import { start } from '../runtime/processes.ts'
+import { start, MAIN } from '../runtime/processes.ts'
 import { startRedis } from '../support/redis.ts'
 import { lockedNode, put } from './fleet.ts'
 
@@ -37,7 +37,7 @@ async function storeWith(...nodes: string[]) {
 }
 
 async function forget(url: string, ...args: string[]) {
-  const running = start(['functions/main.ts', 'forget', ...args], { STATE_URL: url, LOG_LEVEL: 'error' })
+  const running = start([MAIN, 'forget', ...args], { STATE_URL: url, LOG_LEVEL: 'error' })
   onTestFinished(() => running.kill('SIGKILL'))
   const code = await running.exit
   return { code, out: running.out(), err: running.err() }
@@ -119,7 +119,7 @@ test.each([
   const store = createStore(driver, { historyPerNode: 50, log: silentLog })
   onTestFinished(() => store.close())
   for (const node of ['a', 'b']) await put(store, lockedNode(node, NOW), 2)
-  const running = start(['functions/main.ts', 'forget', 'a', 'c'], { ...env, LOG_LEVEL: 'error' })
+  const running = start([MAIN, 'forget', 'a', 'c'], { ...env, LOG_LEVEL: 'error' })
   onTestFinished(() => running.kill('SIGKILL'))
   expect(await running.exit).toBe(1)
   expect(running.out()).toBe('removed a: its state and its log\n')

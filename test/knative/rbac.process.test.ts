@@ -7,7 +7,7 @@ import { eventually, listening, serve } from '../e2e/support/system.ts'
 import { momentAfter, notification } from '../functions/ingest/notifications.ts'
 import { startApi } from '../kubernetes/api.ts'
 import { startConsumer } from '../publishers/support/consumer.ts'
-import { start } from '../runtime/processes.ts'
+import { start, MAIN } from '../runtime/processes.ts'
 import type { KubernetesApi } from '../support/kubernetes-api.ts'
 import type { Manifest } from './support/schemas.ts'
 import { renderWith, verbsOf } from './support/render.ts'
@@ -58,7 +58,7 @@ test('each function has the verbs on ConfigMaps that it uses, and no others', as
     LOG_LEVEL: 'error',
   }
   const run = async (args: readonly string[], own: Record<string, string> = {}) => {
-    const running = start(['functions/main.ts', ...args], { ...env, ...own })
+    const running = start([MAIN, ...args], { ...env, ...own })
     return { code: await running.exit, err: running.err(), out: running.out() }
   }
 

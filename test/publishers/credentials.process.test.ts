@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { start } from '../runtime/processes.ts'
+import { start, MAIN } from '../runtime/processes.ts'
 import { folder } from './support/folder.ts'
 
 describe.each(['poll', 'subscribe', 'doctor'])('%s', (name) => {
@@ -14,7 +14,7 @@ describe.each(['poll', 'subscribe', 'doctor'])('%s', (name) => {
     const path = await folder()
     const file = join(path, 'file')
     if (text !== undefined) await writeFile(file, text)
-    const running = start(['functions/main.ts', name], {
+    const running = start([MAIN, name], {
       STATE_URL: `sqlite:${join(path, 'state.db')}`,
       CALLBACK_URL: 'http://127.0.0.1:1',
       PUBLISHERS: JSON.stringify(['n1', 'n2'].map((node) => ({ node, url: 'https://127.0.0.1:1' }))),

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { command } from '#shared/runtime/cli.ts'
 import { createTerminal } from '#shared/runtime/terminal.ts'
 import { echo } from './echo/definition.ts'
-import { type Env, onServe, type Running, start } from './processes.ts'
+import { type Env, onServe, type Running, start, MAIN } from './processes.ts'
 import { gate } from './serving.ts'
 
 const ENTRY = 'test/runtime/echo/main.ts'
@@ -224,7 +224,7 @@ describe('a served function', () => {
 
 describe('ptp-watch itself', () => {
   const main = async (args: readonly string[], env: Env = {}) => {
-    const running = start(['functions/main.ts', ...args], env)
+    const running = start([MAIN, ...args], env)
     return { code: await running.exit, out: running.out(), err: running.err() }
   }
 

@@ -9,6 +9,9 @@ import { freePort } from '../support/free-port.ts'
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const FRAMEWORK = 'node_modules/@google-cloud/functions-framework/build/src/main.js'
 
+/** `ptp-watch` as the image has it, built before all tests. */
+export const MAIN = 'dist/main.mjs'
+
 export type Env = Readonly<Record<string, string>>
 
 /** A process of the test, with all that it has written. */
@@ -65,7 +68,7 @@ export function start(args: readonly string[], env: Env = {}): Running {
 /** A function that is served by a process of its own. */
 export type HostedFunction = { readonly url: string; readonly process: Running; stop(): Promise<void> }
 
-/** Serves a function as the image does: `entry` is functions/main.ts or a test's own. */
+/** Serves a function as the image does: `entry` is {@link MAIN} or a test's own. */
 export async function onServe(entry: string, target: string, env: Env = {}): Promise<HostedFunction> {
   const running = start([entry], { HOST: '127.0.0.1', PORT: '0', FUNCTION_TARGET: target, ...env })
   const [, url = ''] = /"url":"([^"]+)"/.exec(await running.until(/"message":"listening"/)) ?? []

@@ -6,11 +6,9 @@ import { onTestFinished, vi } from 'vitest'
 import { status } from '#functions/status/index.ts'
 import type { Publisher } from '#local/publishers/index.ts'
 import { openFunction } from '#shared/runtime/host.ts'
-import { type Env, type Running, start } from '../../runtime/processes.ts'
+import { type Env, type Running, start, MAIN } from '../../runtime/processes.ts'
 import { serving } from '../../runtime/serving.ts'
 import { type View, page, view } from './view.ts'
-
-const MAIN = 'functions/main.ts'
 
 export const SECRET = 'a secret of the end to end tests'
 

@@ -10,7 +10,7 @@ import { isoTime } from '#shared/time.ts'
 import { type Finished, serve, type Service } from '../../e2e/support/system.ts'
 import { startApi } from '../../kubernetes/api.ts'
 import { folder as temporaryFolder } from '../../publishers/support/folder.ts'
-import { onFramework, start } from '../../runtime/processes.ts'
+import { onFramework, start, MAIN } from '../../runtime/processes.ts'
 import type { KubernetesApi } from '../../support/kubernetes-api.ts'
 import { clockAt, lockedNode, openStore } from '../fleet.ts'
 
@@ -77,7 +77,7 @@ export async function startWorld({ stateUrl = '' } = {}): Promise<World> {
       return served(service)
     },
     async run(own = {}) {
-      const running = start(['functions/main.ts', 'condition'], { ...env, ...own })
+      const running = start([MAIN, 'condition'], { ...env, ...own })
       return { code: await running.exit, out: running.out(), err: running.err() }
     },
     become: (node, overall, { confirmedAt = Date.now(), labels } = {}) =>

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { NewEntry } from '#shared/state/document.ts'
 import { lockedNode, openStore, temporaryFolder } from '../fleet.ts'
-import { start } from '../../runtime/processes.ts'
+import { start, MAIN } from '../../runtime/processes.ts'
 
 const folder = temporaryFolder()
 const env = { STATE_URL: `sqlite:${folder.path}/state.db`, STALE_AFTER_SECONDS: '86400' }
@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => folder.remove())
 
 const run = async (...args: string[]) => {
-  const running = start(['functions/main.ts', 'history', ...args], env)
+  const running = start([MAIN, 'history', ...args], env)
   return { code: await running.exit, out: running.out(), err: running.err() }
 }
 

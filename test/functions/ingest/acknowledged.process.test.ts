@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { type Env, onServe } from '../../runtime/processes.ts'
+import { type Env, onServe, MAIN } from '../../runtime/processes.ts'
 import { openStore, temporaryFolder } from '../fleet.ts'
 import { momentAfter, type Notification, text } from './notifications.ts'
 import { sendAll } from './senders.ts'
@@ -22,7 +22,7 @@ async function makeStore() {
 }
 
 async function served(env: Env) {
-  const host = await onServe('functions/main.ts', 'ingest', env)
+  const host = await onServe(MAIN, 'ingest', env)
   onTestFinished(async () => {
     host.process.kill('SIGKILL')
     await host.process.exit

@@ -2,7 +2,7 @@ import { Client } from 'undici'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { openStore, temporaryFolder } from '../fleet.ts'
 import type { ContractRow } from '../../runtime/host-contract.ts'
-import { type Env, type HostedFunction, onFramework, onServe } from '../../runtime/processes.ts'
+import { type Env, type HostedFunction, onFramework, onServe, MAIN } from '../../runtime/processes.ts'
 import { type Stored, storedOf } from './stored.ts'
 
 /** One request, what every host must make of it, and what the store must hold once the reply is there. */
@@ -14,7 +14,7 @@ export type IngestRow = ContractRow & {
 }
 
 const HOSTS = { serve: onServe, framework: onFramework } as const
-const ENTRIES = { serve: 'functions/main.ts', framework: 'functions/framework.ts' } as const
+const ENTRIES = { serve: MAIN, framework: 'functions/framework.ts' } as const
 
 /** Runs a table of requests against ingest in a process of its own on every host, and looks into its store. */
 export function ingestContract(

@@ -3,7 +3,7 @@ import { request } from 'undici'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { viewOf } from '#shared/state/view.ts'
-import { type HostedFunction, onFramework, onServe } from '../../runtime/processes.ts'
+import { type HostedFunction, onFramework, onServe, MAIN } from '../../runtime/processes.ts'
 import { rawConnection } from '../../runtime/raw.ts'
 import { openStore, temporaryFolder } from '../fleet.ts'
 import { ingestOver } from './over-driver.ts'
@@ -41,7 +41,7 @@ describe.each(['serve', 'framework'] as const)('hostile input, on %s', (kind) =>
     store = await openStore(env.STATE_URL)
     host =
       kind === 'serve'
-        ? await onServe('functions/main.ts', 'ingest', env)
+        ? await onServe(MAIN, 'ingest', env)
         : await onFramework('functions/framework.ts', 'ingest', env)
     await send('FREERUN', momentAfter(0), 'lock-state')
     await send('FREERUN', momentAfter(0), 'os-clock-sync-state')

@@ -4,7 +4,7 @@ import { createSqliteDriver } from '#shared/state/drivers/sqlite.ts'
 import { StoreError } from '#shared/errors.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { emptyNodeState } from '#shared/state/document.ts'
-import { onServe } from '../../runtime/processes.ts'
+import { onServe, MAIN } from '../../runtime/processes.ts'
 import { openStore, temporaryFolder } from '../fleet.ts'
 import { momentAfter, notification, text } from './notifications.ts'
 import { ingestOver } from './over-driver.ts'
@@ -36,7 +36,7 @@ describe('a process whose store cannot be written', () => {
   async function served() {
     const folder = temporaryFolder()
     const file = `${folder.path}/state.db`
-    const host = await onServe('functions/main.ts', 'ingest', {
+    const host = await onServe(MAIN, 'ingest', {
       STATE_URL: `sqlite:${file}`,
       PUBLISHERS: text([node, other].map((name) => ({ node: name, url: 'http://127.0.0.1:9' }))),
     })

@@ -1,7 +1,7 @@
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { readEvery } from '#functions/poll/every.ts'
-import { onServe, start } from '../../runtime/processes.ts'
+import { onServe, start, MAIN } from '../../runtime/processes.ts'
 
 const ENV = {
   STATE_URL: 'memory:',
@@ -13,7 +13,7 @@ const ENV = {
 }
 
 async function ptpWatch(args: readonly string[], env: Record<string, string> = {}) {
-  const running = start(['functions/main.ts', 'poll', ...args], { ...ENV, ...env })
+  const running = start([MAIN, 'poll', ...args], { ...ENV, ...env })
   onTestFinished(() => running.kill('SIGKILL'))
   const code = await running.exit
   return { out: running.out(), err: running.err(), code }
@@ -67,7 +67,7 @@ test.each([
   ['poll', '/tick'],
   ['subscribe', '/'],
 ])('%s refuses a query parameter that it does not know', async (name, path) => {
-  const { url, stop } = await onServe('functions/main.ts', name, { ...ENV, LOG_LEVEL: 'info' })
+  const { url, stop } = await onServe(MAIN, name, { ...ENV, LOG_LEVEL: 'info' })
   onTestFinished(stop)
   const { statusCode, body } = await request(`${url}${path}?dry-run=1`, { method: 'POST' })
   expect([statusCode, await body.json()]).toEqual([
@@ -81,7 +81,7 @@ test.each([
   ['subscribe', '--dry-run'],
   ['status', '--exit-code'],
 ])('%s --serve %s ends with 2: what is served does not heed it', async (name, flag) => {
-  const running = start(['functions/main.ts', name, '--serve', flag], ENV)
+  const running = start([MAIN, name, '--serve', flag], ENV)
   onTestFinished(() => running.kill('SIGKILL'))
   expect(await running.exit).toBe(2)
   expect(running.err()).toContain(`${flag} cannot be combined with --serve`)

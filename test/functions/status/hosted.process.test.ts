@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { HEALTH_ROWS, hostContract, refusal } from '../../runtime/host-contract.ts'
-import { onFramework, onServe, start } from '../../runtime/processes.ts'
+import { onFramework, onServe, start, MAIN } from '../../runtime/processes.ts'
 import { lockedNode, openStore, put, temporaryFolder } from '../fleet.ts'
 
 const folder = temporaryFolder()
@@ -26,7 +26,7 @@ const page = (nodes: readonly object[]) => ({
 hostContract(
   'status',
   {
-    serve: () => onServe('functions/main.ts', 'status', env),
+    serve: () => onServe(MAIN, 'status', env),
     framework: () => onFramework('functions/framework.ts', 'status', env),
   },
   [
@@ -80,7 +80,7 @@ hostContract(
 
 describe('the command', () => {
   const command = async (args: readonly string[], more = {}) => {
-    const running = start(['functions/main.ts', 'status', ...args], { ...env, ...more })
+    const running = start([MAIN, 'status', ...args], { ...env, ...more })
     return { code: await running.exit, out: running.out(), err: running.err() }
   }
 

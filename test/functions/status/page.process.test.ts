@@ -2,7 +2,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { NodeState } from '#shared/state/document.ts'
 import type { Store } from '#shared/state/store/store.ts'
-import { type HostedFunction, onServe } from '../../runtime/processes.ts'
+import { type HostedFunction, onServe, MAIN } from '../../runtime/processes.ts'
 import { freePort } from '../../support/free-port.ts'
 import { clockAt, lockedNode, openStore, put, temporaryFolder } from '../fleet.ts'
 import { expectNoSideways, openBrowser, violations, watch } from './browser.ts'
@@ -37,14 +37,14 @@ async function fleet(count: number, nodes = (i: number) => nodeAt(i, Date.now())
     await Promise.all(Array.from({ length: Math.min(500, count - i) }, (_, j) => put(store, nodes(i + j), 3)))
   }
   const env = { STATE_URL: stateUrl, STALE_AFTER_SECONDS: '36000', PORT: String(await freePort()) }
-  let status: HostedFunction = await onServe('functions/main.ts', 'status', env)
+  let status: HostedFunction = await onServe(MAIN, 'status', env)
   onTestFinished(async () => {
     await status.stop()
     await store.close()
     folder.remove()
   })
   const restart = async () => {
-    status = await onServe('functions/main.ts', 'status', env)
+    status = await onServe(MAIN, 'status', env)
   }
   return { url: status.url, store, stop: () => status.stop(), restart }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { isoTime } from '#shared/time.ts'
-import { onFramework, onServe } from '../../runtime/processes.ts'
+import { onFramework, onServe, MAIN } from '../../runtime/processes.ts'
 import { checkMetrics } from '../../support/promtool.ts'
 import { startRedis, until } from '../../support/redis.ts'
 import { clockAt, lockedNode, openStore, put, temporaryFolder } from '../fleet.ts'
@@ -41,7 +41,7 @@ async function served(nodes: readonly string[], env = {}, on = onServe) {
       }),
     )
   }
-  const entry = on === onServe ? 'functions/main.ts' : 'functions/framework.ts'
+  const entry = on === onServe ? MAIN : 'functions/framework.ts'
   const status = await on(entry, 'status', { STATE_URL: url, STALE_AFTER_SECONDS: '86400', ...env })
   onTestFinished(() => status.stop())
   const scrape = async (headers: Record<string, string> = {}) => {

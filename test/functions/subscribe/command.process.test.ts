@@ -3,14 +3,14 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { Publisher } from '#local/publishers/index.ts'
 import { startConsumer } from '../../publishers/support/consumer.ts'
 import { folder } from '../../publishers/support/folder.ts'
-import { type Env, start } from '../../runtime/processes.ts'
+import { type Env, start, MAIN } from '../../runtime/processes.ts'
 import { held, startFleet, targetsOf } from './fleet.ts'
 
 const SECRET = 'a secret that no output shows'
 
 /** Runs `ptp-watch subscribe` as a process of its own. */
 async function ptpWatch(args: readonly string[], env: Env) {
-  const running = start(['functions/main.ts', 'subscribe', ...args], env)
+  const running = start([MAIN, 'subscribe', ...args], env)
   onTestFinished(() => running.kill('SIGKILL'))
   const code = await running.exit
   return { out: running.out(), err: running.err(), code }
@@ -89,7 +89,7 @@ test('ptp-watch subscribe that is stopped while it waits ends soon, with 1, and 
   const publishers = await startFleet(3_600_000)
   const consumer = await startConsumer()
   const env = await environmentOf(publishers, consumer.url)
-  const running = start(['functions/main.ts', 'subscribe'], { ...env, SUBSCRIBE_DEADLINE_SECONDS: '3600' })
+  const running = start([MAIN, 'subscribe'], { ...env, SUBSCRIBE_DEADLINE_SECONDS: '3600' })
   onTestFinished(() => running.kill('SIGKILL'))
   await running.until(/waiting for worker-0/)
   running.kill('SIGTERM')
