@@ -268,7 +268,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
         ]),
         ...changing(30, 6, 10),
       },
-      atSeconds: 300,
+      atSeconds: 320,
       fires: [],
     },
   ],
@@ -363,16 +363,16 @@ const polled = (values: string): Series => ({
 const itself: Readonly<Record<string, readonly Case[]>> = {
   PTPWatchBlind: [
     {
-      what: '3 min after the last poll',
+      what: '3 min 30 s after the last poll',
       series: polled(line([600, '100'])),
-      atSeconds: 300,
+      atSeconds: 320,
       fires: ['PTPWatchBlind'],
     },
-    { what: 'not before', series: polled(line([600, '100'])), atSeconds: 275, fires: [] },
+    { what: 'not before', series: polled(line([600, '100'])), atSeconds: 305, fires: [] },
     {
       what: 'where status has no metrics',
       series: polled(line([100, '100'], [100, 'stale'])),
-      atSeconds: 155,
+      atSeconds: 160,
       fires: ['PTPWatchBlind'],
     },
     {
