@@ -32,16 +32,15 @@ export const forget: FunctionDefinition = {
     const store = await openStore(config, { log, random }, { create: false })
     return {
       async run(_flags, { signal, terminal, operands = [] }) {
-        let failed = 0
+        const forget = (node: string) => forgetNode(store, node, terminal, shownStateUrl(stateUrl))
+        let code = 0
         for (const node of new Set(operands)) {
-          if (signal.aborted) {
-            terminal.err(`failed: ${node}: stopped before it was removed\n`)
-            failed += 1
-            continue
-          }
-          if (!(await forgetNode(store, node, terminal, shownStateUrl(stateUrl)))) failed += 1
+          const problem = signal.aborted ? 'stopped before it was removed' : await forget(node)
+          if (problem === undefined) continue
+          terminal.err(`failed: ${node}: ${problem}\n`)
+          code = 1
         }
-        return failed === 0 ? 0 : 1
+        return code
       },
       ping: () => store.ping(),
       close: () => store.close(),
@@ -49,49 +48,36 @@ export const forget: FunctionDefinition = {
   },
 }
 
-/**
- * Removes a node as it is now: what comes in meanwhile keeps it. False, with the reason printed, where it was not
- * removed.
- */
+/** Removes a node as it is now: what comes in meanwhile keeps it. Why it was not removed; undefined where it was. */
 export async function forgetNode(
   store: Pick<Store, 'read' | 'remove'>,
   node: string,
   { out, err }: Pick<Terminal, 'out' | 'err'>,
   storeUrl: string,
-): Promise<boolean> {
-  const failed = (reason: string) => {
-    err(`failed: ${node}: ${reason}\n`)
-    return false
-  }
+): Promise<string | undefined> {
   const unknown = `unknown: it is not in the store ${storeUrl} (ptp-watch status -o name lists the nodes)`
   try {
     const state = await store.read(node)
-    if (state === undefined) return failed(unknown)
+    if (state === undefined) return unknown
     let hasChanged = false
     const isRemoved = await store.remove(node, (current) => {
       hasChanged = !isDeepStrictEqual(current, state)
       return !hasChanged
     })
-    if (hasChanged) {
-      return failed(
-        'not removed: it changed meanwhile, so it is still polled or sends events; take it out of PUBLISHERS, then retry',
-      )
-    }
+    if (hasChanged)
+      return 'not removed: it changed meanwhile, so it is still polled or sends events; take it out of PUBLISHERS, then retry'
     // Somebody else has removed it.
-    if (!isRemoved) return failed(unknown)
+    if (!isRemoved) return unknown
     out(`removed ${node}: its state and its log\n`)
     const unsent = state.seq - (state.forwarded ?? state.seq)
     if (unsent > 0) err(`warning: ${node}: ${unsent} log entries had not reached the sink, and are lost\n`)
     const held = state.subscriptions.length
-    if (held > 0) {
-      const publisher = state.publisher?.url ?? 'its publisher'
-      err(
-        `note: ${node}: ${publisher} held ${held} of our subscriptions; the next event, or a poll while PUBLISHERS lists it, brings the node back\n`,
-      )
-    }
-    return true
+    const publisher = state.publisher?.url ?? 'its publisher'
+    const note = `${publisher} held ${held} of our subscriptions; the next event, or a poll while PUBLISHERS lists it, brings the node back`
+    if (held > 0) err(`note: ${node}: ${note}\n`)
+    return undefined
   } catch (error) {
-    if (!(error instanceof StoreError)) throw error
-    return failed(reasonOf(error))
+    if (error instanceof StoreError) return reasonOf(error)
+    throw error
   }
 }
