@@ -12,7 +12,7 @@ import {
   type Reply,
 } from '#shared/runtime/reply.ts'
 import { logCsv } from '#shared/state/log-csv.ts'
-import type { NodeState } from '#shared/state/document.ts'
+import type { LogEntry, NodeState } from '#shared/state/document.ts'
 import { entriesSince, entriesWithin } from '#shared/state/history.ts'
 import { timelineOf } from '#shared/state/timeline.ts'
 import type { Assets } from './assets.ts'
@@ -21,7 +21,7 @@ import type { Fleet } from './fleet.ts'
 import type { Gate } from './gate.ts'
 import { type Deps, withLog } from './nodes.ts'
 import { openApi } from './openapi.ts'
-import { choiceOf, fromOf, numberOf, SELECTING, selectionOf, spanOf } from './query.ts'
+import { choiceOf, FILTERING, fromOf, nodeOf, numberOf, SELECTING, selectionOf, spanOf } from './query.ts'
 import { rowOf } from './row.ts'
 import { isNamed, isShown, placeOf, type Selection } from './select.ts'
 import { shownOf } from './shown.ts'
@@ -172,7 +172,8 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
       throw new HttpError(400, 'order', 'order=newest needs a limit')
     }
     const { seq } = await known(node)
-    const pages = entriesWithin(store, node, seq, span)
+    const all = entriesWithin(store, node, seq, span)
+    const pages = order === 'newest' ? newestOf(all, limit) : firstOf(all, limit)
     if (format === 'csv') {
       return {
         status: 200,
@@ -183,15 +184,10 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
         stream: logCsv(node, pages),
       }
     }
-    if (order === 'newest') {
-      let newest: unknown[] = []
-      for await (const page of pages) newest = [...newest, ...page].slice(-(limit ?? MAX_LOG))
-      return jsonReply(200, { node, log: newest.reverse() })
-    }
     return {
       status: 200,
       headers: { 'content-type': 'application/json' },
-      stream: logJson(node, pages, limit),
+      stream: logJson(node, pages),
     }
   }
 
@@ -219,25 +215,25 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   const api = (segments: readonly string[], query: URLSearchParams, request: HttpRequest) => {
     const [what, node, part, ...rest] = segments
     if (rest.length > 0 || (what !== 'nodes' && node !== undefined)) return notFound()
-    const select = (more: readonly string[] = []) => {
-      checkQuery(query, [...SELECTING, ...more], ['label'])
+    const select = (allowed: readonly string[]) => {
+      checkQuery(query, allowed, ['label'])
       return selectionOf(query)
     }
     switch (what) {
       case 'nodes':
         if (node === '') return notFound()
         if (node !== undefined) return ofNode(node, part, query)
-        select(['limit', 'continue'])
+        select([...SELECTING, 'limit', 'continue'])
         return list(query)
       case 'summary':
-        return summary(select())
+        return summary(select(FILTERING))
       case 'fleet': {
-        const selection = select(['node'])
-        const one = query.get('node')
-        return one === null ? fleetNow(selection) : nodeNow(one)
+        const selection = select([...FILTERING, 'node'])
+        const node = nodeOf(query)
+        return node === undefined ? fleetNow(selection) : nodeNow(node)
       }
       case 'stream':
-        return stream(request, select(['node']), query.get('node') ?? undefined)
+        return stream(request, select([...FILTERING, 'node']), nodeOf(query))
       case 'openapi.json':
         checkQuery(query)
         return jsonReply(200, openApi())
@@ -271,20 +267,32 @@ function endOf(separator: string, next: string | undefined): string {
   return `${separator === ',' ? '' : separator}],"continue":${JSON.stringify(token)}}\n`
 }
 
-async function* logJson(
-  node: string,
-  pages: AsyncIterable<readonly unknown[]>,
-  limit = Number.POSITIVE_INFINITY,
-): AsyncGenerator<string> {
-  let separator = `{"node":${JSON.stringify(node)},"log":[`
+type Pages = AsyncIterable<readonly LogEntry[]>
+
+/** The first `limit` entries. */
+async function* firstOf(pages: Pages, limit = Number.POSITIVE_INFINITY): Pages {
   let left = limit
   for await (const page of pages) {
+    yield page.slice(0, left)
+    left -= page.length
+    if (left <= 0) return
+  }
+}
+
+/** The last `limit` entries, newest first. */
+async function* newestOf(pages: Pages, limit = MAX_LOG): Pages {
+  let newest: readonly LogEntry[] = []
+  for await (const page of pages) newest = [...newest, ...page].slice(-limit)
+  yield newest.toReversed()
+}
+
+async function* logJson(node: string, pages: Pages): AsyncGenerator<string> {
+  let separator = `{"node":${JSON.stringify(node)},"log":[`
+  for await (const page of pages) {
     for (const entry of page) {
-      if (left-- <= 0) break
       yield separator + JSON.stringify(entry)
       separator = ','
     }
-    if (left <= 0) break
   }
   yield `${separator === ',' ? '' : separator}]}\n`
 }

@@ -20,10 +20,8 @@ const FILTERS = [
   }),
   query('label', '<key>:<value>, for example site:a. May be repeated; all must match.'),
   query('name', "A part of the node's name."),
-  query('sort', 'severity: worst first; since: latest change first. By name unless given.', {
-    enum: ['severity', 'name', 'since'],
-  }),
 ]
+const ONE = query('node', 'This node in full instead of the fleet; without filters.')
 const SPAN = [
   query('from', 'RFC 3339; by default 24 h before `to`.', { format: 'date-time' }),
   query('to', 'RFC 3339; by default now.', { format: 'date-time' }),
@@ -75,8 +73,14 @@ export function openApi(): object {
         'Nodes with all that is known of them, a page at a time',
         [
           query('limit', 'Nodes on a page, 1 to 500; 100 unless given.'),
-          query('continue', 'Where the page begins: `continue` of the page before, with the same filters.'),
+          query(
+            'continue',
+            'Where the page begins: `continue` of the page before, with the same filters and order.',
+          ),
           ...FILTERS,
+          query('sort', 'severity: worst first; since: latest change first. By name unless given.', {
+            enum: ['severity', 'name', 'since'],
+          }),
         ],
         'Nodes',
       ),
@@ -104,10 +108,14 @@ export function openApi(): object {
         'Timeline',
       ),
       '/api/summary': get('The fleet in numbers', FILTERS, 'Summary'),
-      '/api/fleet': get('The fleet in brief: a row for each node, as the stream sends it', FILTERS, 'Fleet'),
+      '/api/fleet': get(
+        'The fleet in brief: a row for each node, as the stream sends it',
+        [...FILTERS, ONE],
+        'Fleet',
+      ),
       '/api/stream': get(
         'Server-Sent Events: `snapshot` first, then `change` with rows and the names of removed nodes, `time` every 5 s. With `node` events of type `node`. `Last-Event-ID` continues where it stopped.',
-        [...FILTERS, query('node', 'Follow this node instead of the fleet.')],
+        [...FILTERS, ONE],
         'Fleet',
         { 'text/event-stream': { schema: { type: 'string' } } },
       ),

@@ -6,6 +6,20 @@ import { fromToken } from './token.ts'
 
 /** The parameters that {@link selectionOf} reads. */
 export const SELECTING = ['overall', 'stale', 'label', 'name', 'sort'] as const
+/** Those of them that say which nodes, not in which order. */
+export const FILTERING = SELECTING.filter((name) => name !== 'sort')
+
+/**
+ * The node that `node` names; undefined where it is not given.
+ * @throws HttpError 400 where it is empty, or filters stand beside it: they would be ignored.
+ */
+export function nodeOf(query: URLSearchParams): string | undefined {
+  const node = query.get('node')
+  if (node === '') throw refuse('node', 'is empty')
+  const filter = FILTERING.find((name) => query.has(name))
+  if (node === null || filter === undefined) return node ?? undefined
+  throw refuse('node', `and ${filter} exclude each other`)
+}
 
 /**
  * `overall=FREERUN,HOLDOVER`, `stale=true`, `label=site:a` (may be repeated, all must match), `name=<part>`,

@@ -186,9 +186,12 @@ function logTable(node: string, log: readonly LogEntry[] | undefined, { now }: S
             </tbody>
           </table></div>`
     }
-    ${log === undefined || log.length < LOG_SHOWN ? nothing : html`<p class="quiet">The newest ${LOG_SHOWN} are shown; <a href=${`/api/nodes/${encodeURIComponent(node)}/log?format=csv`} download>all as CSV</a>.</p>`}
+    ${log === undefined || log.length < LOG_SHOWN ? nothing : html`<p class="quiet">The newest ${LOG_SHOWN} are shown; <a href=${`/api/nodes/${encodeURIComponent(node)}/log?${ALL}&format=csv`} download>all as CSV</a>.</p>`}
   </section>`
 }
+
+/** Without a span the API gives the last 24 h. */
+const ALL = 'from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59Z'
 
 /** How many log entries the page shows, newest first. */
 export const LOG_SHOWN = 200

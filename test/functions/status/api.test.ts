@@ -163,6 +163,22 @@ test('the log as CSV keeps nanoseconds and defuses formulas', async () => {
   )
 })
 
+test('a log as CSV is as long, and in the order, that is asked for', async () => {
+  const { get } = await status(['a'], { entries: 30, historyPerNode: 1000 })
+  const numbers = async (query: string) => {
+    const { bytes } = await get(`/api/nodes/a/log?from=2026-11-22T12:00:00Z&format=csv${query}`)
+    return bytes
+      .toString()
+      .trim()
+      .split('\r\n')
+      .slice(1)
+      .map((line) => Number(line.split(',')[1]))
+  }
+  expect(await numbers('&limit=2')).toEqual([1, 2])
+  expect(await numbers('&limit=3&order=newest')).toEqual([30, 29, 28])
+  expect(await numbers('')).toHaveLength(30)
+})
+
 test('the newest of a log come first where they are asked for', async () => {
   const { get } = await status(['a'], { entries: 30, historyPerNode: 1000 })
   const { json } = await get('/api/nodes/a/log?from=2026-11-22T12:00:00Z&order=newest&limit=3')

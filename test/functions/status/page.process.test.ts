@@ -32,7 +32,7 @@ function nodeAt(i: number, now: number): NodeState {
 async function fleet(count: number, nodes = (i: number) => nodeAt(i, Date.now())) {
   const folder = temporaryFolder()
   const stateUrl = `sqlite:${folder.path}/state.db`
-  const store = await openStore(stateUrl)
+  const store = await openStore(stateUrl, 1_000)
   for (let i = 0; i < count; i += 500) {
     await Promise.all(Array.from({ length: Math.min(500, count - i) }, (_, j) => put(store, nodes(i + j), 3)))
   }
@@ -302,6 +302,23 @@ describe('the page of a node', () => {
     )
     expect((await csv.text()).split('\r\n')[0]).toContain('seq,type,kind')
     expect(await violations(page)).toEqual([])
+    expect(problems).toEqual([])
+  })
+
+  test('offers its whole log as CSV, older than what the API gives by itself', async () => {
+    const now = Date.now()
+    const { url, store } = await fleet(1, () => nodeAt(0, now))
+    const entries = Array.from({ length: 250 }, (_, i) => ({
+      ...({ type: 'changed', kind: 'lock-state', instance: 'x', to: 'LOCKED', via: 'push' } as const),
+      at: new Date(now - 3 * 86_400_000 + i).toISOString(),
+      overall: 'LOCKED' as const,
+    }))
+    await store.update(nameOf(0), (state) => ({ state, entries, result: undefined }))
+    const { page, problems } = await watch(browser, `${url}/nodes/${nameOf(0)}?span=7d`)
+    const link = page.getByRole('link', { name: 'all as CSV' })
+    await link.waitFor(WAIT)
+    const csv = await page.request.get(new URL((await link.getAttribute('href')) ?? '', url).href)
+    expect((await csv.text()).split('\r\n').filter((line) => line.includes(',x,'))).toHaveLength(250)
     expect(problems).toEqual([])
   })
 
