@@ -86,13 +86,13 @@ export function printOutcome(terminal: Terminal, results: readonly Reconciled[],
 }
 
 function plannedIn(steps: readonly Step[]): [count: number, what: string][] {
-  const of = (...verbs: readonly Step['do'][]) => steps.filter((step) => verbs.includes(step.do)).length
+  const of = (verb: Step['do']) => steps.filter((step) => step.do === verb).length
   const mayLack = steps.some((step) => step.do === 'create' && mayBeLacking(step.resource.kind))
   const replaced = steps.filter((step) => step.do === 'create' && step.replaces !== undefined).length
   return [
     [of('create'), mayLack ? 'or fewer to create' : 'to create'],
     [of('keep'), 'to keep'],
-    [of('remove', 'retire') + replaced, 'to remove'],
+    [of('remove') + replaced, 'to remove'],
     [of('blocked'), 'blocked'],
   ]
 }
@@ -132,9 +132,9 @@ function planText({ node, url, dialect, plan, foreign, outcome }: Reconciled): s
 }
 
 function stepText(step: Step): string {
-  if (step.do === 'remove' || step.do === 'retire') {
+  if (step.do === 'remove') {
     const { address, endpoint } = step.subscription
-    return `remove   ${address}  ${redact(endpoint)}  ${step.do === 'remove' ? step.why : 'replaced'}`
+    return `remove   ${address}  ${redact(endpoint)}  ${step.why}`
   }
   const { kind, address } = step.resource
   switch (step.do) {

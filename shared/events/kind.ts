@@ -18,9 +18,13 @@ const LONGEST_NAME = 200
 export function kindOf(type: string | undefined, ...resources: (string | undefined)[]): string | undefined {
   const name = type?.trim().toLowerCase().replaceAll('_', '-') ?? ''
   const paths = resources.flatMap((resource) => resourceIn(resource) ?? [])
-  const known =
-    BY_TYPE.get(name) ?? paths.map((path) => BY_RESOURCE.get(path)).find((kind) => kind !== undefined)
+  const known = BY_TYPE.get(name) ?? paths.flatMap((path) => BY_RESOURCE.get(path) ?? [])[0]
   return known ?? ((name || paths[0])?.slice(0, LONGEST_NAME).toWellFormed() || undefined)
+}
+
+/** The kind that an address belongs to, in whichever API's spelling; undefined if it is none of ours. */
+export function kindOfAddress(address: string): string | undefined {
+  return BY_RESOURCE.get(resourceIn(address) ?? '')
 }
 
 /** `ptp-status/lock-state` of `/cluster/node/N/sync/ptp-status/lock-state/`; undefined where there is no `/sync/`. */

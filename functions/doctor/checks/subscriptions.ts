@@ -76,9 +76,7 @@ async function judge(
   const rest = missing.filter((resource) => !refused.includes(resource))
   const lacking = rest.filter(({ kind }) => state?.lacking?.some((one) => one.kind === kind))
   const lost = rest.filter((resource) => !lacking.includes(resource))
-  const leftOver = plan.filter(
-    (step) => step.do === 'remove' || step.do === 'retire' || ('replaces' in step && step.replaces),
-  ).length
+  const leftOver = plan.filter((step) => step.do === 'remove' || ('replaces' in step && step.replaces)).length
   const [first] = lost
   if (first !== undefined) {
     const text = namesOf(lost)

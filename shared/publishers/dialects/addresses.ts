@@ -27,17 +27,6 @@ export function without(kinds: readonly string[], resources: readonly Resource[]
   return kinds.filter((kind) => !resources.some((resource) => resource.kind === kind))
 }
 
-/** How addresses end, and the kind that each has. */
-const ENDINGS = [...INFO].flatMap(([kind, { resource, v1Resource = resource }]) =>
-  [v1Resource, resource].map((path) => [`/sync/${path}`, kind] as const),
-)
-
-/** The kind that an address belongs to, in whichever API's spelling; undefined if it is none of ours. */
-export function kindOfAddress(address: string): string | undefined {
-  const path = address.replace(/\/+/g, '/').replace(/\/$/, '')
-  return ENDINGS.find(([ending]) => path.endsWith(ending))?.[1]
-}
-
 /** The node that an address names; undefined for one that names none (`/././…`, `/./*` …). */
 export function nodeOfAddress(address: string): string | undefined {
   const segments = address.split('/').filter((segment) => segment !== '')

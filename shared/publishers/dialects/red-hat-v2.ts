@@ -1,6 +1,7 @@
+import { kindOfAddress } from '#shared/events/kind.ts'
 import type { Answer, Http } from '#shared/http/client.ts'
 import type { Place } from '#shared/publishers/target.ts'
-import { kindOfAddress, nodeOfAddress, wellKnown, without } from './addresses.ts'
+import { nodeOfAddress, wellKnown, without } from './addresses.ts'
 import { createCalls, createOverV2, pullOverV2 } from './calls.ts'
 import type { Client, Resource } from './client.ts'
 import { readList, unexpected } from './wire.ts'

@@ -1,5 +1,6 @@
 import { PublisherError, tried } from '#shared/errors.ts'
 import type { CallOptions, Http } from '#shared/http/client.ts'
+import { isNumeric } from '#shared/kinds.ts'
 import type { Place } from '#shared/publishers/target.ts'
 import { milliseconds, nanoseconds } from '#shared/time.ts'
 import { wellKnown } from './addresses.ts'
@@ -91,25 +92,25 @@ const START_MS = 20_000
 /** Start times are local, written as UTC: zones are whole quarters of an hour from it. */
 const QUARTER_MS = 900_000
 
-const WORDS: Readonly<Record<string, string>> = {
-  'lock-state': 'FREERUN',
-  'os-clock-sync-state': 'FREERUN',
-  'sync-state': 'FREERUN',
-  'gnss-sync-status': 'FAILURE-NOFIX',
-  'synce-lock-state': 'UNKNOWN',
-}
-
 /** Kinds of numbers have the time of the question until their first change. */
-const NUMBERS: Readonly<Record<string, string>> = { 'clock-class': '248', 'synce-clock-quality': '255' }
+const START_VALUES: ReadonlyMap<string, string> = new Map([
+  ['lock-state', 'FREERUN'],
+  ['os-clock-sync-state', 'FREERUN'],
+  ['sync-state', 'FREERUN'],
+  ['gnss-sync-status', 'FAILURE-NOFIX'],
+  ['synce-lock-state', 'UNKNOWN'],
+  ['clock-class', '248'],
+  ['synce-clock-quality', '255'],
+])
 
 /** The first reading of an answer that may be a start value by its word and its age; kinds of numbers have no `at`. */
 function startLikeIn(state: CurrentState): { readonly at: string | undefined } | undefined {
   if (state.outcome === 'none') return undefined
   for (const { kind, at, metrics, state: word } of state.readings?.observations ?? []) {
-    const number = Object.hasOwn(NUMBERS, kind) ? NUMBERS[kind] : undefined
-    if (number !== undefined && Object.values(metrics).includes(number)) return { at: undefined }
-    if (word !== undefined && word === WORDS[kind] && isRecent(at, milliseconds(state.receivedAt)))
-      return { at }
+    const start = START_VALUES.get(kind)
+    if (start === undefined) continue
+    if (isNumeric(kind) && Object.values(metrics).includes(start)) return { at: undefined }
+    if (word === start && isRecent(at, milliseconds(state.receivedAt))) return { at }
   }
   return undefined
 }

@@ -200,6 +200,7 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
   const take = async (step: Step): Promise<unknown> => {
     switch (step.do) {
       case 'remove':
+        if (step.after !== undefined && !applied.held.has(step.after.kind)) return
         return await remove(step.subscription, step.why)
       case 'keep':
         if (step.refresh) return await create(step.resource, step.endpoint)
@@ -209,8 +210,6 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
         return await create(step.resource, step.endpoint, step.replaces)
       case 'blocked':
         return applied.problems.push(blockedText(step.resource, step.by.endpoint))
-      case 'retire':
-        return applied.held.has(step.successor.kind) && (await remove(step.subscription, 'replaced'))
     }
   }
 
@@ -315,8 +314,7 @@ function isEmpty({ body, readings }: Extract<CurrentState, { outcome: 'answered'
  */
 function inOrder(plan: readonly Step[], isProven: boolean): Step[] {
   const rank = (step: Step) => {
-    if (step.do === 'remove') return isProven ? 0 : 3
-    if (step.do === 'retire') return 3
+    if (step.do === 'remove') return isProven && step.after === undefined ? 0 : 3
     return isSyncE(step.resource.kind) ? 2 : 1
   }
   return plan.toSorted((a, b) => rank(a) - rank(b))

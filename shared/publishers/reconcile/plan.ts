@@ -1,13 +1,16 @@
 import type { Callback } from '#shared/callback.ts'
 import type { DialectFacts, HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
-import { kindOfAddress, nodeOfAddress } from '#shared/publishers/dialects/addresses.ts'
+import { kindOfAddress } from '#shared/events/kind.ts'
+import { nodeOfAddress } from '#shared/publishers/dialects/addresses.ts'
 
 /** One thing to do at a publisher. */
 export type Step =
   | {
       readonly do: 'remove'
       readonly subscription: HeldSubscription
-      readonly why: 'not-wanted' | 'stale-node'
+      readonly why: 'not-wanted' | 'stale-node' | 'replaced'
+      /** Only once a subscription to this one is held. */
+      readonly after?: Resource
     }
   | {
       readonly do: 'create'
@@ -26,8 +29,6 @@ export type Step =
     }
   /** A foreign subscription holds the resource (v1 has one for each). It is left alone. */
   | { readonly do: 'blocked'; readonly resource: Resource; readonly by: HeldSubscription }
-  /** Removed once its successor is held, and only then. */
-  | { readonly do: 'retire'; readonly subscription: HeldSubscription; readonly successor: Resource }
 
 export type Situation = {
   readonly node: string
@@ -84,7 +85,7 @@ export function planOf(situation: Situation): Step[] {
     if (owner === 'foreign' || isWanted || mayComeBack) return []
     return [{ do: 'remove', subscription, why: 'not-wanted' }]
   })
-  const retirements: Step[] = []
+  const replaced: Step[] = []
   const steps = wanted.map((resource): Step => {
     const there = held.filter(({ address }) => address === resource.address)
     // Two creates at the same moment can both succeed. Every reconciler keeps the same one of the two.
@@ -94,7 +95,9 @@ export function planOf(situation: Situation): Step[] {
     const others = there.filter((other) => other !== equal)
     const older = others.filter((subscription) => ownerOf(subscription, situation) === 'ours')
     const replaces = facts.uniqueBy === 'resource' && equal === undefined ? older.shift() : undefined
-    for (const subscription of older) retirements.push({ do: 'retire', subscription, successor: resource })
+    for (const subscription of older) {
+      replaced.push({ do: 'remove', subscription, why: 'replaced', after: resource })
+    }
     if (equal !== undefined)
       return { do: 'keep', resource, id: equal.id, endpoint, refresh: !facts.listProves }
     const foreign = others.find((subscription) => ownerOf(subscription, situation) === 'foreign')
@@ -102,5 +105,5 @@ export function planOf(situation: Situation): Step[] {
       return { do: 'blocked', resource, by: foreign }
     return { do: 'create', resource, endpoint, ...(replaces !== undefined && { replaces }) }
   })
-  return [...removals, ...steps, ...retirements]
+  return [...removals, ...steps, ...replaced]
 }

@@ -1,5 +1,5 @@
 import type { Callback } from '#shared/callback.ts'
-import { ConfigurationError, PublisherError, reasonOf } from '#shared/errors.ts'
+import { ConfigurationError, PublisherError, reasonOf, tried } from '#shared/errors.ts'
 import type { Http } from '#shared/http/client.ts'
 import { redact } from '#shared/redact.ts'
 
@@ -27,23 +27,22 @@ export async function proveCallback(
   const endpoint = callback.endpointFor(node)
   const { origin, pathname } = new URL(endpoint)
   const shown = redact(endpoint)
-  try {
-    const call = { deadlineMs: DEADLINE_MS, signal }
-    const { status } = await http.request(origin, { method: 'POST', path: pathname, body: '' }, call)
-    if (status === 204) return { outcome: 'proven' }
-    if (status === 403) {
-      const secret = callback.secured
-        ? 'CALLBACK_SECRET is not the one that ingest has (of two, the first counts)'
-        : 'CALLBACK_SECRET is not set, but ingest has one'
-      const problem = `${secret}: POST ${shown} answered 403. No subscription was changed. Set the same CALLBACK_SECRET for ingest, subscribe and poll, ingest first; or correct CALLBACK_URL if that is another ingest`
-      return { outcome: 'refused', error: new ConfigurationError([problem]) }
-    }
-    const reason = `POST ${shown} answered ${status}, and ingest answers 204: CALLBACK_URL must be the base of ingest, without /event`
-    return { outcome: 'wrong', reason }
-  } catch (error) {
-    if (!(error instanceof PublisherError)) throw error
-    return { outcome: 'unreachable', reason: `${reasonOf(error)}: start ingest, or correct CALLBACK_URL` }
+  const request = { method: 'POST', path: pathname, body: '' } as const
+  const answer = await tried(http.request(origin, request, { deadlineMs: DEADLINE_MS, signal }))
+  if (answer instanceof PublisherError) {
+    return { outcome: 'unreachable', reason: `${reasonOf(answer)}: start ingest, or correct CALLBACK_URL` }
   }
+  const { status } = answer
+  if (status === 204) return { outcome: 'proven' }
+  if (status === 403) {
+    const secret = callback.secured
+      ? 'CALLBACK_SECRET is not the one that ingest has (of two, the first counts)'
+      : 'CALLBACK_SECRET is not set, but ingest has one'
+    const problem = `${secret}: POST ${shown} answered 403. No subscription was changed. Set the same CALLBACK_SECRET for ingest, subscribe and poll, ingest first; or correct CALLBACK_URL if that is another ingest`
+    return { outcome: 'refused', error: new ConfigurationError([problem]) }
+  }
+  const reason = `POST ${shown} answered ${status}, and ingest answers 204: CALLBACK_URL must be the base of ingest, without /event`
+  return { outcome: 'wrong', reason }
 }
 
 /** What to tell people of subscriptions that stay for want of a proof; undefined where there are none. */

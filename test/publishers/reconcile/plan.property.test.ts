@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { createCallback } from '#shared/callback.ts'
 import type { HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
 import { ownerOf, planOf, type Situation } from '#shared/publishers/reconcile/plan.ts'
-import { kindOfAddress } from '#shared/publishers/dialects/addresses.ts'
+import { kindOfAddress } from '#shared/events/kind.ts'
 
 const callback = createCallback({
   url: 'http://ingest',
@@ -63,8 +63,7 @@ function distinct(held: readonly HeldSubscription[]): HeldSubscription[] {
 function carryOut(situation: Situation): HeldSubscription[] {
   let held = [...situation.held]
   planOf(situation).forEach((step, i) => {
-    if (step.do === 'remove' || step.do === 'retire')
-      held = held.filter(({ id }) => id !== step.subscription.id)
+    if (step.do === 'remove') held = held.filter(({ id }) => id !== step.subscription.id)
     if (step.do !== 'create') return
     const { address } = step.resource
     held = held.filter(({ id }) => id !== step.replaces?.id)

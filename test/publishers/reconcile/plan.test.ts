@@ -38,9 +38,9 @@ function plan(changes: Partial<Situation>): string[] {
 function short(step: Step): string {
   switch (step.do) {
     case 'remove':
-      return `remove ${step.subscription.id}: ${step.why}`
-    case 'retire':
-      return `after ${step.successor.kind} remove ${step.subscription.id}`
+      return step.after === undefined
+        ? `remove ${step.subscription.id}: ${step.why}`
+        : `after ${step.after.kind} remove ${step.subscription.id}`
     case 'blocked':
       return `blocked ${step.resource.kind} by ${step.by.id}`
     case 'create':
