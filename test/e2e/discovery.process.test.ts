@@ -85,6 +85,9 @@ test('labels of Nodes arrive, change and go; while Nodes cannot be listed they s
     region: 'north',
   })
 
+  // The first ones too, of before the end of the run that found it.
+  expect(new Set(sink.taken(first.node).map(({ site }) => site))).toEqual(new Set(['hall-1']))
+
   relabel(api, first, { [ZONE]: 'hall-3', [REGION]: null })
   api.nodes.remove('', second.node)
   await system.tick()

@@ -44,7 +44,7 @@ export type Journal = ReturnType<typeof createJournal>
  * the next create or the one at the end: one write for each create, not two. Methods that read or write throw
  * StoreError.
  */
-export function createJournal(deps: JournalDeps, node: string) {
+export function createJournal(deps: JournalDeps, node: string, labels: Target['labels'] = {}) {
   const { store, clock, overall, newIncarnation, refreshMs } = deps
   let known: NodeState | undefined
   let isRead = false
@@ -127,7 +127,8 @@ export function createJournal(deps: JournalDeps, node: string) {
       waiting = []
       const incarnation = newIncarnation()
       await store.update(node, (current) => {
-        const before = current ?? emptyNodeState(node, incarnation)
+        // With its labels from the start: its first events are filtered by them, too.
+        const before = current ?? { ...emptyNodeState(node, incarnation), labels }
         const entries: NewEntry[] = []
         const state = changes.reduce((changed, change) => change(changed, entries), before)
         return state === before ? { result: undefined } : { state, entries, result: undefined }

@@ -236,7 +236,7 @@ export function createReconciler(
   const reconcile = async (target: Target, options: ReconcileOptions = {}): Promise<Reconciled> => {
     const { remove = false, dryRun = false, quiet = false, handOver = false, signal } = options
     const startedAt = clock.now()
-    const journal = createJournal(deps, target.node)
+    const journal = createJournal(deps, target.node, target.labels)
     const attempted = await tryTwice(target, journal, options)
     const { applied, problems, notes, resources } = attempted
     const isFailed = problems.length > 0
