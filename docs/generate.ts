@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { VARIABLES, type Variable } from '#shared/config/index.ts'
+import { writeDashboards } from '../knative/dashboards.ts'
 import { writeEventsPage } from './events.ts'
 
 /** docs/configuration.md, made of the schema's own words. `npm run docs` writes it; a test holds it to the schema. */
@@ -52,4 +53,5 @@ function section(variable: Variable): string[] {
 if (import.meta.main) {
   writeFileSync(new URL('configuration.md', import.meta.url), configurationPage())
   writeEventsPage()
+  writeDashboards()
 }

@@ -3,6 +3,7 @@ import type { ClockChange } from '#local/publishers/index.ts'
 import { clocksIn, redHatV2 } from '../e2e/support/publishers.ts'
 import { eventually, listening, serve, startSystem } from '../e2e/support/system.ts'
 import { startRedis } from '../support/redis.ts'
+import { dashboardQueries } from './support/dashboards.ts'
 import { type Notification, startAlertmanager, startPrometheus } from './support/servers.ts'
 
 /** Minutes of the rules and of Alertmanager's sample become seconds. */
@@ -24,7 +25,11 @@ async function world() {
   for (const publisher of publishers) publisher.setClock(...clocksIn('LOCKED'), synchronized)
   const redis = await startRedis()
   onTestFinished(() => redis.close())
-  const targets = publishers.map(({ node, url }) => ({ node, url, labels: { site: node.split('.')[1] } }))
+  const targets = publishers.map(({ node, url }) => ({
+    node,
+    url,
+    labels: { region: 'north', site: node.split('.')[1] },
+  }))
   const settings = {
     STATE_URL: `redis://127.0.0.1:${redis.port}`,
     PUBLISHERS: JSON.stringify(targets),
@@ -42,6 +47,11 @@ async function world() {
   })
   const alertmanager = await startAlertmanager(FACTOR)
   const prometheus = await startPrometheus([status.url], alertmanager.url, FACTOR)
+  await eventually(async () => {
+    expect(await prometheus.query('ptp_watch_node_state{state="LOCKED"} == 1')).toHaveLength(
+      publishers.length,
+    )
+  })
   const publisher = (node: string) => {
     const found = publishers.find((each) => each.node === node)
     if (found === undefined) throw new Error(`There is no publisher of ${node}`)
@@ -58,7 +68,7 @@ const told = (notifications: readonly Notification[]) =>
   notifications.flatMap(({ alerts }) => alerts.map(({ labels, status }) => `${labels.alertname} ${status}`))
 
 test('what happens to clocks is told to who is on call: once, by site, and when it is over', async () => {
-  const { poll, alertmanager, publisher } = await world()
+  const { poll, alertmanager, prometheus, publisher } = await world()
   const { notifications } = alertmanager
 
   publisher(ALONE).setClock(...clocksIn('FREERUN'))
@@ -78,6 +88,12 @@ test('what happens to clocks is told to who is on call: once, by site, and when 
     expect(inhibited.filter(({ alertname }) => alertname === 'PTPNodeHoldover')).toHaveLength(SITE.length)
   })
   expect(told(ofSite(notifications, 'site-a'))).toEqual(['PTPSiteOutOfSync firing'])
+
+  for (const query of dashboardQueries()) {
+    await eventually(async () => {
+      expect((await prometheus.query(query)).length, query).toBeGreaterThan(0)
+    })
+  }
 
   for (let times = 0; times < 4; times += 1) {
     publisher(FLAPPING).setClock(...clocksIn('FREERUN'))
