@@ -39,6 +39,7 @@ describe('the components', () => {
       'broker-input': 'Trigger/ingest',
       discovery: 'Role/ptp-watch-discovery',
       'ingest-deployment': 'Deployment/ingest',
+      monitoring: 'PrometheusRule/ptp-watch',
       'network-policy': 'NetworkPolicy/nobody-unless-said',
       'network-policy-metrics': 'NetworkPolicy/monitoring-to-functions',
       'node-conditions': 'Trigger/condition',

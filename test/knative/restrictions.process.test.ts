@@ -111,7 +111,13 @@ describe.each(RENDERED)('$name', ({ name, manifests }) => {
   it('holds no Secret, and no state', () => {
     expect(manifests.filter(({ kind }) => String(kind) === 'Secret')).toEqual([])
     const maps = ofKind(manifests, 'ConfigMap', 'v1').map(({ metadata }) => metadata.name)
-    const declared = ['ptp-watch-publishers', 'ptp-watch-redis', 'ptp-watch-settings', 'ptp-watch-taints']
+    const declared = [
+      'ptp-watch-dashboard',
+      'ptp-watch-publishers',
+      'ptp-watch-redis',
+      'ptp-watch-settings',
+      'ptp-watch-taints',
+    ]
     const taints = ofKind(manifests, 'ConfigMap', 'v1').filter(
       ({ metadata }) => metadata.name === 'ptp-watch-taints',
     )

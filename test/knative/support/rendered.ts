@@ -27,7 +27,7 @@ export const RENDERED: readonly { name: string; manifests: readonly Manifest[] }
   },
   {
     name: 'dev polled by several pods at once, and scraped',
-    manifests: renderWith('dev', ['poll-sharded', 'network-policy', 'network-policy-metrics']),
+    manifests: renderWith('dev', ['poll-sharded', 'network-policy', 'network-policy-metrics', 'monitoring']),
   },
   {
     name: 'dev with TLS, tokens and a Redis that is there',
