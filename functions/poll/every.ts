@@ -5,7 +5,7 @@ import { type Proof, withheldText } from '#shared/publishers/reconcile/proof.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { UsageError } from '#shared/runtime/function.ts'
 import type { PollMetrics } from './metrics.ts'
-import { type Polled, withheldIn } from './poll.ts'
+import type { Polled } from './poll.ts'
 
 /** Publishers serve their consumers one after another: nobody asks them more often. Milliseconds. */
 const LEAST_MS = 1_000
@@ -131,7 +131,7 @@ export function createFinder({ find, prove }: Pick<Publishers, 'find' | 'prove'>
     /** Once, and again when our callback has answered in between. */
     reportWithheld(polled: readonly Polled[]): void {
       if (proof === undefined) return
-      const problem = withheldText(withheldIn(polled), proof)
+      const problem = withheldText(polled, proof)
       if (problem !== undefined && !isWithheldReported) log.warn(problem)
       isWithheldReported = proof.outcome !== 'proven' && (isWithheldReported || problem !== undefined)
     },

@@ -9,7 +9,7 @@ import { conditionOf } from '#shared/state/merge/overall.ts'
 import { openStore } from '#shared/state/store/open.ts'
 import { createFinder, readEvery, startRounds } from './every.ts'
 import { createPollMetrics } from './metrics.ts'
-import { createPoller, type Polled, withheldIn } from './poll.ts'
+import { createPoller, type Polled } from './poll.ts'
 
 export const poll: FunctionDefinition = {
   name: 'poll',
@@ -95,7 +95,7 @@ export const poll: FunctionDefinition = {
         })
         // Each poll was shown the document again, and with it what others could not send.
         await forwarder.settle(ended)
-        const withheld = withheldText(withheldIn(polled), proof)
+        const withheld = withheldText(polled, proof)
         if (withheld !== undefined) log.warn(withheld)
         const nameless = unnamed.map(({ target, reason }) => ({ node: target.node, problems: [reason] }))
         const refusal = proof.outcome === 'refused' ? proof.error : undefined

@@ -242,11 +242,6 @@ export function createPoller(deps: PollDeps) {
   }
 }
 
-/** How many old subscriptions stay for want of a proof of our callback. */
-export function withheldIn(polled: readonly Polled[]): number {
-  return polled.reduce((sum, { withheld = 0 }) => sum + withheld, 0)
-}
-
 /** When a poll is due that looks at all of a publisher. */
 function wholeDueAt({ failures, triedAt, wholeAt }: Memory, everyMs: number): number {
   if (failures === 0) return wholeAt

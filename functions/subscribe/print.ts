@@ -57,14 +57,9 @@ export function printOutcome(terminal: Terminal, results: readonly Reconciled[],
   for (const { node, url, problems } of failed) {
     for (const problem of problems) terminal.err(`failed: ${node} (${url}): ${problem}\n`)
   }
-  if (terminal.interactive) {
-    const lacking = Map.groupBy(
-      results.flatMap((one) => one.lacking),
-      ({ kind }) => kind,
-    )
-    for (const [kind, { length }] of lacking) {
-      terminal.err(`not offered: ${kind}, by the hosts of ${length} of ${results.length} publishers\n`)
-    }
+  const lacking = terminal.interactive ? results.flatMap((one) => one.lacking) : []
+  for (const [kind, { length }] of Map.groupBy(lacking, (one) => one.kind)) {
+    terminal.err(`not offered: ${kind}, by the hosts of ${length} of ${results.length} publishers\n`)
   }
   const sum = (count: (one: Reconciled) => number | undefined) =>
     results.reduce((total, one) => total + (count(one) ?? 0), 0)

@@ -87,8 +87,8 @@ export async function subscribeAll(
     await pause(waitMs, signal)
   }
   const all = resultsOf(targets, results)
-  const withheld = all.reduce((sum, { applied }) => sum + (applied?.withheld ?? 0), 0)
-  return { results: all, withheld: withheldText(withheld, proof) }
+  const applied = all.flatMap((one) => one.applied ?? [])
+  return { results: all, withheld: withheldText(applied, proof) }
 }
 
 function resultsOf(targets: readonly Target[], results: ReadonlyMap<Target, Reconciled>): Reconciled[] {

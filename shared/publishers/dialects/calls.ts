@@ -1,34 +1,31 @@
 import type { Answer, CallOptions, Http } from '#shared/http/client.ts'
 import { type Place, pathOf } from '#shared/publishers/target.ts'
-import type { Client, Created, CurrentState } from './client.ts'
+import type { Created, CurrentState } from './client.ts'
 import { messageOf, readList, readPull, readSubscription, unexpected } from './wire.ts'
 
-/** The calls of one publisher; `base` is the path of its API. */
-export type Calls = Pick<Client, 'list' | 'remove'> & {
-  get(path: string, options?: CallOptions): Promise<Answer>
-  post(body: object, options?: CallOptions): Promise<Answer>
-}
+export type Calls = ReturnType<typeof createCalls>
 
 /** Statuses by which a dialect says that it holds no subscriptions, or none of an id. */
 type Nothing = { readonly list?: readonly number[]; readonly id: readonly number[] }
 
-export function createCalls(http: Http, { origin, prefix }: Place, base: string, nothing: Nothing): Calls {
+/** The calls of one publisher; `base` is the path of its API. */
+export function createCalls(http: Http, { origin, prefix }: Place, base: string, nothing: Nothing) {
   const subscriptions = `${prefix}${base}/subscriptions`
   const get = (path: string, options?: CallOptions) =>
     http.request(origin, { method: 'GET', path: `${prefix}${base}${path}` }, options)
   return {
     get,
-    post: (body, options) =>
+    post: (body: object, options?: CallOptions) =>
       http.request(origin, { method: 'POST', path: subscriptions, body: JSON.stringify(body) }, options),
 
-    async list(options) {
+    async list(options?: CallOptions) {
       const answer = await get('/subscriptions', options)
       if (nothing.list?.includes(answer.status)) return []
       if (answer.status !== 200) throw unexpected(answer)
       return readList(answer)
     },
 
-    async remove(id, options) {
+    async remove(id: string, options?: CallOptions) {
       const path = `${subscriptions}/${encodeURIComponent(id)}`
       const answer = await http.request(origin, { method: 'DELETE', path }, options)
       if (answer.status === 200 || answer.status === 204) return true

@@ -46,7 +46,8 @@ export async function proveCallback(
 }
 
 /** What to tell people of subscriptions that stay for want of a proof; undefined where there are none. */
-export function withheldText(count: number, proof: Proof): string | undefined {
+export function withheldText(found: readonly { withheld?: number }[], proof: Proof): string | undefined {
+  const count = found.reduce((sum, { withheld = 0 }) => sum + withheld, 0)
   if (count === 0 || proof.outcome === 'refused') return undefined
   const why = proof.outcome === 'proven' ? '' : `: ${proof.reason}`
   return `${count} old subscriptions of ours were not deleted: our callback did not answer as ingest does${why}`
