@@ -57,7 +57,7 @@ async function world() {
     if (found === undefined) throw new Error(`There is no publisher of ${node}`)
     return found
   }
-  return { poll, alertmanager, prometheus, publisher }
+  return { system, poll, alertmanager, prometheus, publisher }
 }
 
 const ofSite = (notifications: readonly Notification[], site: string) =>
@@ -68,7 +68,7 @@ const told = (notifications: readonly Notification[]) =>
   notifications.flatMap(({ alerts }) => alerts.map(({ labels, status }) => `${labels.alertname} ${status}`))
 
 test('what happens to clocks is told to who is on call: once, by site, and when it is over', async () => {
-  const { poll, alertmanager, prometheus, publisher } = await world()
+  const { system, poll, alertmanager, prometheus, publisher } = await world()
   const { notifications } = alertmanager
 
   publisher(ALONE).setClock(...clocksIn('FREERUN'))
@@ -108,23 +108,33 @@ test('what happens to clocks is told to who is on call: once, by site, and when 
   })
   expect(told(ofSite(notifications, 'site-c'))).toEqual(['PTPFlapping firing'])
 
-  for (const node of [...SITE, ALONE, FLAPPING]) publisher(node).setClock(...clocksIn('LOCKED'), synchronized)
-  await eventually(() => {
-    expect(told(ofSite(notifications, 'site-b'))).toEqual([
-      'PTPNodeFreerun firing',
-      'PTPNodeFreerun resolved',
-    ])
-  })
-  await eventually(() => expect(told(ofSite(notifications, 'site-a'))).toContain('PTPSiteOutOfSync resolved'))
-  const firing = told(ofSite(notifications, 'site-a')).filter((each) => each.endsWith('firing'))
-  expect(firing).toEqual(['PTPSiteOutOfSync firing'])
-
   // It knows of no metrics before its first scrape; that is another reason.
   const blind = () =>
     notifications
       .flatMap(({ alerts }) => alerts)
       .filter(({ labels }) => labels.alertname === 'PTPWatchBlind' && labels.reason === undefined)
   expect(blind()).toEqual([])
+  for (const node of [...SITE, ALONE, FLAPPING]) {
+    publisher(node).setClock(...clocksIn('LOCKED'), synchronized)
+  }
+  await eventually(async () => {
+    const nodes = await system.nodes()
+    expect(nodes.filter(({ overall }) => overall !== 'LOCKED')).toEqual([])
+  })
   await poll.stop()
-  await eventually(() => expect(blind()).toContainEqual(expect.objectContaining({ status: 'firing' })))
+
+  await eventually(() => {
+    expect(told(ofSite(notifications, 'site-b'))).toEqual([
+      'PTPNodeFreerun firing',
+      'PTPNodeFreerun resolved',
+    ])
+  })
+  await eventually(() => {
+    expect(told(ofSite(notifications, 'site-a'))).toContain('PTPSiteOutOfSync resolved')
+  })
+  const firing = told(ofSite(notifications, 'site-a')).filter((each) => each.endsWith('firing'))
+  expect(firing).toEqual(['PTPSiteOutOfSync firing'])
+  await eventually(() => {
+    expect(blind()).toContainEqual(expect.objectContaining({ status: 'firing' }))
+  })
 })
