@@ -226,8 +226,13 @@ function rawReply(code = ''): { status: number; text: string } {
 function listen(server: NetServer, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'it is in use by another process' : error.message
-      reject(new ListenError('listen', `Cannot listen on ${host} port ${port}: ${why}`, { cause: error }))
+      const what = `Cannot listen on ${host} port ${port}`
+      const isTaken = error.code === 'EADDRINUSE'
+      reject(
+        isTaken
+          ? new ListenError('listen', `${what}: it is in use by another process`)
+          : new ListenError('listen', what, { cause: error }),
+      )
     }
     server.once('error', onError)
     server.listen({ port, host, backlog: BACKLOG }, () => {

@@ -253,7 +253,7 @@ function parse<T>(schema: z.ZodMiniType<T>, text: string, what: string): T {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new StoreError(`${what} is not JSON: ${reasonOf(error)}`, { retryable: false, cause: error })
+    throw new StoreError(`${what} is not JSON: ${reasonOf(error)}`, { retryable: false })
   }
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data

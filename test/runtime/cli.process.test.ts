@@ -112,7 +112,7 @@ describe('exit codes', () => {
     const { code, err } = await ended(['echo', '--serve'], { ...ENV, HOST: '127.0.0.1', PORT: port })
     expect(code).toBe(1)
     expect(err).toContain(
-      `ptp-watch: Cannot listen on 127.0.0.1 port ${port}: it is in use by another process`,
+      `ptp-watch: Cannot listen on 127.0.0.1 port ${port}: it is in use by another process\n`,
     )
     expect(err).toContain('"message":"closed"')
   })
