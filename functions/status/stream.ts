@@ -90,7 +90,8 @@ export function createStream(fleet: Fleet, nodeMessage: (node: string) => Promis
     const woken = () => wake?.()
     fleet.follow(woken, ended.signal)
     ends.addEventListener('abort', woken, { once: true })
-    let toldAt = Number.NEGATIVE_INFINITY
+    // The first word is the fleet, not the time.
+    let toldAt = performance.now()
     let commentedAt = performance.now()
     try {
       yield 'retry: 2000\n\n'

@@ -33,7 +33,10 @@ export function fleetPage(
   const found = matching(all, filters)
   const shown = found.filter(({ overall }) => filters.overall.size === 0 || filters.overall.has(overall))
   const worst = STATES.find((state) => all.some(({ overall }) => overall === state))
-  showInTab(isOld(seen) ? undefined : worst, titleOf(all, seen))
+  showInTab(
+    isOld(seen) ? undefined : worst,
+    rows === undefined && seen.link !== 'lost' ? 'PTP Watch' : titleOf(all, seen),
+  )
   return frame(seen, {
     title: html`<h1>PTP Watch</h1>`,
     content:
@@ -54,6 +57,7 @@ export function fleetPage(
 
 function titleOf(all: readonly Row[], seen: Seen): string {
   if (isOld(seen)) return '⚠ not live – PTP Watch'
+  if (all.length === 0) return 'no nodes – PTP Watch'
   const parts = STATES.filter((state) => state !== 'LOCKED').flatMap((state) => {
     const count = all.filter(({ overall }) => overall === state).length
     return count === 0 ? [] : [`${SHAPES[state]} ${count} ${state}`]

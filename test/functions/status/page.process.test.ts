@@ -79,7 +79,10 @@ describe('the fleet page', () => {
     async (count, counts) => {
       const { url } = await fleet(count)
       const { page, problems } = await watch(browser, url)
-      if (count === 0) await page.getByText('The store holds no nodes yet').waitFor(WAIT)
+      if (count === 0) {
+        await page.getByText('The store holds no nodes yet').waitFor(WAIT)
+        expect(await page.title()).toBe('no nodes – PTP Watch')
+      }
       for (const [state, number] of Object.entries(counts)) {
         await counter(page, state).getByText(String(number), { exact: true }).waitFor(WAIT)
       }
@@ -121,7 +124,7 @@ describe('the fleet page', () => {
   test('follows a change, in the tab as well, and a node that goes', async () => {
     const { url, store } = await fleet(8)
     const { page, problems } = await watch(browser, url)
-    await page.getByText('live').waitFor(WAIT)
+    await page.locator('.dot.live').waitFor(WAIT)
     expect(await page.title()).toBe('■ 1 FREERUN – PTP Watch')
     await change(store, nameOf(3), 'HOLDOVER')
     await page.locator('tr.HOLDOVER', { hasText: nameOf(3) }).waitFor(WAIT)
