@@ -57,4 +57,8 @@ export async function expectNoSideways(page: Page): Promise<void> {
     '({ scrollWidth: document.documentElement.scrollWidth, clientWidth: document.documentElement.clientWidth })',
   )
   expect(scrollWidth).toBeLessThanOrEqual(clientWidth)
+  const over = await page.evaluate<string[]>(
+    `[...document.querySelectorAll('td, th, button')].filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.innerText)`,
+  )
+  expect(over, 'wider than their place').toEqual([])
 }

@@ -243,7 +243,8 @@ describe('the fleet page', () => {
     ['dark', { colorScheme: 'dark' }],
     ['in forced colours', { forcedColors: 'active' }],
   ] as const)('is readable %s', async (_, options) => {
-    const { url } = await fleet(8)
+    // One in each state, and as wide as they get.
+    const { url } = await fleet(4, (i) => nodeAt(i * 41, Date.now()))
     for (const path of ['/', `/nodes/${nameOf(0)}`]) {
       const { page, problems } = await watch(browser, url + path, options)
       await page.locator('.dot.live').waitFor(WAIT)
