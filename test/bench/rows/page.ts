@@ -80,7 +80,7 @@ async function push(ingest: string, node: string, value: string): Promise<void> 
     body: JSON.stringify({
       id: crypto.randomUUID(),
       type: 'event.sync.ptp-status.ptp-state-change',
-      source: '/cluster/node/' + node + '/sync/ptp-status/lock-state',
+      source: `/cluster/node/${node}/sync/ptp-status/lock-state`,
       specversion: '1.0',
       time: new Date().toISOString(),
       data: {

@@ -11,6 +11,7 @@ import type { NodeState } from '#shared/state/document.ts'
 import { openDriver } from '#shared/state/store/open.ts'
 import { createStore } from '#shared/state/store/store.ts'
 import { serve } from '../../e2e/support/system.ts'
+import { COMPILE_CACHE } from '../../runtime/processes.ts'
 import { startApi } from '../../kubernetes/api.ts'
 import { folder } from '../../publishers/support/folder.ts'
 import type { KubernetesApi } from '../../support/kubernetes-api.ts'
@@ -25,7 +26,7 @@ async function kubectl(env: Record<string, string>, ...args: string[]) {
   const bin = await folder()
   symlinkSync(PLUGIN, join(bin, 'kubectl-ptp'))
   const child = spawn('kubectl', ['ptp', ...args], {
-    env: { PATH: `${bin}:${process.env.PATH}`, HOME: bin, ...env },
+    env: { PATH: `${bin}:${process.env.PATH}`, HOME: bin, ...COMPILE_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const [out, err, code] = await Promise.all([
@@ -299,7 +300,7 @@ describe('the command line', () => {
     const bin = await folder()
     symlinkSync(PLUGIN, join(bin, 'kubectl-ptp'))
     const child = spawn('kubectl', ['plugin', 'list'], {
-      env: { PATH: `${bin}:${process.env.PATH}`, HOME: bin },
+      env: { PATH: `${bin}:${process.env.PATH}`, HOME: bin, ...COMPILE_CACHE },
     })
     expect(await text(child.stdout)).toContain(join(bin, 'kubectl-ptp'))
   })
