@@ -19,7 +19,7 @@ export type NodeLabelsFound = {
 }
 
 export type NodeLabels = {
-  /** Lists the Nodes, and gives what looks up those of publishers. A failure is logged once and never thrown. */
+  /** Lists the Nodes, and gives what looks up those of publishers. A failure is logged once a reason, and never thrown. */
   read(): Promise<(nodes: readonly string[]) => NodeLabelsFound>
 }
 
@@ -86,9 +86,9 @@ function takenOf(
   }
 }
 
-/** A failure is told once until Nodes are listed again; what is odd of a node, once. */
+/** A failure is told once until its reason changes or Nodes are listed again; what is odd of a node, once. */
 function createReport(log: Log) {
-  let isFailing = false
+  let problem: string | undefined
   const told = new Set<string>()
   const tell = (about: string, nodes: readonly string[], message: string, fields: Labels = {}) => {
     const fresh = nodes.filter((node) => !told.has(`${about} ${node}`))
@@ -97,12 +97,11 @@ function createReport(log: Log) {
   }
   return {
     failure(failure: DiscoveryError | undefined): void {
-      if (failure !== undefined && !isFailing)
-        log.warn('labels of Nodes could not be read: nodes keep the labels that they have', {
-          problem: failure.message,
-        })
-      if (failure === undefined && isFailing) log.info('labels of Nodes are read again')
-      isFailing = failure !== undefined
+      const before = problem
+      problem = failure?.message
+      if (problem === before) return
+      if (problem === undefined) log.info('labels of Nodes are read again')
+      else log.warn('labels of Nodes could not be read: nodes keep the labels that they have', { problem })
     },
     absent: (nodes: readonly string[]) =>
       tell('', nodes, 'the cluster has no Node of this name: the node keeps the labels that it has'),

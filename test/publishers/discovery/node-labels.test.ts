@@ -128,6 +128,23 @@ test.each([
   },
 )
 
+test('a failure to list Nodes is told again when its reason changes', async () => {
+  const world = await labelled()
+  const discovery = world.discovery()
+  world.api.permitted.clear()
+  await discovery.find(KEEP)
+  await discovery.find(KEEP)
+  world.api.permitted.add('list nodes')
+  world.patienceMs = 300
+  world.api.before(({ resource }) => (resource === 'nodes' ? new Promise(() => {}) : undefined))
+  await discovery.find(KEEP)
+  const problems = world.lines.map(({ problem }) => problem)
+  expect(problems).toEqual([
+    expect.stringContaining('does not allow it'),
+    expect.stringContaining('did not answer in time'),
+  ])
+})
+
 test('while Services cannot be listed the nodes of the store have the labels of their Nodes all the same', async () => {
   const world = await labelled()
   await know(world, 'a.example.com')
