@@ -21,12 +21,22 @@ import type { Fleet } from './fleet.ts'
 import type { Gate } from './gate.ts'
 import { type Deps, withLog } from './nodes.ts'
 import { openApi } from './openapi.ts'
-import { choiceOf, FILTERING, fromOf, nodeOf, numberOf, SELECTING, selectionOf, spanOf } from './query.ts'
+import {
+  choiceOf,
+  FILTERING,
+  fromOf,
+  listOf,
+  nodeOf,
+  numberOf,
+  SELECTING,
+  selectionOf,
+  spanOf,
+} from './query.ts'
 import { rowOf } from './row.ts'
 import { isNamed, isShown, placeOf, type Selection } from './select.ts'
 import { shownOf } from './shown.ts'
 import { createStream } from './stream.ts'
-import { toToken } from './token.ts'
+import { type Position, toToken } from './token.ts'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 500
@@ -72,11 +82,11 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
       if (chunk.next === undefined || left <= 0) break
       chunk = await read(left, chunk.next)
     }
-    yield endOf(separator, chunk.next)
+    yield endOf(separator, chunk.next === undefined ? undefined : { list: '', at: chunk.next })
   }
 
   /** Nodes that were selected, each read when its turn comes; one that is gone since is left out. */
-  async function* selected(nodes: readonly string[], next: string | undefined): AsyncGenerator<string> {
+  async function* selected(nodes: readonly string[], next: Position | undefined): AsyncGenerator<string> {
     let separator = '{"nodes":['
     for (let i = 0; i < nodes.length; i += CHUNK) {
       const states = await reading(() =>
@@ -93,9 +103,10 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
 
   const list = async (query: URLSearchParams): Promise<Reply> => {
     const limit = numberOf(query, 'limit', DEFAULT_LIMIT, MAX_LIMIT)
-    const from = fromOf(query)
+    const list = listOf(query)
+    const from = fromOf(query, list)
     const headers = { 'content-type': 'application/json' }
-    if (!SELECTING.some((name) => query.has(name))) {
+    if (list === '') {
       // Before there is a reply: a store that is away is a 503.
       return { status: 200, headers, stream: pageFrom(await read(limit, from), limit) }
     }
@@ -105,7 +116,8 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
       .filter(({ place }) => from === undefined || place >= from)
       .sort((a, b) => (a.place < b.place ? -1 : 1))
     const nodes = places.slice(0, limit).map(({ node }) => node)
-    return { status: 200, headers, stream: selected(nodes, places[limit]?.place) }
+    const at = places[limit]?.place
+    return { status: 200, headers, stream: selected(nodes, at === undefined ? undefined : { list, at }) }
   }
 
   const rowsOf = async (selection: Selection) =>
@@ -246,14 +258,17 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     const segments = pathSegments(request.path)
     if (segments === undefined) return errorReply(400, 'path', 'The path is not properly encoded')
     const [first, second, ...rest] = segments
-    const isPage =
-      first === undefined || (first === 'nodes' && second !== undefined && second !== '' && rest.length === 0)
+    const isNodes = first === 'nodes' && rest.length === 0
+    // What is left of the address of a node once its name is deleted.
+    const isFleet = isNodes && (second === undefined || second === '')
+    const isPage = first === undefined || (isNodes && !isFleet)
     const file =
       second !== undefined && rest.length === 0 && first !== undefined
         ? assets.file(first, second)
         : undefined
-    if (first !== 'api' && !isPage && file === undefined) return notFound()
+    if (first !== 'api' && !isPage && !isFleet && file === undefined) return notFound()
     if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed(['GET', 'HEAD'])
+    if (isFleet) return toFleet(request.query)
     if (isPage) return assets.page()
     if (file !== undefined) return file
     return api(segments.slice(1), new URLSearchParams(request.query), request)
@@ -262,7 +277,11 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   return async (request) => (await deps.gate?.(request)) ?? compressed(await route(request), request)
 }
 
-function endOf(separator: string, next: string | undefined): string {
+function toFleet(query: string): Reply {
+  return { status: 302, headers: { location: query === '' ? '/' : `/?${query}` } }
+}
+
+function endOf(separator: string, next: Position | undefined): string {
   const token = next === undefined ? null : toToken(next)
   return `${separator === ',' ? '' : separator}],"continue":${JSON.stringify(token)}}\n`
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { HttpError } from '#shared/runtime/reply.ts'
 import { timeIn } from '#shared/state/history.ts'
 import type { Span } from '#shared/state/timeline.ts'
@@ -58,13 +59,34 @@ export function numberOf(query: URLSearchParams, name: string, fallback: number,
   throw new HttpError(400, name, `${name} must be a whole number from 1 to ${most}`)
 }
 
-/** The position at which a page begins. @throws HttpError 400 */
-export function fromOf(query: URLSearchParams): string | undefined {
+/**
+ * Which list a query asks for: the same text for the same filters and order, however they are written; empty where
+ * there are none, which is a list of its own: it comes from the store as it is.
+ */
+export function listOf(query: URLSearchParams): string {
+  if (!SELECTING.some((name) => query.has(name))) return ''
+  const { overall, labels, ...others } = selectionOf(query)
+  const text = JSON.stringify({ ...others, overall: [...overall].sort(), labels: [...labels].sort() })
+  return createHash('sha256').update(text).digest('base64url').slice(0, 10)
+}
+
+/**
+ * The position at which a page of a list begins.
+ * @throws HttpError 400 for one in another list: nodes would be left out, or shown twice.
+ */
+export function fromOf(query: URLSearchParams, list: string): string | undefined {
   const token = query.get('continue')
   if (token === null) return undefined
   const from = fromToken(token)
-  if (from !== undefined) return from
-  throw new HttpError(400, 'continue', 'continue must be a value that the page before gave')
+  if (from === undefined) {
+    throw new HttpError(400, 'continue', 'continue must be a value that the page before gave')
+  }
+  if (from.list === list) return from.at
+  throw new HttpError(
+    400,
+    'continue',
+    'continue is from a list with another sort or other filters: ask for the first page of this one',
+  )
 }
 
 /**

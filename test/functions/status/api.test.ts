@@ -68,6 +68,33 @@ test.each([
   expect(paged).toEqual(expected)
 })
 
+test.each([
+  ['sort=severity', 'sort=since'],
+  ['sort=severity', ''],
+  ['', 'sort=name'],
+  ['', 'overall=LOCKED'],
+  ['label=site:a', 'label=site:b'],
+  ['label=site:a', 'label=site:a&label=rack:r1'],
+  ['name=1', 'name=2'],
+  ['stale=false', 'stale=true'],
+])('a page of %j cannot be continued as one of %j', async (query, other) => {
+  const { get } = await fleet()
+  const { json } = await get(`/api/nodes?limit=1&${query}`)
+  const more = `limit=1&continue=${json.continue}`
+  expect(await get(`/api/nodes?${more}&${other}`)).toMatchObject({
+    code: 400,
+    json: { error: { code: 'continue', message: expect.stringContaining('another sort or other filters') } },
+  })
+  expect(await get(`/api/nodes?${more}&${query}`)).toMatchObject({ code: 200 })
+})
+
+test('a page goes on with the same filters in other words, and with another limit', async () => {
+  const { get } = await fleet()
+  const { json } = await get('/api/nodes?limit=1&overall=FREERUN,HOLDOVER&label=site:a&label=rack:r1')
+  const same = 'overall=holdover,freerun&label=rack:r1&label=site:a&sort=name'
+  expect(names((await get(`/api/nodes?${same}&continue=${json.continue}`)).json)).toEqual(['a3'])
+})
+
 test('the fleet in numbers', async () => {
   const { get } = await fleet()
   const overall = { FREERUN: 2, HOLDOVER: 1, UNKNOWN: 1, LOCKED: 4 }

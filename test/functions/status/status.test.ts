@@ -176,6 +176,18 @@ describe('what cannot be answered', () => {
     expect(await get(target)).toMatchObject({ code, json: { error: { code: error } } })
   })
 
+  test.each([
+    ['/nodes', '/'],
+    ['/nodes/', '/'],
+    ['/nodes/?overall=FREERUN', '/?overall=FREERUN'],
+  ])('GET %s leads to the fleet at %s', async (target, location) => {
+    const { get } = await status(['a'])
+    for (const method of ['GET', 'HEAD']) {
+      expect(await get(target, method)).toMatchObject({ code: 302, headers: { location } })
+    }
+    expect(await get(target, 'POST')).toMatchObject({ code: 405 })
+  })
+
   test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('%s is 405, with what is allowed', async (method) => {
     const { get } = await status(['a'])
     for (const target of ['/api/nodes', '/api/nodes/a', '/api/nodes/none']) {
