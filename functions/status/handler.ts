@@ -1,4 +1,5 @@
 import pLimit from 'p-limit'
+import { StoreError } from '#shared/errors.ts'
 import {
   checkQuery,
   errorReply,
@@ -32,7 +33,7 @@ import {
   selectionOf,
   spanOf,
 } from './query.ts'
-import { rowOf } from './row.ts'
+import { rowOf, unreadableRow } from './row.ts'
 import { isNamed, isShown, placeOf, type Selection } from './select.ts'
 import { shownOf } from './shown.ts'
 import { createStream } from './stream.ts'
@@ -85,14 +86,21 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     yield endOf(separator, chunk.next === undefined ? undefined : { list: '', at: chunk.next })
   }
 
-  /** Nodes that were selected, each read when its turn comes; one that is gone since is left out. */
-  async function* selected(nodes: readonly string[], next: Position | undefined): AsyncGenerator<string> {
+  const readAll = (nodes: readonly string[]) =>
+    reading(() => Promise.all(nodes.map((node) => store.read(node))))
+
+  /**
+   * Nodes that were selected, each read when its turn comes; one that is gone since is left out. `first`: those of the
+   * first chunk.
+   */
+  async function* selected(
+    first: readonly (NodeState | undefined)[],
+    nodes: readonly string[],
+    next: Position | undefined,
+  ): AsyncGenerator<string> {
     let separator = '{"nodes":['
     for (let i = 0; i < nodes.length; i += CHUNK) {
-      const states = await reading(() =>
-        Promise.all(nodes.slice(i, i + CHUNK).map((node) => store.read(node))),
-      )
-      for (const state of states) {
+      for (const state of i === 0 ? first : await readAll(nodes.slice(i, i + CHUNK))) {
         if (state === undefined) continue
         yield separator + JSON.stringify(shownOf(state, clock.now(), settings))
         separator = ','
@@ -117,7 +125,10 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
       .sort((a, b) => (a.place < b.place ? -1 : 1))
     const nodes = places.slice(0, limit).map(({ node }) => node)
     const at = places[limit]?.place
-    return { status: 200, headers, stream: selected(nodes, at === undefined ? undefined : { list, at }) }
+    const next = at === undefined ? undefined : { list, at }
+    // Before there is a reply, as above.
+    const first = await readAll(nodes.slice(0, CHUNK))
+    return { status: 200, headers, stream: selected(first, nodes, next) }
   }
 
   const rowsOf = async (selection: Selection) =>
@@ -150,16 +161,23 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   const fleetNow = async (selection: Selection): Promise<Reply> =>
     jsonReply(200, { type: 'snapshot', ...fleet.picture(), rows: await rowsOf(selection) })
 
-  /** One node as the stream sends it, without the picture. */
+  /** One node as the stream sends it, without the picture; a document that cannot be read is a row without a view. */
   const nodeMessage = async (node: string): Promise<string> => {
-    const state = await store.read(node)
-    if (state === undefined) return '{"view":null,"row":null}'
-    const view = shownOf(state, clock.now(), settings)
-    return JSON.stringify({ view, row: rowOf(view) })
+    try {
+      const state = await store.read(node)
+      if (state === undefined) return '{"view":null,"row":null}'
+      const view = shownOf(state, clock.now(), settings)
+      return JSON.stringify({ view, row: rowOf(view) })
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.retryable) throw error
+      return JSON.stringify({ view: null, row: unreadableRow(node, error.message) })
+    }
   }
 
-  const nodeNow = async (node: string): Promise<Reply> =>
-    jsonReply(200, { type: 'node', ...fleet.picture(), ...JSON.parse(await nodeMessage(node)) })
+  const nodeNow = async (node: string): Promise<Reply> => {
+    await fleet.current()
+    return jsonReply(200, { type: 'node', ...fleet.picture(), ...JSON.parse(await nodeMessage(node)) })
+  }
 
   const known = async (node: string): Promise<NodeState> => {
     const state = await store.read(node)

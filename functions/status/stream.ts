@@ -54,10 +54,8 @@ export function createStream(fleet: Fleet, nodeMessage: (node: string) => Promis
       yield 'retry: 2000\n\n'
       while (!ends.aborted) {
         const now = performance.now()
-        const json = await nodeMessage(node).catch((error: unknown) => {
-          if (error instanceof StoreError) return undefined
-          throw error
-        })
+        // The fleet as well: whether the store can be read, and when a publisher was last polled, it alone knows.
+        const [json] = await Promise.all([readable(nodeMessage(node)), readable(fleet.current())])
         const picture = JSON.stringify(fleet.picture())
         if (json !== undefined && json !== sent) {
           sent = json
@@ -138,6 +136,14 @@ export function createStream(fleet: Fleet, nodeMessage: (node: string) => Promis
       streams -= 1
     }
   }
+}
+
+/** Undefined where the store cannot be read. */
+function readable<T>(reading: Promise<T>): Promise<T | undefined> {
+  return reading.catch((error: unknown) => {
+    if (error instanceof StoreError) return undefined
+    throw error
+  })
 }
 
 const matches = (row: Row, selection: Selection) => isNamed(row, selection) && isShown(row, selection)

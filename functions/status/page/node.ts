@@ -33,12 +33,22 @@ export function nodePage(
       view === undefined
         ? html`<p class="empty">Loading …</p>`
         : view === null
-          ? html`<p class="empty">The store has no node of this name. <a href="/">To the fleet</a></p>`
+          ? (unreadable(row) ??
+            html`<p class="empty">The store has no node of this name. <a href="/">To the fleet</a></p>`)
           : html`
               ${summary(view, row, seen)} ${history(node, timeline, span, seen)} ${clocks(view, seen)}
               ${logTable(node, log, seen)} ${publisherText(view, seen)}
             `,
   })
+}
+
+/** A node whose document cannot be read: that, and nothing else, is known of it. */
+function unreadable(row: Row | undefined): TemplateResult | undefined {
+  if (row === undefined) return undefined
+  return html`<div class="summary ${row.overall}">
+    <p class="big">${stateText(row.overall)}</p>
+    <p><bdi>${visible(row.because)}</bdi></p>
+  </div>`
 }
 
 function summary(view: NodeView, row: Row | undefined, { now }: Seen): TemplateResult {
