@@ -76,6 +76,17 @@ export function milliseconds(text: string): number {
   return Date.parse(text)
 }
 
+/**
+ * Milliseconds since the epoch of a publisher's time; NaN for what is no time. `Date` knows no leap second, which
+ * publishers may stamp.
+ */
+export function publishedAt(text: string): number {
+  const time = Date.parse(text)
+  if (!Number.isNaN(time)) return time
+  const exact = parse(text)
+  return exact === undefined ? Number.NaN : Number(exact / 1_000_000n)
+}
+
 /** Go's zero time in any precision and zone: `0001-01-01T00:00:00Z`. */
 const ZERO_TIME = /^0001-01-01[Tt ]00:00:00(?:\.0+)?(?:[Zz]| ?[+-]00:?00(?: UTC)?)?$/
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compareTimes, isoTime, milliseconds, nanoseconds, repairTime } from '#shared/time.ts'
+import { compareTimes, isoTime, milliseconds, nanoseconds, publishedAt, repairTime } from '#shared/time.ts'
 
 describe('nanoseconds', () => {
   test.each([
@@ -23,6 +23,16 @@ describe('nanoseconds', () => {
       expect(() => nanoseconds(text)).toThrow(RangeError)
     },
   )
+})
+
+test.each([
+  ['2026-11-23T03:48:28.489302008Z', 1_795_405_708_489],
+  ['2016-12-31T23:59:60Z', 1_483_228_800_000],
+  ['2016-12-31T23:59:60.25+00:00', 1_483_228_800_250],
+  ['', Number.NaN],
+  ['soon', Number.NaN],
+])('a publisher that says %j says %d ms', (text, expected) => {
+  expect(publishedAt(text)).toBe(expected)
 })
 
 describe('the order of times', () => {

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+import { publishedAt } from '#shared/time.ts'
 import type { LogEntry } from './document.ts'
 import type { Store } from './store/store.ts'
 import type { Span } from './timeline.ts'
@@ -6,7 +8,7 @@ import type { Span } from './timeline.ts'
 const PAGE = 1_000
 
 /** When an entry happened, by the publisher, or as late as it can have been. Milliseconds. */
-export const timeOfEntry = ({ at, notAfter }: LogEntry) => Date.parse(at ?? notAfter ?? '')
+export const timeOfEntry = ({ at, notAfter }: LogEntry) => publishedAt(at ?? notAfter ?? '')
 
 /**
  * The entries of a node within a span, oldest first, a page at a time. Publishers' clocks may jump, so that times need
@@ -20,7 +22,7 @@ export async function* entriesWithin(
 ): AsyncGenerator<LogEntry[]> {
   let after = await beforeTime(store, node, seq, span.from)
   for (;;) {
-    const page = await store.log(node, { after, limit: PAGE })
+    const page = await pageOf(store, node, after)
     if (page.length === 0) return
     after = page.at(-1)?.seq ?? seq
     const within = page.filter((entry) => timeOfEntry(entry) >= span.from && timeOfEntry(entry) <= span.to)
@@ -38,11 +40,17 @@ export async function entriesSince(
   let after = await beforeTime(store, node, seq, from)
   const entries: LogEntry[] = []
   for (;;) {
-    const page = await store.log(node, { after, limit: PAGE })
+    const page = await pageOf(store, node, after)
     if (page.length === 0) return entries
     entries.push(...page)
     after = page.at(-1)?.seq ?? seq
   }
+}
+
+/** SQLite and memory read without leaving the turn of the event loop: a full log would hold up everybody else. */
+async function pageOf(store: Pick<Store, 'log'>, node: string, after: number): Promise<readonly LogEntry[]> {
+  await setImmediate()
+  return store.log(node, { after, limit: PAGE })
 }
 
 /**

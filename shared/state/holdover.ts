@@ -1,5 +1,6 @@
 import { BUDGET_LABEL, budgetOf } from '#shared/holdover-budget.ts'
-import { beganOf } from './because.ts'
+import { publishedAt } from '#shared/time.ts'
+import { beganOf, isDoubted } from './because.ts'
 import type { NodeView } from './view.ts'
 
 /**
@@ -64,13 +65,16 @@ export function holdoverOf(view: NodeView, now: number, budgetMs: number): Holdo
 }
 
 /** What the node's clock classes say; one that is out of specification counts for all. */
-function verdictOf({ resources }: NodeView) {
-  const said = resources.flatMap(({ kind, metrics, since, notAfter, receivedAt, stale }) => {
-    const clockClass = metrics.clockClass
+function verdictOf(view: NodeView) {
+  const said = view.resources.flatMap((clock) => {
+    const { kind, metrics, since, notAfter, receivedAt } = clock
+    const { clockClass } = metrics
     const found = clockClass === undefined ? undefined : CLOCK_CLASSES[Number(clockClass)]
-    // Nobody has confirmed for long that it is still within; what was out stays out, as a FREERUN stands.
-    if (kind !== 'clock-class' || found === undefined || (stale && found.says === 'within')) return []
-    return [{ clockClass, says: found.says, since: Date.parse(since ?? notAfter ?? receivedAt) }]
+    if (kind !== 'clock-class' || found === undefined) return []
+    // It may well be out by now; what was out stays out, as a FREERUN stands.
+    if (found.says === 'within' && isDoubted(view, clock)) return []
+    return [{ clockClass, says: found.says, since: publishedAt(since ?? notAfter ?? receivedAt) }]
   })
-  return said.find(({ says }) => says === 'out') ?? said[0]
+  const [firstOut] = said.filter(({ says }) => says === 'out').sort((a, b) => a.since - b.since)
+  return firstOut ?? said[0]
 }

@@ -1,5 +1,7 @@
 import * as z from 'zod/mini'
+import { publishedAt } from '#shared/time.ts'
 import type { LogEntry } from './document.ts'
+import { OVERALL_KINDS } from './merge/overall.ts'
 import type { NodeView } from './view.ts'
 
 /** RFC 3339 in UTC. */
@@ -112,7 +114,9 @@ function nodeLane(
 function closeByView(open: OpenStretch[], view: NodeView, now: number): void {
   const last = open.at(-1)
   if (last === undefined || last.state === view.overall) return
-  const confirmed = view.resources.map(({ confirmedAt }) => Date.parse(confirmedAt))
+  const confirmed = view.resources
+    .filter(({ kind }) => OVERALL_KINDS.has(kind))
+    .map(({ confirmedAt }) => Date.parse(confirmedAt))
   const from = Math.max(last.from, Math.min(now, ...confirmed))
   open.push({ from, state: view.overall, doubt: view.suspect ? 'suspect' : 'stale' })
 }
@@ -167,7 +171,7 @@ function clockLanes(
 /** A clock without an entry in the log has been as it is since the log began, or since it was first seen. */
 function startOf(clock: NodeView['resources'][number], times: readonly number[], now: number): number {
   const since = clock.since ?? clock.notAfter
-  return Math.max(times[0] ?? now, Math.min(now, since === null ? now : Date.parse(since)))
+  return Math.max(times[0] ?? now, Math.min(now, since === null ? now : publishedAt(since)))
 }
 
 /** The stretches of a lane inside of a span, with what the log does not cover. */
@@ -186,7 +190,7 @@ function cutTo({ open, end, ...lane }: Uncut, { from, to }: Span): Lane {
     ...lane,
     spans,
     missed: lane.missed.filter(
-      ({ notAfter, notBefore }) => Date.parse(notAfter) >= from && Date.parse(notBefore) <= to,
+      ({ notAfter, notBefore }) => publishedAt(notAfter) >= from && publishedAt(notBefore) <= to,
     ),
     marks: lane.marks.filter(({ at }) => isIn(at)),
   }
@@ -196,7 +200,7 @@ function cutTo({ open, end, ...lane }: Uncut, { from, to }: Span): Lane {
 function timesOf(entries: readonly LogEntry[], now: number): number[] {
   let last = Number.NEGATIVE_INFINITY
   return entries.map((entry) => {
-    const told = Date.parse(entry.at ?? entry.notAfter ?? '')
+    const told = publishedAt(entry.at ?? entry.notAfter ?? '')
     last = Math.min(now, Number.isNaN(told) ? Math.max(last, 0) : Math.max(last, told))
     return last
   })

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { CLOCK_CLASSES, holdoverOf } from '#shared/state/holdover.ts'
+import type { ClockState, NodeState } from '#shared/state/document.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { clockAt, lockedNode } from '../functions/fleet.ts'
 import { isoTime } from '#shared/time.ts'
@@ -9,6 +10,24 @@ import { isoTime } from '#shared/time.ts'
 const NOW = Date.parse('2026-11-23T12:00:00Z')
 const HOUR = 3_600_000
 const BUDGET = 4 * HOUR
+
+/** In HOLDOVER for an hour, with these clocks of classes; `publisher` as its document has it. */
+function holdoverWith(
+  clocks: readonly { clockClass: string; since?: string; suspect?: ClockState['suspect'] }[],
+  publisher?: NodeState['publisher'],
+) {
+  const all = [
+    clockAt(NOW - HOUR, 'lock-state', 'ens1/master', { state: 'HOLDOVER', confirmedAt: isoTime(NOW) }),
+    ...clocks.map(({ clockClass, ...fields }, i) =>
+      clockAt(NOW, 'clock-class', `ens${i}/master`, { state: null, metrics: { clockClass }, ...fields }),
+    ),
+  ]
+  return holdoverOf(
+    viewOf(lockedNode('a', NOW, { clocks: all, publisher }), NOW, defaultSettings),
+    NOW,
+    BUDGET,
+  )
+}
 
 /** The holdover of a node, an hour after it began, with these clock classes. */
 function holdover(
@@ -101,6 +120,32 @@ test('a class that was announced before the holdover ends it when it begins', ()
 test('nobody vouches for a stale class that says within; a stale one that says out stands', () => {
   expect(holdover({ staleClass: true }, '135')).toMatchObject({ inSpecification: true, clockClass: null })
   expect(holdover({ staleClass: true }, '165')).toMatchObject({ inSpecification: false, clockClass: '165' })
+})
+
+test('of several that say out, the first to say so tells since when', () => {
+  const clocks = [
+    { clockClass: '140', since: isoTime(NOW - HOUR / 4) },
+    { clockClass: '165', since: isoTime(NOW - HOUR / 2) },
+  ]
+  expect(holdoverWith(clocks)).toMatchObject({ endsAt: isoTime(NOW - HOUR / 2), clockClass: '165' })
+})
+
+test('a class that says within is not believed while it is suspect, or its node blind', () => {
+  const suspect = { told: '165', at: isoTime(NOW - HOUR), receivedAt: isoTime(NOW) }
+  expect(holdoverWith([{ clockClass: '135', suspect }])).toMatchObject({ clockClass: null })
+  const blind = {
+    ...{ url: 'http://p', dialect: 'red-hat-v2', reachable: false, checkedAt: isoTime(NOW) },
+    blindSince: isoTime(NOW),
+  }
+  expect(holdoverWith([{ clockClass: '135' }], blind)).toMatchObject({ clockClass: null })
+  expect(holdoverWith([{ clockClass: '165' }], blind)).toMatchObject({ clockClass: '165' })
+})
+
+test('a class that was announced in a leap second', () => {
+  expect(holdoverWith([{ clockClass: '140', since: '2016-12-31T23:59:60.5Z' }])).toMatchObject({
+    endsAt: isoTime(NOW - HOUR),
+    inSpecification: false,
+  })
 })
 
 test('docs/holdover.md has the table as it is', () => {

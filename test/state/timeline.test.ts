@@ -39,6 +39,28 @@ test('an empty log covers nothing: no state, no availability', () => {
   })
 })
 
+test('a node that fell silent is UNKNOWN since then, whatever else has been silent for longer', () => {
+  const { clocks } = lockedNode('n', NOW - 600_000)
+  const gnss = clockAt(NOW - 7_200_000, 'gnss-sync-status', 'ens5fx/master', { state: 'SYNCHRONIZED' })
+  const view = viewOf(lockedNode('n', NOW, { clocks: [...clocks, gnss] }), NOW, defaultSettings)
+  expect(nodeLane(view, [overall(60, 'UNKNOWN', 'LOCKED')]).spans?.slice(1)).toEqual([
+    [at(60), at(10), 'LOCKED', null],
+    [at(10), at(0), 'UNKNOWN', 'stale'],
+  ])
+})
+
+test('a leap second is a time like any other', () => {
+  const leap = '2016-12-31T23:59:60.123456789Z'
+  const clocks = lockedNode('n', NOW).clocks.map((clock) => ({ ...clock, since: leap }))
+  const view = viewOf(lockedNode('n', NOW, { clocks }), NOW, defaultSettings)
+  const entries = [{ ...overall(0, 'UNKNOWN', 'LOCKED'), at: leap }]
+  const from = Date.parse('2016-12-31T23:00:00Z')
+  expect(nodeLane(view, entries, { from, to: from + 7_200_000 })).toMatchObject({
+    coveredFrom: '2017-01-01T00:00:00.123Z',
+    availability: 1,
+  })
+})
+
 test('a log that reaches back only so far is not taken to reach further', () => {
   const entries = [
     overall(600, 'UNKNOWN', 'LOCKED'),
