@@ -69,6 +69,7 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
   let downSince: string | null = null
   let looking: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
+  let isRunning = false
 
   /** A document that cannot be read makes its node UNKNOWN, and the others no worse. */
   const readRow = async (node: string, now: number): Promise<Read | undefined> => {
@@ -149,7 +150,9 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
   }
 
   const run = async () => {
+    isRunning = true
     await refresh().catch(() => {})
+    isRunning = false
     for (const onLook of followers) onLook()
     timer = followers.size === 0 ? undefined : setTimeout(run, EVERY_MS)
   }
@@ -182,7 +185,8 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
         },
         { once: true },
       )
-      timer ??= setTimeout(run, 0)
+      // Who comes while the loop looks is served by it: a second loop would never end.
+      if (!isRunning) timer ??= setTimeout(run, 0)
     },
     changedSince(since) {
       if (since < forgottenThrough || since > look) return undefined

@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createFleet } from '#functions/status/fleet.ts'
 import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
@@ -99,6 +99,42 @@ test('while the store is away the last picture stays, and says since when', asyn
   failures.clear()
   await fleet.current()
   expect(fleet.picture().storeDownSince).toBeNull()
+})
+
+test('one loop looks at the store, also for who comes while it looks', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  let looks = 0
+  const gates: (() => void)[] = []
+  const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>()
+  const store = {
+    async versions() {
+      looks += 1
+      onAsked()
+      await new Promise<void>((resolve) => gates.push(resolve))
+      return new Map<string, string>()
+    },
+    read: async () => undefined,
+  }
+  const clock = { now: () => NOW }
+  const fleet = createFleet(
+    { store, clock, settings: defaultShown, log: silentLog, shownStore: 'memory:' },
+    'test',
+  )
+  const first = new AbortController()
+  fleet.follow(() => {}, first.signal)
+  vi.advanceTimersByTime(0)
+  await asked
+  first.abort()
+  const second = new AbortController()
+  const { promise: shown, resolve } = Promise.withResolvers<void>()
+  fleet.follow(resolve, second.signal)
+  vi.advanceTimersByTime(0)
+  gates[0]?.()
+  await shown
+  expect([looks, vi.getTimerCount()]).toEqual([1, 1])
+  second.abort()
+  expect(vi.getTimerCount()).toBe(0)
 })
 
 test('what changed since a look is told, and a node that went; of another process or too long ago, nothing', async () => {
