@@ -4,21 +4,32 @@ import type { HttpHead, Reply } from '#shared/runtime/reply.ts'
 
 /** Below this a reply grows by being compressed. Bytes. */
 const LEAST = 1_024
+/** Above this compressing takes milliseconds, and is done beside the event loop. Bytes. */
+const MOST_AT_ONCE = 65_536
 
 /** The reply in gzip, where the client takes it and it is worth it. A stream of events stays as it is. */
-export function compressed(reply: Reply, { headers }: HttpHead): Reply {
+export function compressed(reply: Reply, { method, headers }: Pick<HttpHead, 'method' | 'headers'>): Reply {
   const type = reply.headers?.['content-type'] ?? ''
   if (reply.status !== 200 || type.startsWith('text/event-stream')) return reply
   const vary = { ...reply.headers, vary: 'accept-encoding' }
   if (!takesGzip(headers['accept-encoding'])) return { ...reply, headers: vary }
   const encoded = { ...vary, 'content-encoding': 'gzip' }
   if (reply.stream !== undefined) {
-    const gzip = createGzip()
-    pipeline(Readable.from(reply.stream), gzip, () => {})
-    return { ...reply, headers: encoded, stream: gzip }
+    // Of a HEAD the stream is never read.
+    const stream = method === 'HEAD' ? reply.stream : gzipped(reply.stream)
+    return { ...reply, headers: encoded, stream }
   }
-  if (reply.body === undefined || reply.body.length < LEAST) return { ...reply, headers: vary }
-  return { ...reply, headers: encoded, body: gzipSync(reply.body) }
+  const { body, ...head } = reply
+  if (body === undefined || body.length < LEAST) return { ...reply, headers: vary }
+  if (body.length > MOST_AT_ONCE && method !== 'HEAD')
+    return { ...head, headers: encoded, stream: gzipped([body]) }
+  return { ...reply, headers: encoded, body: gzipSync(body) }
+}
+
+function gzipped(parts: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>): Readable {
+  const gzip = createGzip()
+  pipeline(Readable.from(parts), gzip, () => {})
+  return gzip
 }
 
 /** `gzip` or `*` with a quality above 0 (RFC 9110 §12.5.3). */

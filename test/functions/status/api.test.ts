@@ -1,6 +1,8 @@
 import { gunzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import * as z from 'zod/mini'
+import { compressed } from '#functions/status/compress.ts'
+import { entriesSince } from '#shared/state/history.ts'
 import * as api from '#functions/status/api.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { isoTime } from '#shared/time.ts'
@@ -163,6 +165,38 @@ test('replies are compressed where the client takes it', async () => {
   for (const refused of ['gzip;q=0', 'identity', '']) {
     expect((await get('/api/nodes', 'GET', { 'accept-encoding': refused })).json).toEqual(plain.json)
   }
+})
+
+test('what is large is compressed beside the event loop, and HEAD reads nothing for it', async () => {
+  const { get } = await status(Array.from({ length: 400 }, (_, i) => `node-${i}`))
+  const gzip = { 'accept-encoding': 'gzip' }
+  const { bytes, headers } = await get('/api/fleet', 'GET', gzip)
+  expect(headers).toMatchObject({ 'content-encoding': 'gzip' })
+  expect(JSON.parse(gunzipSync(bytes).toString()).rows).toHaveLength(400)
+  let isRead = false
+  async function* stream() {
+    isRead = true
+    yield 'x'
+  }
+  const reply = { status: 200, headers: { 'content-type': 'application/json' }, stream: stream() }
+  expect(compressed(reply, { method: 'HEAD', headers: gzip }).headers).toMatchObject({
+    'content-encoding': 'gzip',
+  })
+  await new Promise(setImmediate)
+  expect(isRead).toBe(false)
+})
+
+test('others are served while a long log is read', async () => {
+  const { store } = await status(['a'], { historyPerNode: 5_000, entries: 5_000 })
+  let turns = 0
+  const count = () => {
+    turns += 1
+    if (turns < 100) setImmediate(count)
+  }
+  setImmediate(count)
+  const entries = await entriesSince(store, 'a', 5_000, 0)
+  expect(entries).toHaveLength(5_000)
+  expect(turns).toBeGreaterThanOrEqual(5)
 })
 
 test('the log as CSV keeps nanoseconds and defuses formulas', async () => {
