@@ -35,9 +35,12 @@ export function lineOf(cells: readonly (string | number | undefined)[]): string 
   return `${cells.map((cell) => quoted(String(cell ?? ''))).join(',')}\r\n`
 }
 
-/** A spreadsheet would run what begins like a formula: an apostrophe makes it a text. A terminal gets no controls. */
+/**
+ * A spreadsheet would run what begins like a formula, in some languages also in full width: an apostrophe makes it a
+ * text. In some a semicolon separates cells, of which the second could be a formula. A terminal gets no controls.
+ */
 function quoted(text: string): string {
   const told = text.replace(/(?![\t\r\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
-  const safe = /^[=+\-@\t\r\n]/.test(told) ? `'${told}` : told
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+  const safe = /^[=+\-@\t\r\n＝＋－＠]/.test(told) ? `'${told}` : told
+  return /[",;\t\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }
