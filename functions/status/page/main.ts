@@ -14,7 +14,7 @@ function start(root: HTMLElement): void {
   const [, nodes, name] = location.pathname.split('/')
   const node = nodes === 'nodes' && name !== undefined ? decoded(name) : undefined
   let picture: Picture | undefined
-  let receivedAt = performance.now()
+  let received = clocks()
   let link: Link = 'connecting'
   let filters = readFilters(location.search)
   let rows: Map<string, Row> | undefined
@@ -23,7 +23,7 @@ function start(root: HTMLElement): void {
   let due = false
 
   const seen = (): Seen => {
-    const age = picture === undefined ? 0 : performance.now() - receivedAt
+    const age = picture === undefined ? 0 : sinceThen(received)
     return { picture, link, age, now: picture === undefined ? Date.now() : Date.parse(picture.now) + age }
   }
 
@@ -71,7 +71,7 @@ function start(root: HTMLElement): void {
     node,
     (message) => {
       picture = message
-      receivedAt = performance.now()
+      received = clocks()
       if (message.type === 'snapshot') rows = new Map(message.rows.map((row) => [row.node, row]))
       if (message.type === 'change' && rows !== undefined) {
         for (const row of message.rows) rows.set(row.node, row)
@@ -93,6 +93,14 @@ function start(root: HTMLElement): void {
     soon()
   })
   draw()
+}
+
+type Clocks = readonly [monotonic: number, date: number]
+const clocks = (): Clocks => [performance.now(), Date.now()]
+
+/** Milliseconds since then: some browsers stop the monotonic clock while the computer sleeps, and the date may be set back. */
+function sinceThen([monotonic, date]: Clocks): number {
+  return Math.max(performance.now() - monotonic, Date.now() - date)
 }
 
 function spanOf(search: string): Span {
