@@ -96,7 +96,9 @@ function start(root: HTMLElement): void {
 }
 
 type Clocks = readonly [monotonic: number, date: number]
-const clocks = (): Clocks => [performance.now(), Date.now()]
+function clocks(): Clocks {
+  return [performance.now(), Date.now()]
+}
 
 /** Milliseconds since then: some browsers stop the monotonic clock while the computer sleeps, and the date may be set back. */
 function sinceThen([monotonic, date]: Clocks): number {
