@@ -13,14 +13,24 @@ export function countBySite(swept: readonly Swept[]): ReadonlyMap<string, number
   return counts
 }
 
-/** Those who hold a place, and as many more of those that free-run as the limit of their site allows. */
+/** How many nodes each site has. Those that were forgotten are in none, and make no room for others. */
+export const sizesOf = (swept: readonly Swept[]) =>
+  countBySite(swept.filter(({ overall }) => overall !== 'NotWatched'))
+
+/**
+ * Those who hold a place, and as many more of those that free-run as the limit of their site allows. Who holds one and
+ * could not be looked at now may be of any site, and counts in each.
+ */
 export function withinLimit(held: ReadonlySet<string>, swept: readonly Swept[]): Set<string> {
   const taken = new Set(held)
-  const sizes = countBySite(swept)
+  const sizes = sizesOf(swept)
+  const seen = new Set(swept.map(({ node }) => node.name))
+  const unseen = [...held].filter((name) => !seen.has(name)).length
   const used = new Map(countBySite(swept.filter(({ node }) => held.has(node.name))))
   for (const { node, site, overall } of swept) {
     const before = used.get(site) ?? 0
-    if (overall !== 'FREERUN' || taken.has(node.name) || before >= limitOf(sizes.get(site) ?? 0)) continue
+    if (overall !== 'FREERUN' || taken.has(node.name) || before + unseen >= limitOf(sizes.get(site) ?? 0))
+      continue
     taken.add(node.name)
     used.set(site, before + 1)
   }

@@ -76,9 +76,14 @@ function messageOf(view: NodeView): string {
 /** How long a condition may stand that the store can no longer vouch for. Milliseconds. */
 const VOUCHED_FOR_MS = 180_000
 
-/** Whether nobody has looked at a Node for so long that what its conditions say may be wrong. `now` in milliseconds. */
+/**
+ * Whether nobody has looked at a Node for so long that what its conditions say may be wrong. A heartbeat that lies as far
+ * ahead proves nothing either: the clock of a host of ours jumped. `now` in milliseconds.
+ */
 export function isOutdated(current: readonly NodeCondition[], now: number): boolean {
-  return current.some(({ lastHeartbeatTime = '' }) => !(now - Date.parse(lastHeartbeatTime) < VOUCHED_FOR_MS))
+  return current.some(
+    ({ lastHeartbeatTime = '' }) => !(Math.abs(now - Date.parse(lastHeartbeatTime)) < VOUCHED_FOR_MS),
+  )
 }
 
 /**

@@ -65,6 +65,9 @@ const RESTARTS = 3
 /** Milliseconds for a page of a list. */
 const LIST_MS = { attemptMs: 10_000, budgetMs: 20_000 }
 
+/** What the API server takes as the name of a Node (RFC 1123): `..` would lead to another address. */
+const NAME = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?$/
+
 /** Of what was written nobody reads more than that it was. */
 const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
 
@@ -107,6 +110,7 @@ export function createNodes(client: Pick<KubernetesClient, 'request'>): Nodes {
 
   return {
     async get(name) {
+      if (!NAME.test(name)) return undefined
       const answer = await client.request({ verb: 'get', resource: 'nodes', name, expects: [404] })
       return answer.status === 404 ? undefined : nodeOf(parse(object, answer.body, `the Node ${name}`))
     },

@@ -15,6 +15,9 @@ import type { ClusterNode, Nodes } from './nodes.ts'
 /** How often in a row somebody else may write a Node between our reading and our patch. */
 const CONFLICTS = 10
 
+/** Names without a Node that are remembered as told. An event may bear any name. */
+const MOST_ABSENT = 10_000
+
 export type ReconcileDeps = {
   readonly store: Pick<Store, 'read'>
   readonly nodes: Nodes
@@ -33,8 +36,8 @@ export type Reconcile = (
   options: {
     /** Says when we looked even where nothing changed. */
     readonly heartbeat: boolean
-    /** The Node as it was just read; it is read again where somebody wrote it since. */
-    readonly node?: ClusterNode | undefined
+    /** The Node as it was just read; it is read again where somebody wrote it since. `absent`: there was none. */
+    readonly node?: ClusterNode | 'absent' | undefined
   },
 ) => Promise<Found | undefined>
 
@@ -93,8 +96,8 @@ export function createReconcile(deps: ReconcileDeps): Reconcile {
   const reconcile: Reconcile = async (name, { heartbeat, node: given }) => {
     let node = given
     for (let conflicts = 0; conflicts < CONFLICTS; conflicts += 1) {
-      node ??= await nodes.get(name)
-      const { outcome, found } = node === undefined ? NO_NODE : await attempt(node, heartbeat)
+      node ??= (await nodes.get(name)) ?? 'absent'
+      const { outcome, found } = node === 'absent' ? NO_NODE : await attempt(node, heartbeat)
       node = undefined
       if (outcome === 'conflict') continue
       metrics.updates.inc({ outcome })
@@ -104,6 +107,7 @@ export function createReconcile(deps: ReconcileDeps): Reconcile {
       }
       if (!absent.has(name))
         log.warn('the cluster has no Node of this name: it gets no condition', { node: name })
+      if (absent.size >= MOST_ABSENT) absent.clear()
       absent.add(name)
       return undefined
     }

@@ -76,7 +76,7 @@ export function createSweep(deps: SweepDeps): (signal: AbortSignal) => Promise<S
       signal.throwIfAborted()
       const [name, node] = typeof one === 'string' ? [one] : [one.name, one]
       try {
-        const found = await reconcile(name, { heartbeat: true, node })
+        const found = await reconcile(name, { heartbeat: true, node: node ?? 'absent' })
         if (found !== undefined && node !== undefined) swept.push({ node, ...found })
       } catch (error) {
         failures.push(`Node ${name}: ${reasonOf(error)}`)

@@ -2,7 +2,7 @@ import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { TaintConfig } from '#shared/config/index.ts'
 import type { Log } from '#shared/log.ts'
 import type { Announcer } from './announce.ts'
-import { countBySite, limitOf, withinLimit } from './brake.ts'
+import { countBySite, limitOf, sizesOf, withinLimit } from './brake.ts'
 import type { ConditionMetrics } from './metrics.ts'
 import type { ClusterNode, Nodes, Taint } from './nodes.ts'
 import type { Places } from './places.ts'
@@ -91,7 +91,7 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
     metrics.tainted.set({}, taken.size)
     await tellWithheld(
       freerunning.filter(({ node }) => !taken.has(node.name)),
-      countBySite(swept),
+      sizesOf(swept),
       run,
     )
   }

@@ -259,6 +259,22 @@ test('a node without a Node is told once; when it joins, goes and comes back it 
   expect(conditionsOf(api, NODE)).toEqual(SAID.FREERUN)
 })
 
+test('a sweep asks nothing about nodes that it did not see in its list, and no name leads to another address', async () => {
+  const { api, ...world } = await startWorld()
+  const condition = await world.serve()
+  const entry = await world.become('not-here', 'FREERUN')
+  const asked: string[] = []
+  api.before(({ resource, name }) => {
+    asked.push(`${resource}/${name ?? ''}`)
+  })
+  expect(await condition.tick()).toMatchObject({ status: 202 })
+  expect(asked).toEqual(['nodes/'])
+  for (const node of ['', '.', '..', '../pods', 'N1', 'n'.repeat(254)]) {
+    expect(await condition.send(node, entry)).toMatchObject({ status: 202 })
+  }
+  expect(asked).toEqual(['nodes/'])
+})
+
 test('a node that the store forgot, or cannot read, is Unknown and never stays True', async () => {
   const redis = await startRedis()
   onTestFinished(() => redis.close())

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { conditionsOf, patchFor } from '#functions/condition/conditions.ts'
+import { conditionsOf, isOutdated, patchFor } from '#functions/condition/conditions.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { viewOf } from '#shared/state/view.ts'
@@ -136,4 +136,14 @@ test('a Node that has none of them gets both, with the time of now', () => {
   expect(patchFor([], WANTED, NOW, { heartbeat: false })).toMatchObject(
     WANTED.map((one) => ({ ...one, lastTransitionTime: '2026-11-28T15:00:00Z' })),
   )
+})
+
+test.each([
+  ['just now', 0, false],
+  ['three minutes ago', -180_000, true],
+  ['a little ahead, by another host', 5_000, false],
+  ['an hour ahead: our clock was set back', 3_600_000, true],
+])('a heartbeat of %s vouches for a condition or does not', (_, ms, outdated) => {
+  const current = before.map((one) => ({ ...one, lastHeartbeatTime: new Date(NOW + ms).toISOString() }))
+  expect(isOutdated(current, NOW)).toBe(outdated)
 })
