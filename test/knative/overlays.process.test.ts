@@ -1,6 +1,10 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { parse } from 'yaml'
-import { COMPONENTS, ofKind, renderOverlay, renderWith, workloads } from './support/render.ts'
+import { parse, stringify } from 'yaml'
+import { COMPONENTS, KNATIVE, ofKind, renderOverlay, renderWith, workloads } from './support/render.ts'
 import { RENDERED } from './support/rendered.ts'
 
 describe('the components', () => {
@@ -30,6 +34,32 @@ describe('the components', () => {
   ])('%s and %s exclude each other', (...both) => {
     expect(() => renderWith('dev', both)).toThrow('testing value /data/STATE_URL failed')
   })
+
+  it.each(['state-configmap', 'state-redis', 'state-redis-url'])(
+    '%s is refused before node-conditions',
+    (store) => {
+      const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ptp-watch-order-')))
+      try {
+        const components = join(relative(folder, KNATIVE), 'components')
+        const write = (...names: string[]) =>
+          writeFileSync(
+            join(folder, 'kustomization.yaml'),
+            stringify({
+              resources: [join(components, '../base')],
+              components: names.map((name) => join(components, name)),
+            }),
+          )
+        const render = () =>
+          execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8', stdio: 'pipe' })
+        write(store, 'node-conditions')
+        expect(render).toThrow('testing value /data/STATE_URL failed')
+        write('node-conditions', store)
+        expect(render()).toContain('name: condition')
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
 
   it('are each in a rendering above', () => {
     const used = new Set(

@@ -20,7 +20,7 @@ import * as z from 'zod/mini'
 import type { Verb } from '../../support/kubernetes-api/routes.ts'
 import { type Container, type Manifest, manifest, type Pod } from './schemas.ts'
 
-const KNATIVE = fileURLToPath(new URL('../../../knative', import.meta.url))
+export const KNATIVE = fileURLToPath(new URL('../../../knative', import.meta.url))
 
 export const OVERLAYS = readdirSync(join(KNATIVE, 'overlays')).sort()
 export const COMPONENTS = readdirSync(join(KNATIVE, 'components')).sort()
