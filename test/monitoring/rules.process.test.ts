@@ -360,6 +360,10 @@ const polled = (values: string): Series => ({
   ...both('ptp_watch_store_up', 'job="status"', line([HOUR, '1'])),
   ...both('ptp_watch_poll_last_success_timestamp_seconds', 'node="z",site=""', values),
 })
+const sweptAt = (values: string, pod = 'old'): Series => ({
+  [`ptp_watch_condition_sweep_last_success_timestamp_seconds{namespace="ptp-watch",pod="${pod}"}`]: values,
+})
+
 const itself: Readonly<Record<string, readonly Case[]>> = {
   PTPWatchBlind: [
     {
@@ -402,6 +406,46 @@ const itself: Readonly<Record<string, readonly Case[]>> = {
       fires: [],
     },
   ],
+  PTPConditionsFrozen: [
+    {
+      what: 'when no sweep has succeeded for 15 min, and 5 min more',
+      series: { ...healthy, ...sweptAt(line([1500, '100'])) },
+      atSeconds: 1400,
+      fires: ['PTPConditionsFrozen'],
+    },
+    {
+      what: 'not before',
+      series: { ...healthy, ...sweptAt(line([1500, '100'])) },
+      atSeconds: 1200,
+      fires: [],
+    },
+    {
+      what: 'when condition is gone',
+      series: { ...healthy, ...sweptAt(line([200, '100'], [5, 'stale'])) },
+      atSeconds: 1400,
+      fires: ['PTPConditionsFrozen'],
+    },
+    {
+      what: 'not by a new pod, which has swept nothing yet',
+      series: {
+        ...healthy,
+        ...sweptAt(line([1200, '1150'], [5, 'stale'])),
+        ...sweptAt(line([1200, '_'], [600, '0']), 'new'),
+      },
+      atSeconds: 1600,
+      fires: [],
+    },
+    { what: 'not without condition', series: healthy, atSeconds: 3000, fires: [] },
+    {
+      what: 'not when a tick comes every 5 min',
+      series: {
+        ...healthy,
+        ...sweptAt(Array.from({ length: 10 }, (_, i) => line([300, String(i * 300)])).join(' ')),
+      },
+      atSeconds: 2990,
+      fires: [],
+    },
+  ],
 }
 
 test.each(Object.entries(cases))('%s: fires in each case that it is for, and in no other', async (_, all) => {
@@ -435,7 +479,7 @@ test.each([1, 0.1])(
       const file = join(folder.path, 'rules.yml')
       await writeFile(file, stringify(factor === 1 ? shippedRules() : scaledRules(shippedRules(), factor)))
       const { ok, said } = await check('promtool', ['check', 'rules', '--lint=all', '--lint-fatal', file])
-      expect(said).toContain('10 rules found')
+      expect(said).toContain('11 rules found')
       expect(ok).toBe(true)
     } finally {
       await folder.remove()

@@ -16,7 +16,7 @@ test('what docs/monitoring.md has in a kustomization makes links of the runbooks
     writeFileSync(join(folder.path, 'kustomization.yaml'), `components: [monitoring]\n${snippet}`)
     const rendered = execFileSync('kubectl', ['kustomize', folder.path], { encoding: 'utf8', stdio: 'pipe' })
     const links = Array.from(rendered.matchAll(/runbook_url: (\S+)/g), ([, link]) => link)
-    expect(links).toHaveLength(10)
+    expect(links).toHaveLength(11)
     for (const link of links) {
       expect(link).toMatch(/^https:\/\/git\.example\.com\/ptp-watch\/blob\/main\/docs\/runbooks\/PTP\w+\.md$/)
     }
