@@ -35,31 +35,27 @@ describe('the components', () => {
     expect(() => renderWith('dev', both)).toThrow('testing value /data/STATE_URL failed')
   })
 
-  it.each(['state-configmap', 'state-redis', 'state-redis-url'])(
-    '%s is refused before node-conditions',
-    (store) => {
-      const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ptp-watch-order-')))
-      try {
-        const components = join(relative(folder, KNATIVE), 'components')
-        const write = (...names: string[]) =>
-          writeFileSync(
-            join(folder, 'kustomization.yaml'),
-            stringify({
-              resources: [join(components, '../base')],
-              components: names.map((name) => join(components, name)),
-            }),
-          )
-        const render = () =>
-          execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8', stdio: 'pipe' })
-        write(store, 'node-conditions')
-        expect(render).toThrow('testing value /data/STATE_URL failed')
-        write('node-conditions', store)
-        expect(render()).toContain('name: condition')
-      } finally {
-        rmSync(folder, { recursive: true })
-      }
-    },
-  )
+  it.each(['state-redis', 'state-redis-url'])('%s is refused before node-conditions', (store) => {
+    const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ptp-watch-order-')))
+    try {
+      const components = join(relative(folder, KNATIVE), 'components')
+      const write = (...names: string[]) =>
+        writeFileSync(
+          join(folder, 'kustomization.yaml'),
+          stringify({
+            resources: [join(components, '../base')],
+            components: names.map((name) => join(components, name)),
+          }),
+        )
+      const render = () => execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8', stdio: 'pipe' })
+      write(store, 'node-conditions')
+      expect(render).toThrow('testing value /data/STATE_URL failed')
+      write('node-conditions', store)
+      expect(render()).toContain('name: condition')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
 
   it('are each in a rendering above', () => {
     const used = new Set(
