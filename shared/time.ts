@@ -77,7 +77,7 @@ export function milliseconds(text: string): number {
 }
 
 /**
- * Milliseconds since the epoch of a publisher's time; NaN for what is no time. `Date` knows no leap second, which
+ * Milliseconds since the epoch of a publisher's time; NaN if it is not a time. `Date` knows no leap second, which
  * publishers may stamp.
  */
 export function publishedAt(text: string): number {

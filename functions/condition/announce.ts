@@ -181,7 +181,7 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps): Announ
 /** How far this process has looked, and whether the node has free-run or been in HOLDOVER since it was last LOCKED. */
 type Looked = { readonly incarnation: string; readonly seq: number; readonly ailing: boolean }
 
-/** The same for each Node and reason, so that two instances make one Event; a Node that was made anew has its own. */
+/** The same for each Node and reason, so that two instances make one Event; a Node that was recreated has its own. */
 function nameOf({ name, uid }: ClusterNode, reason: EventReason): string {
   const hash = createHash('sha256').update(uid).digest('hex').slice(0, 10)
   return `${name.slice(0, 200).replace(/[^a-z0-9]+$/, '')}.${reason.toLowerCase()}.${hash}`

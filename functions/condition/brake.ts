@@ -1,4 +1,4 @@
-import type { Swept } from './sweep.ts'
+import type { Swept } from './reconcile.ts'
 
 /** Of a site, how many Nodes may be tainted at once; one always may. A grandmaster that is lost must not close a site. */
 const MOST_TAINTED = 0.1

@@ -31,6 +31,9 @@ export type ReconcileDeps = {
 /** What a node was found to be, and where it is. */
 export type Found = { readonly overall: Overall | 'NotWatched'; readonly site: string }
 
+/** A Node of a sweep, and what was found of it. */
+export type Swept = { readonly node: ClusterNode } & Found
+
 export type Reconcile = (
   name: string,
   options: {

@@ -7,7 +7,7 @@ import type { Announcer } from './announce.ts'
 import { isOutdated, patchFor, unknownConditions } from './conditions.ts'
 import type { ConditionMetrics } from './metrics.ts'
 import type { ClusterNode, Nodes } from './nodes.ts'
-import type { Found, Reconcile } from './reconcile.ts'
+import type { Reconcile, Swept } from './reconcile.ts'
 import type { Taints } from './taints.ts'
 
 /** Nodes that are brought up to date at once. */
@@ -24,9 +24,6 @@ export type SweepDeps = {
   readonly log: Log
   readonly metrics: ConditionMetrics
 }
-
-/** A Node of the sweep, and what was found of it. */
-export type Swept = { readonly node: ClusterNode } & Found
 
 export type Sweep = {
   /** Nodes that are up to date now. */
@@ -69,10 +66,10 @@ export function createSweep(deps: SweepDeps): (signal: AbortSignal) => Promise<S
     const ours = [...listed.values()].filter(
       ({ name, conditions }) => watched.has(name) || conditions.length > 0,
     )
-    const strangers = [...watched.keys()].filter((name) => !listed.has(name))
+    const withoutNode = [...watched.keys()].filter((name) => !listed.has(name))
     const failures: string[] = []
     const swept: Swept[] = []
-    await pLimit(AT_ONCE).map([...ours, ...strangers], async (one) => {
+    await pLimit(AT_ONCE).map([...ours, ...withoutNode], async (one) => {
       signal.throwIfAborted()
       const [name, node] = typeof one === 'string' ? [one] : [one.name, one]
       try {

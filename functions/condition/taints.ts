@@ -6,7 +6,7 @@ import { countBySite, limitOf, sizesOf, withinLimit } from './brake.ts'
 import type { ConditionMetrics } from './metrics.ts'
 import type { ClusterNode, Nodes, Taint } from './nodes.ts'
 import type { Places } from './places.ts'
-import type { Swept } from './sweep.ts'
+import type { Swept } from './reconcile.ts'
 
 const CONFLICTS = 10
 
@@ -108,13 +108,11 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
     const limitIn = (site: string) => limitOf(sizes.get(site) ?? 0)
     for (const site of countBySite(fresh).keys()) {
       log.warn('taint withheld: too many Nodes of the site free-run', {
-        ...{
-          site,
-          withheld: counts.get(site),
-          nodes: sizes.get(site),
-          limit: limitIn(site),
-          taint: taint.key,
-        },
+        site,
+        withheld: counts.get(site),
+        nodes: sizes.get(site),
+        limit: limitIn(site),
+        taint: taint.key,
       })
     }
     const told = new Set(namesOf(withheld).filter((name) => withheldBefore.has(name)))

@@ -73,7 +73,7 @@ const gnss = (value: string): Series => ({
 
 const cases: Readonly<Record<string, readonly Case[]>> = {
   'nothing fires': [
-    { what: 'while all is well', series: node('a', [['LOCKED', 900]]), atSeconds: 800, fires: [] },
+    { what: 'while everything is LOCKED', series: node('a', [['LOCKED', 900]]), atSeconds: 800, fires: [] },
   ],
   PTPNodeFreerun: [
     {

@@ -54,7 +54,7 @@ async function world() {
   })
   const publisher = (node: string) => {
     const found = publishers.find((each) => each.node === node)
-    if (found === undefined) throw new Error(`There is no publisher of ${node}`)
+    if (found === undefined) throw new Error(`No publisher simulates ${node}`)
     return found
   }
   return { system, poll, alertmanager, prometheus, publisher }

@@ -73,7 +73,7 @@ describe('where no clock class says anything', () => {
     },
   )
 
-  test('a label of the publisher overrules the setting; what is no number does not', () => {
+  test('a label of the publisher overrules the setting; any other text does not', () => {
     const budget = (text: string) => holdover({ labels: { 'holdover-budget-seconds': text } })
     expect(budget('7200')).toMatchObject({ budgetSeconds: 7_200, endsAt: isoTime(NOW + HOUR) })
     expect(budget('soon')).toMatchObject({ budgetSeconds: 14_400 })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 
 const MISSING = 'This test needs promtool in PATH: apt-get install prometheus'
 
-/** What `promtool check metrics` has to say of a page of metrics: nothing if all is well. */
+/** What `promtool check metrics` prints about a page of metrics: nothing if it has no complaint. */
 export async function checkMetrics(text: string): Promise<string> {
   const child = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] })
   let said = ''

@@ -6,7 +6,7 @@ import { alternate } from '../rounds.ts'
 import type { Row } from '../row.ts'
 
 const NODES = 5_000
-/** Each scrape is to look at the store, as one of Prometheus does. */
+/** Longer than a look at the store is good for, so that each scrape causes one, as it does under Prometheus. */
 const BETWEEN_LOOKS_MS = 2_100
 
 async function scrape(url: string): Promise<string> {

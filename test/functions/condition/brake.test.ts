@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { countBySite, limitOf, sizesOf, withinLimit } from '#functions/condition/brake.ts'
-import type { Swept } from '#functions/condition/sweep.ts'
+import type { Swept } from '#functions/condition/reconcile.ts'
 
 const sweptNodes = fc
   .array(

@@ -307,7 +307,7 @@ describe('the seconds in each state', () => {
     expect(await freerun()).toEqual([111])
   })
 
-  test('begin again with a document that was made anew', async () => {
+  test('begin again with a document that was recreated', async () => {
     const { store, series } = await scraped(
       counting('FREERUN', { ...zero, FREERUN: 50_000, until: isoTime(NOW) }),
     )

@@ -5,7 +5,8 @@ import { createPages, type List, type ListOptions } from './pages.ts'
 import { jsonPatch, type MergeKeys, mergePatch, strategicMergePatch } from './patch.ts'
 import { badRequest, conflict, notFound, Refusal } from './refusal.ts'
 
-const texts = z.pipe(
+/** Labels, annotations, the data of a ConfigMap; absent or null is none. */
+export const texts = z.pipe(
   z.nullish(z.record(z.string(), z.string())),
   z.transform((map) => map ?? {}),
 )
@@ -20,7 +21,7 @@ export const metadata = z.object({
   annotations: texts,
 })
 
-/** metav1.Time: any RFC 3339 time is taken, whole seconds are kept. */
+/** What the API server does with a metav1.Time: it takes any RFC 3339 time, and keeps whole seconds. */
 export const time = z.pipe(
   z.string().check(z.iso.datetime({ offset: true })),
   z.transform((text) => new Date(text).toISOString().replace(/\.\d+Z$/, 'Z')),

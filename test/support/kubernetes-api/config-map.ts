@@ -1,10 +1,6 @@
 import * as z from 'zod/mini'
+import { texts } from './collection.ts'
 import { badRequest, invalid } from './refusal.ts'
-
-const texts = z.pipe(
-  z.nullish(z.record(z.string(), z.string())),
-  z.transform((map) => map ?? {}),
-)
 
 const schema = z.object({
   apiVersion: z.optional(z.literal('v1')),
