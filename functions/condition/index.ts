@@ -25,10 +25,10 @@ export const condition: FunctionDefinition = {
     'Exit codes: 0 all Nodes up to date, 1 some failed (named, with the reason), 2 configuration or usage.',
   ].join('\n'),
   flags: {},
-  examples: [
-    { command: 'ptp-watch condition', does: 'brings all Nodes of the current context up to date' },
-    { command: 'ptp-watch condition --serve', does: 'does so at each event and at every POST /tick' },
-  ],
+  examples: {
+    'ptp-watch condition': 'brings all Nodes of the current context up to date',
+    'ptp-watch condition --serve': 'does so at each event and at every POST /tick',
+  },
   environment: ['State', 'Merge', 'Node conditions'],
   required: [],
   modes: { serve: true, run: true },

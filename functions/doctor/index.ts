@@ -31,22 +31,19 @@ export const doctor: FunctionDefinition = {
     'Exit codes: 0 no failures (warnings are possible), 1 something failed or it was stopped, 2 configuration or usage.',
   ].join('\n'),
   flags: {
-    node: { type: 'string', value: 'names', description: 'Only these publishers, separated by commas.' },
-    quiet: { type: 'boolean', description: 'Shows failures and warnings only.' },
+    node: { value: 'names', description: 'Only these publishers, separated by commas.' },
+    quiet: { description: 'Shows failures and warnings only.' },
     json: {
-      type: 'boolean',
       description:
         'Prints a list of {node, check, status, result, fix}; status is ok, warning, failed or skipped, node is null for what concerns all.',
     },
   },
-  examples: [
-    { command: 'ptp-watch doctor', does: 'checks everything' },
-    { command: 'ptp-watch doctor --node node1.example.com', does: 'checks one publisher' },
-    {
-      command: `ptp-watch doctor --json | jq -r '.[] | select(.status == "failed") | .node'`,
-      does: 'the nodes with a failure',
-    },
-  ],
+  examples: {
+    'ptp-watch doctor': 'checks everything',
+    'ptp-watch doctor --node node1.example.com': 'checks one publisher',
+    'ptp-watch doctor --json | jq -r \'.[] | select(.status == "failed") | .node\'':
+      'the nodes with a failure',
+  },
   environment: ['State', 'Publishers', 'Publisher access', 'Callback', 'Merge', 'Broker', 'Work'],
   required: ['PUBLISHERS', 'CALLBACK_URL'],
   modes: { serve: false, run: true },

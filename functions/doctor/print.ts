@@ -1,5 +1,6 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
-import type { Flags, Terminal } from '#shared/runtime/function.ts'
+import type { Flags } from '#shared/runtime/function.ts'
+import type { Terminal } from '#shared/runtime/terminal.ts'
 import { count, type Finding, NOT_CHECKED, type Status } from './report.ts'
 
 const SHOWN: Readonly<Record<Status, { word: string; style?: Parameters<typeof styleText>[0] }>> = {

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
-import { reasonOf, StoreError } from '#shared/errors.ts'
-import type { FunctionDefinition, Terminal } from '#shared/runtime/function.ts'
 import { shownStateUrl } from '#shared/config/state-url.ts'
+import { reasonOf, StoreError } from '#shared/errors.ts'
+import type { FunctionDefinition } from '#shared/runtime/function.ts'
+import type { Terminal } from '#shared/runtime/terminal.ts'
 import { openStore } from '#shared/state/store/open.ts'
 import type { Store } from '#shared/state/store/store.ts'
 
@@ -16,33 +17,29 @@ export const forget: FunctionDefinition = {
   ].join('\n'),
   operands: '<node> [<node> ...]',
   flags: {},
-  examples: [
-    { command: 'ptp-watch forget worker-1.example.com', does: 'removes one node' },
-    {
-      command: 'ptp-watch forget $(ptp-watch status --name old-site -o name)',
-      does: 'removes all nodes with this in their name',
-    },
-  ],
+  examples: {
+    'ptp-watch forget worker-1.example.com': 'removes one node',
+    'ptp-watch forget $(ptp-watch status --name old-site -o name)':
+      'removes all nodes with this in their name',
+  },
   environment: ['State'],
   required: [],
   modes: { serve: false, run: true },
-  async open(config, { log, random }) {
-    const { stateUrl } = config
+  async open(config, host) {
     // Nothing can be removed from a store that is not there, and none is made by looking.
-    const store = await openStore(config, { log, random }, { create: false })
+    const store = await openStore(config, host, { create: false })
     return {
       async run(_flags, { signal, terminal, operands = [] }) {
-        const forget = (node: string) => forgetNode(store, node, terminal, shownStateUrl(stateUrl))
+        const remove = (node: string) => forgetNode(store, node, terminal, shownStateUrl(config.stateUrl))
         let code = 0
         for (const node of new Set(operands)) {
-          const problem = signal.aborted ? 'stopped before it was removed' : await forget(node)
-          if (problem === undefined) continue
-          terminal.err(`failed: ${node}: ${problem}\n`)
+          const kept = signal.aborted ? 'stopped before it was removed' : await remove(node)
+          if (kept === undefined) continue
+          terminal.err(`failed: ${node}: ${kept}\n`)
           code = 1
         }
         return code
       },
-      ping: () => store.ping(),
       close: () => store.close(),
     }
   },
@@ -55,10 +52,8 @@ export async function forgetNode(
   { out, err }: Pick<Terminal, 'out' | 'err'>,
   storeUrl: string,
 ): Promise<string | undefined> {
-  const unknown = `unknown: it is not in the store ${storeUrl} (ptp-watch status -o name lists the nodes)`
   try {
     const state = await store.read(node)
-    if (state === undefined) return unknown
     let hasChanged = false
     const isRemoved = await store.remove(node, (current) => {
       hasChanged = !isDeepStrictEqual(current, state)
@@ -66,14 +61,13 @@ export async function forgetNode(
     })
     if (hasChanged)
       return 'not removed: it changed meanwhile, so it is still polled or sends events; take it out of PUBLISHERS, then retry'
-    // Somebody else has removed it.
-    if (!isRemoved) return unknown
+    if (state === undefined || !isRemoved)
+      return `unknown: it is not in the store ${storeUrl} (ptp-watch status -o name lists the nodes)`
     out(`removed ${node}: its state and its log\n`)
     const unsent = state.seq - (state.forwarded ?? state.seq)
     if (unsent > 0) err(`warning: ${node}: ${unsent} log entries had not reached the sink, and are lost\n`)
     const held = state.subscriptions.length
-    const publisher = state.publisher?.url ?? 'its publisher'
-    const note = `${publisher} held ${held} of our subscriptions; the next event, or a poll while PUBLISHERS lists it, brings the node back`
+    const note = `${state.publisher?.url ?? 'its publisher'} held ${held} of our subscriptions; the next event, or a poll while PUBLISHERS lists it, brings the node back`
     if (held > 0) err(`note: ${node}: ${note}\n`)
     return undefined
   } catch (error) {

@@ -16,7 +16,7 @@ export const ingest: FunctionDefinition = {
     'An event is answered with 204 after the store has it. With CALLBACK_SECRET only paths with a token serve.',
   ].join('\n'),
   flags: {},
-  examples: [{ command: 'PORT=8080 STATE_URL=sqlite:state.db ptp-watch ingest', does: 'receives events' }],
+  examples: { 'PORT=8080 STATE_URL=sqlite:state.db ptp-watch ingest': 'receives events' },
   environment: ['State', 'Publishers', 'Callback', 'Merge', 'Broker'],
   required: [],
   modes: { serve: true, run: false },

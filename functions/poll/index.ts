@@ -24,21 +24,17 @@ export const poll: FunctionDefinition = {
   ].join('\n'),
   flags: {
     every: {
-      type: 'string',
       value: 'seconds',
       servedOnly: true,
       description:
         'With --serve: polls in rounds so many seconds apart, from 1 to a third of STALE_AFTER_SECONDS.',
     },
   },
-  examples: [
-    { command: 'ptp-watch poll', does: 'polls the fleet once' },
-    { command: 'ptp-watch poll --serve', does: 'polls at every POST /tick' },
-    {
-      command: 'STALE_AFTER_SECONDS=30 ptp-watch poll --serve --every 5',
-      does: 'polls by itself, every 5 seconds',
-    },
-  ],
+  examples: {
+    'ptp-watch poll': 'polls the fleet once',
+    'ptp-watch poll --serve': 'polls at every POST /tick',
+    'STALE_AFTER_SECONDS=30 ptp-watch poll --serve --every 5': 'polls by itself, every 5 seconds',
+  },
   environment: ['State', 'Publishers', 'Publisher access', 'Callback', 'Merge', 'Broker', 'Work'],
   required: ['PUBLISHERS', 'CALLBACK_URL'],
   modes: { serve: true, run: true },

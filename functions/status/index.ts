@@ -20,15 +20,13 @@ export const status: FunctionDefinition = {
     'Exit codes: 0 printed, 1 the store could not be read, 2 configuration or usage; with --exit-code 3 unless --name and --label select at least one node and all of them are LOCKED.',
   ].join('\n'),
   flags: STATUS_FLAGS,
-  examples: [
-    { command: 'ptp-watch status', does: 'the fleet as a table' },
-    {
-      command: 'ptp-watch status --overall FREERUN,HOLDOVER --label site=a -o name',
-      does: 'the nodes of a site that lost lock',
-    },
-    { command: `ptp-watch status --json | jq '.nodes[].publisher.url'`, does: 'where the publishers are' },
-    { command: 'PORT=8081 ptp-watch status --serve', does: 'the same over HTTP' },
-  ],
+  examples: {
+    'ptp-watch status': 'the fleet as a table',
+    'ptp-watch status --overall FREERUN,HOLDOVER --label site=a -o name':
+      'the nodes of a site that lost lock',
+    "ptp-watch status --json | jq '.nodes[].publisher.url'": 'where the publishers are',
+    'PORT=8081 ptp-watch status --serve': 'the same over HTTP',
+  },
   environment: ['State', 'Merge', 'Status'],
   required: [],
   modes: { serve: true, run: true },

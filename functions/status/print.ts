@@ -1,4 +1,5 @@
-import { type Flags, type Terminal, UsageError } from '#shared/runtime/function.ts'
+import { type Flags, UsageError } from '#shared/runtime/function.ts'
+import type { Terminal } from '#shared/runtime/terminal.ts'
 import { milliseconds } from '#shared/time.ts'
 import { fleetCsv } from './csv.ts'
 import { allNodes, type Deps, withLog } from './nodes.ts'

@@ -22,17 +22,16 @@ export const subscribe: FunctionDefinition = {
     'Exit codes: 0 all done, 1 some publishers failed (named, with the reason), 2 configuration or usage.',
   ].join('\n'),
   flags: {
-    'dry-run': { type: 'boolean', description: 'Prints what would be done, and changes nothing.' },
+    'dry-run': { description: 'Prints what would be done, and changes nothing.' },
     remove: {
-      type: 'boolean',
       description: "Deletes PTP Watch's subscriptions. Stop scheduled polls first, or they are recreated.",
     },
   },
-  examples: [
-    { command: 'ptp-watch subscribe --dry-run', does: 'the plan for each publisher' },
-    { command: 'ptp-watch subscribe', does: 'subscribes' },
-    { command: 'ptp-watch subscribe --remove', does: 'deletes all of ours; stop scheduled polls first' },
-  ],
+  examples: {
+    'ptp-watch subscribe --dry-run': 'the plan for each publisher',
+    'ptp-watch subscribe': 'subscribes',
+    'ptp-watch subscribe --remove': 'deletes all of ours; stop scheduled polls first',
+  },
   environment: ['State', 'Publishers', 'Publisher access', 'Callback', 'Merge', 'Broker', 'Work'],
   required: ['PUBLISHERS', 'CALLBACK_URL'],
   modes: { serve: true, run: true },

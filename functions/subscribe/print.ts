@@ -2,7 +2,7 @@ import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
 import type { Step } from '#shared/publishers/reconcile/plan.ts'
 import type { Reconciled } from '#shared/publishers/reconcile/reconciler.ts'
 import { redact } from '#shared/redact.ts'
-import type { Terminal } from '#shared/runtime/function.ts'
+import type { Terminal } from '#shared/runtime/terminal.ts'
 import type { Mode, Progress } from './run.ts'
 
 const CLEAR_LINE = '\r\u001b[2K'

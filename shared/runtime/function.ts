@@ -4,37 +4,23 @@ import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
 import type { Clock } from '#shared/time.ts'
 import type { Admit, HttpFunction, HttpRequest, Reply } from './reply.ts'
+import type { Terminal } from './terminal.ts'
 
 /** The command line cannot be used; the message says why. Ends the process with exit code 2. */
 export class UsageError extends Error {}
 
-/** One flag of a function's command line: `--dry-run`, `--node <name>`. */
 export type FlagDefinition = {
-  readonly type: 'boolean' | 'string'
   readonly description: string
+  /** What stands for its value in the help: `name` gives `--node <name>`. Absent: the flag takes none. */
+  readonly value?: string
   /** One letter: `o` gives `-o`. */
   readonly short?: string
   /** Means something only where the function is served. */
   readonly servedOnly?: true
-  /** What stands for the value of a string flag in the help: `name` gives `--node <name>`. */
-  readonly value?: string
 }
 
 /** Flags as given; one that was not given is absent. */
 export type Flags = Readonly<Record<string, string | boolean | undefined>>
-
-/** Where a command talks to people. Logs go elsewhere: to the log. */
-export type Terminal = {
-  /** Standard output: what the command is asked for (a table, JSON, a plan). */
-  out(text: string): void
-  /** Standard error: progress and remarks. */
-  err(text: string): void
-  /** Standard output is a terminal. */
-  readonly interactive: boolean
-  /** Colours are wanted: a terminal, and no NO_COLOR. */
-  readonly colour: boolean
-  readonly columns: number
-}
 
 /** What the world gives a function. Time and randomness enter here and nowhere else. */
 export type Host = {
@@ -47,10 +33,10 @@ export type Host = {
   readonly newId: () => string
 }
 
+/** `operands`: the arguments that are no flags. */
 export type RunContext = {
   readonly signal: AbortSignal
   readonly terminal: Terminal
-  /** The arguments that are no flags, where the function takes any. */
   readonly operands?: readonly string[]
 }
 
@@ -64,11 +50,8 @@ export type OnEvent = (event: Readonly<CloudEventV1<unknown>>) => Promise<void>
 export type OpenFunction = {
   /** Serves requests. Absent: the function cannot be served. Health and metrics are the host's. */
   readonly handle?: HttpFunction
-  /**
-   * Answers `GET /metrics` in the host's place; `text` is what the registry has. Absent, that alone is the answer.
-   */
+  /** Answers `GET /metrics` in the host's place; `text` is what the registry has, and the answer where this is absent. */
   readonly scrape?: (request: HttpRequest, text: string) => Promise<Reply>
-  /** Takes a CloudEvent, where the function is one of events: what the Functions Framework hands it. */
   readonly onEvent?: OnEvent
   /** What `handle` refuses whatever the body says: the host asks before it takes the body, where it can. */
   readonly admit?: Admit
@@ -77,7 +60,7 @@ export type OpenFunction = {
    * What it throws ends the process with 1, a ConfigurationError with 2. `signal` is aborted by SIGTERM or SIGINT.
    */
   readonly run?: (flags: Flags, context: RunContext) => Promise<number>
-  /** Whether the store answers; readiness shows it. Rejects when it does not. Absent: there is no store. */
+  /** Whether the store answers; readiness shows it. Absent: there is no store. */
   readonly ping?: () => Promise<void>
   /** Writes what waits and lets go of everything. Called once, after the last request or run. */
   close(): Promise<void>
@@ -87,15 +70,13 @@ export type OpenFunction = {
 export type FunctionDefinition = {
   /** The word on the command line, in FUNCTION_TARGET and in the Functions Framework. */
   readonly name: string
-  /** One line for the overall help. */
   readonly summary: string
-  /** A few lines for its own help: what it does, what it answers, its exit codes. */
   readonly description: string
   readonly flags: Readonly<Record<string, FlagDefinition>>
   /** What stands in its usage for the arguments that are no flags, at least one; absent, it takes none. */
   readonly operands?: string
   /** Command lines worth showing, each with what it does. */
-  readonly examples: readonly { readonly command: string; readonly does: string }[]
+  readonly examples: Readonly<Record<string, string>>
   /** The groups of variables that it reads, for its help; Output, and Server where it is served, need no mention. */
   readonly environment: readonly Group[]
   /** Variables without which it cannot work: missing, they are reported with all other problems. */

@@ -1,22 +1,24 @@
 import type { EventEmitter } from 'node:events'
-import { within } from '#shared/deadline.ts'
 import type { Environment } from '#shared/config/index.ts'
-import type { Terminal } from './function.ts'
+import { within } from '#shared/deadline.ts'
 
 type Stream = { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number }
 
-/** Columns of an output that is no terminal, and the width that tables are made for. */
-const PLAIN_COLUMNS = 100
+/** Where a command talks to people. Logs go elsewhere: to the log. */
+export type Terminal = ReturnType<typeof createTerminal>
 
-/** The terminal of a process. NO_COLOR (no-color.org) and TERM=dumb turn colours off. */
-export function createTerminal(streams: { stdout: Stream; stderr: Stream }, env: Environment): Terminal {
-  const interactive = streams.stdout.isTTY === true
+export function createTerminal({ stdout, stderr }: { stdout: Stream; stderr: Stream }, env: Environment) {
+  const interactive = stdout.isTTY === true
   return {
-    out: (text) => void streams.stdout.write(text),
-    err: (text) => void streams.stderr.write(text),
+    /** What the command is asked for: a table, JSON, a plan. */
+    out: (text: string): void => void stdout.write(text),
+    /** Progress and remarks. */
+    err: (text: string): void => void stderr.write(text),
+    /** Standard output is a terminal. */
     interactive,
+    /** NO_COLOR: no-color.org */
     colour: interactive && !env.NO_COLOR && env.TERM !== 'dumb',
-    columns: (interactive ? streams.stdout.columns : undefined) ?? PLAIN_COLUMNS,
+    columns: (interactive ? stdout.columns : undefined) ?? 100,
   }
 }
 
@@ -33,15 +35,13 @@ export async function flushed(stream: NodeJS.WriteStream, ms?: number): Promise<
   await (ms === undefined ? empty() : within(ms, empty(), () => undefined).catch(() => {}))
 }
 
-const CODES = { SIGTERM: 143, SIGINT: 130 } as const
-
 /**
  * Aborted by the first SIGTERM or SIGINT; a second one calls `exit` at once, with the code that a shell gives a
  * process that the signal killed.
  */
 export function stopSignal(process: Pick<EventEmitter, 'on'>, exit: (code: number) => void): AbortSignal {
   const controller = new AbortController()
-  for (const [name, code] of Object.entries(CODES)) {
+  for (const [name, code] of Object.entries({ SIGTERM: 143, SIGINT: 130 })) {
     process.on(name, () => {
       if (controller.signal.aborted) exit(code)
       else controller.abort(new Error(`Stopped by ${name}`))

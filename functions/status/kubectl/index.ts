@@ -22,20 +22,15 @@ export const KUBECTL_PTP: Program = {
   name: 'kubectl ptp',
   about: 'kubectl ptp shows what PTP Watch knows of the clocks of a cluster.',
   picks: 'command',
-  usage: [],
-  notes: [
-    'It takes the kubeconfig as kubectl does, and finds PTP Watch in the cluster by itself. State in ConfigMaps',
-    'is read directly (role view); state in Redis by a pod of status through the API server (role edit).',
-    '',
-  ],
+  notes: `It takes the kubeconfig as kubectl does, and finds PTP Watch in the cluster by itself. State in ConfigMaps
+is read directly (role view); state in Redis by a pod of status through the API server (role edit).`,
 }
 
 /** The flags that every plug-in of kubectl takes. */
 const KUBECTL_FLAGS: FunctionDefinition['flags'] = {
-  kubeconfig: { type: 'string', value: 'path', description: 'Kubeconfig to use instead of KUBECONFIG.' },
-  context: { type: 'string', value: 'name', description: 'Context to use instead of the current one.' },
+  kubeconfig: { value: 'path', description: 'Kubeconfig to use instead of KUBECONFIG.' },
+  context: { value: 'name', description: 'Context to use instead of the current one.' },
   namespace: {
-    type: 'string',
     short: 'n',
     value: 'name',
     description: 'Namespace of PTP Watch. Default: that of the context, ptp-watch, or where it is.',
@@ -53,13 +48,10 @@ const status: FunctionDefinition = {
     'Exit codes: 0 printed, 1 the cluster could not be asked, 2 kubeconfig or usage; with --exit-code 3 unless --name and --label select at least one node and all of them are LOCKED.',
   ].join('\n'),
   flags: { ...STATUS_FLAGS, ...KUBECTL_FLAGS },
-  examples: [
-    { command: 'kubectl ptp status', does: 'the fleet as a table' },
-    {
-      command: 'kubectl ptp status --context site-a --overall FREERUN -o name',
-      does: 'who free-runs in a cluster',
-    },
-  ],
+  examples: {
+    'kubectl ptp status': 'the fleet as a table',
+    'kubectl ptp status --context site-a --overall FREERUN -o name': 'who free-runs in a cluster',
+  },
 }
 
 const node: FunctionDefinition = {
@@ -83,10 +75,10 @@ const node: FunctionDefinition = {
   ].join('\n'),
   operands: '<node>',
   flags: {
-    json: { type: 'boolean', description: 'Everything, with the newest 100 entries of the log, as JSON.' },
+    json: { description: 'Everything, with the newest 100 entries of the log, as JSON.' },
     ...KUBECTL_FLAGS,
   },
-  examples: [{ command: 'kubectl ptp node worker-1.example.com', does: 'why a node is not LOCKED' }],
+  examples: { 'kubectl ptp node worker-1.example.com': 'why a node is not LOCKED' },
 }
 
 export const kubectl: Catalogue = { status: async () => status, node: async () => node }
