@@ -58,73 +58,58 @@ function problem(code: Problem['code'], message: string): Normalised {
   return { observations: [], named: [], placeholders: [], problems: [{ code, message }] }
 }
 
-function readEvent(event: WireEvent, context: Context): Normalised {
+function readEvent(event: WireEvent, { node: expected, receivedAt, via }: Context): Normalised {
   const kind = kindOf(event.type, event.source, event.subject, event.values[0]?.address)
   if (kind === undefined) return problem('no-kind', 'The event names neither a type nor a resource')
-  const time = timeOf(event.time)
-  if (time === undefined) return problem('no-time', `The event's time ${quote(event.time)} is no time`)
+  // Without a time (Go's zero time is none either) it is dated by its receipt.
+  const isTimed = !isNoTime(event.time)
+  const at = isTimed ? repairTime(event.time ?? '') : receivedAt
+  if (at === undefined) return problem('no-time', `The event's time ${quote(event.time)} is no time`)
 
   const read = (text: string | undefined) => (text === undefined ? undefined : readAddress(text))
   const source = read(event.source)
   const values = event.values.map(({ address: text, value }) => ({ text, address: read(text), value }))
   const addresses = [...values.map(({ address }) => address), source, read(event.subject)]
   const names = new Set(addresses.flatMap((address) => address?.node ?? []))
-  const node = context.node ?? [...names][0]
-  if ([...names].some((name) => name !== node)) return otherNode(names, context)
+  const node = expected ?? [...names][0]
+  if ([...names].some((name) => name !== node)) return otherNode(names, expected)
   if (node === undefined) return problem('no-node', 'Neither the path nor the event names a node')
   if (node.length > LONGEST_NODE || !node.isWellFormed()) {
     return problem('no-node', `The node's name is longer than ${LONGEST_NODE} characters, or no Unicode`)
   }
 
   const entries: Entry[] = []
+  /** The last entry of each clock. */
+  const last = new Map<string, Entry>()
   const placeholders: Placeholder[] = []
   const problems: Problem[] = []
   const noAddress = (message: string) => problems.push({ code: 'no-address', message })
-  /** The last entry of each clock. */
-  const last = new Map<string, Entry>()
   for (const { text, address, value } of values) {
     if (address === undefined) noAddress('A value of the event has no resource address')
     else if (address.placeholder !== undefined) placeholders.push({ kind, means: address.placeholder })
     else if (address.unknown) noAddress(`The address ${quote(text)} does not say which node it is of`)
     else {
       const instance = instanceOf(kind, address, source, event.key)
+      const metric = address.metric ?? INFO.get(kind)?.metric ?? 'value'
       if (instance.length > LONGEST_INSTANCE) noAddress('The name of a clock is too long')
-      else
-        addValue(
-          entries,
-          last,
-          instance,
-          meaningOf(kind, value),
-          address.metric ?? INFO.get(kind)?.metric ?? 'value',
-        )
+      else addValue(entries, last, instance, metric, meaningOf(kind, value))
     }
   }
-  const { observations, named } = sortEntries(kind, entries, {
-    node,
-    at: time.at ?? context.receivedAt,
-    ...(time.at === undefined && { timeFrom: 'receipt' }),
-    receivedAt: context.receivedAt,
-    via: context.via,
-    eventId: event.id,
-  })
-  return { observations, named, placeholders: placeholders.slice(0, 1), problems }
+  const timeFrom = isTimed ? {} : ({ timeFrom: 'receipt' } as const)
+  const about = { node, at, ...timeFrom, receivedAt, via, eventId: event.id }
+  return { ...sortEntries(kind, entries, about), placeholders: placeholders.slice(0, 1), problems }
 }
 
-/** An event may have no time, and Go's zero time says the same: then it is dated by its receipt. Undefined: no time. */
-function timeOf(text: string | undefined): { at?: string } | undefined {
-  if (text === undefined || isNoTime(text)) return {}
-  const at = repairTime(text)
-  return at === undefined ? undefined : { at }
-}
-
-function otherNode(names: ReadonlySet<string>, { node }: Context): Normalised {
-  const others = [...names].filter((name) => name !== node)
-  return problem(
-    'other-node',
-    node === undefined
-      ? `The event is of ${names.size} nodes: ${others.slice(0, 3).map(quote).join(', ')}`
-      : `The event is of node ${quote(others[0])}, not of ${quote(node)}`,
-  )
+function otherNode(names: ReadonlySet<string>, expected: string | undefined): Normalised {
+  const others = [...names]
+    .filter((name) => name !== expected)
+    .slice(0, 3)
+    .map(quote)
+  const whose =
+    expected === undefined
+      ? `${names.size} nodes: ${others.join(', ')}`
+      : `node ${others[0]}, not of ${quote(expected)}`
+  return problem('other-node', `The event is of ${whose}`)
 }
 
 type Entry = {
@@ -141,15 +126,13 @@ function addValue(
   entries: Entry[],
   last: Map<string, Entry>,
   instance: string,
-  meaning: Meaning,
   metric: string,
+  meaning: Meaning,
 ): void {
+  const isTaken = ({ state, metrics }: Entry) =>
+    meaning.is === 'word' ? state !== undefined : meaning.is === 'number' && Object.hasOwn(metrics, metric)
   let entry = last.get(instance)
-  const repeats =
-    entry !== undefined &&
-    ((meaning.is === 'word' && entry.state !== undefined) ||
-      (meaning.is === 'number' && Object.hasOwn(entry.metrics, metric)))
-  if (entry === undefined || repeats) {
+  if (entry === undefined || isTaken(entry)) {
     entry = { instance, state: undefined, metrics: {} }
     entries.push(entry)
     last.set(instance, entry)
@@ -160,30 +143,26 @@ function addValue(
   }
 }
 
-/** Which entries are readings, and which only name their clock. */
+/** Which entries are readings, and which only name their clock: a word where numbers are due, or the reverse. */
 function sortEntries(
   kind: string,
   entries: readonly Entry[],
   about: Omit<Observation, 'kind' | 'instance' | 'metrics' | 'state'>,
 ): Pick<Normalised, 'observations' | 'named'> {
+  const takesNumbers = isNumeric(kind) || !INFO.has(kind)
   const observations: Observation[] = []
   const named: Named[] = []
   const seen = new Set<string>()
   for (const { instance, state, metrics } of entries) {
-    // An offset that is the sentinel leaves no metric, but its word is there; a word where a number is due says nothing.
-    const hasNumbers = Object.keys(metrics).length > 0
-    const isWord = !isNumeric(kind) && state !== undefined
-    if (!isWord && !(hasNumbers && (isNumeric(kind) || !INFO.has(kind)))) {
+    const word = isNumeric(kind) ? undefined : state
+    if (word === undefined && !(takesNumbers && Object.keys(metrics).length > 0)) {
       named.push({ kind, instance })
       continue
     }
-    if (isNumeric(kind)) {
-      // A pull of kinds of numbers repeats an entry letter by letter when two configs share one port.
-      const spelled = JSON.stringify([instance, metrics.clockClass, metrics.ql, metrics.extQl])
-      if (seen.has(spelled)) continue
-      seen.add(spelled)
-    }
-    const word = isNumeric(kind) ? undefined : state
+    // A pull of kinds of numbers repeats an entry letter by letter when two configs share one port.
+    const spelled = JSON.stringify([instance, metrics.clockClass, metrics.ql, metrics.extQl])
+    if (isNumeric(kind) && seen.has(spelled)) continue
+    seen.add(spelled)
     observations.push({ ...about, kind, instance, state: word, metrics })
   }
   return { observations, named }
