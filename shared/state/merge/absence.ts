@@ -5,8 +5,8 @@ import { addEntry, type Draft, type MergeSettings, patchNode, type Pull, putCloc
 import { isAbsent, isOtherConfirmed, OVERALL_KINDS } from './overall.ts'
 
 /**
- * Retires clocks that a poll's pulls do not name while they name another of the kind (design.md §3, rule 10). Being
- * named, even without a reading, is enough not to be retired.
+ * Retires clocks that a poll no longer names while it names others of the kind (design.md §3, rule 10). Being named,
+ * even without a reading, keeps a clock from being retired.
  */
 export function retireUnnamed(draft: Draft, pull: Pull): void {
   const { settings, state } = draft
@@ -25,7 +25,7 @@ export function retireUnnamed(draft: Draft, pull: Pull): void {
   }
 }
 
-/** Remembers for how long pulls of a deciding kind have named no clock of it while the other kind was confirmed. */
+/** Records since when pulls of a deciding kind have named no clock of it while the other kind was confirmed. */
 export function noteAbsence(draft: Draft, { kind, observations, named, none, sentAt }: Pull): void {
   const { settings, state } = draft
   if (!OVERALL_KINDS.has(kind)) return
@@ -47,8 +47,8 @@ export function noteAbsence(draft: Draft, { kind, observations, named, none, sen
 }
 
 /**
- * What a pull at `at` makes of a span: the same object where that is not worth a write. After a pause as long as
- * what the span is to prove, nobody knows what was in between: it starts again.
+ * Extends a span by a pull sent at `at`; the same object where that is not worth a write. After a gap as long as what
+ * the span is to prove it restarts: nothing is known of the time in between.
  */
 function extended(span: Span | undefined, at: string, { staleAfterMs }: MergeSettings): Span {
   const pause = span === undefined ? Number.POSITIVE_INFINITY : lengthOf(span.confirmedAt, at)

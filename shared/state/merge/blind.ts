@@ -2,17 +2,17 @@ import { isoTime, milliseconds } from '#shared/time.ts'
 import { type Draft, patchNode } from './draft.ts'
 
 /**
- * What a poll knows of the ways by which a node's state reaches us:
- * - `heard`: a pull brought a word;
+ * How a node's state can reach us, as a poll found it:
+ * - `heard`: a pull returned a reading;
  * - `open`: the publisher holds a subscription of ours;
- * - `cut`: it was reached, holds none of ours, none could be made, and no pull brought a word;
+ * - `cut`: it answers, but holds no subscription of ours, accepted none, and no pull returned a reading;
  * - `unreachable`: it did not answer.
  */
 export type Ways = 'heard' | 'open' | 'cut' | 'unreachable'
 
 /**
- * A node is blind while nothing of it can reach us (design.md §3): at once where the ways are cut, and where its
- * publisher was unreachable for two polls in a row, at least a settle time apart; one alone may be chance.
+ * A node is blind while nothing of it can reach us (design.md §3): at once when it is `cut`, or when its publisher was
+ * unreachable in two polls in a row, at least a settle time apart, since a single failure may be chance.
  */
 export function noteWays(draft: Draft, ways: Ways): void {
   const { publisher } = draft.state
@@ -21,7 +21,7 @@ export function noteWays(draft: Draft, ways: Ways): void {
   const unreachableSince = ways === 'unreachable' ? (publisher.unreachableSince ?? now) : undefined
   const isTwice =
     unreachableSince !== undefined && draft.now - milliseconds(unreachableSince) >= draft.settings.settleMs
-  // A way that is open again confirms nothing that was read before: only a new reading does.
+  // A subscription that is back confirms nothing that was read before: only a new reading does.
   const known = ways === 'heard' ? undefined : publisher.blindSince
   const blindSince = known ?? (ways === 'cut' || isTwice ? now : undefined)
   if (unreachableSince === publisher.unreachableSince && blindSince === publisher.blindSince) return

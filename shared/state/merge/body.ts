@@ -7,7 +7,7 @@ import type { NewEntry, NodeState } from '#shared/state/document.ts'
 import type { Outcome } from '#shared/state/store/change.ts'
 import { compareTimes, milliseconds } from '#shared/time.ts'
 
-/** A pending subscription counts as one for this long at most (design.md §3, rule 9). Milliseconds. */
+/** How long a create counts as under way at most (design.md §3, rule 9). Milliseconds. */
 const PENDING_FOR = 10_000
 
 /** What one body says of one node. */
@@ -17,15 +17,15 @@ export type Said = Pick<Normalised, 'named'> & {
   readonly receivedAt: string
 }
 
-/** What became of a body, for the metrics, and what it added to the log. */
+/** The outcome of a body, for the metrics, and what it added to the log. */
 export type Received = {
   readonly outcome: Fate | 'initial' | 'quarantined'
   readonly entries: readonly NewEntry[]
 }
 
 /**
- * Merges what one body says of one node: the kinds that are being subscribed to as their initial notification
- * (design.md §3, rule 9), all others as a push. Pure. `now` in our milliseconds.
+ * Merges what one body says of one node. Kinds whose subscription is just being created are merged as the initial
+ * notification (design.md §3, rule 9), all others as a push. Pure. `now` in our milliseconds.
  */
 export function mergeBody(
   before: NodeState,
@@ -48,13 +48,13 @@ export function mergeBody(
   return {
     state: heard(push?.state ?? initial.state ?? before, said),
     entries,
-    // Each counts the body as received: it is one all the same.
+    // Both count the body as received; it is still one body.
     counters: { ...initial.counters, ...push?.counters },
     result: { outcome: 'initial', entries },
   }
 }
 
-/** The answer to a question that was asked just now is newer than all that came before; a late push is not. */
+/** An initial notification is newer than everything received before it; a late push is not. */
 function isNewest({ clocks }: NodeState, { kind, instance, at }: Observation): boolean {
   const clock = clocks.find((each) => each.kind === kind && each.instance === instance)
   const known = [clock?.pushes[0]?.at, clock?.pull?.at]
@@ -63,7 +63,7 @@ function isNewest({ clocks }: NodeState, { kind, instance, at }: Observation): b
 
 type Initial = Pull & { readonly of: readonly Observation[] }
 
-/** The first reading of each clock while a create is under way; what comes after it are pushes. */
+/** The first reading of each clock while a create is under way; later ones are pushes. */
 function initialOf(before: NodeState, { observations, named, receivedAt }: Said): Initial[] {
   return [...Map.groupBy(observations, ({ kind }) => kind)].flatMap(([kind, all]): Initial[] => {
     const create = createOf(before, kind, receivedAt)
@@ -91,7 +91,7 @@ function initialOf(before: NodeState, { observations, named, receivedAt }: Said)
   })
 }
 
-/** With the clocks that a body has readings of noted at the creates that are under way. */
+/** Notes at the creates under way which clocks this body has readings of. */
 function heard(state: NodeState, { observations, receivedAt }: Said): NodeState {
   const isNoted = state.pending.some(
     (create) => isUnderWay(create, receivedAt) && observations.some(({ kind }) => kind === create.kind),
@@ -108,12 +108,12 @@ function heard(state: NodeState, { observations, receivedAt }: Said): NodeState 
   return { ...state, pending }
 }
 
-/** Of a flood of pushes while a create is under way it is enough to know that there were several. */
+/** That there were several is enough to know, however many pushes arrive during a create. */
 const MOST_HEARD = 128
 
 /**
- * The create that a reading of this kind is the initial notification of; undefined if of none. What counts is when
- * it was received: it may have waited for the store since.
+ * The create that a reading of this kind belongs to, if any. What counts is when it was received: it may have waited
+ * for the store since.
  */
 function createOf(
   { pending }: NodeState,

@@ -3,10 +3,10 @@ import { rankOf } from '#shared/events/words.ts'
 import { compareTimes } from '#shared/time.ts'
 import type { ClockState, Reading } from '#shared/state/document.ts'
 
-/** What is compared of a reading: its word, or its numbers where the kind has no word. */
+/** The part of a reading that is compared: its word, or its numbers where the kind has no word. */
 export type Content = { readonly state: string | null; readonly metrics: Readonly<Record<string, string>> }
 
-/** Kinds whose missed transitions count: what publishers push of the others is known to be incomplete (rule 6). */
+/** Kinds whose missed transitions count: publishers are known not to push every change of the others (rule 6). */
 const MISSABLE: ReadonlySet<string> = new Set([
   'lock-state',
   'os-clock-sync-state',
@@ -56,7 +56,7 @@ export function isWorse(kind: string, a: Content, b: Content): boolean {
   return compareWorse(kind, a, b) < 0
 }
 
-/** The one of two readings of the same instant that stands: the worse, else one that does not depend on order. */
+/** Which of two readings of the same instant wins: the worse one; of equals, one chosen independently of order. */
 export function standing<T extends Content>(kind: string, a: T, b: T): T {
   const order = compareWorse(kind, a, b)
   if (order !== 0) return order < 0 ? a : b
@@ -71,8 +71,8 @@ export function worstOf<T extends Content>(kind: string, first: T, ...others: re
 const REMEMBERED = 8
 
 /**
- * The pushes worth remembering once `push` has come, newest first: the newest, and each older one that is worse than all
- * after it and dated after the last pull, so that the worst push after any point in time is known (rules 7 and 8).
+ * The pushes to remember after `push`, newest first: the newest, and each older one that is worse than all after it and
+ * dated after the last pull. So the worst push since any point in time is known (rules 7 and 8).
  */
 export function remember({ kind, pushes, pull }: ClockState, push: Reading): Reading[] {
   const newer = pushes.filter((other) => compareTimes(other.at, push.at) >= 0)
@@ -85,8 +85,8 @@ export function remember({ kind, pushes, pull }: ClockState, push: Reading): Rea
 }
 
 /**
- * Whether a clock's state is the worst of a pull and of the pushes after it, instead of the newest push: when the
- * last pull contradicted itself (rule 7), and always for sync-state, which publishers push wrong (rule 8).
+ * Whether a clock shows the worst of the last pull and the pushes since, instead of the newest push: where the pull
+ * contradicted itself (rule 7), and always for sync-state, which publishers push wrong (rule 8).
  */
 export function takesWorst(clock: Pick<ClockState, 'kind' | 'contested'>): boolean {
   return clock.contested || clock.kind === 'sync-state'

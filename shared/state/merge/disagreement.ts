@@ -6,11 +6,11 @@ import type { Answer } from './transition.ts'
 
 export type Disagreement = Name & { readonly pushed: string; readonly pulled: string }
 
-/** A newest push that pulls have contradicted for longer than the settle time (protocol.md §2.6); none or one. */
+/** The newest push, if pulls have contradicted it for longer than the settle time (protocol.md §2.6). */
 export function disagreement(clock: ClockState, { draft, pull, base, contested }: Answer): Disagreement[] {
   const { kind, instance } = clock
   const [newest] = clock.pushes
-  // The pull that first differed: one from before the push differs from it as a matter of course.
+  // The first pull that differed. One from before the push is expected to differ.
   const first = clock.pull
   if (newest === undefined || first === undefined) return []
   if (contested || clock.contested || !isMissable(kind)) return []

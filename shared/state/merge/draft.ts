@@ -21,7 +21,7 @@ export const defaultSettings: MergeSettings = {
   overallKinds: DECIDING_KINDS,
 }
 
-/** What one request for the CurrentState of a kind returned, or an initial notification, which is the same. */
+/** What one CurrentState request for a kind returned, or an initial notification, which says the same. */
 export type Pull = {
   readonly kind: string
   readonly via: 'poll' | 'initial'
@@ -31,16 +31,16 @@ export type Pull = {
   /** Our time at which the request was sent, RFC 3339; of an initial notification, the request to subscribe. */
   readonly sentAt: string
   readonly receivedAt: string
-  /** Whether the publisher's `time` is that of the request: then it orders pull and pushes, else receipt does. */
+  /** The publisher's `time` is that of the request, and orders pull and pushes; otherwise receipt orders them. */
   readonly queryTime: boolean
-  /** When the create was requested during which this came: it may be an ordinary push (rule 9). */
+  /** When the create was requested during which this arrived: it may be an ordinary push (rule 9). */
   readonly create?: string | undefined
   /** The publisher holds our subscription, and says that it has no clock of this kind. */
   readonly none: boolean
 }
 
 /**
- * The one context of all merge rules: a node's document while a merge changes it, by the functions below alone.
+ * The context of all merge rules: a node's document while it is being merged. Only the functions below change it.
  * Documents and clocks are replaced, never modified.
  */
 export type Draft = {
@@ -51,7 +51,7 @@ export type Draft = {
   readonly via: Via
   readonly before: NodeState
   state: NodeState
-  /** They get their `overall` when the merge is finished. */
+  /** `overall` is added when the merge is finished. */
   readonly entries: DraftEntry[]
   readonly counters: Partial<Counters>
 }
@@ -65,7 +65,7 @@ export function createDraft(before: NodeState, settings: MergeSettings, now: num
   return { settings, now, via, before, state: before, entries: [], counters: {} }
 }
 
-/** The clock of that name; before its first reading it is like one that was retired. */
+/** The clock of that name; one without a reading yet looks like a retired one. */
 export function clockOf({ state }: Draft, { kind, instance }: Name): ClockState {
   const known = state.clocks.find((clock) => clock.kind === kind && clock.instance === instance)
   return known ?? { ...UNREAD, kind, instance }
@@ -84,7 +84,7 @@ const UNREAD: Omit<ClockState, keyof Name> = {
   pushes: [],
 }
 
-/** Without this bound a hostile body could grow a node's document by a clock an event. */
+/** Without a limit, a hostile sender could add a clock to the document with every event. */
 const MOST_CLOCKS = 64
 
 /** Puts a clock in place of the one of the same name. False if the document is full. */

@@ -6,8 +6,8 @@ import { conditionOf, isDeciding, isStale, OVERALL_KINDS } from './overall.ts'
 import { countSpent } from './spent.ts'
 
 /**
- * The outcome of a merge: nothing but counters if nothing was put, patched or added. Staleness comes with time alone,
- * and an event that changes nothing does not announce it: `always` does.
+ * The outcome of a merge; only counters if nothing was put, patched or added. A node goes stale by time alone, which an
+ * event that changes nothing does not announce; with `always` it is announced.
  */
 export function finishDraft(draft: Draft, always = false): Omit<Outcome<unknown>, 'result'> & Finished {
   const { before, state, entries, counters, now, via, settings } = draft
@@ -15,12 +15,12 @@ export function finishDraft(draft: Draft, always = false): Omit<Outcome<unknown>
   const announced = conditionOf(state, now, settings)
   const { overall, stale, blind } = announced
   const told = before.announced
-  // What a poll or time alone brings is dated by the latest it can have been.
+  // Found by a poll, or by time alone: only the latest possible time is known.
   const notAfter = isoTime(now)
   const since = told.stale ? undefined : staleSince(draft)
   if (stale && !told.stale) entries.push({ type: 'stale', via, ...since, notAfter })
   if (blind && !told.blind) entries.push({ type: 'blind', via, notAfter })
-  // Also where nobody looked while it was stale: the log must not tell of a time that nothing proves.
+  // Also if no write came while it was stale: the log must not claim a time that nothing proves.
   if (!stale && !blind && (told.stale || told.blind || since !== undefined)) {
     entries.push({ type: 'recovered', via, ...since, notAfter })
   }
@@ -37,7 +37,7 @@ export function finishDraft(draft: Draft, always = false): Omit<Outcome<unknown>
   }
 }
 
-/** Since when a node that is announced as LOCKED has not been, for want of confirmation; undefined if it has been. */
+/** Since when a node announced as LOCKED has been stale; undefined if it has not. */
 function staleSince({ before, now, settings }: Draft): { notBefore: string } | undefined {
   if (before.announced.overall !== 'LOCKED') return
   const silent = before.clocks.filter((clock) => isDeciding(clock) && isStale(clock, now, settings))
@@ -49,7 +49,7 @@ function staleSince({ before, now, settings }: Draft): { notBefore: string } | u
 
 type Finished = { readonly state?: NodeState; readonly entries: readonly NewEntry[] }
 
-/** The change of a node as a whole is dated, and came, like the change of the clock that caused it. */
+/** A change of the node takes its time and source from the change of the clock that caused it. */
 function datedLike(entries: readonly DraftEntry[], overall: string) {
   const deciding = entries.filter(
     ({ type, kind }) => (type === 'changed' || type === 'suspect') && OVERALL_KINDS.has(kind ?? ''),

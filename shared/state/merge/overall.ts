@@ -10,10 +10,10 @@ export type Overall = 'FREERUN' | 'HOLDOVER' | 'UNKNOWN' | 'LOCKED'
 /** The kinds whose clocks decide whether a node may transmit. */
 export const OVERALL_KINDS: ReadonlySet<string> = new Set(DECIDING_KINDS)
 
-/** What of a document decides about the node as a whole. */
+/** The parts of a document that decide the state of the node. */
 type Deciding = Pick<NodeState, 'clocks' | 'absent' | 'publisher'>
 
-/** What is said of a node as a whole. */
+/** The state of a node as a whole. */
 export type Condition = {
   /**
    * The one word for a node (design.md §3): the worst of its lock-state and OS clocks. Silence is never LOCKED: a
@@ -22,9 +22,9 @@ export type Condition = {
    * one that nothing has confirmed since its node became blind, count like a stale one.
    */
   readonly overall: Overall
-  /** A deciding clock of the node is stale, save one that is on its way out. */
+  /** A deciding clock of the node is stale, other than one that is about to be retired. */
   readonly stale: boolean
-  /** Nothing of the node can reach us, no push and no pull, and nothing has since that was found. */
+  /** Neither pushes nor polls can reach us, and nothing has been received since that was found. */
   readonly blind: boolean
 }
 
@@ -55,7 +55,7 @@ export function conditionOf(state: Deciding, now: number, settings: MergeSetting
   return { overall, stale, blind }
 }
 
-/** A clock that no push and no pull has confirmed for long enough, or nobody knows when. `now` in milliseconds. */
+/** Whether no push and no pull has confirmed a clock for STALE_AFTER_SECONDS. `now` in milliseconds. */
 export function isStale({ confirmedAt }: ClockState, now: number, settings: MergeSettings): boolean {
   const age = now - milliseconds(confirmedAt)
   return !(age < settings.staleAfterMs && age >= -settings.settleMs)
@@ -66,9 +66,9 @@ export function isDeciding({ kind, retired }: ClockState): boolean {
 }
 
 /**
- * A stale clock that pulls of its kind do not name any more, before it is retired (rule 10): it may well
- * be gone, so it neither proves nor disproves LOCKED. FREERUN and HOLDOVER stand until it is retired. Pulls that go
- * on retire it in time; if they stopped, it is silent like any other.
+ * Whether pulls no longer name a stale clock that is not retired yet (rule 10). It is probably gone, so it neither
+ * proves nor disproves LOCKED; FREERUN and HOLDOVER stand until it is retired. If pulls stop too, it counts as stale
+ * like any other.
  */
 function isLeaving({ state, unnamed }: ClockState, now: number, settings: MergeSettings): boolean {
   if (unnamed === undefined || state === 'FREERUN' || state === 'HOLDOVER') return false
@@ -77,9 +77,9 @@ function isLeaving({ state, unnamed }: ClockState, now: number, settings: MergeS
 }
 
 /**
- * Whether a node has been shown to have no clock of a kind: pulls of it have named none for long enough, while
- * the clocks of another kind were confirmed (NTP-only and PTP-HA nodes have no lock-state). Time alone shows
- * nothing: it takes a pull at the end, and is forgotten like any reading that is confirmed no more.
+ * Whether a node is known to have no clock of a kind: its pulls have named none for long enough, while clocks of another
+ * kind were confirmed (NTP-only and PTP-HA nodes have no lock-state). Time alone proves nothing: a pull has to confirm
+ * it, and it expires like any reading.
  */
 export function isAbsent(state: Deciding, kind: string, now: number, settings: MergeSettings): boolean {
   const absence = state.absent[kind]

@@ -3,17 +3,17 @@ import { isoTime, milliseconds } from '#shared/time.ts'
 import { type Draft, type MergeSettings, patchNode, putClock } from './draft.ts'
 
 /**
- * Whether a stored time of ours lies further in the future than our hosts' clocks may differ: one of them was set
- * back since, or is wrong. Such a time proves nothing (design.md §3, Time). `now` in milliseconds.
+ * Whether a stored time of ours lies further in the future than our hosts' clocks may differ, because one of them was
+ * set back or is wrong. Such a time proves nothing (design.md §3, Time). `now` in milliseconds.
  */
 export function isAhead(time: string, now: number, { settleMs }: MergeSettings): boolean {
   return milliseconds(time) - now > settleMs
 }
 
 /**
- * Replaces times of ours that lie in the future, so that they neither hold anything back nor come true later: what
- * was received then counts as received at `heardAt`, before the poll that concludes was sent; what was confirmed then
- * as confirmed no more.
+ * Replaces times of ours that lie in the future, so that they block nothing now and confirm nothing later. What was
+ * received then counts as received at `heardAt`, before the current poll was sent; what was confirmed then counts as
+ * unconfirmed.
  */
 export function forgetFuture(draft: Draft, heardAt = draft.now): void {
   const { now, settings } = draft

@@ -23,19 +23,19 @@ import { type Answer, appliedPull, change, isAfter } from './transition.ts'
 import { settleUndated } from './undated.ts'
 
 export type PullResult = {
-  /** Clocks whose state has differed from the newest push for longer than pushes may be under way. */
+  /** Clocks whose polled state has contradicted the newest push for longer than the settle time. */
   readonly disagreements: readonly Disagreement[]
-  /** The publisher's clock was found to have been set back: the order of its pushes is reset (rule 3). */
+  /** The publisher's clock went backwards: the order of its pushes was reset (rule 3). */
   readonly clockStepped: boolean
 }
 
 /**
- * Merges what one poll of a node, or one initial notification, brought (design.md §3, rules 4 to 10). Pulls carry
- * query time, so they never date a transition. Pure. Times in our milliseconds.
+ * Merges the results of one poll of a node, or one initial notification (design.md §3, rules 4 to 10). Pulls carry the
+ * time of the query, so they never date a transition. Pure. Times in our milliseconds.
  *
- * `poll` says when the poll began that these are all the pulls of: what no push has dated since an earlier poll is then
- * settled (rule 6), and what became of the node by time alone is announced. `ways` is what the poll knows of how the
- * node's state reaches us, apart from what the pulls brought.
+ * `poll.startedAt` is given where these are all the pulls of a poll: transitions that no push has dated since an earlier
+ * poll are then settled (rule 6), and changes by time alone are announced. `poll.ways` is what the poll knows besides
+ * its pulls of how the node's state can reach us.
  */
 export function mergePulls(
   before: NodeState,
@@ -47,7 +47,7 @@ export function mergePulls(
   const agreed: Agreement[] = []
   const disagreements: Disagreement[] = []
   let clockStepped = false
-  // Initial notifications are received on another host than that of the polls: they do not judge its times.
+  // Initial notifications arrive on another host than polls run on: they do not judge its times.
   if (poll !== undefined) forgetFuture(draft, poll.startedAt)
   for (const pull of pulls) {
     if (detectClockStep(draft, pull)) clockStepped = true
@@ -75,10 +75,10 @@ export function mergePulls(
   return { ...finishDraft(draft, poll !== undefined), result: { disagreements, clockStepped } }
 }
 
-/** A clock whose state a pull confirmed, and the reading of that state. */
+/** A clock whose state a pull confirmed, and the reading that did. */
 type Agreement = { readonly clock: ClockState; readonly shown: Reading; readonly answer: Answer }
 
-/** Merges what a pull says of a clock; what agrees is left for {@link confirm}. */
+/** Merges a pull's reading of one clock; one that agrees is left to {@link confirm}. */
 function mergeClock(before: ClockState, answer: Answer): Agreement[] {
   const { draft, pull, base, contested } = answer
   const clock = cleared(draft, settleUndated(draft, before, milliseconds(pull.sentAt)), pull)
@@ -88,12 +88,12 @@ function mergeClock(before: ClockState, answer: Answer): Agreement[] {
   const shown = isWorst ? worstOf(clock.kind, base, ...after) : base
   const isSame = sameValue(clock, shown) && clock.contested === contested && !clock.retired
   if (isWorst && !isSame) {
-    // Rules 7 and 8. Of a clock that is contested no more, the newest push after the pull is the state (rule 1).
+    // Rules 7 and 8. A clock that is no longer contested shows the newest push after the pull (rule 1).
     const [newest] = after
     const isSingle = !contested && clock.kind !== 'sync-state' && newest === clock.pushes[0]
     change(clock, isSingle && newest !== undefined ? newest : shown, answer)
   } else if (!isWorst && after.length > 0) {
-    // A push that this pull cannot know of yet is the newer word.
+    // A push that this pull cannot know of yet is newer.
     if (mayBeSetBack(clock, answer)) change(clock, base, answer)
   } else if (isSame) return [{ clock, shown, answer }]
   else if (clock.retired || isWorse(clock.kind, base, clock) || mayImprove(clock, answer))
@@ -102,8 +102,8 @@ function mergeClock(before: ClockState, answer: Answer): Agreement[] {
 }
 
 /**
- * Rule 5: a pull overrides only what was received before it was sent. One whose answer took its time, or an initial
- * notification, may be older than a pull that came in meanwhile. Where only receipt orders them, it may still worsen.
+ * Rule 5: a pull overrides only what was received before it was sent. A slow answer, or an initial notification, may be
+ * older than a pull that arrived meanwhile. Where only receipt orders them, it may still make the state worse.
  */
 function isOvertaken({ kind, pull: last, ...clock }: ClockState, { pull, base }: Answer): boolean {
   if (last === undefined || milliseconds(last.receivedAt) <= milliseconds(pull.sentAt)) return false
@@ -111,14 +111,14 @@ function isOvertaken({ kind, pull: last, ...clock }: ClockState, { pull, base }:
   return !isWorse(kind, base, clock)
 }
 
-/** Rule 3, as for pushes: an initial notification is no proof that a clock was set back, but what is worse stands. */
+/** Rule 3, as for pushes: an initial notification does not prove that a clock was set back, but a worse state stands. */
 function mayBeSetBack(clock: ClockState, { draft, pull, base }: Answer): boolean {
   const [newest] = clock.pushes
   if (pull.via !== 'initial' || !pull.queryTime || newest === undefined) return false
   return isWorse(clock.kind, base, clock) && isOutOfOrder(draft, base, newest)
 }
 
-/** Rule 5: pushes may still be queued at the publisher, and the one that betters the state will bring its time. */
+/** Rule 5: a push that improves the state may still be queued at the publisher, and would bring the exact time. */
 function mayImprove({ pushes: [newest], pushedAt, timeFrom }: ClockState, answer: Answer): boolean {
   const { draft, pull, base } = answer
   if (newest !== undefined && sameValue(newest, base)) return true
@@ -129,15 +129,15 @@ function mayImprove({ pushes: [newest], pushedAt, timeFrom }: ClockState, answer
 }
 
 /**
- * Rule 4. A confirmation alone is worth a write only when the stored one is a third of the way to stale. That a
- * deciding clock is still not LOCKED is always written: a LOCKED push from before this pull must not better it.
+ * Rule 4. A confirmation alone is worth a write only when the stored one is a third of the way to stale. A deciding
+ * clock that is still not LOCKED is always written: a LOCKED push from before this pull must not improve it.
  */
 function confirm(draft: Draft, agreed: readonly Agreement[]): void {
   const { now, settings } = draft
   const isDue = agreed.some(
     ({ clock: { kind, state, confirmedAt }, answer }) =>
       (OVERALL_KINDS.has(kind) && state !== 'LOCKED') ||
-      // It is written for its create anyway, and may be a push that older ones follow.
+      // Its create is written anyway, and older pushes may follow.
       answer.pull.create !== undefined ||
       now - milliseconds(confirmedAt) >= settings.staleAfterMs / 3 ||
       isAhead(confirmedAt, now, settings),
@@ -153,7 +153,7 @@ function confirm(draft: Draft, agreed: readonly Agreement[]): void {
       observedAt: shown.at,
       receivedAt,
       confirmedAt: receivedAt,
-      // That it agreed is remembered with what is written anyway: a worse push from before it is then known as late.
+      // Remembering the agreement costs no extra write: a worse push from before it is then known as late.
       pull: { ...pull, sentAt: current.pull?.sentAt ?? pull.sentAt },
     })
   }

@@ -17,13 +17,13 @@ import { finishDraft } from './finish.ts'
 import { anchored, isOutOfOrder, isSuspect, suspect } from './set-back.ts'
 import { datedBy, datedByItself } from './undated.ts'
 
-/** What became of a push; of several clocks in one body, what became of the most telling of them. */
+/** The outcome of a push; where a body has several clocks, the most significant one. */
 export type Fate = 'applied' | 'delayed' | 'duplicate' | 'late' | 'full' | 'suspect'
 
 const FATES: readonly Fate[] = ['full', 'suspect', 'applied', 'delayed', 'late', 'duplicate']
 
 /**
- * Merges a push: every observation of one body (design.md §3, rules 1 to 3, and of 6 to 8 what concerns pushes).
+ * Merges a push: all observations of one body (design.md §3, rules 1 to 3, and the parts of 6 to 8 about pushes).
  * Pure. `now` is our time in milliseconds.
  */
 export function mergePush(
@@ -40,7 +40,7 @@ export function mergePush(
   return { ...finishDraft(draft), result: fate }
 }
 
-/** Rule 2 within one body: what contradicts itself must not be told as better first and as worse next. */
+/** Rule 2 within one body: where it contradicts itself, only the worst reading of a clock counts. */
 function standingOf(observations: readonly Observation[]): Observation[] {
   const sameTime = Map.groupBy(observations, ({ kind, instance, at }) => JSON.stringify([kind, instance, at]))
   return [...sameTime.values()].map((all) =>
@@ -62,13 +62,13 @@ function mergeOne(draft: Draft, observation: Observation): Fate {
   return mergeNewest(draft, { ...clock, pushes: others }, push)
 }
 
-/** An event without a time orders nothing: worse than the state it applies, better it changes nothing (design.md §3). */
+/** An event without a time cannot be ordered: it applies if it is worse, and changes nothing otherwise (design.md §3). */
 function mergeTimeless(draft: Draft, clock: ClockState, push: Reading): Fate {
   if (!clock.retired && !isWorse(clock.kind, push, clock)) return 'late'
   return show(draft, clock, push, 'receipt') ? 'applied' : 'full'
 }
 
-/** Rule 1: a push newer than every other applies, unless the last pull already knew it (rule 6). */
+/** Rule 1: a push newer than all others applies, unless the last pull already included it (rule 6). */
 function mergeNewest(draft: Draft, before: ClockState, push: Reading): Fate {
   const former = anchored(draft, before, push)
   const clock = { ...former, pushes: remember(former, push), pushedAt: push.receivedAt }
@@ -80,20 +80,20 @@ function mergeNewest(draft: Draft, before: ClockState, push: Reading): Fate {
     return dated === undefined ? 'late' : 'delayed'
   }
   const isBetter = !isWorse(clock.kind, push, clock) && !sameValue(push, clock)
-  // Rules 7 and 8: only a pull betters such a clock.
+  // Rules 7 and 8: only a pull improves such a clock.
   if (dated === undefined && takesWorst(clock) && !clock.retired && isBetter) putClock(draft, clock)
   else if (!show(draft, dated ?? clock, push)) return 'full'
   return dated === undefined ? 'applied' : 'delayed'
 }
 
-/** An older push is counted, and changes nothing but in the cases that the rules name. */
+/** An older push is only counted, except in the cases that the rules name. */
 function mergeLate(draft: Draft, clock: ClockState, push: Reading, newest: Reading): Fate {
   const isKnown = (other: Reading | undefined) =>
     other !== undefined && compareTimes(other.at, push.at) === 0 && sameContent(other, push)
   if (isKnown(clock.setBack) || clock.pushes.some(isKnown)) return 'duplicate'
   const isWorsening = isWorse(clock.kind, push, clock)
   if (isWorsening && isOutOfOrder(draft, push, newest)) {
-    // Rule 3: so late a push is more likely a publisher's clock set back than a network's delay.
+    // Rule 3: this late, it is more likely that the publisher's clock was set back than that the network was slow.
     show(draft, { ...clock, setBack: push, pushedAt: push.receivedAt }, push)
     return 'applied'
   }
@@ -116,9 +116,9 @@ function mergeLate(draft: Draft, clock: ClockState, push: Reading, newest: Readi
 }
 
 /**
- * A push becomes what its clock shows; another value than before is a transition. Of a clock that is not shown yet,
- * neither a push without a time nor a pushed sync-state proves anything good (rule 8): it is UNKNOWN until a pull.
- * False if the document is full.
+ * Makes a push the state of its clock; a changed value is a transition. For a clock not seen before, a push without a
+ * time or of sync-state does not prove a good state (rule 8): it stays UNKNOWN until a pull. False if the document is
+ * full.
  */
 function show(draft: Draft, clock: ClockState, push: Reading, timeFrom?: 'receipt'): boolean {
   const { kind, retired } = clock
@@ -149,12 +149,12 @@ function show(draft: Draft, clock: ClockState, push: Reading, timeFrom?: 'receip
 
 const UNKNOWN = { state: 'UNKNOWN', metrics: {} }
 
-/** Whether the last pull, sent after the push was stamped, already holds it (rule 6). */
+/** Whether the last pull was sent after the push was stamped, and so includes it (rule 6). */
 function isInPull({ pull }: ClockState, push: Reading): boolean {
   return pull?.at !== undefined && compareTimes(push.at, pull.at) <= 0
 }
 
-/** Whether no push has come since a pull whose time orders nothing: then receipt orders the next one (rule 6). */
+/** Whether no push has arrived since a pull whose time orders nothing: receipt then orders the next one (rule 6). */
 function isNextAfterPull({ pull, undated, since, ...clock }: ClockState): boolean {
   return pull !== undefined && pull.at === undefined && since === null && undated?.to === shownValue(clock)
 }
