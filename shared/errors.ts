@@ -68,7 +68,7 @@ export class PublisherError extends PtpWatchError {
   }
 }
 
-/** What `asked` gives, or how the server failed. */
+/** The result of a call, or the PublisherError that it failed with. */
 export async function tried<T>(asked: Promise<T>): Promise<T | PublisherError> {
   try {
     return await asked

@@ -1,4 +1,4 @@
-/** What a resource address inside an event says. */
+/** A resource address in an event, taken apart. */
 export type Address = {
   /** The node it names; undefined for `.`, `*` and addresses without a node: the publisher's own. */
   readonly node: string | undefined
@@ -6,9 +6,9 @@ export type Address = {
   readonly instance: string
   /** The metric that a sub-address stands for (`gpsFix`, `ql`, `extQl`, `clockClass`). */
   readonly metric: string | undefined
-  /** Not a clock but the publisher's word that it has nothing to say (protocol.md §3.2). */
+  /** Not a clock, but the publisher's sign that it has no data (protocol.md §3.2). */
   readonly placeholder: 'ptp-not-set' | 'event-not-found' | undefined
-  /** It is absolute, and of no form that tells which of its names is the node. */
+  /** It is absolute, but in no known form, so that the node cannot be told. */
   readonly unknown?: true
 }
 

@@ -35,12 +35,12 @@ export type Normalised = {
 
 const LONGEST_INSTANCE = 256
 const LONGEST_NODE = 253
-/** The problems of one body that are told; a body of nothing but mistakes could have a hundred thousand. */
+/** How many problems of one body are reported; a broken body could have a hundred thousand. */
 const MOST_PROBLEMS = 16
 
 /**
- * Turns the JSON of a push, a pull or a Broker's event, of any dialect and release, into observations. Never
- * throws: what cannot be used is told in `problems`, the rest stands. The one place that knows wire names.
+ * Turns the JSON of a push, a pull or a Broker's event, of any dialect and release, into observations. Never throws:
+ * what cannot be used is reported in `problems`, the rest is kept. No other place knows the names on the wire.
  */
 export function normalise(body: unknown, context: Context): Normalised {
   const parts = eventsIn(body).map((event) => (event === undefined ? NO_EVENT : readEvent(event, context)))

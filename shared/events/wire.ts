@@ -1,6 +1,6 @@
 import { MalformedEventError } from '../errors.ts'
 
-/** One event of any dialect and release, with the wire's spellings folded into one. Nothing is interpreted yet. */
+/** One event of any dialect and release, with one spelling for all; not interpreted yet. */
 export type WireEvent = {
   readonly id: string | undefined
   readonly type: string | undefined
@@ -22,7 +22,7 @@ type Json = Readonly<Record<string, unknown>>
 /** Arrays and maps of events nest at most this deep in any known shape: map of kind → array → event. */
 const MAX_DEPTH = 3
 
-/** Making one costs as much as reading an event. */
+/** Shared, since making one costs as much as reading an event. */
 const UTF_8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
@@ -40,7 +40,7 @@ export function parseJson(body: Uint8Array): unknown {
 /**
  * All events in a body, whichever shape it has: an event, an array of events, a map of instance to event, a map
  * of kind to events, or StarlingX's version-1 status (starlingx.md, "One consumer for both", rule 1).
- * `null`, `{}` and `[]` are no events; what is neither becomes undefined in the list, so that the caller can tell it.
+ * `null`, `{}` and `[]` hold no events; anything else unknown becomes undefined, so that the caller can report it.
  */
 export function eventsIn(body: unknown, key?: string, depth = 0): (WireEvent | undefined)[] {
   if (body === null) return []
@@ -137,7 +137,7 @@ function toStarlingxV1(body: Json, key: string | undefined): WireEvent | undefin
   }
 }
 
-/** Seconds since the epoch, as a number or in digits, or else a time in words. What is neither is not made up. */
+/** Seconds since the epoch, as a number or in digits; anything else is kept as it came. */
 function timeOf(stamp: unknown): string | undefined {
   const isSeconds =
     typeof stamp === 'number' || (typeof stamp === 'string' && /^\d{1,12}(?:\.\d{1,9})?$/.test(stamp))
@@ -145,7 +145,7 @@ function timeOf(stamp: unknown): string | undefined {
   return isSeconds && Math.abs(seconds) < 1e11 ? new Date(seconds * 1000).toISOString() : timeText(stamp)
 }
 
-/** Undefined for no time at all; what is of another type is no time either, but was meant as one. */
+/** Undefined where there is no time; a value of another type is kept as text, so that it is reported. */
 function timeText(time: unknown): string | undefined {
   return typeof time === 'string'
     ? time

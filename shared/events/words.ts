@@ -2,7 +2,7 @@ import { INFO } from '../kinds.ts'
 
 const isLock = (kind: string) => INFO.get(kind)?.says === 'lock'
 
-/** Reads in one go, whatever comes: a number that could be split in two ways would take quadratic time to refuse. */
+/** Never backtracks: a pattern that can match in two ways would take quadratic time to reject a long text. */
 const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
 /** How Go prints floats that are no numbers. */
 const NO_NUMBER = /^(?:nan|[+-]?inf(?:inity)?)$/i
@@ -14,10 +14,10 @@ const NO_NUMBER = /^(?:nan|[+-]?inf(?:inity)?)$/i
 const SENTINEL = -9.99e15
 const SENTINEL_OF_T_BC = 99_999_999_999
 
-/** No word and no number of any publisher comes near; without a bound, one body could fill a node's document. */
+/** Far above any real word or number; without a limit, one body could fill a node's document. Characters. */
 const LONGEST = 64
 
-/** What a value is by itself, whatever `data_type` says of it (design.md §3). */
+/** What a value is, whatever its `data_type` claims (design.md §3). */
 export type Meaning =
   | { readonly is: 'word'; readonly word: string }
   | { readonly is: 'number'; readonly text: string }

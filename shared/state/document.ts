@@ -1,14 +1,14 @@
 import * as z from 'zod/mini'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 
-/** What is said of a clock: the word of its state, null for a kind of numbers; and numbers as received. */
+/** The word of a clock's state (null for a kind of numbers) and its numbers, as received. */
 const content = { state: z.nullable(z.string()), metrics: z.record(z.string(), z.string()) }
 export const via = z.enum(['push', 'initial', 'poll', 'broker'])
 
-/** A reading kept for the sake of the order of pushes: the publisher's time and what it said. */
+/** A reading kept to order pushes: the publisher's time and what it said. */
 const reading = z.object({ at: z.string(), ...content, receivedAt: z.string() })
 
-/** A transition that a pull showed and that no push has dated yet (design.md §3, rule 6). */
+/** A transition seen in a pull that no push has dated yet (design.md §3, rule 6). */
 const undated = z.object({
   from: z.string(),
   to: z.string(),
@@ -17,20 +17,20 @@ const undated = z.object({
   /** When we sent the pull that showed it (our time). */
   sentAt: z.string(),
   /**
-   * What showed it came while a create was under way, asked at that time (ours), and may have been an ordinary push:
-   * until the answer to the create proves otherwise it is not missed (rule 9).
+   * When the create was requested during which it was seen (our time). It may have come from an ordinary push: until the
+   * answer to the create proves otherwise, it is not missed (rule 9).
    */
   create: z.optional(z.string()),
   proven: z.optional(z.literal(true)),
 })
 
-/** A push that order would ignore, but that came in too late to have been merely late (design.md §3, rule 3). */
+/** A push that order would ignore, but that arrived too late to be merely late (design.md §3, rule 3). */
 const suspicion = z.object({ told: z.string(), at: z.string(), receivedAt: z.string() })
 
-/** How long something has been found by one pull after the other (our time); written now and then. */
+/** Since when consecutive pulls have found something, and when they last did (our time); updated now and then. */
 const span = z.object({ since: z.string(), confirmedAt: z.string() })
 
-/** One clock of a node: what is known of it, and what the merge rules need to know of what came before. */
+/** One clock of a node: its state, and the past readings that the merge rules need. */
 const clock = z.object({
   kind: z.string(),
   instance: z.string(),
@@ -47,36 +47,36 @@ const clock = z.object({
   via,
   /** Several entries for this clock in the last pull (rule 7). */
   contested: z.boolean(),
-  /** Not named by pulls of its kind for long enough (rule 10): out of `overall`, kept for history. */
+  /** Pulls of its kind have not named it for long enough (rule 10): left out of `overall`, kept for history. */
   retired: z.boolean(),
-  /** Pushes newest first; each further one is strictly worse than all before it, and dated after the last pull. */
+  /** Newest first; each older one is strictly worse than all newer ones, and dated after the last pull. */
   pushes: z.array(reading),
-  /** When a push of this clock last came in that was remembered (our time). */
+  /** When the last push of this clock that is remembered arrived (our time). */
   pushedAt: z.optional(z.string()),
-  /** The last pull that applied. Its `at` is absent where a pull's time is not known to be that of the query. */
+  /** The last pull that applied; without `at` where its time may not be that of the query. */
   pull: z.optional(
     z.object({
       at: z.optional(z.string()),
       ...content,
-      /** When we asked; of several that agreed, when we asked first. */
+      /** When it was sent; of several in a row that agreed, the first. */
       sentAt: z.string(),
       receivedAt: z.string(),
     }),
   ),
   undated: z.optional(undated),
-  /** Transitions that others came after before their own pushes could have come, the oldest first. */
+  /** Transitions that another one followed before their own pushes could arrive, the oldest first. */
   overtaken: z.optional(z.array(undated)),
-  /** A former newest push, received a settle time before the one after it: what is older than it is old (rule 3). */
+  /** An earlier newest push, received at least a settle time before the next one (rule 3). */
   anchor: z.optional(z.object({ at: z.string(), receivedAt: z.string() })),
-  /** The push that rule 3 applied though it was older: its repetition is a duplicate. */
+  /** The older push that rule 3 applied: if it is repeated, that is a duplicate. */
   setBack: z.optional(reading),
   /** Counts as UNKNOWN until the next pull of this clock (rule 3). */
   suspect: z.optional(suspicion),
-  /** The first and the last of the pulls in a row that named other clocks of the kind but not this one (our time). */
+  /** Since when pulls have named other clocks of the kind, but not this one. */
   unnamed: z.optional(span),
 })
 
-/** The time that the node has been in each state, in milliseconds, counted up to `until` (our time). */
+/** Milliseconds that the node has spent in each state, counted up to `until` (our time). */
 const spent = z.object({
   until: z.string(),
   FREERUN: z.number(),
@@ -98,16 +98,16 @@ const subscription = z.object({
 const lack = z.object({
   kind: z.string(),
   refusedAt: z.string(),
-  /** Pulls of it are answered, with nothing in them. */
+  /** Pulls of it are answered, but empty. */
   answers: z.boolean(),
 })
 
 const create = z.object({
   kind: z.string(),
   requestedAt: z.string(),
-  /** Whether the `time` of the initial notification is that of the request. */
+  /** The `time` of the initial notification is that of the request. */
   queryTime: z.optional(z.boolean()),
-  /** The instance of each reading that has come since, in order. */
+  /** The instance of each reading received since, in order. */
   heard: z.optional(z.array(z.string())),
 })
 
@@ -128,15 +128,15 @@ export const publisher = z.object({
   dialect: z.string(),
   reachable: z.boolean(),
   checkedAt: z.string(),
-  /** What is wrong with it, for people: a node name that does not match, why it cannot be reached. */
+  /** What is wrong with it, for people: a wrong node name, or why it cannot be reached. */
   problem: z.optional(z.string()),
-  /** Since when it is neither discovered nor listed (our time); absent again once it is. */
+  /** Since when it has been neither discovered nor listed (our time). */
   goneSince: z.optional(z.string()),
-  /** When a poll last reached it, while it is not reachable (our time); else that is `checkedAt`. */
+  /** While it is unreachable: when a poll last reached it (our time). */
   reachedAt: z.optional(z.string()),
-  /** Since when polls in a row have not reached it (our time). */
+  /** Since when consecutive polls have failed to reach it (our time). */
   unreachableSince: z.optional(z.string()),
-  /** Since when nothing of this node can reach us: no push and no pull (our time; design.md §3, blind). */
+  /** Since when neither pushes nor pulls of this node can reach us (our time; design.md §3, blind). */
   blindSince: z.optional(z.string()),
 })
 
@@ -146,29 +146,29 @@ export const publisher = z.object({
  */
 export const nodeState = z.object({
   node: z.string(),
-  /** A random value made with the document: tells a store that was emptied from one that was not. */
+  /** A random value made with the document; a store that was emptied gives the node another one. */
   incarnation: z.string(),
   /** The number of the newest log entry; 0 before the first. */
   seq: z.number(),
-  /** The number up to which the broker has the log; absent until a process with a sink first writes it. */
+  /** The sink has the log up to this number; absent until a process with a sink first writes the document. */
   forwarded: z.optional(z.number()),
-  /** The labels that its publisher has in the configuration. */
+  /** The labels of its publisher, from PUBLISHERS or from its Kubernetes Node. */
   labels: z.optional(z.record(z.string(), z.string())),
   clocks: z.array(clock),
-  /** Per kind: the first and the last of the pulls in a row that named no clock of it (our time). */
+  /** By kind: since when pulls have named no clock of it. */
   absent: z.record(z.string(), span),
   publisher: z.optional(publisher),
   subscriptions: z.array(subscription),
-  /** Kinds that the publisher rejected while it accepted others, and when (our time): the host has none of them. */
+  /** Kinds that the publisher rejected while it accepted others (our time): the host has no such clocks. */
   lacking: z.optional(z.array(lack)),
-  /** Creates under way: a push of that kind is an initial notification while its entry stands (rule 9). */
+  /** Creates under way: meanwhile a push of that kind counts as the initial notification (rule 9). */
   pending: z.array(create),
   counters,
-  /** The newest bodies that were acknowledged but are no events of this node, cut to a bounded length. */
+  /** The newest bodies that were acknowledged but are not valid events of this node, truncated. */
   quarantine: z.array(z.object({ receivedAt: z.string(), reason: z.string(), body: z.string() })),
-  /** What the log last said of the node as a whole, so that a change of it is told once. */
+  /** What the log last said of the node as a whole, so that each change is logged once. */
   announced: z.object({ overall: z.string(), stale: z.boolean(), blind: z.boolean() }),
-  /** Counted with each write of the merge rules; absent before the first. */
+  /** Updated with each write of the merge rules; absent before the first. */
   spent: z.optional(spent),
 })
 
@@ -200,7 +200,7 @@ export const logEntry = z.object({
   instance: z.optional(z.string()),
   from: z.optional(z.string()),
   to: z.optional(z.string()),
-  /** What a push said that made the clock suspect. */
+  /** The state in the push that made the clock suspect. */
   told: z.optional(z.string()),
   at: z.optional(z.string()),
   notBefore: z.optional(z.string()),
@@ -210,10 +210,10 @@ export const logEntry = z.object({
 })
 
 export type LogEntry = z.infer<typeof logEntry>
-/** An entry that has no number yet: the write numbers it. */
+/** An entry before the write numbers it. */
 export type NewEntry = Omit<LogEntry, 'seq'>
 
-/** The document of a node of which nothing is known yet. `incarnation` is random. */
+/** The document of a node before its first reading. `incarnation` is random. */
 export function emptyNodeState(node: string, incarnation: string): NodeState {
   return {
     node,

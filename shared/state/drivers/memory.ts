@@ -5,8 +5,8 @@ import { type LogEntry, type NodeState, parseDocument, parseEntry } from '#share
 type Row = { readonly version: Version; readonly state: NodeState; readonly log: readonly LogEntry[] }
 
 /**
- * Keeps everything in the memory of this process, for tests and benches. What is read is spelled as JSON and parsed,
- * so that whatever other drivers would lose in writing is lost here too.
+ * Keeps everything in the memory of this process, for tests and benches. Reads go through JSON, so that whatever other
+ * drivers would lose is lost here too.
  */
 export function createMemoryDriver(): Driver {
   const rows = new Map<string, Row>()

@@ -4,12 +4,12 @@ import { isWorse, shownValue } from './clock.ts'
 import { addEntry, count, type Draft, type Pull, putClock } from './draft.ts'
 
 /**
- * Rule 3: a pull whose own time is earlier than one that was stored before it was sent proves that the publisher's
- * clock was set back: the order of its pushes is reset. What was stored must have come a settle time before, so that
- * our own hosts' clocks need not agree to better than that.
+ * Rule 3: a pull with an earlier time than a reading that was stored before it was sent proves that the publisher's
+ * clock went backwards; the order of its pushes is reset. The stored reading must be a settle time old, since our own
+ * hosts' clocks may differ by that much.
  */
 export function detectClockStep(draft: Draft, pull: Pull): boolean {
-  // What comes while a create is under way may be a late push in place of the initial notification: no proof.
+  // An initial notification proves nothing: it may be a late push.
   const at = pull.queryTime && pull.via === 'poll' ? pull.observations[0]?.at : undefined
   if (at === undefined) return false
   const sent = milliseconds(pull.sentAt)
@@ -25,8 +25,8 @@ export function detectClockStep(draft: Draft, pull: Pull): boolean {
 }
 
 /**
- * Rule 3: whether a worse push that order would ignore was more than late: it came in longer after what is newer than a
- * push takes. The publisher's clock was set back, or somebody held the push back. Brokers repeat events: no sign.
+ * Rule 3: whether a worse push that order would ignore arrived too long after the newer reading to be merely late: the
+ * publisher's clock was set back, or the push was held up. Brokers repeat events, so theirs are never suspect.
  */
 export function isSuspect({ settings, via }: Draft, clock: ClockState, push: Reading): boolean {
   if (via === 'broker' || clock.retired || !isWorse(clock.kind, push, clock)) return false
@@ -39,12 +39,12 @@ export function isSuspect({ settings, via }: Draft, clock: ClockState, push: Rea
   )
 }
 
-/** Rule 3: whether a reading is older than the newest push by more than pushes come out of order. */
+/** Rule 3: whether a reading is older than the newest push by more than REORDER_SECONDS. */
 export function isOutOfOrder({ settings }: Draft, reading: Reading, newest: Reading): boolean {
   return nanoseconds(newest.at) - nanoseconds(reading.at) > BigInt(settings.reorderMs) * 1_000_000n
 }
 
-/** A clock that gets a newer push: the former newest is its anchor if it was known a settle time before. */
+/** A clock about to get a newer push: the previous newest becomes its anchor if it was known for a settle time. */
 export function anchored({ settings }: Draft, clock: ClockState, push: Reading): ClockState {
   const [former] = clock.pushes
   if (former === undefined) return clock
@@ -64,7 +64,7 @@ export function suspect(draft: Draft, clock: ClockState, push: Reading): 'suspec
   return 'suspect'
 }
 
-/** The next pull of a clock, whatever it says, is newer than what made it suspect. */
+/** The next pull of a clock ends its being suspect, whatever it says. */
 export function cleared(draft: Draft, clock: ClockState, pull: Pull): ClockState {
   const { suspect, ...rest } = clock
   if (suspect === undefined || milliseconds(pull.sentAt) < milliseconds(suspect.receivedAt)) return clock

@@ -10,8 +10,8 @@ export type Spent = Readonly<Record<Overall, number>>
 const NOTHING: Spent = { FREERUN: 0, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 0 }
 
 /**
- * The time that a node has spent in each state up to `until` (our time, ms): what its document has counted, and what
- * time alone has made of the node since. Counting begins with the first write; the later `until`, the more it is.
+ * The time that a node has spent in each state up to `until` (our time, ms): what its document has counted, plus the
+ * time since, in which time alone may have changed its state. Counting begins with the first write and never goes down.
  */
 export function spentBy(state: NodeState, until: number, settings: MergeSettings): Spent {
   const { until: counted, ...spent } = state.spent ?? { ...NOTHING, until: isoTime(until) }
@@ -25,14 +25,14 @@ export function spentBy(state: NodeState, until: number, settings: MergeSettings
   return spent
 }
 
-/** What the next write of a document has of the time spent. A clock of ours that was set back takes none away. */
+/** The counted time that the next write stores. If our clock was set back, none is taken away. */
 export function countSpent(before: NodeState, now: number, settings: MergeSettings): NodeState['spent'] {
   const { until = isoTime(now) } = before.spent ?? {}
   const isLater = milliseconds(until) > now && !isAhead(until, now, settings)
   return { ...spentBy(before, now, settings), until: isLater ? until : isoTime(now) }
 }
 
-/** When time alone may change what is said of a node: each time of ours in it that can grow old, or come true. */
+/** When time alone may change the state of a node: each of our times in it that expires, or is still to come. */
 export function turnsOf(state: NodeState, { staleAfterMs, settleMs }: MergeSettings): number[] {
   const times = [
     ...state.clocks.flatMap(({ confirmedAt, unnamed }) => [

@@ -4,7 +4,7 @@ import { compareWorse, sameValue, shownValue, takesWorst } from './clock.ts'
 import { addEntry, type Draft, type Pull, putClock } from './draft.ts'
 import { overtakenBy } from './undated.ts'
 
-/** What a pull says of one clock: the worst of its readings; several make the clock contested (rule 7). */
+/** A pull's reading of one clock: the worst of several, which make the clock contested (rule 7). */
 export type Answer = {
   readonly draft: Draft
   readonly pull: Pull
@@ -12,7 +12,7 @@ export type Answer = {
   readonly contested: boolean
 }
 
-/** Rule 6: an answer sets a clock, which then shows `shown`; another value than before is a transition. */
+/** Rule 6: a pull sets what a clock shows; a changed value is a transition. */
 export function change(clock: ClockState, shown: Reading, answer: Answer): void {
   const { draft, pull, base, contested } = answer
   const { kind, instance, retired } = clock
@@ -20,7 +20,7 @@ export function change(clock: ClockState, shown: Reading, answer: Answer): void 
   const dating = same ? undefined : datingPush(clock, shown, pull)
   const from = retired ? undefined : shownValue(clock)
   const to = shownValue(shown)
-  // A push announced it; only a pull could show it, since the clock was contested: nothing was missed.
+  // A push reported it, and only a pull could show it since the clock was contested: nothing was missed.
   const isTold = from === undefined || dating !== undefined || (takesWorst(clock) && isPushedSincePull(clock))
   const { sentAt, create, receivedAt, via } = pull
   const undated = isTold ? undefined : { from, to, ...boundsOf(clock, base, pull), sentAt, create }
@@ -36,7 +36,7 @@ export function change(clock: ClockState, shown: Reading, answer: Answer): void 
     via,
     contested,
     retired: false,
-    // What is remembered of older pushes no longer matters once a pull knows them, save the newest.
+    // Older pushes no longer matter once a pull includes them, except the newest.
     pushes: clock.pushes.filter((push, index) => index === 0 || isAfter(push, base, pull)),
     pushedAt: clock.pushedAt,
     pull: appliedPull(answer),
@@ -50,8 +50,8 @@ export function change(clock: ClockState, shown: Reading, answer: Answer): void 
 }
 
 /**
- * Rule 7: a push that could not better the clock by itself, and that this pull agrees with, dates the transition:
- * it must be newer than the pull before.
+ * Rule 7: a push newer than the previous pull, which could not improve the clock by itself and which this pull agrees
+ * with, dates the transition.
  */
 function datingPush(clock: ClockState, shown: Reading, pull: Pull): Reading | undefined {
   const [newest] = clock.pushes
@@ -67,13 +67,13 @@ function isPushedSincePull({ pushes: [newest], pull }: ClockState): boolean {
   return compareTimes(newest.at, pull.at) > 0
 }
 
-/** Whether a push says what came after a reading: by the publisher's time where that orders them, else by receipt. */
+/** Whether a push is newer than a reading: by the publisher's time where that orders them, else by receipt. */
 export function isAfter(push: Reading, reading: Reading, pull: Pull): boolean {
   if (pull.queryTime) return compareTimes(push.at, reading.at) > 0
   return milliseconds(push.receivedAt) > milliseconds(pull.sentAt)
 }
 
-/** Between the last agreement and the pull; on the publisher's clock where both are known on it, else on ours. */
+/** The transition lies between the last agreement and the pull: on the publisher's clock if it has both, else on ours. */
 function boundsOf(clock: ClockState, reading: Reading, pull: Pull): { notBefore?: string; notAfter: string } {
   const [notBefore, notAfter] = pull.queryTime
     ? [clock.observedAt, reading.at]
@@ -81,7 +81,7 @@ function boundsOf(clock: ClockState, reading: Reading, pull: Pull): { notBefore?
   return !clock.retired && compareTimes(notBefore, notAfter) < 0 ? { notBefore, notAfter } : { notAfter }
 }
 
-/** What is kept of a pull that applied. */
+/** The part of an applied pull that is stored. */
 export function appliedPull({ pull, base }: Answer): NonNullable<ClockState['pull']> {
   return {
     at: pull.queryTime ? base.at : undefined,

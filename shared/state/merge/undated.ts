@@ -5,12 +5,10 @@ import { addEntry, count, type Draft, putClock } from './draft.ts'
 
 type Undated = NonNullable<ClockState['undated']>
 
-/** How many transitions of one clock may wait for their pushes beside the newest. */
+/** How many older transitions of one clock may wait for their pushes. */
 const MOST_OVERTAKEN = 8
 
-/**
- * What waits for its push once another transition has come: of too many, the oldest waits no longer (rule 6).
- */
+/** The transitions that still wait for their pushes after another one; of too many, the oldest is settled (rule 6). */
 export function overtakenBy(draft: Draft, clock: ClockState): Undated[] | undefined {
   const all = waiting(clock)
   for (const oldest of all.slice(0, -MOST_OVERTAKEN)) settled(draft, clock, oldest)
@@ -21,7 +19,7 @@ function waiting({ undated, overtaken = [] }: ClockState): Undated[] {
   return undated === undefined ? overtaken : [...overtaken, undated]
 }
 
-/** The clock with only those of its undated transitions that `keeps` takes. */
+/** The clock with only those undated transitions that `keeps` accepts. */
 function keeping(clock: ClockState, keeps: (one: Undated) => boolean): ClockState {
   const { undated, overtaken = [], ...rest } = clock
   const left = overtaken.filter(keeps)
@@ -33,8 +31,8 @@ function keeping(clock: ClockState, keeps: (one: Undated) => boolean): ClockStat
 }
 
 /**
- * Rule 6: transitions that only a pull showed, and that no push has dated by a later poll, were missed. `asked` is our
- * time in milliseconds when that later poll was sent. Returns the clock as it then is.
+ * Rule 6: transitions that only a pull showed, and that no push has dated by a later poll, were missed. `asked` is when
+ * that later poll was sent (our time, ms). Returns the updated clock.
  */
 export function settleUndated(draft: Draft, clock: ClockState, asked: number): ClockState {
   const isDue = ({ sentAt }: Undated) => asked - milliseconds(sentAt) >= draft.settings.settleMs
@@ -47,13 +45,13 @@ export function settleUndated(draft: Draft, clock: ClockState, asked: number): C
 }
 
 /**
- * Rule 9: what a reading showed while a create was under way may have been an ordinary push, and was acknowledged: it is
- * dated by itself. All else was missed.
+ * Rule 9: a transition seen while a create was under way may have come from an ordinary push, which was acknowledged: it
+ * is dated by its own reading. All others were missed.
  */
 function settled(draft: Draft, clock: ClockState, one: Undated): ClockState {
   const { from, to, notBefore, notAfter } = one
   if (isUnproven(one)) {
-    // Where the time of a reading is not that of the request, it is not the publisher's.
+    // A reading whose time is not that of the request is not on the publisher's clock.
     if (clock.pull?.at === undefined) return clock
     addEntry(draft, 'delayed', clock, { from, to, at: notAfter, via: 'push' })
     return isCurrent(clock, one) ? { ...clock, since: notAfter } : clock
@@ -74,14 +72,14 @@ function isCurrent(clock: ClockState, { to }: Undated): boolean {
 }
 
 /**
- * Rule 6: a push that comes after the pull that showed its transition gives the transition its time. Returns the
- * clock as it then is, undefined if no transition waits for this push.
+ * Rule 6: a push that arrives after the pull that showed its transition dates the transition. Returns the updated clock;
+ * undefined if no transition waits for this push.
  */
 export function datedBy(draft: Draft, clock: ClockState, push: Reading): ClockState | undefined {
   const { undated, overtaken = [], pull } = clock
   const isOf = ({ to, notBefore }: Undated) => {
     if (to !== shownValue(push)) return false
-    // Where a pull's time is not known to be that of the request, its bounds are on our clock, not on the publisher's.
+    // Unless a pull's time is that of the request, its bounds are on our clock, not on the publisher's.
     return pull?.at === undefined || notBefore === undefined || compareTimes(push.at, notBefore) > 0
   }
   const old = overtaken.find((one) => isOf(one) && compareTimes(push.at, one.notAfter) <= 0)
@@ -92,7 +90,7 @@ export function datedBy(draft: Draft, clock: ClockState, push: Reading): ClockSt
   return one === undated && isCurrent(clock, one) ? { ...next, since: push.at } : next
 }
 
-/** What a reading showed while a create was under way is dated by itself once a push follows it (rule 9). */
+/** A transition seen while a create was under way is dated by its own reading once a push follows (rule 9). */
 export function datedByItself(draft: Draft, clock: ClockState): ClockState {
   const { undated } = clock
   if (undated === undefined || !isUnproven(undated)) return clock

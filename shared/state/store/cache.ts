@@ -1,4 +1,4 @@
-/** What is known of nodes, at most `limit` of them: the one known for longest is forgotten first. */
+/** A value for each of at most `limit` nodes; the oldest is dropped first. */
 export type Cache<T> = {
   get(node: string): T | undefined
   set(node: string, known: T): void
@@ -6,7 +6,7 @@ export type Cache<T> = {
 }
 
 export function createCache<T>(limit: number): Cache<T> {
-  // A Map keeps the order of insertion: its first key is the one that has been known for longest.
+  // A Map keeps the order of insertion: its first key is the oldest.
   const known = new Map<string, T>()
   return {
     get: (node) => known.get(node),

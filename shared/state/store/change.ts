@@ -6,7 +6,7 @@ import {
   type NodeState,
 } from '#shared/state/document.ts'
 
-/** What a change makes of the document it was shown. */
+/** The result of a change to a document. */
 export type Outcome<T> = {
   /** The next document, or undefined where it stays as it is. Its `seq` and `counters` are left to the store. */
   readonly state?: NodeState | undefined
@@ -23,12 +23,12 @@ export type Change<T> = (current: NodeState | undefined) => Outcome<T>
 /** Whether a node with this document is to be removed. Pure, as a {@link Change} is. */
 export type Decide = (current: NodeState) => boolean
 
-/** The document that changes come to, and the new entries of its log. */
+/** The changed document, and the new entries of its log. */
 export type Changed = { readonly state: NodeState; readonly entries: readonly LogEntry[] }
 
 /**
- * Applies changes in order, each to what the one before left, and numbers the entries. Undefined where none asks for a
- * write. A change that gives undefined is left out.
+ * Applies changes in order, each to the result of the one before, and numbers the entries. Undefined if none needs a
+ * write. A change that returns undefined is left out.
  */
 export function applyAll(
   known: NodeState | undefined,

@@ -1,6 +1,6 @@
 import type { LogEntry, NodeState } from '#shared/state/document.ts'
 
-/** Opaque to everybody but the driver that made it. */
+/** Opaque to all but the driver that made it. */
 export type Version = string
 
 export type Versioned = { readonly state: NodeState; readonly version: Version }

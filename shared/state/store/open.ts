@@ -9,15 +9,15 @@ import type { RedisSettings } from '#shared/redis/client.ts'
 import type { Driver } from './driver.ts'
 import { createStore, type Store, type StoreOptions } from './store.ts'
 
-/** What drivers go by beside their URL. */
+/** What drivers need besides their URL. */
 export type DriverOptions = {
-  /** For what befalls a driver outside of any call; the default says nothing. */
+  /** For what happens to a driver between calls; silent by default. */
   readonly log?: Log
   /** How the API server of a cluster is reached: for configmap. */
   readonly kubernetes?: KubernetesSettings | Access
   /** Files for the way to Redis: for redis, rediss and with Sentinels. */
   readonly redis?: RedisSettings
-  /** Whether a store of one file is made where there is none; true by default. */
+  /** Create a store file that does not exist; true by default. */
   readonly create?: boolean
 }
 

@@ -8,7 +8,7 @@ export type Job = {
   reject(error: unknown): void
 }
 
-/** A removal that waits for its turn among the changes; without `decide` it removes whatever is there. */
+/** A removal that waits its turn among the changes; without `decide` it removes whatever is there. */
 export type Removal = {
   readonly decide: Decide | undefined
   /** Whether it was removed. */
@@ -23,21 +23,21 @@ export type Queue = {
 }
 
 export type Work = {
-  /** `more` takes the changes that have come since, up to the next removal. Never throws. */
+  /** `more` takes the changes queued since, up to the next removal. Never throws. */
   change(node: string, jobs: Job[], more: () => Job[]): Promise<void>
   /** Never throws. */
   remove(node: string, removal: Removal): Promise<void>
 }
 
 /**
- * Does the work of each node in order, changes that wait together as one. A node begins at the end of the turn of the
- * event loop, so that what is called in one turn is written together.
+ * Does the work of each node in order; changes that wait together become one write. A node starts at the end of the
+ * turn of the event loop, so that all calls of one turn are written together.
  */
 export function createQueue({ change, remove }: Work): Queue {
   const lanes = new Map<string, { readonly waiting: (Job | Removal)[]; done: Promise<void> }>()
   let turn: Promise<void> | undefined
 
-  /** One for all nodes: their replies, which wake whoever waits for them, are sent behind each other. */
+  /** One for all nodes, so that their replies are sent right after each other. */
   const endOfTurn = () => {
     turn ??= setImmediate().then(() => {
       turn = undefined

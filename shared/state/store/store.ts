@@ -39,9 +39,9 @@ export type StoreOptions = {
   /** How many log entries of a node are kept (design: HISTORY_PER_NODE). */
   readonly historyPerNode: number
   readonly log: Log
-  /** How many documents are cached (some kilobytes each); the one known for longest is forgotten first. */
+  /** How many documents are cached (a few kilobytes each); the oldest is dropped first. */
   readonly cachedDocuments?: number
-  /** How often in a row another writer may come first before a caller is told so. */
+  /** How many conflicts in a row with other writers end in an error. */
   readonly conflictLimit?: number
   /** 0 to 1, for the jitter between attempts. */
   readonly random?: () => number
@@ -197,7 +197,7 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   }
 }
 
-/** What came of a change, or what it threw instead. */
+/** The outcome of a change, or what it threw. */
 type Settled = { readonly outcome?: Outcome<unknown>; readonly failure?: unknown }
 
 function attempt(node: string, { change }: Job, current: NodeState | undefined): Settled {

@@ -1,9 +1,9 @@
 import type { NodeState } from '#shared/state/document.ts'
 
-/** Unsent entries are kept up to this many times the history of a node, but no more than this number or one history. */
+/** Unsent entries are kept for up to 20 histories of a node, but at most 100,000 entries or one history. */
 const UNSENT_HISTORIES = 20
 const MOST_UNSENT = 100_000
-/** What goes, goes in batches: a write that drops entries costs more than one that drops none. */
+/** Entries are trimmed in batches: a write that drops entries costs more than one that does not. */
 const STEPS_A_HISTORY = 8
 const LARGEST_STEP = 100
 
@@ -11,13 +11,13 @@ const LARGEST_STEP = 100
 export type Trim = {
   /** Entries with a number up to this one go; 0 where none do. */
   readonly through: number
-  /** How many of them the broker has never had. */
+  /** How many of them the sink never received. */
   readonly unsent: number
 }
 
 /**
- * The newest `historyPerNode` entries stay, and up to an eighth more (100 at most), since older ones go in batches.
- * While the node is forwarded, what the broker has not yet stays too, up to 20 times that number: a broker that never
+ * Keeps the newest `historyPerNode` entries, and up to an eighth more (100 at most), since trimming is done in batches.
+ * While there is a sink, entries that it has not taken are kept too, up to 20 times that number: a broker that never
  * comes back must not fill the store.
  */
 export function trim(before: NodeState | undefined, after: NodeState, historyPerNode: number): Trim {
