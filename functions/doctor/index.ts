@@ -55,7 +55,7 @@ export const doctor: FunctionDefinition = {
     const driver = await openDriver(stateUrl, { log, ...config.stateOptions }).catch(failing)
     const store = createStore(driver, { historyPerNode, log, random })
     const overall = (state: NodeState) => conditionOf(state, clock.now(), settings).overall
-    const publishers = await openPublishers(config, callbackUrl, { ...host, store, overall })
+    const publishers = await openPublishers(config, { ...host, store })
     const { registry, http, callback, find, prove } = publishers
     // Servers that are no publishers do not get the credentials for publishers.
     const credentials = createCredentials({ ca: config.publisherFiles.ca }, { clock, log })

@@ -1,11 +1,9 @@
 import { openForwarder } from '#shared/broker/open.ts'
-import { ConfigurationError, type DiscoveryError } from '#shared/errors.ts'
+import type { ConfigurationError, DiscoveryError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import { withheldText } from '#shared/publishers/reconcile/proof.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { createTickHandler } from '#shared/runtime/tick.ts'
-import type { NodeState } from '#shared/state/document.ts'
-import { conditionOf } from '#shared/state/merge/overall.ts'
 import { openStore } from '#shared/state/store/open.ts'
 import { createFinder, readEvery, startRounds } from './every.ts'
 import { createPollMetrics } from './metrics.ts'
@@ -40,17 +38,15 @@ export const poll: FunctionDefinition = {
   modes: { serve: true, run: true },
 
   async open(config, host, flags = {}) {
-    const { callbackUrl, merge: settings, pollDeadlineMs, pollConcurrency: concurrency } = config
+    const { merge: settings, pollDeadlineMs, pollConcurrency: concurrency } = config
     const everyMs =
       typeof flags.every === 'string' ? readEvery(flags.every, settings.staleAfterMs) : undefined
-    if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
     const { clock, log, random, newId } = host
     const metrics = createPollMetrics(host.metrics)
     const opened = await openStore(config, { log, random })
     const forwarder = await openForwarder(config, { ...host, store: opened })
     const { store } = forwarder
-    const overall = (state: NodeState) => conditionOf(state, clock.now(), settings).overall
-    const publishers = await openPublishers(config, callbackUrl, { ...host, store, overall })
+    const publishers = await openPublishers(config, { ...host, store })
     const { registry, reconciler, find, prove } = publishers
     const poller = createPoller({
       ...{ registry, reconciler, store, clock, log, metrics, newId, settings, concurrency },

@@ -1,14 +1,10 @@
 import { openForwarder } from '#shared/broker/open.ts'
-import { ConfigurationError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { openStore } from '#shared/state/store/open.ts'
-import type { NodeState } from '#shared/state/document.ts'
-import { conditionOf } from '#shared/state/merge/overall.ts'
-import { type Mode, type Progress, subscribeAll } from './run.ts'
-import { createProgress, printOutcome } from './print.ts'
-import { createSubscribeHandler } from './serve.ts'
+import { createSubscribeHandler, subscribeAll } from './run.ts'
+import { CLEAR_LINE, createProgress, printOutcome } from './print.ts'
 
 export const subscribe: FunctionDefinition = {
   name: 'subscribe',
@@ -37,44 +33,21 @@ export const subscribe: FunctionDefinition = {
   modes: { serve: true, run: true },
 
   async open(config, host) {
-    const { callbackUrl, merge } = config
-    if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
-    const { clock, random } = host
     // On a terminal a line of progress and a report tell people more than log lines in between.
     let isMuted = false
     const unlessMuted = (level: 'warn' | 'info' | 'debug'): Log['info'] => {
       return (message, fields) => (isMuted ? undefined : host.log[level](message, fields))
     }
-    const log: Log = {
-      ...host.log,
-      warn: unlessMuted('warn'),
-      info: unlessMuted('info'),
-      debug: unlessMuted('debug'),
-    }
-    const opened = await openStore(config, { log, random })
+    const [warn, info, debug] = [unlessMuted('warn'), unlessMuted('info'), unlessMuted('debug')]
+    const log: Log = { ...host.log, warn, info, debug }
+    const opened = await openStore(config, { ...host, log })
     const forwarder = await openForwarder(config, { ...host, log, store: opened })
-    const { store } = forwarder
-    const overall = (state: NodeState) => conditionOf(state, clock.now(), merge).overall
-    const publishers = await openPublishers(config, callbackUrl, { ...host, log, store, overall })
-    const { reconciler, find, named, prove } = publishers
-
-    const run = async (mode: Mode, progress: Progress, signal: AbortSignal) => {
-      const { targets, unnamed, failure } = await find({ signal, marks: !mode.remove && !mode.dryRun })
-      const deps = {
-        ...{ reconciler, named, clock, random },
-        // Those whose node is not known yet are asked for it at each try.
-        targets: [...targets, ...unnamed.map(({ target }) => target)],
-        prove: (ended?: AbortSignal) => prove(targets, ended),
-        concurrency: config.pollConcurrency,
-        deadlineMs: config.subscribeDeadlineMs,
-      }
-      return { ...(await subscribeAll(deps, mode, progress, signal)), failure }
-    }
+    const publishers = await openPublishers(config, { ...host, log, store: forwarder.store })
+    const deps = { ...publishers, ...host, ...config }
 
     return {
       handle: createSubscribeHandler(async (signal) => {
-        const silent = { settled() {}, waiting() {} }
-        const { results, withheld, failure } = await run({ remove: false, dryRun: false }, silent, signal)
+        const { results, withheld, failure } = await subscribeAll(deps, { signal })
         if (failure !== undefined) throw failure
         if (withheld !== undefined) log.warn(withheld)
         return results
@@ -82,8 +55,10 @@ export const subscribe: FunctionDefinition = {
       async run(flags, { signal, terminal }) {
         const mode = { remove: flags.remove === true, dryRun: flags['dry-run'] === true }
         isMuted = terminal.interactive && !host.log.on('debug')
-        const progress = createProgress(terminal, mode)
-        const { results, withheld, failure } = await run(mode, progress, signal).finally(() => progress.end())
+        const subscribing = subscribeAll(deps, { ...mode, tell: createProgress(terminal, mode), signal })
+        const { results, withheld, failure } = await subscribing.finally(
+          () => terminal.interactive && terminal.err(CLEAR_LINE),
+        )
         if (failure !== undefined) terminal.err(`failed: ${failure.message}\n`)
         printOutcome(terminal, results, mode)
         if (withheld !== undefined) terminal.err(`failed: ${withheld}\n`)

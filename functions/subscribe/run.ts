@@ -1,111 +1,101 @@
-import type { CallOptions } from '#shared/http/client.ts'
 import pLimit from 'p-limit'
+import type { Config } from '#shared/config/index.ts'
 import { PtpWatchError, reasonOf } from '#shared/errors.ts'
 import { backoffMs, pause } from '#shared/publishers/backoff.ts'
+import type { Publishers } from '#shared/publishers/open.ts'
 import { together } from '#shared/publishers/reconcile/apply.ts'
 import { type Proof, withheldText } from '#shared/publishers/reconcile/proof.ts'
-import {
-  type Reconciled,
-  type ReconcileOptions,
-  type Reconciler,
-  unreconciled,
-} from '#shared/publishers/reconcile/reconciler.ts'
+import { type Reconciled, type Reconciler, unreconciled } from '#shared/publishers/reconcile/reconciler.ts'
 import type { Target } from '#shared/publishers/target.ts'
-import type { Clock } from '#shared/time.ts'
+import type { Host } from '#shared/runtime/function.ts'
+import type { HttpFunction } from '#shared/runtime/reply.ts'
+import { createTickHandler } from '#shared/runtime/tick.ts'
 
-export type SubscribeDeps = {
+export type SubscribeDeps = Pick<Publishers, 'find' | 'named' | 'prove'> & {
   readonly reconciler: Pick<Reconciler, 'reconcile'>
-  readonly targets: readonly Target[]
-  /** Gives a target the name of its node. @throws PublisherError while it is not known */
-  readonly named: (target: Target, call?: CallOptions) => Promise<Target>
-  /** Proves our callback, at the beginning of each round. */
-  readonly prove: (signal?: AbortSignal) => Promise<Proof>
-  /** How many publishers are worked on at once. */
-  readonly concurrency: number
-  /** How long the run goes on trying those that are not ready, in ms. */
-  readonly deadlineMs: number
-  readonly clock: Clock
-  /** [0, 1), for jitter. */
-  readonly random: () => number
-}
+} & Pick<Host, 'clock' | 'random'> &
+  Pick<Config, 'pollConcurrency' | 'subscribeDeadlineMs'>
 
-export type Mode = { readonly remove: boolean; readonly dryRun: boolean }
+export type Mode = { readonly remove?: boolean; readonly dryRun?: boolean }
 
-/** Told as the run goes. */
-export type Progress = {
-  /** A publisher that needs no further try, or gets none. */
-  settled(one: Reconciled, count: { readonly done: number; readonly total: number }): void
-  /** Those that are tried again after a pause. */
-  waiting(all: readonly Reconciled[]): void
-}
-
-/** `withheld`: what to tell people of subscriptions that were not deleted, if there are any. */
-export type Outcome = { readonly results: readonly Reconciled[]; readonly withheld: string | undefined }
+/** Told of a publisher that gets no further try, or of those that are tried again after a pause. */
+export type Progress = (now: {
+  readonly settled?: Reconciled
+  readonly waiting?: readonly Reconciled[]
+  readonly done: number
+  readonly total: number
+}) => void
 
 /**
  * Goes once over all publishers, and again over those that are not ready, until the deadline. All are tried before any
- * is tried again, so that dead ones keep nobody waiting. Gives one result for each, in their order.
+ * is tried again, so that dead ones keep nobody waiting. Gives one result for each, in their order; `withheld`: what to
+ * tell people of subscriptions that were not deleted, if there are any; `failure`: why publishers could not be listed.
  * @throws ConfigurationError where ingest rejects our token
  */
 export async function subscribeAll(
   deps: SubscribeDeps,
-  mode: Mode,
-  progress: Progress,
-  signal?: AbortSignal,
-): Promise<Outcome> {
-  const { targets, clock, random } = deps
-  const limit = pLimit(deps.concurrency)
+  { remove = false, dryRun = false, tell, signal }: Mode & { tell?: Progress; signal?: AbortSignal },
+) {
+  const { reconciler, clock, random } = deps
+  const found = await deps.find({ signal, marks: !remove && !dryRun })
+  // Those whose node is not known yet are asked for it at each try.
+  const targets = [...found.targets, ...found.unnamed.map(({ target }) => target)]
+  const limit = pLimit(deps.pollConcurrency)
   // A plan is wanted now: it says what is so at this moment.
-  const until = clock.now() + (mode.dryRun ? 0 : deps.deadlineMs)
+  const until = clock.now() + (dryRun ? 0 : deps.subscribeDeadlineMs)
   const results = new Map<Target, Reconciled>()
+  const resultsOf = (some: readonly Target[]) => some.flatMap((target) => results.get(target) ?? [])
   // What --remove deletes is not to be replaced by anything.
-  let proof: Proof = mode.remove ? { outcome: 'proven' } : { outcome: 'unreachable', reason: '' }
+  let proof: Proof = remove ? { outcome: 'proven' } : { outcome: 'unreachable', reason: '' }
   let done = 0
   let pending = targets
 
+  const tryOne = async (target: Target): Promise<Reconciled> => {
+    try {
+      const named = await deps.named(target, { signal })
+      return await reconciler.reconcile(named, { remove, dryRun, proof: proof.outcome, signal })
+    } catch (error) {
+      // The store: one node that cannot be written is one failure, and the next may work again. Or it has no name yet.
+      if (!(error instanceof PtpWatchError)) throw error
+      const { retryable } = error
+      return { ...unreconciled(target), outcome: 'failed', retryable, problems: [reasonOf(error)] }
+    }
+  }
+
   for (let round = 1; pending.length > 0; round += 1) {
     const waitMs = backoffMs(round, random)
-    if (proof.outcome !== 'proven') proof = await deps.prove(signal)
+    if (proof.outcome !== 'proven') proof = await deps.prove(found.targets, signal)
     if (proof.outcome === 'refused') throw proof.error
-    const options = { ...mode, proof: proof.outcome, signal }
-    const isLast = () => signal?.aborted || clock.now() + waitMs > until
     const waiting: Target[] = []
     await limit.map(pending, async (target) => {
-      const now = await tryOne(deps, target, options)
+      const now = await tryOne(target)
       const one = { ...now, applied: together(results.get(target)?.applied, now.applied) }
       results.set(target, one)
-      if (one.retryable && !isLast()) {
-        waiting.push(target)
-        return
-      }
-      done += 1
-      progress.settled(one, { done, total: targets.length })
+      if (one.retryable && !signal?.aborted && clock.now() + waitMs <= until) waiting.push(target)
+      else tell?.({ settled: one, done: ++done, total: targets.length })
     })
     pending = waiting
     if (pending.length === 0) break
-    progress.waiting(resultsOf(pending, results))
+    tell?.({ waiting: resultsOf(pending), done, total: targets.length })
     await pause(waitMs, signal)
   }
-  const all = resultsOf(targets, results)
+  const all = resultsOf(targets)
   const applied = all.flatMap((one) => one.applied ?? [])
-  return { results: all, withheld: withheldText(applied, proof) }
+  return { results: all, withheld: withheldText(applied, proof), failure: found.failure }
 }
 
-function resultsOf(targets: readonly Target[], results: ReadonlyMap<Target, Reconciled>): Reconciled[] {
-  return targets.flatMap((target) => results.get(target) ?? [])
-}
-
-async function tryOne(
-  { reconciler, named }: SubscribeDeps,
-  target: Target,
-  options: Mode & Pick<ReconcileOptions, 'proof' | 'signal'>,
-): Promise<Reconciled> {
-  try {
-    return await reconciler.reconcile(await named(target, { signal: options.signal }), options)
-  } catch (error) {
-    // The store: one node that cannot be written is one failure, and the next may work again. Or it has no name yet.
-    if (!(error instanceof PtpWatchError)) throw error
-    const { retryable } = error
-    return { ...unreconciled(target), outcome: 'failed', retryable, problems: [reasonOf(error)] }
-  }
+/** `POST /` runs once: 202 when all publishers are in sync, 500 naming those that are not. A request during a run shares it. */
+export function createSubscribeHandler(
+  run: (signal: AbortSignal) => Promise<readonly Reconciled[]>,
+): HttpFunction {
+  let running: Promise<readonly Reconciled[]> | undefined
+  return createTickHandler(async (signal) => {
+    running ??= run(signal).finally(() => {
+      running = undefined
+    })
+    const failed = (await running).filter(({ outcome }) => outcome === 'failed')
+    if (failed.length === 0) return
+    const named = failed.map(({ node, problems }) => `${node}: ${problems.join('; ')}`)
+    throw new PtpWatchError('subscriptions', `${failed.length} publishers failed: ${named.join(' | ')}`)
+  }, '/')
 }

@@ -1,15 +1,17 @@
 import { type Callback, createCallback } from '#shared/callback.ts'
 import type { Config } from '#shared/config/index.ts'
 import { createCredentials } from '#shared/credentials.ts'
+import { ConfigurationError } from '#shared/errors.ts'
 import { type CallOptions, createHttp, type Http } from '#shared/http/client.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
-import type { NodeState } from '#shared/state/document.ts'
+import { conditionOf } from '#shared/state/merge/overall.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
 import { createRegistry, type Registry } from './dialects/registry.ts'
 import { markUnlisted } from './discovery/gone.ts'
 import type { FindOptions, Found } from './discovery/index.ts'
+import type { JournalDeps } from './reconcile/journal.ts'
 import { type Proof, proveCallback } from './reconcile/proof.ts'
 import { createReconciler, type Reconciler } from './reconcile/reconciler.ts'
 import type { Target } from './target.ts'
@@ -29,6 +31,10 @@ export type Publishers = {
   prove(targets: readonly Target[], signal?: AbortSignal): Promise<Proof>
   /** The way to them, for questions that no client has. */
   readonly http: Pick<Http, 'request'>
+  /** The way to servers that are no publishers, and are not shown what publishers are: ingest, metrics. */
+  readonly others: Pick<Http, 'request'>
+  /** For a journal of the caller's own. */
+  readonly journal: JournalDeps
   readonly callback: Callback
   close(): Promise<void>
 }
@@ -39,43 +45,44 @@ export type PublishersDeps = {
   readonly log: Log
   readonly metrics: Metrics
   readonly newId: () => string
-  /** The overall state of a document now (state/merge/overall.ts). */
-  readonly overall: (state: NodeState) => string
 }
 
 /**
- * `callbackUrl`: where publishers reach ingest; ours are told from others' by it. Once in a process.
- * @throws ConfigurationError where a file of credentials cannot be used, or publishers are to be discovered and there is
- * no way to an API server.
+ * Once in a process.
+ * @throws ConfigurationError without CALLBACK_URL, by which ours are told from others'; where a file of credentials cannot
+ * be used; or publishers are to be discovered and there is no way to an API server.
  */
 export async function openPublishers(
   config: Config,
-  callbackUrl: string,
-  { store, clock, log, metrics, newId, overall }: PublishersDeps,
+  { store, clock, log, metrics, newId }: PublishersDeps,
 ): Promise<Publishers> {
+  const { callbackUrl, merge } = config
+  if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
   const { index, count } = config.shard
   const credentials = createCredentials(config.publisherFiles, { clock, log })
   await credentials.current()
   const http = createHttp({ clock, log }, { credentials, overall: config.pollConcurrency * 2 })
-  // Ingest is not shown what publishers are.
   const authority = createCredentials({ ca: config.publisherFiles.ca }, { clock, log })
-  const toIngest = createHttp({ clock, log }, { credentials: authority })
+  const others = createHttp({ clock, log }, { credentials: authority })
   const targets = config.publishers
     .filter((_, place) => place % count === index)
     .map((each): Target => ({ ...each, labels: each.labels ?? {} }))
   const registry = createRegistry({ http, log })
   const callback = createCallback({ url: callbackUrl, secrets: config.callbackSecrets })
   const configured = new Set(config.publishers.map(({ node }) => node))
+  const journal: JournalDeps = {
+    store,
+    clock,
+    overall: (state) => conditionOf(state, clock.now(), merge).overall,
+    newIncarnation: newId,
+    refreshMs: merge.staleAfterMs / 3,
+  }
   const reconciler = createReconciler(
-    {
-      ...{ http, registry, store, clock, log, overall, callback, metrics },
-      newIncarnation: newId,
-      refreshMs: config.merge.staleAfterMs / 3,
-    },
+    { ...journal, http, registry, log, callback, metrics },
     { kinds: config.resources, configured },
   )
   const opened: Publishers = {
-    ...{ registry, reconciler, http, callback },
+    ...{ registry, reconciler, http, others, journal, callback },
     async find({ marks }) {
       if (marks) await markUnlisted({ store, clock, log }, config)
       return { targets, unnamed: [], failure: undefined }
@@ -84,10 +91,10 @@ export async function openPublishers(
     prove: async ([first], signal) =>
       first === undefined
         ? { outcome: 'unreachable', reason: 'there is no node to check it with' }
-        : await proveCallback({ callback, http: toIngest }, first.node, signal),
+        : await proveCallback({ callback, http: others }, first.node, signal),
     async close() {
       await http.close()
-      await toIngest.close()
+      await others.close()
     },
   }
   if (config.discovery === undefined) return opened

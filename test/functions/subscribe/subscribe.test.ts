@@ -1,8 +1,7 @@
 import { createServer } from 'node:http'
 import { expect, test } from 'vitest'
-import { type Progress, subscribeAll } from '#functions/subscribe/run.ts'
+import { createSubscribeHandler, type Progress, subscribeAll } from '#functions/subscribe/run.ts'
 import { createProgress } from '#functions/subscribe/print.ts'
-import { createSubscribeHandler } from '#functions/subscribe/serve.ts'
 import { silentLog } from '#shared/log.ts'
 import type { Reconciled } from '#shared/publishers/reconcile/reconciler.ts'
 import type { Target } from '#shared/publishers/target.ts'
@@ -13,9 +12,8 @@ import { listen } from '../../publishers/support/listen.ts'
 import { createWorld } from '../../publishers/support/world.ts'
 import { held, startFleet, targetsOf } from './fleet.ts'
 
-const SUBSCRIBE = { remove: false, dryRun: false }
 const named = async (target: Target) => target
-const QUIET: Progress = { settled() {}, waiting() {} }
+const foundAs = (targets: readonly Target[]) => async () => ({ targets, unnamed: [], failure: undefined })
 
 function runOver(
   targets: readonly Target[],
@@ -27,15 +25,16 @@ function runOver(
   const prove = async () => ({ outcome: 'proven' }) as const
   const deps = {
     reconciler,
-    targets,
+    find: foundAs(targets),
     named,
     prove,
-    concurrency,
-    deadlineMs,
+    pollConcurrency: concurrency,
+    subscribeDeadlineMs: deadlineMs,
     clock: systemClock,
     random: () => 0,
   }
-  return async (progress = QUIET) => (await subscribeAll(deps, SUBSCRIBE, progress, signal)).results
+  return async (tell?: Progress) =>
+    (await subscribeAll(deps, { ...(tell && { tell }), ...(signal && { signal }) })).results
 }
 
 test('one run subscribes at publishers of every dialect, one that is warming up among them', async () => {
@@ -44,12 +43,9 @@ test('one run subscribes at publishers of every dialect, one that is warming up 
   const run = runOver(targetsOf(publishers), consumer.url, { deadlineMs: 20_000 })
   const waited: string[] = []
 
-  const results = await run({
-    settled() {},
-    waiting(kept) {
-      waited.push(...kept.map(({ node }) => node))
-      publishers[0]?.becomeReady()
-    },
+  const results = await run(({ waiting = [] }) => {
+    waited.push(...waiting.map(({ node }) => node))
+    if (waiting.length > 0) publishers[0]?.becomeReady()
   })
 
   expect(results.map(({ outcome }) => outcome)).toEqual(Array.from(publishers, () => 'ok'))
@@ -65,11 +61,8 @@ test('what was made in earlier tries is counted in the end', async () => {
   consumer.answer(({ body }) => (state.refusing && body.includes('clock-class') ? 500 : 204))
   publisher.setClock({ kind: 'clock-class', clockClass: 6 })
   const run = runOver(targetsOf([publisher]), consumer.url, { deadlineMs: 3_600_000 })
-  const [kept] = await run({
-    settled() {},
-    waiting: () => {
-      state.refusing = false
-    },
+  const [kept] = await run(({ waiting }) => {
+    if (waiting !== undefined) state.refusing = false
   })
   expect(kept).toMatchObject({ outcome: 'ok', applied: { adopted: [], removed: 0 } })
   expect(kept?.applied?.created).toHaveLength(7)
@@ -98,12 +91,10 @@ test('dead publishers are tried again only after all others were tried', async (
     deadlineMs: 3_600_000,
     signal: controller.signal,
   })
-  const results = await run({
-    settled: ({ node }) => void order.push(node),
-    waiting(kept) {
-      order.push(...kept.map(({ node }) => `waiting for ${node}`))
-      controller.abort(new Error('enough'))
-    },
+  const results = await run(({ settled, waiting = [] }) => {
+    if (settled !== undefined) order.push(settled.node)
+    order.push(...waiting.map(({ node }) => `waiting for ${node}`))
+    if (waiting.length > 0) controller.abort(new Error('enough'))
   })
   expect(order).toEqual([...publishers.map(({ node }) => node), 'waiting for dead', 'dead'])
   expect(results[0]).toMatchObject({ node: 'dead', outcome: 'failed' })
@@ -141,21 +132,21 @@ test('a node whose document cannot be written fails by itself', async () => {
   const prove = async () => ({ outcome: 'proven' }) as const
   const deps = {
     reconciler,
-    targets,
+    find: foundAs(targets),
     named,
     prove,
-    concurrency: 4,
-    deadlineMs: 0,
+    pollConcurrency: 4,
+    subscribeDeadlineMs: 0,
     clock: systemClock,
     random: () => 0,
   }
-  const { results } = await subscribeAll(deps, SUBSCRIBE, QUIET)
+  const { results } = await subscribeAll(deps, {})
   expect(results.map(({ outcome, problems }) => [outcome, problems.length])).toEqual(
     Array.from(targets, () => ['failed', 1]),
   )
 })
 
-test('on a terminal the progress is one line that is rewritten and cleared, elsewhere a line each', async () => {
+test('on a terminal the progress is one line that is rewritten, elsewhere a line each', async () => {
   const one: Reconciled = {
     node: 'n1',
     dialect: 'red-hat-v2',
@@ -182,18 +173,16 @@ test('on a terminal the progress is one line that is rewritten and cleared, else
       colour: false,
       columns: 100,
     }
-    const progress = createProgress(terminal, SUBSCRIBE)
-    progress.waiting([one])
-    progress.waiting([one])
-    progress.settled(one, { done: 1, total: 2 })
-    progress.end()
+    const progress = createProgress(terminal, {})
+    progress({ waiting: [one], done: 0, total: 2 })
+    progress({ waiting: [one], done: 0, total: 2 })
+    progress({ settled: one, done: 1, total: 2 })
     return shown
   }
   expect(show(true).split('\r\u001b[2K').slice(1)).toEqual([
-    'subscribing 0/0, waiting for 1',
-    'subscribing 0/0, waiting for 1',
-    'subscribing 1/2, 1 failed',
-    '',
+    'subscribing 0/2, waiting for 2',
+    'subscribing 0/2, waiting for 2',
+    'subscribing 1/2, 1 failed, waiting for 1',
   ])
   expect(show(false)).toBe('waiting for n1: away\n1/2 n1 (red-hat-v2): failed\n')
 })
