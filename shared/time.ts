@@ -37,7 +37,9 @@ const STARLINGX = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\d{6}Z)$/
 
 /** The RFC 3339 form of what a publisher sent, with StarlingX's missing dot put in; undefined if it is no time. */
 export function repairTime(text: string): string | undefined {
-  return [text, text.replace(STARLINGX, '$1.$2')].find((each) => parse(each) !== undefined)
+  if (parse(text) !== undefined) return text
+  const repaired = text.replace(STARLINGX, '$1.$2')
+  return parse(repaired) === undefined ? undefined : repaired
 }
 
 /**

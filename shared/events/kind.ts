@@ -17,9 +17,11 @@ const LONGEST_NAME = 200
  */
 export function kindOf(type: string | undefined, ...resources: (string | undefined)[]): string | undefined {
   const name = type?.trim().toLowerCase().replaceAll('_', '-') ?? ''
+  const known = BY_TYPE.get(name)
+  if (known !== undefined) return known
   const paths = resources.flatMap((resource) => resourceIn(resource) ?? [])
-  const known = BY_TYPE.get(name) ?? paths.flatMap((path) => BY_RESOURCE.get(path) ?? [])[0]
-  return known ?? ((name || paths[0])?.slice(0, LONGEST_NAME).toWellFormed() || undefined)
+  const [found] = paths.flatMap((path) => BY_RESOURCE.get(path) ?? [])
+  return found ?? ((name || paths[0])?.slice(0, LONGEST_NAME).toWellFormed() || undefined)
 }
 
 /** The kind that an address belongs to, in whichever API's spelling; undefined if it is none of ours. */

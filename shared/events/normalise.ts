@@ -43,22 +43,36 @@ const MOST_PROBLEMS = 16
  * what cannot be used is reported in `problems`, the rest is kept. No other place knows the names on the wire.
  */
 export function normalise(body: unknown, context: Context): Normalised {
-  const parts = eventsIn(body).map((event) => (event === undefined ? NO_EVENT : readEvent(event, context)))
-  return {
-    observations: parts.flatMap((part) => part.observations),
-    named: parts.flatMap((part) => part.named),
-    placeholders: parts.flatMap((part) => part.placeholders),
-    problems: parts.flatMap((part) => part.problems).slice(0, MOST_PROBLEMS),
+  return normaliseEvents(eventsIn(body), context)
+}
+
+/** The same for events that {@link eventsIn} found in a body. */
+export function normaliseEvents(events: readonly (WireEvent | undefined)[], context: Context): Normalised {
+  const found: Found = { observations: [], named: [], placeholders: [], problems: [] }
+  for (const event of events) {
+    const rejected = event === undefined ? NO_EVENT : readEvent(event, context, found)
+    if (rejected !== undefined) found.problems.push(rejected)
   }
+  return { ...found, problems: found.problems.slice(0, MOST_PROBLEMS) }
+}
+
+/** A {@link Normalised} while events are added to it. */
+type Found = {
+  readonly observations: Observation[]
+  readonly named: Named[]
+  readonly placeholders: Placeholder[]
+  readonly problems: Problem[]
 }
 
 const NO_EVENT = problem('no-event', 'The JSON has the shape of no known event')
 
-function problem(code: Problem['code'], message: string): Normalised {
-  return { observations: [], named: [], placeholders: [], problems: [{ code, message }] }
+function problem(code: Problem['code'], message: string): Problem {
+  return { code, message }
 }
 
-function readEvent(event: WireEvent, { node: expected, receivedAt, via }: Context): Normalised {
+/** Adds what an event says to `found`; returns why, where nothing in it can be used. */
+function readEvent(event: WireEvent, context: Context, found: Found): Problem | undefined {
+  const { node: expected, receivedAt, via } = context
   const kind = kindOf(event.type, event.source, event.subject, event.values[0]?.address)
   if (kind === undefined) return problem('no-kind', 'The event names neither a type nor a resource')
   // Without a time (Go's zero time is none either) it is dated by its receipt.
@@ -69,10 +83,13 @@ function readEvent(event: WireEvent, { node: expected, receivedAt, via }: Contex
   const read = (text: string | undefined) => (text === undefined ? undefined : readAddress(text))
   const source = read(event.source)
   const values = event.values.map(({ address: text, value }) => ({ text, address: read(text), value }))
-  const addresses = [...values.map(({ address }) => address), source, read(event.subject)]
-  const names = new Set(addresses.flatMap((address) => address?.node ?? []))
-  const node = expected ?? [...names][0]
-  if ([...names].some((name) => name !== node)) return otherNode(names, expected)
+  const names = new Set<string>()
+  for (const address of [...values.map((each) => each.address), source, read(event.subject)]) {
+    if (address?.node !== undefined) names.add(address.node)
+  }
+  const [first] = names
+  const node = expected ?? first
+  if (names.size > 1 || (first !== undefined && first !== node)) return otherNode(names, expected)
   if (node === undefined) return problem('no-node', 'Neither the path nor the event names a node')
   if (node.length > LONGEST_NODE || !node.isWellFormed()) {
     return problem('no-node', `The node's name is longer than ${LONGEST_NODE} characters, or no Unicode`)
@@ -81,12 +98,11 @@ function readEvent(event: WireEvent, { node: expected, receivedAt, via }: Contex
   const entries: Entry[] = []
   /** The last entry of each clock. */
   const last = new Map<string, Entry>()
-  const placeholders: Placeholder[] = []
-  const problems: Problem[] = []
-  const noAddress = (message: string) => problems.push({ code: 'no-address', message })
+  let placeholder: Placeholder | undefined
+  const noAddress = (message: string) => found.problems.push(problem('no-address', message))
   for (const { text, address, value } of values) {
     if (address === undefined) noAddress('A value of the event has no resource address')
-    else if (address.placeholder !== undefined) placeholders.push({ kind, means: address.placeholder })
+    else if (address.placeholder !== undefined) placeholder ??= { kind, means: address.placeholder }
     else if (address.unknown) noAddress(`The address ${quote(text)} does not say which node it is of`)
     else {
       const instance = instanceOf(kind, address, source, event.key)
@@ -95,12 +111,13 @@ function readEvent(event: WireEvent, { node: expected, receivedAt, via }: Contex
       else addValue(entries, last, instance, metric, meaningOf(kind, value))
     }
   }
-  const timeFrom = isTimed ? {} : ({ timeFrom: 'receipt' } as const)
-  const about = { node, at, ...timeFrom, receivedAt, via, eventId: event.id }
-  return { ...sortEntries(kind, entries, about), placeholders: placeholders.slice(0, 1), problems }
+  if (placeholder !== undefined) found.placeholders.push(placeholder)
+  const timeFrom = isTimed ? undefined : 'receipt'
+  addReadings(kind, entries, { node, at, timeFrom, receivedAt, via, eventId: event.id }, found)
+  return undefined
 }
 
-function otherNode(names: ReadonlySet<string>, expected: string | undefined): Normalised {
+function otherNode(names: ReadonlySet<string>, expected: string | undefined): Problem {
   const others = [...names]
     .filter((name) => name !== expected)
     .slice(0, 3)
@@ -143,15 +160,14 @@ function addValue(
   }
 }
 
-/** Which entries are readings, and which only name their clock: a word where numbers are due, or the reverse. */
-function sortEntries(
+/** Adds entries to `found`: readings, and those that only name their clock: a word where numbers are due, or the reverse. */
+function addReadings(
   kind: string,
   entries: readonly Entry[],
   about: Omit<Observation, 'kind' | 'instance' | 'metrics' | 'state'>,
-): Pick<Normalised, 'observations' | 'named'> {
+  { observations, named }: Found,
+): void {
   const takesNumbers = isNumeric(kind) || !INFO.has(kind)
-  const observations: Observation[] = []
-  const named: Named[] = []
   const seen = new Set<string>()
   for (const { instance, state, metrics } of entries) {
     const word = isNumeric(kind) ? undefined : state
@@ -159,13 +175,14 @@ function sortEntries(
       named.push({ kind, instance })
       continue
     }
-    // A pull of kinds of numbers repeats an entry letter by letter when two configs share one port.
-    const spelled = JSON.stringify([instance, metrics.clockClass, metrics.ql, metrics.extQl])
-    if (isNumeric(kind) && seen.has(spelled)) continue
-    seen.add(spelled)
+    if (isNumeric(kind)) {
+      // A pull of kinds of numbers repeats an entry letter by letter when two configs share one port.
+      const spelled = JSON.stringify([instance, metrics.clockClass, metrics.ql, metrics.extQl])
+      if (seen.has(spelled)) continue
+      seen.add(spelled)
+    }
     observations.push({ ...about, kind, instance, state: word, metrics })
   }
-  return { observations, named }
 }
 
 /** Kinds whose legacy pushes always name the instance in their address, while pulls of old images name it by a key. */

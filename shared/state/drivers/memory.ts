@@ -2,7 +2,7 @@ import { ConflictError } from '#shared/errors.ts'
 import type { Driver, Version, Versioned } from '#shared/state/store/driver.ts'
 import { type LogEntry, type NodeState, parseDocument, parseEntry } from '#shared/state/document.ts'
 
-type Row = { readonly version: Version; readonly state: NodeState; readonly log: readonly LogEntry[] }
+type Row = { readonly version: Version; readonly state: NodeState; readonly log: LogEntry[] }
 
 /**
  * Keeps everything in the memory of this process, for tests and benches. Reads go through JSON, so that whatever other
@@ -28,10 +28,12 @@ export function createMemoryDriver(): Driver {
     async write(node, { state, entries, expected, trimThrough }) {
       const row = rows.get(node)
       if (row?.version !== expected) throw new ConflictError(node)
-      const log = [...(row?.log ?? []), ...entries].filter(({ seq }) => seq > trimThrough)
+      const log = row?.log ?? []
+      log.push(...entries)
+      const kept = trimThrough === 0 ? log : log.filter(({ seq }) => seq > trimThrough)
       const version = String(++revision)
       if (row === undefined) sorted = undefined
-      rows.set(node, { version, state, log })
+      rows.set(node, { version, state, log: kept })
       return version
     },
     async list({ limit, from = '' }) {

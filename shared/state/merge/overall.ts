@@ -31,28 +31,29 @@ export type Condition = {
 /** `now` in milliseconds. */
 export function conditionOf(state: Deciding, now: number, settings: MergeSettings): Condition {
   const blindSince = state.publisher?.blindSince
-  const isUnseen = (clock: ClockState) => blindSince !== undefined && clock.confirmedAt <= blindSince
-  const isSilent = (clock: ClockState) => isStale(clock, now, settings)
-  const deciding = state.clocks.filter(isDeciding)
-  const staying = deciding.filter((clock) => !isSilent(clock) || !isLeaving(clock, now, settings))
-  const stale = staying.some(isSilent)
-  const blind = blindSince !== undefined && deciding.every(isUnseen)
-
-  const wordOf = (clock: ClockState): Overall => {
-    if (clock.state === 'FREERUN' || clock.state === 'HOLDOVER') return clock.state
-    const isDoubtful = isSilent(clock) || isUnseen(clock) || clock.suspect !== undefined
-    return clock.state === 'LOCKED' && !isDoubtful ? 'LOCKED' : 'UNKNOWN'
+  let [overall, stale, blind]: [Overall, boolean, boolean] = ['LOCKED', false, blindSince !== undefined]
+  const has = new Set<string>()
+  for (const clock of state.clocks) {
+    if (!isDeciding(clock)) continue
+    const isSilent = isStale(clock, now, settings)
+    const isUnseen = blindSince !== undefined && clock.confirmedAt <= blindSince
+    blind &&= isUnseen
+    if (isSilent && isLeaving(clock, now, settings)) continue
+    has.add(clock.kind)
+    stale ||= isSilent
+    const word = wordOf(clock, isSilent || isUnseen)
+    if (rankOf('lock-state', word) < rankOf('lock-state', overall)) overall = word
   }
-  const has = (kind: string) => staying.some((clock) => clock.kind === kind)
   const kinds = settings.overallKinds
-  const isProven = kinds.some(has) && kinds.every((kind) => has(kind) || isAbsent(state, kind, now, settings))
-  const overall = staying
-    .map(wordOf)
-    .reduce(
-      (worst, word) => (rankOf('lock-state', word) < rankOf('lock-state', worst) ? word : worst),
-      isProven ? 'LOCKED' : 'UNKNOWN',
-    )
-  return { overall, stale, blind }
+  const isProven =
+    kinds.some((kind) => has.has(kind)) &&
+    kinds.every((kind) => has.has(kind) || isAbsent(state, kind, now, settings))
+  return { overall: overall === 'LOCKED' && !isProven ? 'UNKNOWN' : overall, stale, blind }
+}
+
+function wordOf({ state, suspect }: ClockState, isSilent: boolean): Overall {
+  if (state === 'FREERUN' || state === 'HOLDOVER') return state
+  return state === 'LOCKED' && !isSilent && suspect === undefined ? 'LOCKED' : 'UNKNOWN'
 }
 
 /** Whether no push and no pull has confirmed a clock for STALE_AFTER_SECONDS. `now` in milliseconds. */

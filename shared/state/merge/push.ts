@@ -42,10 +42,15 @@ export function mergePush(
 
 /** Rule 2 within one body: where it contradicts itself, only the worst reading of a clock counts. */
 function standingOf(observations: readonly Observation[]): Observation[] {
-  const sameTime = Map.groupBy(observations, ({ kind, instance, at }) => JSON.stringify([kind, instance, at]))
-  return [...sameTime.values()].map((all) =>
-    all.reduce((worst, other) => (isWorse(other.kind, readingOf(other), readingOf(worst)) ? other : worst)),
-  )
+  const standing: Observation[] = []
+  for (const one of observations) {
+    const { kind, instance, at } = one
+    const same = standing.findIndex((o) => o.kind === kind && o.instance === instance && o.at === at)
+    const other = standing[same]
+    if (other === undefined) standing.push(one)
+    else if (isWorse(kind, readingOf(one), readingOf(other))) standing[same] = one
+  }
+  return standing
 }
 
 function mergeOne(draft: Draft, observation: Observation): Fate {

@@ -34,12 +34,9 @@ export function countSpent(before: NodeState, now: number, settings: MergeSettin
 
 /** When time alone may change the state of a node: each of our times in it that expires, or is still to come. */
 export function turnsOf(state: NodeState, { staleAfterMs, settleMs }: MergeSettings): number[] {
-  const times = [
-    ...state.clocks.flatMap(({ confirmedAt, unnamed }) => [
-      confirmedAt,
-      ...(unnamed ? [unnamed.confirmedAt] : []),
-    ]),
-    ...Object.values(state.absent).map(({ confirmedAt }) => confirmedAt),
-  ]
-  return times.map(milliseconds).flatMap((time) => [time + staleAfterMs, time - settleMs])
+  const unnamed = state.clocks.flatMap((clock) => clock.unnamed ?? [])
+  return [...state.clocks, ...unnamed, ...Object.values(state.absent)].flatMap(({ confirmedAt }) => {
+    const time = milliseconds(confirmedAt)
+    return [time + staleAfterMs, time - settleMs]
+  })
 }
