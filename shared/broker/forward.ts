@@ -4,6 +4,7 @@ import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
 import { createOutage } from '#shared/outage.ts'
+import type { LogEntry, NodeState } from '#shared/state/document.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { eventOf } from './event.ts'
 import { CONCURRENCY, type Sent, type Sink } from './sink.ts'
@@ -52,6 +53,9 @@ type Line = {
   running?: Promise<void> | undefined
 }
 
+/** Entries that the sink lacks, of one incarnation of a document. */
+type Unsent = Pick<NodeState, 'incarnation' | 'labels'> & { readonly entries: readonly LogEntry[] }
+
 /** Up to where the sink has a log. */
 type Position = { readonly incarnation: string; readonly seq: number }
 
@@ -90,15 +94,20 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       return { state, result: { incarnation, labels, seq, forwarded } }
     })
 
+  /** Marks what was sent of a node and reads what is next; undefined when nothing is left. */
+  const next = async (node: string, sent?: Position): Promise<Unsent | undefined> => {
+    const place = await mark(node, sent)
+    if (place === undefined || place.forwarded >= place.seq) return undefined
+    const entries = await store.log(node, { after: place.forwarded, limit: BATCH })
+    return entries.length === 0 ? undefined : { ...place, entries }
+  }
+
   /** Sends all that is left of a node, in batches that are marked; gives the failure that ended it, if one did. */
-  const sendAll = async (line: Line): Promise<Failed | undefined> => {
+  const sendAll = async (line: Line, written?: Unsent): Promise<Failed | undefined> => {
     const { node } = line
-    for (let sent: Position | undefined; ; ) {
-      const place = await mark(node, sent)
-      if (place === undefined || place.forwarded >= place.seq) return undefined
-      const { incarnation, labels, forwarded } = place
-      const entries = await store.log(node, { after: forwarded, limit: BATCH })
-      if (entries.length === 0) return undefined
+    let sent: Position | undefined
+    for (let unsent = written ?? (await next(node)); unsent !== undefined; unsent = await next(node, sent)) {
+      const { incarnation, labels, entries } = unsent
       for (const entry of entries) {
         const answer = await sink.send(eventOf(node, incarnation, entry, labels), ended.signal)
         if (answer.outcome === 'failed') {
@@ -112,6 +121,7 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
         sinkAnswered(line, answer)
       }
     }
+    return undefined
   }
 
   const sinkAnswered = (line: Line, { outcome }: Sent) => {
@@ -138,10 +148,10 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
   }
 
   /** True when all of the node is sent; else it is tried again later. */
-  const attempt = async (line: Line): Promise<boolean> => {
+  const attempt = async (line: Line, written?: Unsent): Promise<boolean> => {
     let afterMs = 0
     try {
-      const failed = await sendAll(line)
+      const failed = await sendAll(line, written)
       storeOutage.worked(line.node)
       if (failed === undefined) return true
       if (ended.signal.aborted) return false
@@ -158,52 +168,57 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
     return false
   }
 
-  const run = async (line: Line): Promise<void> => {
+  const run = async (line: Line, written?: Unsent): Promise<void> => {
     // What made the node wait is answered first.
     await nextTurn()
-    const isDone = pause === undefined && !ended.signal.aborted && (await attempt(line))
+    const isDone = pause === undefined && !ended.signal.aborted && (await attempt(line, written))
     line.running = undefined
     if (isDone && line.again) begin(line)
     else if (isDone) lines.delete(line.node)
     waiting.set({}, lines.size)
   }
 
-  const begin = (line: Line) => {
+  const begin = (line: Line, written?: Unsent) => {
     if (line.running !== undefined || ended.signal.aborted) return
     clearTimeout(line.timer)
     line.again = false
-    line.running = limit(run, line)
+    line.running = limit(run, line, written)
   }
 
   const beginAll = () => {
     for (const line of lines.values()) begin(line)
   }
 
-  const add = (node: string, { afterMs = 0 } = {}) => {
+  /** `written` is sent as it is, if nothing of the node is under way: all after it is read from the store. */
+  const add = (
+    node: string,
+    { afterMs = 0, written }: { afterMs?: number; written?: Unsent | undefined },
+  ) => {
     const line: Line = lines.get(node) ?? { node, again: false, failures: 0 }
     const isNew = !lines.has(node)
     lines.set(node, line)
     line.again = true
     waiting.set({}, lines.size)
-    if (afterMs === 0 && line.failures === 0) begin(line)
+    if (afterMs === 0 && line.failures === 0) begin(line, isNew ? written : undefined)
     else if (isNew) line.timer = setTimeout(begin, afterMs, line).unref()
   }
 
   const update: Store['update'] = async (node, change) => {
-    let logs = false
+    let written: Unsent | undefined
     let isBehind = false
     // May run again: what its last run saw is what was written.
     const forwarding: typeof change = (current) => {
       const outcome = change(current)
-      const { entries = [], state = entries.length > 0 ? current : undefined } = outcome
+      const { entries: added = [], state = added.length > 0 ? current : undefined } = outcome
       const { seq, forwarded = seq } = current ?? { seq: 0 }
-      logs = entries.length > 0
+      const entries = added.map((entry, index) => ({ ...entry, seq: seq + index + 1 }))
+      written = state && entries.length > 0 ? { ...state, entries } : undefined
       isBehind = forwarded < seq
       // A document that was there before there was a sink keeps its history to itself.
       return state === undefined ? outcome : { ...outcome, state: { ...state, forwarded } }
     }
     const result = await store.update(node, forwarding)
-    if (logs) add(node)
+    if (written !== undefined) add(node, { written: isBehind ? undefined : written })
     else if (isBehind) add(node, { afterMs: LEFT_OVER_AFTER })
     return result
   }

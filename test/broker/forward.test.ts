@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import { eventOf } from '#shared/broker/event.ts'
 import { StoreError } from '#shared/errors.ts'
 import type { Driver } from '#shared/state/store/driver.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
@@ -357,6 +358,53 @@ test('what another process logged while ours was being sent goes with it, and is
   await member.forwarder.close()
   expect(numbersOf(sink.taken())).toEqual([2, 3])
   expect((await driver.read(NODE))?.state).toMatchObject({ seq: 3, forwarded: 3 })
+})
+
+test('what was just written goes to the sink though the store cannot be read', async () => {
+  const sink = await openSink()
+  const driver = createMemoryDriver()
+  let isAway = false
+  const read = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => {
+    return async (...args: A): Promise<R> => {
+      if (isAway) throw new StoreError('The store is away')
+      return call(...args)
+    }
+  }
+  const member = await join({ ...driver, read: read(driver.read), log: read(driver.log) }, sink.url)
+  await touch(member.store)
+  isAway = true
+  await transit(member.store)
+  await sink.until((now) => now.taken().length === 1)
+  isAway = false
+  await transit(member.store)
+  await sink.until((now) => now.taken().length === 2)
+  expect(numbersOf(sink.arrivals.map(({ event }) => event))).toEqual([1, 2])
+})
+
+test('a node that is removed and written again while its event waits gives each document ids of its own', async () => {
+  const sink = await openSink()
+  const driver = createMemoryDriver()
+  const member = await join(driver, sink.url)
+  sink.answer('hang')
+  // All that may be under way at once is, so that the event of the node waits.
+  await Promise.all(range(1, 32).map((number) => transit(member.store, 1, `node${number}.other`)))
+  await sink.until(({ arrivals }) => arrivals.length === 32)
+  const expected = async () => {
+    const { incarnation } = await stateOf(member.base)
+    const entries = await member.base.log(NODE, { after: 0, limit: 9 })
+    return entries.map((entry) => eventOf(NODE, incarnation, entry))
+  }
+  await transit(member.store)
+  const first = await expected()
+  await member.store.remove(NODE)
+  await transit(member.store, 2)
+  const second = await expected()
+  sink.answer(202)
+  sink.release()
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  expect(sink.taken(NODE)).toEqual([...first, ...second])
+  await member.forwarder.close()
+  expect((await stateOf(member.base)).forwarded).toBe(2)
 })
 
 /** Puts a document back as if the store had lost what came later. */
