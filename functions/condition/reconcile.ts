@@ -1,7 +1,7 @@
 import { StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { becauseOf } from '#shared/state/because.ts'
-import type { NodeState } from '#shared/state/document.ts'
+import { damagedState, type NodeState } from '#shared/state/document.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Overall } from '#shared/state/merge/overall.ts'
 import type { Store } from '#shared/state/store/store.ts'
@@ -54,18 +54,8 @@ export function createReconcile(deps: ReconcileDeps): Reconcile {
   const { store, nodes, announcer, clock, log, metrics, settings } = deps
   const absent = new Set<string>()
 
-  /** The document; `damaged` says why it cannot be read and never will. */
-  const read = async (name: string): Promise<{ state?: NodeState | undefined; damaged?: string }> => {
-    try {
-      return { state: await store.read(name) }
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.retryable) throw error
-      return { damaged: error.message }
-    }
-  }
-
-  const wantedFor = (state: NodeState | undefined, damaged: string | undefined) => {
-    if (damaged !== undefined) return { wanted: unknownConditions('Unreadable', damaged) }
+  const wantedFor = (state: NodeState | undefined) => {
+    if (state?.damaged !== undefined) return { wanted: unknownConditions('Unreadable', state.damaged) }
     if (state === undefined) {
       return { wanted: unknownConditions('NotWatched', 'PTP Watch knows nothing of this node any more') }
     }
@@ -74,11 +64,11 @@ export function createReconcile(deps: ReconcileDeps): Reconcile {
   }
 
   const attempt = async (node: ClusterNode, heartbeat: boolean): Promise<Attempt> => {
-    const { state, damaged } = await read(node.name)
-    const isOurs = state !== undefined || damaged !== undefined || node.conditions.length > 0
+    const state = await store.read(node.name).catch((error: unknown) => damagedState(node.name, error))
+    const isOurs = state !== undefined || node.conditions.length > 0
     if (!isOurs) return { outcome: 'unchanged', found: NOTHING }
-    const { wanted, view } = wantedFor(state, damaged)
-    const overall = view?.overall ?? (damaged === undefined ? 'NotWatched' : 'UNKNOWN')
+    const { wanted, view } = wantedFor(state)
+    const overall = view?.overall ?? (state === undefined ? 'NotWatched' : 'UNKNOWN')
     const found: Found = { overall, site: state?.labels?.site ?? '' }
     const conditions = patchFor(node.conditions, wanted, clock.now(), { heartbeat })
     const patched = conditions === undefined ? 'done' : await nodes.patchConditions(node, conditions)

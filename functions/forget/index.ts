@@ -4,6 +4,7 @@ import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import type { Terminal } from '#shared/runtime/terminal.ts'
 import { openStore } from '#shared/state/store/open.ts'
+import { damagedState, type NodeState } from '#shared/state/document.ts'
 import type { Store } from '#shared/state/store/store.ts'
 
 export const forget: FunctionDefinition = {
@@ -53,17 +54,19 @@ export async function forgetNode(
   storeUrl: string,
 ): Promise<string | undefined> {
   try {
-    const state = await store.read(node)
+    const state = await store.read(node).catch((error: unknown) => damagedState(node, error))
     let hasChanged = false
-    const isRemoved = await store.remove(node, (current) => {
+    const isUnchanged = (current: NodeState) => {
       hasChanged = !isDeepStrictEqual(current, state)
       return !hasChanged
-    })
+    }
+    const isRemoved = await store.remove(node, state?.damaged === undefined ? isUnchanged : undefined)
     if (hasChanged)
       return 'not removed: it changed meanwhile, so it is still polled or sends events; take it out of PUBLISHERS, then retry'
     if (state === undefined || !isRemoved)
       return `unknown: it is not in the store ${storeUrl} (ptp-watch status -o name lists the nodes)`
     out(`removed ${node}: its state and its log\n`)
+    if (state.damaged !== undefined) err(`warning: ${node}: ${state.damaged}\n`)
     const unsent = state.seq - (state.forwarded ?? state.seq)
     if (unsent > 0) err(`warning: ${node}: ${unsent} log entries had not reached the sink, and are lost\n`)
     const held = state.subscriptions.length

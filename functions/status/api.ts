@@ -83,6 +83,8 @@ export const node = z.object({
     z.object({ kind: z.string(), address: z.string(), id: z.string(), confirmedAt: time }),
   ),
   counters,
+  /** Why the stored document cannot be read: nothing else is known of the node. */
+  damaged: z.optional(z.string()),
   log: z.optional(z.array(logEntry)),
 })
 

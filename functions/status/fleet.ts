@@ -1,10 +1,11 @@
 import pLimit from 'p-limit'
-import { reasonOf, StoreError } from '#shared/errors.ts'
+import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { type Clock, milliseconds } from '#shared/time.ts'
 import type { Picture, Row } from './api.ts'
-import { rowOf, unreadableRow } from './row.ts'
+import { readShown } from './nodes.ts'
+import { rowOf } from './row.ts'
 import { nextTurn } from './seconds.ts'
 import { type Settings, shownOf } from './shown.ts'
 import { type NodeSeries, seriesOf, unreadableSeries } from './series.ts'
@@ -71,22 +72,18 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
   let timer: NodeJS.Timeout | undefined
   let isRunning = false
 
-  /** A document that cannot be read makes its node UNKNOWN, and the others no worse. */
   const readRow = async (node: string, now: number): Promise<Read | undefined> => {
-    try {
-      const state = await store.read(node)
-      if (state === undefined) return undefined
-      const view = shownOf(state, now, settings)
-      const row = rowOf(view)
-      const series = seriesOf({ state, view, row, now }, settings, known.get(node)?.series)
-      // Whether it is within its specification changes with the end of its budget.
-      const ends = [view.holdover?.endsAt ?? ''].map(milliseconds).filter((time) => time > now)
-      return { row, series, dueAt: Math.min(nextTurn(state, now, settings), ...ends) }
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.retryable) throw error
-      const row = unreadableRow(node, error.message)
+    const state = await readShown(store, node)
+    if (state === undefined) return undefined
+    const view = shownOf(state, now, settings)
+    const row = rowOf(view)
+    if (state.damaged !== undefined) {
       return { row, series: unreadableSeries(node), dueAt: Number.POSITIVE_INFINITY }
     }
+    const series = seriesOf({ state, view, row, now }, settings, known.get(node)?.series)
+    // Whether it is within its specification changes with the end of its budget.
+    const ends = [view.holdover?.endsAt ?? ''].map(milliseconds).filter((time) => time > now)
+    return { row, series, dueAt: Math.min(nextTurn(state, now, settings), ...ends) }
   }
 
   /** Reads what has changed, and of what time alone may change; the first look reads everything. */

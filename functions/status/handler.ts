@@ -1,5 +1,4 @@
 import pLimit from 'p-limit'
-import { StoreError } from '#shared/errors.ts'
 import {
   checkQuery,
   errorReply,
@@ -20,7 +19,7 @@ import type { Assets } from './assets.ts'
 import { compressed } from './compress.ts'
 import type { Fleet } from './fleet.ts'
 import type { Gate } from './gate.ts'
-import { type Deps, withLog } from './nodes.ts'
+import { type Deps, readShown, withLog } from './nodes.ts'
 import { openApi } from './openapi.ts'
 import {
   choiceOf,
@@ -33,7 +32,7 @@ import {
   selectionOf,
   spanOf,
 } from './query.ts'
-import { rowOf, unreadableRow } from './row.ts'
+import { rowOf } from './row.ts'
 import { isNamed, isShown, placeOf, type Selection } from './select.ts'
 import { shownOf } from './shown.ts'
 import { createStream } from './stream.ts'
@@ -87,7 +86,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   }
 
   const readAll = (nodes: readonly string[]) =>
-    reading(() => Promise.all(nodes.map((node) => store.read(node))))
+    reading(() => Promise.all(nodes.map((node) => readShown(store, node))))
 
   /**
    * Nodes that were selected, each read when its turn comes; one that is gone since is left out. `first`: those of the
@@ -163,15 +162,10 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
 
   /** One node as the stream sends it, without the picture; a document that cannot be read is a row without a view. */
   const nodeMessage = async (node: string): Promise<string> => {
-    try {
-      const state = await store.read(node)
-      if (state === undefined) return '{"view":null,"row":null}'
-      const view = shownOf(state, clock.now(), settings)
-      return JSON.stringify({ view, row: rowOf(view) })
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.retryable) throw error
-      return JSON.stringify({ view: null, row: unreadableRow(node, error.message) })
-    }
+    const state = await readShown(store, node)
+    if (state === undefined) return '{"view":null,"row":null}'
+    const view = shownOf(state, clock.now(), settings)
+    return JSON.stringify({ view: state.damaged === undefined ? view : null, row: rowOf(view) })
   }
 
   const nodeNow = async (node: string): Promise<Reply> => {
@@ -179,8 +173,8 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     return jsonReply(200, { type: 'node', ...fleet.picture(), ...JSON.parse(await nodeMessage(node)) })
   }
 
-  const known = async (node: string): Promise<NodeState> => {
-    const state = await store.read(node)
+  const known = async (node: string, reading = store.read(node)): Promise<NodeState> => {
+    const state = await reading
     if (state !== undefined) return state
     throw new HttpError(404, 'not-found', 'The store has no node of this name')
   }
@@ -227,7 +221,9 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     switch (part) {
       case undefined:
         checkQuery(query)
-        return known(node).then(async (state) => jsonReply(200, await withLog(deps, state)))
+        return known(node, readShown(store, node)).then(async (state) =>
+          jsonReply(200, await withLog(deps, state)),
+        )
       case 'log':
         checkQuery(query, ['from', 'to', 'format', 'order', 'limit'])
         return log(node, query)

@@ -2,7 +2,7 @@ import { type Flags, UsageError } from '#shared/runtime/function.ts'
 import type { Terminal } from '#shared/runtime/terminal.ts'
 import { milliseconds } from '#shared/time.ts'
 import { fleetCsv } from './csv.ts'
-import { allNodes, type Deps, withLog } from './nodes.ts'
+import { allNodes, type Deps, readShown, withLog } from './nodes.ts'
 import { rowOf } from './row.ts'
 import { isNamed, isShown, OVERALL, oneOf, partsOf, readSelection, type Selection, sorted } from './select.ts'
 import { AHEAD_MS, duration, fleetTable, type Now } from './table.ts'
@@ -35,7 +35,7 @@ export function sourceOf(deps: Deps & { readonly shownStore: string }): Source {
       for await (const state of allNodes(store, signal)) yield shownOf(state, clock.now(), settings)
     },
     async withLog(view) {
-      const state = await store.read(view.node)
+      const state = await readShown(store, view.node)
       return state === undefined ? view : withLog(deps, state)
     },
   }

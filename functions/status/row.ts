@@ -23,19 +23,3 @@ export function rowOf(view: ShownNode): Row {
     holdover: view.holdover,
   }
 }
-
-/** A node whose document cannot be read. */
-export function unreadableRow(node: string, because: string): Row {
-  return {
-    node,
-    overall: 'UNKNOWN',
-    since: null,
-    orBefore: false,
-    because,
-    flags: [],
-    labels: {},
-    checkedAt: null,
-    missed: 0,
-    holdover: null,
-  }
-}

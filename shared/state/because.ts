@@ -27,6 +27,7 @@ export function causeOf(view: NodeView): Cause {
     if (worst === undefined) return { because: '' }
     return by(worst, `${named(worst)} is ${overall}${isDoubted(view, worst) ? ', unconfirmed' : ''}`)
   }
+  if (view.damaged !== undefined) return { because: view.damaged }
   if (view.blind) return { because: 'no subscription and no poll reaches us' }
   for (const clock of deciding) {
     const { suspect } = clock

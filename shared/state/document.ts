@@ -170,6 +170,8 @@ export const nodeState = z.object({
   announced: z.object({ overall: z.string(), stale: z.boolean(), blind: z.boolean() }),
   /** Updated with each write of the merge rules; absent before the first. */
   spent: z.optional(spent),
+  /** Why the stored document cannot be read, in what {@link damagedState} shows for it. */
+  damaged: z.optional(z.string()),
 })
 
 export type NodeState = z.infer<typeof nodeState>
@@ -238,9 +240,18 @@ export function emptyNodeState(node: string, incarnation: string): NodeState {
   }
 }
 
+/**
+ * What is shown for a document that cannot be read, and never written: its node is UNKNOWN, and hides no other.
+ * @throws `error`, if it says that the store is away.
+ */
+export function damagedState(node: string, error: unknown): NodeState {
+  if (!(error instanceof StoreError) || error.retryable) throw error
+  return { ...emptyNodeState(node, ''), damaged: error.message }
+}
+
 /** The document of a node from its JSON. @throws StoreError, not retryable, if the text is no such document. */
 export function parseDocument(node: string, text: string): NodeState {
-  return parse(nodeState, text, `The stored document of node ${node}`)
+  return parse(nodeState, text, `The stored document of node ${node}`, repairOf(node))
 }
 
 /** A log entry of a node from its JSON. @throws StoreError, not retryable, if the text is no such entry. */
@@ -248,14 +259,19 @@ export function parseEntry(node: string, text: string): LogEntry {
   return parse(logEntry, text, `A stored log entry of node ${node}`)
 }
 
-function parse<T>(schema: z.ZodMiniType<T>, text: string, what: string): T {
+/** What helps against a document that cannot be read. */
+export const repairOf = (node: string): string =>
+  `ptp-watch forget ${node} removes it, with its history, and the next poll restores its state`
+
+function parse<T>(schema: z.ZodMiniType<T>, text: string, what: string, repair = ''): T {
+  const then = repair && `\n${repair}`
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new StoreError(`${what} is not JSON: ${reasonOf(error)}`, { retryable: false })
+    throw new StoreError(`${what} is not JSON: ${reasonOf(error)}${then}`, { retryable: false })
   }
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw new StoreError(`${what} is damaged:\n${z.prettifyError(parsed.error)}`, { retryable: false })
+  throw new StoreError(`${what} is damaged:\n${z.prettifyError(parsed.error)}${then}`, { retryable: false })
 }

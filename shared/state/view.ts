@@ -46,6 +46,7 @@ export function viewOf(state: NodeState, now: number, settings: MergeSettings, l
       confirmedAt,
     })),
     counters,
+    ...(state.damaged !== undefined && { damaged: state.damaged }),
     ...(log !== undefined && { log }),
   }
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { forgetNode } from '#functions/forget/index.ts'
 import { silentLog } from '#shared/log.ts'
@@ -74,6 +75,17 @@ describe('ptp-watch forget', () => {
     const { code, out, err } = await forget(url, 'A', 'a')
     expect({ code, out }).toEqual({ code: 1, out: 'removed a: its state and its log\n' })
     expect(err).toMatch(/^failed: A: unknown: it is not in the store sqlite:/)
+    expect(await names()).toEqual(['b'])
+  })
+
+  test('removes a node whose document cannot be read, and says what was wrong with it', async () => {
+    const { url, names } = await storeWith('a', 'b')
+    const other = new DatabaseSync(url.slice('sqlite:'.length))
+    other.exec(`UPDATE document SET state = '{' WHERE node = 'a'`)
+    other.close()
+    const { code, out, err } = await forget(url, 'a')
+    expect({ code, out }).toEqual({ code: 0, out: 'removed a: its state and its log\n' })
+    expect(err).toMatch(/^warning: a: The stored document of node a is not JSON/m)
     expect(await names()).toEqual(['b'])
   })
 

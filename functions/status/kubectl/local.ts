@@ -1,4 +1,4 @@
-import { withLog } from '../nodes.ts'
+import { readShown, withLog } from '../nodes.ts'
 import { sourceOf } from '../print.ts'
 import { readConfig } from '#shared/config/index.ts'
 import type { Access } from '#shared/kubernetes/client.ts'
@@ -44,7 +44,7 @@ export async function openLocal(
   return {
     ...sourceOf(deps),
     async node(name) {
-      const state = await store.read(name)
+      const state = await readShown(store, name)
       return state && withLog(deps, state)
     },
     close: () => store.close(),

@@ -84,9 +84,9 @@ export async function openRemote(
 }
 
 /** JSON leaves out what is undefined. */
-function viewIn({ log, ...view }: z.infer<typeof node>): ShownNode {
+function viewIn({ log, damaged, ...view }: z.infer<typeof node>): ShownNode {
   const resources = view.resources.map((clock) => ({ ...clock, timeFrom: clock.timeFrom }))
-  return { ...view, resources, ...(log !== undefined && { log }) }
+  return { ...view, resources, ...(damaged !== undefined && { damaged }), ...(log !== undefined && { log }) }
 }
 
 async function podIn(client: Pick<KubernetesClient, 'request'>, namespace: string): Promise<string> {

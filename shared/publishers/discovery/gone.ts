@@ -3,7 +3,7 @@ import type { Config } from '#shared/config/index.ts'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { shardOf } from '#shared/publishers/shard.ts'
-import type { NodeState } from '#shared/state/document.ts'
+import { damagedState, type NodeState } from '#shared/state/document.ts'
 import { createDraft, type MergeSettings, patchNode } from '#shared/state/merge/draft.ts'
 import { finishDraft } from '#shared/state/merge/finish.ts'
 import { forgetFuture, isAhead } from '#shared/state/merge/own-times.ts'
@@ -97,7 +97,9 @@ export async function markUnlisted(
   try {
     const names = [...(await deps.store.versions()).keys()]
     const unlisted = names.filter((node) => !listed.has(node) && shardOf(node, shard.count) === shard.index)
-    const states = await pLimit(config.pollConcurrency).map(unlisted, (node) => deps.store.read(node))
+    const states = await pLimit(config.pollConcurrency).map(unlisted, (node) =>
+      deps.store.read(node).catch((error: unknown) => damagedState(node, error)),
+    )
     const gone = states.flatMap(knownNode).filter((each) => !isPolled(each))
     await markGone(deps, gone, () => 'PUBLISHERS does not list it any more', { ...config, listedAt })
   } catch (error) {

@@ -10,7 +10,7 @@ import {
 import type { Log } from '#shared/log.ts'
 import { type Clock, systemClock } from '#shared/time.ts'
 import { createCache } from '#shared/state/store/cache.ts'
-import { parseDocument } from '#shared/state/document.ts'
+import { damagedState, parseDocument } from '#shared/state/document.ts'
 import type { Driver, Version, Versioned } from '#shared/state/store/driver.ts'
 import { entriesOf, pack } from './configmap/contents.ts'
 import { keyOf, objectNameOf } from './configmap/naming.ts'
@@ -85,6 +85,14 @@ export async function createConfigMapDriver(
     const version = metadata.resourceVersion
     logs.set(node, { version, log: data.log ?? '' })
     return { state, version }
+  }
+
+  function shown(node: string, found: ConfigMap): Versioned {
+    try {
+      return read(node, found)
+    } catch (error) {
+      return { state: damagedState(node, error), version: found.metadata.resourceVersion }
+    }
   }
 
   function strange(node: string, name: string): StoreError {
@@ -162,7 +170,7 @@ export async function createConfigMapDriver(
     // Those that are not among them were removed in between.
     return nodes.flatMap((node) => {
       const item = byName.get(objectNameOf(node))
-      return item === undefined ? [] : [read(node, item)]
+      return item === undefined ? [] : [shown(node, item)]
     })
   }
 

@@ -5,7 +5,7 @@ import type { Log } from '#shared/log.ts'
 import { createRedisClient, type RedisSettings } from '#shared/redis/client.ts'
 import { TIMING, type Timing } from '#shared/redis/timing.ts'
 import { RedisError } from '#shared/redis/failure.ts'
-import { parseDocument, parseEntry } from '#shared/state/document.ts'
+import { damagedState, parseDocument, parseEntry, repairOf } from '#shared/state/document.ts'
 import type { Driver, Version, Versioned, Write } from '#shared/state/store/driver.ts'
 import { indexKey, placeOf, statePrefix, TAGS } from './redis/layout.ts'
 import { REMOVE, type Script, VERSIONS, WRITE } from './redis/scripts.ts'
@@ -68,10 +68,13 @@ export async function createRedisDriver(
     if (version === null) return undefined
     if (text !== null) return { state: parseDocument(node, text), version }
     throw new StoreError(
-      `The stored document of node ${node} is damaged or was written by an older version. Empty this Redis with FLUSHDB if nothing else uses it: the next poll restores all states, but not the history`,
+      `The stored document of node ${node} is damaged or was written by an older version: ${repairOf(node)}`,
       { retryable: false },
     )
   }
+
+  const shown = (node: string) =>
+    read(node).catch((error: unknown) => ({ state: damagedState(node, error), version: '' }))
 
   /** Names of a tag from `from` on, in order of their bytes. */
   async function names(tag: string, from: string, count: number): Promise<string[]> {
@@ -90,7 +93,7 @@ export async function createRedisDriver(
     async list({ limit, from = '' }) {
       const shares = await Promise.all(TAGS.map((tag) => names(tag, from, limit + 1)))
       const sorted = sortedByBytes(shares.flat())
-      const found = await Promise.all(sorted.slice(0, limit).map((node) => read(node)))
+      const found = await Promise.all(sorted.slice(0, limit).map(shown))
       return { nodes: found.filter((each) => each !== undefined), next: sorted[limit] }
     },
     async versions() {

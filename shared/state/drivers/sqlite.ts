@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { ConflictError, PtpWatchError, StoreError } from '#shared/errors.ts'
-import { parseDocument, parseEntry } from '#shared/state/document.ts'
+import { damagedState, parseDocument, parseEntry } from '#shared/state/document.ts'
 import type { Driver, Version, Versioned, Write } from '#shared/state/store/driver.ts'
 import { failure, isBusy, openFile, transaction } from './sqlite/file.ts'
 
@@ -118,7 +118,7 @@ export async function createSqliteDriver(
       attempt('be read', () => {
         const rows = readPage.all(from, limit + 1)
         const next = rows[limit]
-        return { nodes: rows.slice(0, limit).map(documentOf), next: next && String(next.node) }
+        return { nodes: rows.slice(0, limit).map(shownOf), next: next && String(next.node) }
       }),
     versions: () =>
       attempt(
@@ -144,6 +144,14 @@ export async function createSqliteDriver(
       await turn?.done
       if (db.isOpen) db.close()
     },
+  }
+}
+
+function shownOf(row: Record<string, unknown>): Versioned {
+  try {
+    return documentOf(row)
+  } catch (error) {
+    return { state: damagedState(String(row.node), error), version: String(row.revision) }
   }
 }
 

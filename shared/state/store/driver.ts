@@ -37,7 +37,8 @@ export type Driver = {
   write(node: string, write: Write): Promise<Version>
   /**
    * At most `limit` (1 or more) documents from the position `from`, which came as `next` of the page before.
-   * A node that is there from the first page to the last is on exactly one of them.
+   * A node that is there from the first page to the last is on exactly one of them. Of a document that cannot be read
+   * there is {@link damagedState}.
    */
   list(page: PageRange): Promise<Page>
   /** The names of all nodes, in their order, each with the version of its document. */

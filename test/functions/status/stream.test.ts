@@ -91,6 +91,6 @@ test('a node whose document cannot be read any more is not shown as it was', asy
 test('a list whose first nodes cannot be read is refused, not cut off', async () => {
   const { world, ask } = await watched()
   await ask('/api/summary', '')
-  world.damage = new StoreError('The stored document of node a is damaged', { retryable: false })
-  await expect(ask('/api/nodes', 'sort=since')).rejects.toThrow('The stored document of node a is damaged')
+  world.failure = new StoreError('Redis is unreachable')
+  await expect(ask('/api/nodes', 'sort=since')).rejects.toThrow('Redis is unreachable')
 })

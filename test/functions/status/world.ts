@@ -9,9 +9,12 @@ import { lockedNode, openStore, put } from '../fleet.ts'
 
 export const NOW = Date.parse('2026-11-23T12:00:00Z')
 
-/** The handler of `status` over a memory store, under a clock that a test moves. */
-export async function status(nodes: readonly string[], { historyPerNode = 50, entries = 0 } = {}) {
-  const store = await openStore('memory:', historyPerNode)
+/** The handler of `status` over a store, under a clock that a test moves. */
+export async function status(
+  nodes: readonly string[],
+  { historyPerNode = 50, entries = 0, url = 'memory:' } = {},
+) {
+  const store = await openStore(url, historyPerNode)
   onTestFinished(() => store.close())
   for (const node of nodes) await put(store, lockedNode(node, NOW), entries)
   const time = { now: NOW }

@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { markUnlisted } from '#shared/publishers/discovery/gone.ts'
+import { StoreError } from '#shared/errors.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
@@ -73,6 +74,16 @@ describe('a node that PUBLISHERS does not list any more', () => {
     time.now += 2_000
     await mark(['stays'])
     expect(await gone()).toEqual(['shared'])
+  })
+
+  test('is marked though the document of another cannot be read', async () => {
+    const { store, mark, gone } = await fleetOf({ damaged: 300, goes: 300 })
+    const read: Store['read'] = async (node) => {
+      if (node === 'damaged') throw new StoreError('The document is damaged', { retryable: false })
+      return store.read(node)
+    }
+    await mark(['stays'], { on: { ...store, read } })
+    expect(await gone()).toEqual(['goes'])
   })
 
   test('counts as polled by nobody where its last poll lies in the future: a clock of ours was set back', async () => {

@@ -193,12 +193,18 @@ describe('a ConfigMap', () => {
     await create('a', 1)
     const { metadata } = objectOf('a')
     const data = { state: '{', log: 'no entry\n' }
-    api.objects.update(NAMESPACE, metadata.name, { metadata: { name: metadata.name }, data }, 'kubectl')
+    api.objects.update(NAMESPACE, metadata.name, { metadata, data }, 'kubectl')
     for (const call of [driver.read('a'), driver.log('a', { after: 0, limit: 1 })]) {
       const error = await failureOf(call)
       expect(error).toMatchObject({ code: 'store', retryable: false })
       expect(String(error)).toContain('node a')
     }
+    await create('b', 1)
+    const { nodes } = await driver.list({ limit: 9 })
+    expect(nodes.map(({ state }) => [state.node, state.damaged !== undefined])).toEqual([
+      ['a', true],
+      ['b', false],
+    ])
   })
 })
 

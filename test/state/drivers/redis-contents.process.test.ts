@@ -58,6 +58,8 @@ describe('what lies in Redis', () => {
       const error = await refusal(driver.read('a'))
       expect(error.message).toContain('node a')
       expect(error.retryable).toBe(false)
+      const { nodes } = await driver.list({ limit: 9 })
+      expect(nodes.map(({ state }) => state.damaged)).toEqual([error.message, undefined])
     }
     await server.cli(['DEL', key])
     await server.cli(['SET', key, 'something else'])

@@ -158,6 +158,8 @@ describe('a file of the sqlite driver', () => {
     expect(error.retryable).toBe(false)
     expect((await refusal(driver.log('a', { after: 0, limit: 9 }))).message).toContain('node a')
     expect((await driver.read('b'))?.state).toEqual(document('b', 2))
+    const { nodes } = await driver.list({ limit: 9 })
+    expect(nodes.map(({ state }) => state.damaged)).toEqual([error.message, undefined])
     await driver.close()
   })
 
