@@ -1,11 +1,11 @@
 import pLimit, { type LimitFunction } from 'p-limit'
-import { Pool } from 'undici'
+import { type Dispatcher, Pool } from 'undici'
 import { type Credentials, type CredentialSource, haveSameTls } from '#shared/credentials.ts'
 import { PublisherError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { redact } from '#shared/redact.ts'
 import { type Clock, isoTime } from '#shared/time.ts'
-import { type Attempted, failureOf, isCutOff } from './failure.ts'
+import { type Attempted, attemptedOf, failureOf, isCutOff } from './failure.ts'
 
 export type HttpRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
@@ -24,7 +24,8 @@ export type CallOptions = {
   readonly signal?: AbortSignal | undefined
 }
 
-export type Answer = Attempted & {
+export type Answer = {
+  readonly attempted: Attempted
   readonly status: number
   /** The exact text of the body. */
   readonly body: string
@@ -102,83 +103,45 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
     return pool
   }
 
-  const exchange = async (
-    origin: string,
-    { method, path, body, headers, statusOnly }: HttpRequest,
-    shown: Credentials,
-    signal: AbortSignal,
-    attempted: Attempted,
-  ): Promise<Answer> => {
-    const sentAt = isoTime(clock.now())
-    const response = await poolOf(origin, shown).request({
-      method,
-      path,
-      body: body ?? null,
-      headers: {
-        accept: 'application/json',
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...(shown.token !== undefined && { authorization: `Bearer ${shown.token}` }),
-        ...headers,
-      },
-      signal,
-      // The signal covers both.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    })
-    const text = response.body.text()
-    const answer = statusOnly ? await text.catch(() => '') : await text
-    const { date, 'retry-after': retryAfter } = response.headers
-    return {
-      ...attempted,
-      status: response.statusCode,
-      body: answer,
-      sentAt,
-      receivedAt: isoTime(clock.now()),
-      date: typeof date === 'string' ? date : undefined,
-      retryAfterMs: typeof retryAfter === 'string' ? waitOf(retryAfter, clock.now()) : undefined,
-    }
-  }
-
   /** Asks as often as it may: see {@link Http.request}. */
-  const askAgain = async (origin: string, request: HttpRequest, attempted: Attempted, ended: AbortSignal) => {
-    const once = async (shown: Credentials) => {
-      const go = () => exchange(origin, request, shown, ended, attempted)
-      try {
-        return await go().catch((error: unknown) => {
+  const ask = async (origin: string, request: HttpRequest, { deadlineMs = usualMs, signal }: CallOptions) => {
+    const attempted = attemptedOf(request.method, `${origin}${request.path}`)
+    const late = (why: string) =>
+      new PublisherError('timeout', `${attempted.what} ${why}`, { url: attempted.url, retryable: true })
+    const ending: Ending = {}
+    const giveUp = (error: PublisherError) => {
+      ending.error = error
+      ending.end?.(error)
+    }
+    const onAbort = () => giveUp(late(`was aborted: ${redact(reasonOf(signal?.reason))}`))
+    if (signal?.aborted) onAbort()
+    const ms = Math.max(1, Math.ceil(deadlineMs))
+    const timer = setTimeout(() => giveUp(late(`timed out after ${ms} ms`)), ms)
+    signal?.addEventListener('abort', onAbort)
+    const once = async (shown: Credentials): Promise<Answer> => {
+      const sentAt = isoTime(clock.now())
+      const go = () => exchange(poolOf(origin, shown), request, shown, ending)
+      const { status, headers, body } = await go()
+        .catch((error: unknown) => {
           if (request.method === 'GET' && isCutOff(error)) return go()
           throw error
         })
-      } catch (error) {
-        throw failureOf(error, attempted)
+        .catch((error: unknown) => {
+          throw failureOf(error, attempted)
+        })
+      const { date, 'retry-after': retryAfter } = headers
+      return {
+        ...{ attempted, status, body, sentAt },
+        receivedAt: isoTime(clock.now()),
+        date: typeof date === 'string' ? date : undefined,
+        retryAfterMs: typeof retryAfter === 'string' ? waitOf(retryAfter, clock.now()) : undefined,
       }
     }
-    const shown = (await credentials?.current()) ?? {}
-    const answer = await once(shown)
-    const fresh = answer.status === 401 ? await credentials?.current({ fresh: true }) : undefined
-    return fresh === undefined || fresh === shown ? answer : await once(fresh)
-  }
-
-  const ask = async (origin: string, request: HttpRequest, { deadlineMs = usualMs, signal }: CallOptions) => {
-    const url = redact(`${origin}${request.path}`)
-    const attempted = { what: `${request.method} ${url}`, url }
-    const late = (why: string) =>
-      new PublisherError('timeout', `${attempted.what} ${why}`, { url, retryable: true })
-    const aborted = () => late(`was aborted: ${redact(reasonOf(signal?.reason))}`)
-    if (signal?.aborted) throw aborted()
-    // Not AbortSignal.any, which takes as long as the rest of a small request.
-    const ended = new AbortController()
-    const { promise: givenUp, reject } = Promise.withResolvers<never>()
-    const giveUp = (error: PublisherError) => {
-      ended.abort(error)
-      // undici does not end a request that has no connection yet. Where only the status counts, it has come by then.
-      setImmediate(reject, error)
-    }
-    const onAbort = () => giveUp(aborted())
-    const ms = Math.max(1, Math.ceil(deadlineMs))
-    const timer = setTimeout(() => giveUp(late(`timed out after ${ms} ms`)), ms)
-    signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      return await Promise.race([askAgain(origin, request, attempted, ended.signal), givenUp])
+      const shown = (await credentials?.current()) ?? {}
+      const answer = await once(shown)
+      const fresh = answer.status === 401 ? await credentials?.current({ fresh: true }) : undefined
+      return fresh === undefined || fresh === shown ? answer : await once(fresh)
     } finally {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
@@ -202,6 +165,69 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
       await Promise.all([...pools.values()].map(({ pool }) => pool.destroy()))
     },
   }
+}
+
+/** What ends a request before its answer has come, and the way to end the exchange that is under way. */
+type Ending = { error?: PublisherError; end?: (error: PublisherError) => void }
+
+type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
+
+type Response = Pick<Answer, 'status' | 'body'> & { readonly headers: Headers }
+
+const utf8 = new TextDecoder()
+
+/** One request and the whole of its answer. By a handler of our own: undici's `request` makes a stream for each body. */
+function exchange(
+  pool: Pool,
+  { method, path, body, headers, statusOnly = false }: HttpRequest,
+  { token }: Credentials,
+  ending: Ending,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    let begun: Omit<Response, 'body'> | undefined
+    const chunks: Buffer[] = []
+    const fail = (error: unknown) => {
+      if (statusOnly && begun !== undefined) resolve({ ...begun, body: '' })
+      else reject(error)
+    }
+    // Before it has a connection undici cannot end it: it is not waited for, and not sent then.
+    ending.end = fail
+    if (ending.error !== undefined) return fail(ending.error)
+    const request = {
+      method,
+      path,
+      body: body ?? null,
+      headers: {
+        accept: 'application/json',
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+      // The deadline covers both.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    }
+    pool.dispatch(request, {
+      onRequestStart(controller) {
+        if (ending.error !== undefined) return controller.abort(ending.error)
+        ending.end = (error) => {
+          fail(error)
+          controller.abort(error)
+        }
+      },
+      onResponseStart(_controller, status, received) {
+        // 1xx come before the answer.
+        if (status >= 200) begun = { status, headers: received }
+      },
+      onResponseData: (_controller, chunk) => void chunks.push(chunk),
+      onResponseEnd() {
+        const [first] = chunks
+        const bytes = chunks.length > 1 ? Buffer.concat(chunks) : first
+        if (begun !== undefined) resolve({ ...begun, body: utf8.decode(bytes) })
+      },
+      onResponseError: (_controller, error) => fail(error),
+    })
+  })
 }
 
 function poolWith(

@@ -1,17 +1,31 @@
 import { errors } from 'undici'
 import { PublisherError } from '#shared/errors.ts'
+import { redact } from '#shared/redact.ts'
 
 /** What a request was, for messages: `what` is its method and `url`, both redacted. */
 export type Attempted = { readonly what: string; readonly url: string }
+
+/** Nearly all requests need no message: it is made when it is asked for. */
+export function attemptedOf(method: string, url: string): Attempted {
+  return {
+    get what() {
+      return `${method} ${this.url}`
+    },
+    get url() {
+      return redact(url)
+    },
+  }
+}
 
 /**
  * What undici, a socket, DNS or TLS threw, as one of ours: `timeout`, `body` for a body that is too large, else
  * `unreachable`, with the cause. An error without the code of a network is a bug of ours, and stays.
  */
-export function failureOf(error: unknown, { what, url }: Attempted): unknown {
+export function failureOf(error: unknown, attempted: Attempted): unknown {
   const code = networkCodeOf(error)
   // Ours is the reason that a request was aborted with.
   if (code === undefined || error instanceof PublisherError) return error
+  const { what, url } = attempted
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
     return new PublisherError('body', `${what} answered with a body over the size limit`, {
       url,

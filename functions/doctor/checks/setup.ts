@@ -81,7 +81,7 @@ export async function checkSink({ url, ca }: Config['sink'], signal: AbortSignal
     const answer = await tried(http.request(origin, request, { signal }))
     if (answer instanceof PublisherError)
       return ['failed', reasonOf(answer), untrusted(answer, 'K_CA_CERTS') ?? FIX.sink.away]
-    const result = `${answer.what} answered ${answer.status}`
+    const result = `${answer.attempted.what} answered ${answer.status}`
     if (answer.status >= 500) return ['warning', result, FIX.sink.failing]
     return answer.status === 404 ? ['warning', result, FIX.sink.missing] : ['ok', result]
   } finally {

@@ -60,15 +60,15 @@ export function createRedHatV1(http: Http, place: Place, node: string): Client {
     async currentState(address, options) {
       const path = `${pathOf(address)}/CurrentState`
       const answer = await get(path, { deadlineMs: PULL_DEADLINE_MS, ...options })
-      const { body, sentAt, receivedAt, status, what, url } = answer
+      const { body, sentAt, receivedAt, status, attempted } = answer
       // Its `Date` is the sidecar's, the reading's time the publisher's.
       if (status === 200) return { ...readPull(answer, node), date: undefined }
       if (status !== 400) throw unexpected(answer)
       const reason = messageOf(body)
       const cause = REASONS.find(([pattern]) => pattern.test(reason))?.[1] ?? 'unknown'
       if (cause === 'unreachable' || cause === 'timeout') {
-        const message = `The publisher behind the sidecar did not answer ${what}: ${reason}`
-        throw new PublisherError(cause, message, { url, status, retryable: true })
+        const message = `The publisher behind the sidecar did not answer ${attempted.what}: ${reason}`
+        throw new PublisherError(cause, message, { url: attempted.url, status, retryable: true })
       }
       return { outcome: 'none', cause, reason, sentAt, receivedAt }
     },

@@ -78,8 +78,8 @@ export function messageOf(body: string): string {
 export function unexpected(answer: Answer): PublisherError {
   const message = messageOf(answer.body)
   const said = message === '' ? '' : `: ${message}`
-  return new PublisherError('status', `${answer.what} answered ${answer.status}${said}`, {
-    url: answer.url,
+  return new PublisherError('status', `${answer.attempted.what} answered ${answer.status}${said}`, {
+    url: answer.attempted.url,
     status: answer.status,
     retryable: answer.status >= 500 || answer.status === 429,
   })
@@ -93,10 +93,14 @@ function read<T>(schema: z.ZodMiniType<T>, answer: Answer): T {
 
 function misread(answer: Answer, what: string): PublisherError {
   const start = redact(answer.body.slice(0, 80))
-  return new PublisherError('body', `${answer.url} answered ${answer.status} with ${what}: ${start}`, {
-    url: answer.url,
-    status: answer.status,
-  })
+  return new PublisherError(
+    'body',
+    `${answer.attempted.url} answered ${answer.status} with ${what}: ${start}`,
+    {
+      url: answer.attempted.url,
+      status: answer.status,
+    },
+  )
 }
 
 function parse(body: string): unknown {

@@ -7,8 +7,7 @@ import { redact } from '#shared/redact.ts'
 import { messageOf, readList, readSubscription } from '#shared/publishers/dialects/wire.ts'
 
 const answerOf = (body: string): Answer => ({
-  what: 'GET http://n1/subscriptions',
-  url: 'http://n1/subscriptions',
+  attempted: { what: 'GET http://n1/subscriptions', url: 'http://n1/subscriptions' },
   status: 200,
   body,
   sentAt: '2026-11-23T12:00:00.000Z',
