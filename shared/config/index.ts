@@ -28,7 +28,7 @@ function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | 
         servicePort: values.KUBERNETES_SERVICE_PORT,
         kubeconfig: values.KUBECONFIG,
       },
-      redis: { ca: values.STATE_CA_FILE, password: values.STATE_PASSWORD_FILE },
+      redis: { ca: values.STATE_CA_FILE, token: values.STATE_PASSWORD_FILE },
     },
     historyPerNode: values.HISTORY_PER_NODE ?? (isConfigMap(values.STATE_URL) ? 50 : 1_000),
     stateRetentionMs: milliseconds(values.STATE_RETENTION_SECONDS),

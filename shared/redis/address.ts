@@ -9,13 +9,13 @@ export type RedisAddress = {
   readonly endpoints: readonly Endpoint[]
   /** The name under which the Sentinels know the master. */
   readonly master: string | undefined
-  readonly username: string | undefined
-  readonly password: string | undefined
+  readonly login: { readonly username?: string; readonly password?: string }
   readonly database: number
 }
 
 const URL_FORM =
-  /^redis(?<tls>s?)(?<sentinel>-sentinel)?:\/\/(?:(?<user>[^@/?#]*)@)?(?<hosts>[^@/?#]+)(?<path>(?:\/[^/?#]*)*)$/
+  /^redis(?<tls>s?)(?<sentinel>-sentinel)?:\/\/(?:(?<user>[^:@/?#]*)(?::(?<secret>[^@/?#]*))?@)?(?<hosts>[^@/?#]+)(?<path>(?:\/[^/?#]*)*)$/
+const HOST_FORM = /^(?:\[(?<bracketed>[0-9a-fA-F:.]+)\]|(?<plain>[^:[\]]+))(?::(?<digits>\d{1,5}))?$/
 
 const SERVER_PORT = 6379
 const SENTINEL_PORT = 26379
@@ -27,29 +27,30 @@ const SENTINEL_PORT = 26379
  * @throws ConfigurationError that says what is wrong without showing the URL, which may hold a password.
  */
 export function parseRedisUrl(url: string): RedisAddress {
-  const { tls, sentinel, user = '', hosts = '', path = '' } = URL_FORM.exec(url)?.groups ?? {}
+  const { tls, sentinel, user, secret, hosts = '', path = '' } = URL_FORM.exec(url)?.groups ?? {}
   if (hosts === '') {
     throw wrong('expected redis://[user:password@]host[:port][,…][/database] without query or fragment')
   }
-  const parts = path.split('/').slice(1).map(decoded)
-  if (parts.at(-1) === '') parts.pop()
-  const master = sentinel === undefined ? undefined : parts.shift()
-  if (sentinel !== undefined && !master) {
+  const [, ...parts] = path.replace(/\/$/, '').split('/')
+  const master = sentinel && decoded(parts.shift())
+  if (master === '') {
     throw wrong('a Sentinel URL ends with the name of the master: redis-sentinel://host[:port][,…]/master')
   }
   const [database = '0', ...more] = parts
   if (!/^\d{1,4}$/.test(database) || more.length > 0) {
     throw wrong('what follows the host has to be the number of a database')
   }
-  const colon = user.indexOf(':')
-  return {
-    tls: tls === 's',
-    endpoints: hosts.split(',').map((text) => endpointOf(text, master ? SENTINEL_PORT : SERVER_PORT)),
-    master,
-    username: decoded(colon < 0 ? user : user.slice(0, colon)) || undefined,
-    password: colon < 0 ? undefined : decoded(user.slice(colon + 1)) || undefined,
-    database: Number(database),
-  }
+  const endpoints = hosts.split(',').map((text) => {
+    const { bracketed, plain = '', digits } = HOST_FORM.exec(text)?.groups ?? {}
+    const host = bracketed ?? plain
+    const port = Number(digits ?? (master === undefined ? SERVER_PORT : SENTINEL_PORT))
+    if (host === '' || port < 1 || port > 65535) throw wrong('each host is host[:port] or [IPv6][:port]')
+    return { host, port }
+  })
+  const username = decoded(user)
+  const password = decoded(secret)
+  const login = { ...(username && { username }), ...(password && { password }) }
+  return { tls: tls === 's', endpoints, master, login, database: Number(database) }
 }
 
 /** `host:port`, as people write it. */
@@ -57,16 +58,7 @@ export function shown({ host, port }: Endpoint): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-function endpointOf(text: string, otherwise: number): Endpoint {
-  const [, bracketed, plain, digits = String(otherwise)] =
-    /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? []
-  const host = bracketed ?? plain
-  const port = Number(digits)
-  if (host === undefined || port < 1 || port > 65535) throw wrong('each host is host[:port] or [IPv6][:port]')
-  return { host, port }
-}
-
-function decoded(text: string): string {
+function decoded(text = ''): string {
   try {
     return decodeURIComponent(text)
   } catch {

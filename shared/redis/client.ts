@@ -1,170 +1,165 @@
-import { createCredentials } from '#shared/credentials.ts'
+import * as z from 'zod/mini'
+import { type CredentialFiles, createCredentials } from '#shared/credentials.ts'
 import { within } from '#shared/deadline.ts'
 import type { Log } from '#shared/log.ts'
 import { systemClock } from '#shared/time.ts'
 import { type Endpoint, parseRedisUrl, shown } from './address.ts'
-import { openCluster } from './cluster.ts'
-import { findMaster, findServer } from './discovery.ts'
+import { type Connection, connect, connectCluster, type Options, optionsOf } from './connection.ts'
 import { failureOf, RedisError } from './failure.ts'
-import { createLink, type Opened } from './link.ts'
-import { type Access, connect, type Login, type Server } from './server.ts'
-import { TIMING, type Timing } from './timing.ts'
+import { createLink } from './link.ts'
 
-/** What the environment says of Redis beside the URL: `Config` has it as `stateOptions.redis`. */
-export type RedisSettings = {
-  /** PEM file of the authorities to trust, instead of the system's. */
-  readonly ca?: string | undefined
-  /** File of the password, instead of the one in the URL. */
-  readonly password?: string | undefined
-}
-
-/** One server, a master named by Sentinels, or a cluster: whatever the URL leads to. */
-export type RedisClient = {
-  /**
-   * Sends a command whose keys all have the hash tag `{tag}`.
-   * @throws StoreError at once while Redis is out of reach, and within Timing otherwise; nothing is queued. A command
-   * that was not answered in time may have been carried out nevertheless.
-   * @throws ConfigurationError if a file cannot be used the first time.
-   */
-  send(tag: string, command: readonly string[]): Promise<unknown>
-  close(): void
-}
-
-/** What commands go to. */
-type Target = Opened & {
-  /** For messages. */
-  readonly where: string
-  readonly cluster: boolean
-  send(tag: string, command: readonly string[]): Promise<unknown>
-  /** By hash tag: when the first command was sent since which nothing was answered. */
-  readonly silentSince: Map<string, number>
-}
+/** For a connection, and for the answer to a command: within the 1.5 s that a publisher waits (protocol.md §3.1). */
+const WAIT_MS = 1000
+/** After so many of these waits over which nothing came, though something was asked, a connection is given up. */
+const SILENT_WAITS = 3
 
 /** What may lie unanswered: JavaScript characters, and so much on top for each command. */
 const UNANSWERED_LIMIT = 64 * 1024 * 1024
 const COMMAND_WEIGHT = 1024
 
 /** What is answered, or not, where another server has become the master. */
-const OUTDATED: ReadonlySet<string | undefined> = new Set([
-  undefined,
-  'CLUSTERDOWN',
-  'READONLY',
-  'MASTERDOWN',
-])
+const OUTDATED: readonly (string | undefined)[] = [undefined, 'CLUSTERDOWN', 'READONLY', 'MASTERDOWN']
+
+const addressReply = z.tuple([z.string(), z.coerce.number()])
 
 /**
- * A client that connects when it is first used, and again when it has to. The files are read again for each new
- * connection.
+ * A client of one server, a master named by Sentinels, or a cluster: whatever the URL leads to. It connects when it is
+ * first used, and again when it has to. `files`: the authorities to trust instead of the system's, and the password in
+ * place of the one in the URL; both are read again for each new connection.
  * @throws ConfigurationError if the URL cannot be used.
  */
 export function createRedisClient(
   url: string,
-  deps: { log: Log; settings?: RedisSettings | undefined },
-  timing: Timing = TIMING,
-): RedisClient {
-  const { log, settings = {} } = deps
-  const { tls, endpoints, master, username, password, database } = parseRedisUrl(url)
-  const credentials = createCredentials(
-    { ca: settings.ca, token: settings.password },
-    { clock: systemClock, log },
-    { whom: 'Redis' },
-  )
-  const login = async (): Promise<Login> => {
-    const { token } = await credentials.current({ fresh: true })
-    return { username, password: token ?? password }
-  }
-  let members: readonly Endpoint[] = []
+  { log, files }: { log: Log; files: CredentialFiles },
+  waitMs = WAIT_MS,
+) {
+  const address = parseRedisUrl(url)
+  const { endpoints, master } = address
+  const credentials = createCredentials(files, { clock: systemClock, log }, { whom: 'Redis' })
+  let known = endpoints
   let unanswered = 0
+  /** By hash tag: when the first command was sent since which nothing was answered. */
+  const silentSince = new Map<string, number>()
 
-  async function accessAs(who: Access['login'], to = database): Promise<Access> {
-    const { ca } = await credentials.current({ fresh: true })
-    return { ca, tls, login: who, database: to }
-  }
-  const open = async (endpoint: Endpoint) => connect(endpoint, await accessAs(login), timing)
-  const openSentinel = async (endpoint: Endpoint) => {
+  /** By way of a Sentinel, which is asked without a login first; the server itself has to agree. */
+  async function connectToMaster(name: string, endpoint: Endpoint, options: Options): Promise<Connection> {
+    const own = { ...options, database: 0 }
+    const anonymous = { ...options.credentialsProvider, credentials: async () => ({}) }
+    const sentinel = await connect(endpoint, 'sentinel', { ...own, credentialsProvider: anonymous }).catch(
+      (error: unknown) => {
+        if (error instanceof RedisError && error.reply === 'NOAUTH') return connect(endpoint, 'sentinel', own)
+        throw error
+      },
+    )
     try {
-      return await connect(endpoint, await accessAs(async () => ({}), 0), timing)
-    } catch (error) {
-      if (!(error instanceof RedisError && error.reply === 'NOAUTH')) throw error
-      return connect(endpoint, await accessAs(login, 0), timing)
+      const reply = await sentinel.send('', ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name])
+      const { success, data } = addressReply.safeParse(reply)
+      if (success) return await connect({ host: data[0], port: data[1] }, 'master', options)
+    } catch (cause) {
+      const error = failureOf(sentinel.where, cause)
+      // The Sentinels are about to name another.
+      throw error.reply === 'READONLY' ? new RedisError(error.message, { reply: error.reply }) : error
+    } finally {
+      sentinel.close()
     }
+    throw new RedisError(`The Sentinel at ${sentinel.where} knows no master named ${name}`, { refused: true })
   }
 
-  async function find(): Promise<Server> {
-    if (master !== undefined) return findMaster(endpoints, master, openSentinel, open)
-    const known = new Map([...endpoints, ...members].map((each) => [shown(each), each]))
-    return findServer([...known.values()], open)
-  }
-
-  async function openTarget(): Promise<Target> {
-    const server = await find()
-    const { where, facts } = server
-    log.debug('connected to Redis', { server: where, version: facts.version, mode: facts.mode })
-    if (facts.eviction !== undefined) {
+  const link = createLink(async () => {
+    const options = await optionsOf(address, credentials, waitMs)
+    const server = await first(
+      master === undefined
+        ? known.map((endpoint) => connect(endpoint, 'master', options))
+        : endpoints.map((endpoint) => connectToMaster(master, endpoint, options)),
+    )
+    const { where, info } = server
+    const facts = { server: where, version: info('redis_version'), mode: info('redis_mode') }
+    log.debug('connected to Redis', facts)
+    const policy = info('maxmemory_policy')
+    if (policy !== undefined && policy !== 'noeviction' && info('maxmemory') !== '0') {
       log.warn('Redis may drop states when its memory is full: set maxmemory-policy to noeviction', {
         server: where,
-        policy: facts.eviction,
+        policy,
       })
     }
-    const target = { where, cluster: facts.mode === 'cluster', silentSince: new Map<string, number>() }
-    if (!target.cluster) return { ...server, ...target, send: (_tag, command) => server.send(command) }
+    if (!isCluster(server)) return server
     try {
-      const { send, close, ...cluster } = await openCluster(server, await accessAs(login), timing)
-      members = cluster.members()
-      return { ...target, send, close, isOpen: () => true }
-    } catch (error) {
-      throw failureOf(where, error)
+      const cluster = await connectCluster(server, options)
+      const all = new Map([...endpoints, ...cluster.endpoints].map((each) => [shown(each), each]))
+      known = [...all.values()]
+      return cluster
     } finally {
       server.close()
     }
-  }
-
-  const link = createLink(openTarget, { graceMs: timing.answerMs })
+  })
 
   /** Something else may be the right one to ask by now; what a cluster's other masters are asked goes on meanwhile. */
-  function giveUp(target: Target): void {
-    if (target.cluster) link.replace()
-    else target.close()
+  function giveUp(connection: Connection): void {
+    if (isCluster(connection)) link.replace()
+    else connection.close()
   }
 
-  function ask(target: Target, tag: string, command: readonly string[], heard: () => void): Promise<unknown> {
-    const { where, silentSince } = target
-    const sentAt = performance.now()
-    const reply = target
-      .send(tag, command)
-      .catch((cause: unknown) => {
-        const error = failureOf(where, cause)
-        if (OUTDATED.has(error.reply)) giveUp(target)
-        throw error
-      })
-      .finally(() => {
-        heard()
-        silentSince.delete(tag)
-      })
-    return within(timing.answerMs, reply, () => {
-      const since = silentSince.get(tag) ?? sentAt
-      silentSince.set(tag, since)
-      if (performance.now() - since >= timing.silenceMs) giveUp(target)
-      return new RedisError(`Redis at ${where} did not answer within ${timing.answerMs} ms`)
-    })
+  async function ask(connection: Connection, tag: string, command: readonly string[]): Promise<unknown> {
+    const weight = command.reduce((sum, part) => sum + part.length, COMMAND_WEIGHT)
+    if (unanswered > 0 && unanswered + weight > UNANSWERED_LIMIT) {
+      throw new RedisError('Too many commands wait for a reply from Redis')
+    }
+    unanswered += weight
+    try {
+      return await connection.send(tag, command)
+    } catch (cause) {
+      const error = failureOf(connection.where, cause)
+      if (OUTDATED.includes(error.reply)) giveUp(connection)
+      throw error
+    } finally {
+      unanswered -= weight
+      silentSince.delete(tag)
+    }
   }
 
   return {
-    async send(tag, command) {
-      const weight = command.reduce((sum, part) => sum + part.length, COMMAND_WEIGHT)
-      if (unanswered > 0 && unanswered + weight > UNANSWERED_LIMIT) {
-        throw new RedisError('Too many commands wait for a reply from Redis')
-      }
-      unanswered += weight
-      const heard = () => {
-        unanswered -= weight
-      }
-      const target = await link.get().catch((error: unknown) => {
-        heard()
-        throw error
+    /**
+     * Sends a command whose keys all have the hash tag `{tag}`.
+     * @throws StoreError at once while Redis is out of reach, and within `waitMs` otherwise; nothing is queued. A
+     * command that was not answered in time may have been carried out nevertheless.
+     * @throws ConfigurationError if a file cannot be used the first time.
+     */
+    async send(tag: string, command: readonly string[]): Promise<unknown> {
+      const connection = await link.get()
+      const sentAt = performance.now()
+      return within(waitMs, ask(connection, tag, command), () => {
+        const since = silentSince.get(tag) ?? sentAt
+        silentSince.set(tag, since)
+        if (performance.now() - since >= SILENT_WAITS * waitMs) giveUp(connection)
+        return new RedisError(`Redis at ${connection.where} did not answer within ${waitMs} ms`)
       })
-      return ask(target, tag, command, heard)
     },
     close: link.close,
+  }
+}
+
+function isCluster({ info }: Connection): boolean {
+  return info('redis_mode') === 'cluster'
+}
+
+/** The first that comes of those tried at once, so that one which is silent delays nothing; later ones are closed. */
+async function first(attempts: readonly Promise<Connection>[]): Promise<Connection> {
+  try {
+    const chosen = await Promise.any(attempts)
+    for (const attempt of attempts) {
+      attempt.then(
+        (other) => other !== chosen && other.close(),
+        () => {},
+      )
+    }
+    return chosen
+  } catch (error) {
+    if (!(error instanceof AggregateError)) throw error
+    const reasons = error.errors.filter((each) => each instanceof RedisError)
+    if (reasons.length === 1) throw reasons[0]
+    // Refused by all is refused; as long as one may come, there is hope.
+    throw new RedisError([...new Set(reasons.map(({ message }) => message))].join('; '), {
+      refused: reasons.every(({ refused }) => refused),
+    })
   }
 }

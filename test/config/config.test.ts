@@ -36,7 +36,7 @@ test('an empty environment gives the defaults that the schema shows', async () =
     stateUrl: 'sqlite:.ptp-watch/state.db',
     stateOptions: {
       kubernetes: { serviceHost: undefined, servicePort: 443, kubeconfig: undefined },
-      redis: { ca: undefined, password: undefined },
+      redis: { ca: undefined, token: undefined },
     },
     statusTokenFile: undefined,
     holdoverBudgetMs: 14_400_000,

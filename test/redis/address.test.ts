@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { ConfigurationError } from '#shared/errors.ts'
 import { parseRedisUrl, shown } from '#shared/redis/address.ts'
 
-const plain = { tls: false, master: undefined, username: undefined, password: undefined, database: 0 }
+const plain = { tls: false, master: undefined, login: {}, database: 0 }
 const at = (host: string, port = 6379) => ({ host, port })
 
 describe('a Redis URL', () => {
@@ -15,11 +15,11 @@ describe('a Redis URL', () => {
       'redis://a:1,b.example.com,10.0.0.1:3',
       { ...plain, endpoints: [at('a', 1), at('b.example.com'), at('10.0.0.1', 3)] },
     ],
-    ['redis://:pw@h', { ...plain, endpoints: [at('h')], password: 'pw' }],
-    ['redis://me@h', { ...plain, endpoints: [at('h')], username: 'me' }],
+    ['redis://:pw@h', { ...plain, endpoints: [at('h')], login: { password: 'pw' } }],
+    ['redis://me@h', { ...plain, endpoints: [at('h')], login: { username: 'me' } }],
     [
       'redis://m%40e:p%2Fw%3A%25:x@h',
-      { ...plain, endpoints: [at('h')], username: 'm@e', password: 'p/w:%:x' },
+      { ...plain, endpoints: [at('h')], login: { username: 'm@e', password: 'p/w:%:x' } },
     ],
     [
       'redis-sentinel://s1,s2:1/fleet',
@@ -31,8 +31,7 @@ describe('a Redis URL', () => {
         tls: true,
         endpoints: [at('s1', 26379)],
         master: 'my fleet',
-        username: 'me',
-        password: 'pw',
+        login: { username: 'me', password: 'pw' },
         database: 4,
       },
     ],

@@ -11,7 +11,7 @@ import type { Log } from '#shared/log.ts'
 import { type Clock, systemClock } from '#shared/time.ts'
 import { createCache } from '#shared/state/store/cache.ts'
 import { damagedState, parseDocument } from '#shared/state/document.ts'
-import type { Driver, Version, Versioned } from '#shared/state/store/driver.ts'
+import { byBytes, type Driver, type Version, type Versioned } from '#shared/state/store/driver.ts'
 import { entriesOf, pack } from './configmap/contents.ts'
 import { keyOf, objectNameOf } from './configmap/naming.ts'
 import {
@@ -238,8 +238,4 @@ function parse<T>(schema: z.ZodMiniType<T>, body: unknown, what: string): T {
   const parsed = schema.safeParse(body)
   if (parsed.success) return parsed.data
   throw new StoreError(`The API server returned an unexpected reply instead of ${what}`, { retryable: false })
-}
-
-function byBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }

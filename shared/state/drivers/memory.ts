@@ -1,26 +1,19 @@
 import { ConflictError } from '#shared/errors.ts'
-import type { Driver, Version, Versioned } from '#shared/state/store/driver.ts'
-import { type LogEntry, type NodeState, parseDocument, parseEntry } from '#shared/state/document.ts'
-
-type Row = { readonly version: Version; readonly state: NodeState; readonly log: LogEntry[] }
+import { type LogEntry, parseDocument, parseEntry } from '#shared/state/document.ts'
+import { byBytes, type Driver, type Versioned } from '#shared/state/store/driver.ts'
 
 /**
  * Keeps everything in the memory of this process, for tests and benches. Reads go through JSON, so that whatever other
  * drivers would lose is lost here too.
  */
 export function createMemoryDriver(): Driver {
-  const rows = new Map<string, Row>()
+  const rows = new Map<string, Versioned & { readonly log: LogEntry[] }>()
   let revision = 0
-  let sorted: string[] | undefined
+  const names = () => [...rows.keys()].sort(byBytes)
 
   function read(node: string): Versioned | undefined {
     const row = rows.get(node)
     return row && { state: parseDocument(node, JSON.stringify(row.state)), version: row.version }
-  }
-
-  function names(): string[] {
-    sorted ??= [...rows.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-    return sorted
   }
 
   return {
@@ -32,12 +25,11 @@ export function createMemoryDriver(): Driver {
       log.push(...entries)
       const kept = trimThrough === 0 ? log : log.filter(({ seq }) => seq > trimThrough)
       const version = String(++revision)
-      if (row === undefined) sorted = undefined
       rows.set(node, { version, state, log: kept })
       return version
     },
     async list({ limit, from = '' }) {
-      const rest = names().filter((node) => Buffer.compare(Buffer.from(node), Buffer.from(from)) >= 0)
+      const rest = names().filter((node) => byBytes(node, from) >= 0)
       return { nodes: rest.slice(0, limit).flatMap((node) => read(node) ?? []), next: rest[limit] }
     },
     versions: async () => new Map(names().map((node) => [node, rows.get(node)?.version ?? ''])),
@@ -49,7 +41,7 @@ export function createMemoryDriver(): Driver {
       const version = rows.get(node)?.version
       if (expected !== undefined && version !== undefined && version !== expected)
         throw new ConflictError(node)
-      if (rows.delete(node)) sorted = undefined
+      rows.delete(node)
     },
     async ping() {},
     async close() {},

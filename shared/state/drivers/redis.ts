@@ -1,18 +1,87 @@
-import { randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import * as z from 'zod/mini'
+import type { CredentialFiles } from '#shared/credentials.ts'
 import { ConflictError, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import { createRedisClient, type RedisSettings } from '#shared/redis/client.ts'
-import { TIMING, type Timing } from '#shared/redis/timing.ts'
+import { createRedisClient } from '#shared/redis/client.ts'
 import { RedisError } from '#shared/redis/failure.ts'
 import { damagedState, parseDocument, parseEntry, repairOf } from '#shared/state/document.ts'
-import type { Driver, Version, Versioned, Write } from '#shared/state/store/driver.ts'
-import { indexKey, placeOf, statePrefix, TAGS } from './redis/layout.ts'
-import { REMOVE, type Script, VERSIONS, WRITE } from './redis/scripts.ts'
+import { byBytes, type Driver, type Versioned } from '#shared/state/store/driver.ts'
 
-const documentReply = z.tuple([z.nullable(z.string()), z.nullable(z.string())])
+/**
+ * The keys of all nodes are spread over sixteen hash tags, so that each share has an index of its nodes in the same
+ * slot of a cluster as the nodes themselves: one script changes document, log and index, whole or not at all.
+ */
+export const TAGS: readonly string[] = [...'0123456789abcdef']
+
+const statePrefix = (tag: string) => `ptpwatch:{${tag}}:state:`
+/** The sorted set of the nodes with a tag. All scores are 0, so they are in order of the bytes of their names. */
+const indexKey = (tag: string) => `ptpwatch:{${tag}}:nodes`
+
+/**
+ * The hash of a node's document, the stream of its log and its index, all with the tag that is the last hexadecimal
+ * digit of the sum of its name's UTF-16 codes: numbered names, as those of nodes are, come evenly that way. The name
+ * comes last in a key, so that none can be taken for another.
+ */
+export function placeOf(node: string) {
+  let sum = 0
+  for (let index = 0; index < node.length; index += 1) sum += node.charCodeAt(index)
+  const tag = (sum % TAGS.length).toString(TAGS.length)
+  const keys = [statePrefix(tag) + node, `ptpwatch:{${tag}}:log:${node}`, indexKey(tag)] as const
+  return { tag, keys }
+}
+
+/** What the server runs as one change, under the name by which it remembers it. */
+const script = (text: string) => ({ text, sha1: hash('sha1', text) })
+
+/**
+ * KEYS: state, log, index. ARGV: node, expected version or nothing where there is no document, new version, document,
+ * the lowest id of the log to keep or nothing, then id and entry of each new line. Answers 1, or 0 on a conflict.
+ *
+ * What Redis may refuse for want of memory comes first: it refuses the first write of a script or none.
+ */
+const WRITE = script(`
+local found = redis.call('HGET', KEYS[1], 'version')
+if (found or '') ~= ARGV[2] then return 0 end
+if not found then
+  redis.call('ZADD', KEYS[3], 0, ARGV[1])
+  redis.call('DEL', KEYS[1], KEYS[2])
+end
+for i = 6, #ARGV, 2 do
+  redis.call('XADD', KEYS[2], ARGV[i], 'entry', ARGV[i + 1])
+end
+redis.call('HSET', KEYS[1], 'version', ARGV[3], 'state', ARGV[4])
+if ARGV[5] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[5]) end
+return 1
+`)
+
+/** KEYS: state, log, index. ARGV: node, expected version or nothing. Answers 1, or 0 if the version is another. */
+const REMOVE = script(`
+local found = redis.call('HGET', KEYS[1], 'version')
+if found and ARGV[2] ~= '' and found ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('ZREM', KEYS[3], ARGV[1])
+return 1
+`)
+
+/**
+ * KEYS: index. ARGV: what stands before a node's name in the key of its state, which is in the slot of the index.
+ * Answers name and version of each node: one call a share, where one a node would cost more than all else that looks
+ * at a quiet fleet.
+ */
+const VERSIONS = script(`
+local all = {}
+for _, node in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], '-', '+')) do
+  local version = redis.call('HGET', ARGV[1] .. node, 'version')
+  if version then all[#all + 1] = { node, version } end
+end
+return all
+`)
+
 const textsReply = z.array(z.string())
-const streamReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.string()])]))
+const documentReply = z.tuple([z.nullable(z.string()), z.nullable(z.string())])
+const versionsReply = z.array(z.tuple([z.string(), z.string()]))
+const logReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.string()])]))
 
 /**
  * Keeps each node in a hash (the document) and a stream (its log) of one Redis, a master that Sentinels name, or a
@@ -21,50 +90,46 @@ const streamReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.
  * Versions are random, so that none comes again: not after a removal, nor after the server lost its newest writes in
  * a crash or a failover.
  *
- * While Redis is out of reach calls fail at once or within {@link Timing}; nothing is queued. A write that was not
- * answered may have been done.
+ * While Redis is out of reach calls fail at once or within `waitMs`; nothing is queued. A write that was not answered
+ * may have been done.
  * @throws ConfigurationError if the URL or a file cannot be used.
  * @throws StoreError if Redis answers but refuses to serve us (password, rights, version, a replica). That it is out
  * of reach is no reason: it may come.
  */
 export async function createRedisDriver(
   url: string,
-  deps: { log: Log; redis?: RedisSettings | undefined },
-  timing: Timing = TIMING,
+  { log, redis = {} }: { log: Log; redis?: CredentialFiles | undefined },
+  waitMs?: number,
 ): Promise<Driver> {
-  const client = createRedisClient(url, { log: deps.log, settings: deps.redis }, timing)
-  // Every share, since in a cluster each may lie on another server.
-  const ping = async () => {
-    await Promise.all(TAGS.map((tag) => client.send(tag, ['ZCARD', indexKey(tag)])))
-  }
-  try {
-    await ping()
-  } catch (error) {
-    if (!(error instanceof RedisError) || error.refused) {
-      client.close()
-      throw error
-    }
-    deps.log.warn('Redis is not available yet; retrying', { reason: error.message })
-  }
+  const client = createRedisClient(url, { log, files: redis }, waitMs)
 
   /** A server that does not remember the script is given its text. */
-  async function run(tag: string, { text, sha1 }: Script, args: readonly string[]): Promise<unknown> {
+  async function run(
+    tag: string,
+    { text, sha1 }: typeof WRITE,
+    keys: readonly string[],
+    args: readonly string[],
+  ) {
+    const rest = [String(keys.length), ...keys, ...args]
     try {
-      return await client.send(tag, ['EVALSHA', sha1, ...args])
+      return await client.send(tag, ['EVALSHA', sha1, ...rest])
     } catch (error) {
       if (!(error instanceof RedisError) || error.reply !== 'NOSCRIPT') throw error
-      return client.send(tag, ['EVAL', text, ...args])
+      return client.send(tag, ['EVAL', text, ...rest])
     }
   }
 
-  async function change(node: string, tag: string, script: Script, args: readonly string[]): Promise<void> {
-    if ((await run(tag, script, args)) !== 1) throw new ConflictError(node)
+  async function change(node: string, script: typeof WRITE, args: readonly string[]): Promise<void> {
+    const { tag, keys } = placeOf(node)
+    if ((await run(tag, script, keys, [node, ...args])) !== 1) throw new ConflictError(node)
   }
 
   async function read(node: string): Promise<Versioned | undefined> {
-    const { tag, state } = placeOf(node)
-    const reply = await client.send(tag, ['HMGET', state, 'version', 'state'])
-    const [version, text] = checked(documentReply, reply)
+    const { tag, keys } = placeOf(node)
+    const [version, text] = checked(
+      documentReply,
+      await client.send(tag, ['HMGET', keys[0], 'version', 'state']),
+    )
     if (version === null) return undefined
     if (text !== null) return { state: parseDocument(node, text), version }
     throw new StoreError(
@@ -76,43 +141,52 @@ export async function createRedisDriver(
   const shown = (node: string) =>
     read(node).catch((error: unknown) => ({ state: damagedState(node, error), version: '' }))
 
-  /** Names of a tag from `from` on, in order of their bytes. */
-  async function names(tag: string, from: string, count: number): Promise<string[]> {
-    const range = ['ZRANGEBYLEX', indexKey(tag), `[${from}`, '+', 'LIMIT', '0', String(count)]
-    return checked(textsReply, await client.send(tag, range))
+  // Every share, since in a cluster each may lie on another server.
+  const ping = async () => {
+    await Promise.all(TAGS.map((tag) => client.send(tag, ['ZCARD', indexKey(tag)])))
+  }
+
+  try {
+    await ping()
+  } catch (error) {
+    if (!(error instanceof RedisError) || error.refused) {
+      client.close()
+      throw error
+    }
+    log.warn('Redis is not available yet; retrying', { reason: error.message })
   }
 
   return {
     read,
-    async write(node, write) {
-      const { tag, state, log, index } = placeOf(node)
+    async write(node, { state, entries, expected = '', trimThrough }) {
       const version = randomUUID()
-      await change(node, tag, WRITE, ['3', state, log, index, node, ...valuesOf(version, write)])
+      const lowest = trimThrough > 0 ? `${trimThrough + 1}-0` : ''
+      const lines = entries.flatMap((entry) => [`${entry.seq}-0`, JSON.stringify(entry)])
+      await change(node, WRITE, [expected, version, JSON.stringify(state), lowest, ...lines])
       return version
     },
     async list({ limit, from = '' }) {
-      const shares = await Promise.all(TAGS.map((tag) => names(tag, from, limit + 1)))
-      const sorted = sortedByBytes(shares.flat())
+      const count = String(limit + 1)
+      const shares = TAGS.map((tag) =>
+        client.send(tag, ['ZRANGEBYLEX', indexKey(tag), `[${from}`, '+', 'LIMIT', '0', count]),
+      )
+      const replies = await Promise.all(shares)
+      const sorted = replies.flatMap((reply) => checked(textsReply, reply)).sort(byBytes)
       const found = await Promise.all(sorted.slice(0, limit).map(shown))
       return { nodes: found.filter((each) => each !== undefined), next: sorted[limit] }
     },
     async versions() {
-      const shares = await Promise.all(
-        TAGS.map((tag) => run(tag, VERSIONS, ['1', indexKey(tag), statePrefix(tag)])),
-      )
-      const found = new Map(shares.flatMap((reply) => pairsOf(checked(textsReply, reply))))
-      return new Map(sortedByBytes([...found.keys()]).map((node) => [node, found.get(node) ?? '']))
+      const shares = TAGS.map((tag) => run(tag, VERSIONS, [indexKey(tag)], [statePrefix(tag)]))
+      const pairs = (await Promise.all(shares)).flatMap((reply) => checked(versionsReply, reply))
+      return new Map(pairs.sort(([a], [b]) => byBytes(a, b)))
     },
     async log(node, { after, limit }) {
-      const place = placeOf(node)
-      const range = ['XRANGE', place.log, String(Math.max(0, after + 1)), '+', 'COUNT', String(limit)]
-      const lines = checked(streamReply, await client.send(place.tag, range))
+      const { tag, keys } = placeOf(node)
+      const range = ['XRANGE', keys[1], String(Math.max(0, after + 1)), '+', 'COUNT', String(limit)]
+      const lines = checked(logReply, await client.send(tag, range))
       return lines.map(([, [, text]]) => parseEntry(node, text))
     },
-    remove(node, expected = '') {
-      const { tag, state, log, index } = placeOf(node)
-      return change(node, tag, REMOVE, ['3', state, log, index, node, expected])
-    },
+    remove: (node, expected = '') => change(node, REMOVE, [expected]),
     ping,
     async close() {
       client.close()
@@ -120,28 +194,8 @@ export async function createRedisDriver(
   }
 }
 
-/** What a write takes to the server, as the script has it. */
-function valuesOf(version: Version, { state, entries, expected = '', trimThrough }: Write): string[] {
-  const lowest = trimThrough > 0 ? `${trimThrough + 1}-0` : ''
-  const lines = entries.flatMap((entry) => [`${entry.seq}-0`, JSON.stringify(entry)])
-  return [expected, version, JSON.stringify(state), lowest, ...lines]
-}
-
-/** Two texts after the other are one. */
-function pairsOf(texts: readonly string[]): [string, string][] {
-  return texts.flatMap((text, i) => (i % 2 === 0 ? [[text, texts[i + 1] ?? '']] : []))
-}
-
 function checked<T>(schema: z.ZodMiniType<T>, reply: unknown): T {
   const parsed = schema.safeParse(reply)
   if (parsed.success) return parsed.data
-  throw new StoreError(`Redis returned an unexpected reply`, { retryable: false })
-}
-
-/** Each name is encoded once, not at every comparison. */
-function sortedByBytes(names: readonly string[]): string[] {
-  return names
-    .map((name) => ({ name, bytes: Buffer.from(name) }))
-    .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
-    .map(({ name }) => name)
+  throw new StoreError('Redis returned an unexpected reply', { retryable: false })
 }

@@ -1,10 +1,33 @@
 import { randomUUID } from 'node:crypto'
-import { resolve } from 'node:path'
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import { ConflictError, PtpWatchError, StoreError } from '#shared/errors.ts'
+import { ConflictError, PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
 import { damagedState, parseDocument, parseEntry } from '#shared/state/document.ts'
 import type { Driver, Version, Versioned, Write } from '#shared/state/store/driver.ts'
-import { failure, isBusy, openFile, transaction } from './sqlite/file.ts'
+
+const SCHEMA_VERSION = 3
+const SCHEMA = `
+  CREATE TABLE document (node TEXT PRIMARY KEY, revision TEXT NOT NULL, state TEXT NOT NULL) STRICT;
+  CREATE TABLE log (
+    node TEXT NOT NULL, seq INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (node, seq)
+  ) STRICT, WITHOUT ROWID;
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`
+
+/** A checkpoint once in 64 MB, out of a cache that holds it: documents are rewritten often. */
+const SETTINGS = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = NORMAL;
+  PRAGMA wal_autocheckpoint = 16000;
+  PRAGMA cache_size = -32000;
+`
+
+/** SQLite's primary result codes (sqlite.org/rescode.html): BUSY and LOCKED by somebody else, */
+const BUSY: readonly unknown[] = [5, 6]
+/** and what may pass as well: NOMEM, IOERR, FULL, PROTOCOL. */
+const PASSING: readonly unknown[] = [...BUSY, 7, 10, 13, 15]
 
 /**
  * Keeps the fleet in one SQLite file that several processes of one machine share. The folder is made if it is
@@ -23,41 +46,44 @@ export async function createSqliteDriver(
   { busyTimeoutMs = 5000 }: { busyTimeoutMs?: number } = {},
 ): Promise<Driver> {
   const path = resolve(file)
-  const attempt = async <T>(what: string, run: () => T): Promise<T> => {
+
+  async function attempt<T>(what: string, run: () => T): Promise<T> {
     const deadline = performance.now() + busyTimeoutMs
     for (;;) {
       try {
         return run()
       } catch (error) {
         if (error instanceof PtpWatchError) throw error
-        if (!isBusy(error) || performance.now() >= deadline) throw failure(path, what, error)
+        const code = codeOf(error)
+        if (!BUSY.includes(code) || performance.now() >= deadline) {
+          const message = `The SQLite store ${path} cannot ${what}: ${reasonOf(error)}`
+          throw new StoreError(message, { retryable: PASSING.includes(code) })
+        }
         await sleep(1 + Math.random() * 10)
       }
     }
   }
+  const reading = <T>(run: () => T) => attempt('be read', run)
+
   const db = await attempt('be opened', () => openFile(path))
-  const readDocument = db.prepare('SELECT node, revision, state FROM document WHERE node = ?')
-  const readPage = db.prepare(
-    'SELECT node, revision, state FROM document WHERE node >= ? ORDER BY node LIMIT ?',
-  )
+  const readDocument = db.prepare('SELECT * FROM document WHERE node = ?')
+  const readPage = db.prepare('SELECT * FROM document WHERE node >= ? ORDER BY node LIMIT ?')
   const readVersions = db.prepare('SELECT node, revision FROM document ORDER BY node')
   const readLog = db.prepare('SELECT entry FROM log WHERE node = ? AND seq > ? ORDER BY seq LIMIT ?')
-  const create = db.prepare(
-    'INSERT INTO document (node, revision, state) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
-  )
+  const create = db.prepare('INSERT OR IGNORE INTO document (revision, state, node) VALUES (?, ?, ?)')
   const replace = db.prepare('UPDATE document SET revision = ?, state = ? WHERE node = ? AND revision = ?')
   const addEntry = db.prepare('INSERT INTO log (node, seq, entry) VALUES (?, ?, ?)')
   const trimLog = db.prepare('DELETE FROM log WHERE node = ? AND seq <= ?')
   const removeDocument = db.prepare('DELETE FROM document WHERE node = ?')
   const removeLog = db.prepare('DELETE FROM log WHERE node = ?')
 
-  function apply(node: string, { state, entries, expected, trimThrough }: Write): Version {
+  /** A write that finds another version has changed nothing: it must not undo those beside it. */
+  function apply(node: string, { state, entries, expected, trimThrough }: Write): Version | Error {
     // Random, so that no version comes again, not even after the node was removed.
     const revision = randomUUID()
-    const text = JSON.stringify(state)
-    const { changes } =
-      expected === undefined ? create.run(node, revision, text) : replace.run(revision, text, node, expected)
-    if (changes === 0) throw new ConflictError(node)
+    const values = [revision, JSON.stringify(state), node]
+    const { changes } = expected === undefined ? create.run(...values) : replace.run(...values, expected)
+    if (changes === 0) return new ConflictError(node)
     for (const entry of entries) {
       if (entry.seq > trimThrough) addEntry.run(node, entry.seq, JSON.stringify(entry))
     }
@@ -65,22 +91,13 @@ export async function createSqliteDriver(
     return revision
   }
 
-  type Named = { readonly node: string; readonly write: Write }
-
-  function applyOne({ node, write }: Named): Version | Error {
-    try {
-      return apply(node, write)
-    } catch (error) {
-      // A write that finds another version has changed nothing: it must not undo those beside it.
-      if (error instanceof ConflictError) return error
-      throw error
-    }
-  }
+  type Writes = [node: string, write: Write][]
 
   /** The version of each, or why it has changed nothing. */
-  async function commit(writes: readonly Named[]): Promise<(Version | Error)[]> {
+  async function commit(writes: Writes): Promise<(Version | Error)[]> {
     try {
-      return await attempt('be written', () => transaction(db, () => writes.map(applyOne)))
+      const applied = () => writes.map(([node, write]) => apply(node, write))
+      return await attempt('be written', () => transaction(db, applied))
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
       if (writes.length === 1 || error.retryable) return writes.map(() => error)
@@ -89,11 +106,10 @@ export async function createSqliteDriver(
   }
 
   /** What is written in one turn of the event loop is one transaction: the file's journal is written once for all. */
-  type Turn = { readonly writes: Named[]; readonly done: Promise<(Version | Error)[]> }
-  let turn: Turn | undefined
+  let turn: { readonly writes: Writes; readonly done: Promise<(Version | Error)[]> } | undefined
 
-  function beginTurn(): Turn {
-    const writes: Named[] = []
+  function beginTurn() {
+    const writes: Writes = []
     const done = setImmediate().then(() => {
       turn = undefined
       return commit(writes)
@@ -103,32 +119,27 @@ export async function createSqliteDriver(
 
   return {
     read: (node) =>
-      attempt('be read', () => {
+      reading(() => {
         const row = readDocument.get(node)
         return row && documentOf(row)
       }),
     async write(node, write) {
       turn ??= beginTurn()
-      const index = turn.writes.push({ node, write }) - 1
+      const index = turn.writes.push([node, write]) - 1
       const outcome = (await turn.done)[index]
       if (typeof outcome !== 'string') throw outcome
       return outcome
     },
     list: ({ limit, from = '' }) =>
-      attempt('be read', () => {
+      reading(() => {
         const rows = readPage.all(from, limit + 1)
         const next = rows[limit]
         return { nodes: rows.slice(0, limit).map(shownOf), next: next && String(next.node) }
       }),
     versions: () =>
-      attempt(
-        'be read',
-        () => new Map(readVersions.all().map(({ node, revision }) => [String(node), String(revision)])),
-      ),
+      reading(() => new Map(readVersions.all().map((row) => [String(row.node), String(row.revision)]))),
     log: (node, { after, limit }) =>
-      attempt('be read', () =>
-        readLog.all(node, after, limit).map(({ entry }) => parseEntry(node, String(entry))),
-      ),
+      reading(() => readLog.all(node, after, limit).map(({ entry }) => parseEntry(node, String(entry)))),
     remove: (node, expected) =>
       attempt('be written', () =>
         transaction(db, () => {
@@ -139,12 +150,71 @@ export async function createSqliteDriver(
           removeLog.run(node)
         }),
       ),
-    ping: () => attempt('be read', () => void readDocument.get('')),
+    ping: () => reading(() => void readDocument.get('')),
     async close() {
       await turn?.done
       if (db.isOpen) db.close()
     },
   }
+}
+
+/** The file at `path` with our tables. Throws what SQLite throws, or a StoreError if it is not a PTP Watch store. */
+function openFile(path: string): DatabaseSync {
+  makeFolder(dirname(path))
+  const db = new DatabaseSync(path, { timeout: 0 })
+  try {
+    db.exec(SETTINGS)
+    transaction(db, () => {
+      const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
+      if (version === SCHEMA_VERSION) return
+      const isEmpty = db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined
+      if (version !== 0 || !isEmpty) throw refusal(path, version)
+      db.exec(SCHEMA)
+    })
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function refusal(path: string, version: number): StoreError {
+  const age = version > SCHEMA_VERSION ? 'a newer' : 'an older'
+  const message =
+    version === 0
+      ? `The SQLite file ${path} is not a PTP Watch store: set STATE_URL to another file`
+      : `The SQLite store ${path} has schema ${version}, made by ${age} version; this one needs schema ${SCHEMA_VERSION}. Move the file away: the next poll restores all states, but not the history`
+  return new StoreError(message, { retryable: false })
+}
+
+/** Node's own `recursive` goes on for ever where a parent that is there takes no folder, as in /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    if (!existsSync(path)) throw error
+  }
+}
+
+/** Runs what belongs together, whole or not at all. */
+function transaction<T>(db: DatabaseSync, run: () => T): T {
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    const result = run()
+    db.exec('COMMIT')
+    return result
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}
+
+/** Extended codes hold the primary one in their low byte. */
+function codeOf(error: unknown): number | undefined {
+  const code = error instanceof Error && 'errcode' in error ? error.errcode : undefined
+  return typeof code === 'number' ? code & 0xff : undefined
 }
 
 function shownOf(row: Record<string, unknown>): Versioned {

@@ -50,3 +50,8 @@ export type Driver = {
   ping(): Promise<void>
   close(): Promise<void>
 }
+
+/** The order of nodes. */
+export function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}

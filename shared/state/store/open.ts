@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { readStateUrl, STATE_URL_FORMS } from '#shared/config/state-url.ts'
+import type { CredentialFiles } from '#shared/credentials.ts'
 import { ConfigurationError, StoreError } from '#shared/errors.ts'
 import type { KubernetesSettings } from '#shared/kubernetes/access.ts'
 import type { Access } from '#shared/kubernetes/client.ts'
 import { type Log, silentLog } from '#shared/log.ts'
-import type { RedisSettings } from '#shared/redis/client.ts'
 import type { Driver } from './driver.ts'
 import { createStore, type Store, type StoreOptions } from './store.ts'
 
@@ -15,8 +15,8 @@ export type DriverOptions = {
   readonly log?: Log
   /** How the API server of a cluster is reached: for configmap. */
   readonly kubernetes?: KubernetesSettings | Access
-  /** Files for the way to Redis: for redis, rediss and with Sentinels. */
-  readonly redis?: RedisSettings
+  /** The authorities to trust and the password of Redis: for redis, rediss and with Sentinels. */
+  readonly redis?: CredentialFiles
   /** Create a store file that does not exist; true by default. */
   readonly create?: boolean
 }

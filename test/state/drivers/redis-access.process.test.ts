@@ -40,7 +40,7 @@ describe('a Redis with a password', () => {
     onTestFinished(folder.remove)
     const file = join(folder.path, 'password')
     await writeFile(file, 'right/one\n')
-    const driver = await open(server.url, { password: file })
+    const driver = await open(server.url, { token: file })
     await create(driver, 'a')
 
     await server.cli(['CONFIG', 'SET', 'requirepass', 'another'], ['-a', 'right/one', '--no-auth-warning'])

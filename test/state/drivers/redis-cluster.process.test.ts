@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
-import { TIMING, type Timing } from '#shared/redis/timing.ts'
 import { createRedisDriver } from '#shared/state/drivers/redis.ts'
 import { PATIENT, type RedisServer, startRedisCluster, until } from '../../support/redis.ts'
 import { driverContract } from './contract.ts'
@@ -31,8 +30,8 @@ driverContract('redis (three masters)', makeSubject)
 processContract('redis (three masters)', makeSubject, { updates: 150 })
 
 describe('a cluster', () => {
-  const open = async (servers = cluster.servers, timing: Timing = PATIENT) => {
-    const driver = await createRedisDriver(urlOf(servers), { log: silentLog }, timing)
+  const open = async (servers = cluster.servers, waitMs = PATIENT) => {
+    const driver = await createRedisDriver(urlOf(servers), { log: silentLog }, waitMs)
     onTestFinished(async () => {
       await driver.close()
       await (await makeSubject()).cleanUp()
@@ -86,7 +85,7 @@ describe('a cluster', () => {
   })
 
   test('serves what the other masters have while one is silent, be it the one that the URL names', async () => {
-    const driver = await open(cluster.servers.slice(0, 1), { ...TIMING, connectMs: 2500, answerMs: 2500 })
+    const driver = await open(cluster.servers.slice(0, 1), 2500)
     await Promise.all(names.map((node) => driver.write(node, write(node))))
     const [silent, ...others] = cluster.servers
     const keys = await Promise.all(others.map((server) => server.cli(['KEYS', '*:state:*'])))
@@ -107,7 +106,7 @@ describe('a cluster', () => {
   })
 
   test('without one of its masters is down for a while, and serves the same driver when it is whole', async () => {
-    const driver = await open(cluster.servers.slice(0, 1), { ...TIMING, answerMs: 2500 })
+    const driver = await open(cluster.servers.slice(0, 1), 2500)
     await Promise.all(names.map((node) => driver.write(node, write(node))))
     const [first] = cluster.servers
     await first?.stop()

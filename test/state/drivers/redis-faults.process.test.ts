@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { ConflictError } from '#shared/errors.ts'
-import { TIMING, type Timing } from '#shared/redis/timing.ts'
 import { until } from '../../support/redis.ts'
 import { append, back, create, lines, logOf, open, refusal, start } from './redis-fixture.ts'
 import { document, range } from './samples.ts'
 
-const HASTY: Timing = { ...TIMING, answerMs: 1000, silenceMs: 1200 }
+const HASTY = 1500
 
 describe('a Redis that is not there', () => {
   test.each(['always', 'everysec'])(
@@ -71,7 +70,7 @@ describe('a Redis that is silent', () => {
     server.signal('SIGSTOP')
     const first = await Promise.all([refusal(driver.read('a')), refusal(append(driver, 'a', 3, version))])
     for (const { message, retryable } of first) {
-      expect(message).toMatch(`Redis at 127.0.0.1:${server.port} did not answer within 1000 ms`)
+      expect(message).toMatch(`Redis at 127.0.0.1:${server.port} did not answer within ${HASTY} ms`)
       expect(retryable).toBe(true)
     }
     // The connection is given up, so that what holds the silent one (a firewall, a dead machine) is got around.
@@ -110,8 +109,8 @@ describe('a Redis that is silent', () => {
   test('while a connection is opened is no worse', async () => {
     const server = await start()
     server.signal('SIGSTOP')
-    const driver = await open(server.url, {}, { ...HASTY, connectMs: 200 })
-    expect((await refusal(driver.ping())).message).toContain('could not be reached within 200 ms')
+    const driver = await open(server.url, {}, HASTY)
+    expect((await refusal(driver.ping())).message).toContain(`could not be reached within ${HASTY} ms`)
     server.signal('SIGCONT')
     await back(driver)
     await create(driver, 'a')

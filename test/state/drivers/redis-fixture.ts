@@ -1,8 +1,7 @@
 import { onTestFinished } from 'vitest'
+import type { CredentialFiles } from '#shared/credentials.ts'
 import { StoreError } from '#shared/errors.ts'
 import { createLog } from '#shared/log.ts'
-import type { RedisSettings } from '#shared/redis/client.ts'
-import type { Timing } from '#shared/redis/timing.ts'
 import type { Driver, Version } from '#shared/state/store/driver.ts'
 import { createRedisDriver } from '#shared/state/drivers/redis.ts'
 import { PATIENT, type RedisOptions, startRedis, until } from '../../support/redis.ts'
@@ -17,8 +16,8 @@ export const start = async (options?: RedisOptions) => {
 /** What the drivers have logged. */
 export const lines: string[] = []
 const log = createLog({ level: 'debug', now: () => 0, write: (line) => void lines.push(line) })
-export const open = async (url: string, redis: RedisSettings = {}, timing: Timing = PATIENT) => {
-  const driver = await createRedisDriver(url, { log, redis }, timing)
+export const open = async (url: string, redis: CredentialFiles = {}, waitMs = PATIENT) => {
+  const driver = await createRedisDriver(url, { log, redis }, waitMs)
   onTestFinished(() => driver.close())
   return driver
 }

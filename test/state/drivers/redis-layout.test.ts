@@ -1,15 +1,17 @@
 import { expect, test } from 'vitest'
-import { placeOf, TAGS } from '#shared/state/drivers/redis/layout.ts'
+import { placeOf, TAGS } from '#shared/state/drivers/redis.ts'
 import { range } from './samples.ts'
 
 test.each(['node1.example.com', '', 'nöde', '节点-7', '🛰️', 'a}{b', '__proto__', 'x'.repeat(5000)])(
   'the node %j has one of the sixteen tags, and its keys end in its name',
   (node) => {
-    const { tag, state, log, index } = placeOf(node)
+    const { tag, keys } = placeOf(node)
     expect(TAGS).toContain(tag)
-    expect(state).toBe(`ptpwatch:{${tag}}:state:${node}`)
-    expect(log).toBe(`ptpwatch:{${tag}}:log:${node}`)
-    expect(index).toBe(`ptpwatch:{${tag}}:nodes`)
+    expect(keys).toEqual([
+      `ptpwatch:{${tag}}:state:${node}`,
+      `ptpwatch:{${tag}}:log:${node}`,
+      `ptpwatch:{${tag}}:nodes`,
+    ])
   },
 )
 

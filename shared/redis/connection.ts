@@ -1,0 +1,146 @@
+import { createClient, createCluster, type RedisClientOptions } from '@redis/client'
+import type { CredentialSource } from '#shared/credentials.ts'
+import { within } from '#shared/deadline.ts'
+import { type Endpoint, type RedisAddress, shown } from './address.ts'
+import { failureOf, RedisError } from './failure.ts'
+
+/** A connection to one server, or those to a cluster. It never reconnects: whoever holds it opens another. */
+export type Connection = {
+  /** The server, or the masters of the cluster. */
+  readonly endpoints: readonly Endpoint[]
+  /** The server that was asked, for messages. */
+  readonly where: string
+  /** What that server tells of itself; undefined where the user may not ask. */
+  info(field: string): string | undefined
+  isOpen(): boolean
+  /** In a cluster the master that has the slot of the hash tag is asked, wherever that has moved to. */
+  send(tag: string, command: readonly string[]): Promise<unknown>
+  /** Commands that were not answered are rejected. */
+  close(): void
+}
+
+/** How often a command is sent on in a cluster, which takes two when a slot is being moved. */
+const REDIRECTIONS = 4
+/** XTRIM by id and exclusive ranges came with 6.2; every Valkey calls itself a later Redis. */
+const OLDEST = 6.2
+
+const PROTOCOL = { RESP: 2, commandOptions: { timeout: 0 } } as const
+
+export type Options = Awaited<ReturnType<typeof optionsOf>>
+
+/** How to connect, with what the files hold now. Nothing is queued while a server is away. */
+export async function optionsOf(
+  { tls, login, database }: RedisAddress,
+  credentials: CredentialSource,
+  waitMs: number,
+) {
+  const { ca } = await credentials.current({ fresh: true })
+  const currentLogin = async (): Promise<RedisAddress['login']> => {
+    const { token } = await credentials.current({ fresh: true })
+    return token === undefined ? login : { ...login, password: token }
+  }
+  return {
+    credentialsProvider: { type: 'async-credentials-provider', credentials: currentLogin },
+    database,
+    socket: { connectTimeout: waitMs, reconnectStrategy: false, ...(tls && { tls, ...(ca && { ca }) }) },
+    disableOfflineQueue: true,
+    disableClientInfo: true,
+    maintNotifications: 'disabled',
+  } as const satisfies RedisClientOptions
+}
+
+/** Connects, logs in, and makes sure that the server is what it is taken for. @throws RedisError */
+export async function connect(
+  endpoint: Endpoint,
+  role: 'master' | 'sentinel',
+  options: Options,
+): Promise<Connection> {
+  const where = shown(endpoint)
+  const waitMs = options.socket.connectTimeout
+  const client = createClient({ ...PROTOCOL, ...options, socket: { ...options.socket, ...endpoint } })
+  // What it tells is also what the commands are rejected with.
+  client.on('error', () => {})
+  const begin = async () => {
+    await client.connect()
+    return client.sendCommand(['INFO']).catch((error: unknown) => {
+      if (failureOf(where, error).reply === 'NOPERM') return ''
+      throw error
+    })
+  }
+  const late = () => new RedisError(`Redis at ${where} could not be reached within ${waitMs} ms`)
+  try {
+    const text = String(await within(waitMs, begin(), late))
+    const info = (field: string) => new RegExp(`^${field}:(.*?)\r?$`, 'm').exec(text)?.[1]
+    refuseUnfit(where, role, info)
+    return {
+      endpoints: [endpoint],
+      where,
+      info,
+      isOpen: () => client.isReady,
+      send: (_tag, command) => client.sendCommand(command),
+      close: () => client.destroy(),
+    }
+  } catch (error) {
+    client.destroy()
+    throw failureOf(where, error)
+  }
+}
+
+function refuseUnfit(where: string, role: 'master' | 'sentinel', info: Connection['info']): void {
+  const version = info('redis_version')
+  if (version !== undefined && Number.parseFloat(version) < OLDEST) {
+    const message = `Redis at ${where} is too old: it is ${version}, and ${OLDEST} is needed`
+    throw new RedisError(message, { refused: true, retryable: false })
+  }
+  const mode = info('redis_mode') ?? role
+  if (role === 'sentinel' && mode !== 'sentinel') {
+    throw new RedisError(`Redis at ${where} is not a Sentinel: use redis:// instead`, { refused: true })
+  }
+  if (role === 'master' && mode === 'sentinel') {
+    const message = `Redis at ${where} is a Sentinel: use redis-sentinel://…/<master> instead`
+    throw new RedisError(message, { refused: true })
+  }
+  // A replica of a cluster sends to its master whoever wants to write.
+  if (role === 'master' && mode !== 'cluster' && info('role') === 'slave') {
+    throw new RedisError(`Redis at ${where} is a read-only replica`, { reply: 'READONLY', refused: true })
+  }
+}
+
+/** The cluster of a member, with each master connected to when it is first asked. @throws RedisError */
+export async function connectCluster(
+  { endpoints, where, info }: Connection,
+  options: Options,
+): Promise<Connection> {
+  const waitMs = options.socket.connectTimeout
+  const cluster = createCluster({
+    ...PROTOCOL,
+    rootNodes: endpoints.map((socket) => ({ socket })),
+    defaults: options,
+    minimizeConnections: true,
+    maxCommandRedirections: REDIRECTIONS,
+  })
+  let reason: unknown
+  cluster.on('error', (error: unknown) => {
+    reason = error
+  })
+  const late = () => new RedisError(`Redis at ${where} did not show its cluster within ${waitMs} ms`)
+  try {
+    await within(waitMs, cluster.connect(), late)
+    if (cluster.masters.length === 0) {
+      throw new RedisError(
+        `Redis at ${where} is in cluster mode, but no master serves any slots: finish creating the cluster`,
+      )
+    }
+    return {
+      endpoints: cluster.masters.map(({ host, port }) => ({ host, port })),
+      where,
+      info,
+      isOpen: () => true,
+      send: (tag, command) => cluster.sendCommand(`{${tag}}`, false, [...command]),
+      close: () => cluster.destroy(),
+    }
+  } catch (error) {
+    cluster.destroy()
+    throw failureOf(where, reason ?? error)
+  }
+}
