@@ -12,6 +12,8 @@ export default defineConfig({
     expect: { poll: { timeout: 30_000, interval: 20 } },
     reporters: ['default', './test/support/totals.ts'],
     globalSetup: './test/support/build.ts',
+    // Files share the modules that their worker has loaded: loading them again took as long as the tests.
+    isolate: false,
     projects: [
       {
         extends: true,

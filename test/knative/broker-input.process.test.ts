@@ -1,13 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { request } from 'undici'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import * as z from 'zod/mini'
 import { EVENT_TYPES } from '#shared/broker/event.ts'
 import { createCallback } from '#shared/callback.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { bundle } from '../../build.ts'
 import { isOurNotification, recordings } from '../recordings/recording.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { type Broker, type BrokerOptions, startBroker } from './broker/broker.ts'
@@ -18,10 +14,6 @@ import { counted, documentsIn, eventOf, notShown, readings } from './broker/read
 import { type Trigger, triggerOf } from './broker/trigger.ts'
 import { renderWith } from './support/render.ts'
 import { SECRETS } from './support/secrets.ts'
-
-const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-broker-'))
-beforeAll(async () => void (await bundle(join(folder, 'dist'))))
-afterAll(() => rmSync(folder, { recursive: true }))
 
 /** The overlay for OpenShift with state in Redis, and a Broker that another cluster puts its events into. */
 const manifests = renderWith('red-hat-v2', ['broker-input', 'state-redis'])
@@ -48,7 +40,7 @@ async function startCluster(
   const broker = await startBroker(manifests, ofBroker)
   onTestFinished(() => broker.close())
   const stateUrl = `redis://127.0.0.1:${redis.port}`
-  const functions = createFunctions(manifests, join(folder, 'dist'), {
+  const functions = createFunctions(manifests, {
     STATE_URL: stateUrl,
     K_SINK: broker.url,
   })
@@ -58,6 +50,37 @@ async function startCluster(
   broker.add({ ...triggerOf(manifests, { token, address }), ...trigger })
   return cluster
 }
+
+const json = (id: string, more: Record<string, string>, data: unknown) =>
+  createEvent({ id, source: '/x', type: 'event.sync.x', ...more }, data)
+
+const POISON: readonly { event: CloudEvent; status: number; error: { code: string; message: unknown } }[] = [
+  {
+    event: json('an event of something else', { type: 'order.placed' }, { order: 17 }),
+    status: 400,
+    error: { code: 'no-event', message: 'The JSON has the shape of no known event' },
+  },
+  {
+    event: { ...json('JSON that breaks off', {}, ''), data: Buffer.from('{"values":') },
+    status: 400,
+    error: { code: 'not-json', message: expect.stringContaining('JSON') },
+  },
+  {
+    event: { ...json('a picture', { datacontenttype: 'image/png' }, ''), data: Buffer.of(137, 80, 78, 71) },
+    status: 415,
+    error: { code: 'unsupported-media-type', message: expect.stringContaining('image/png') },
+  },
+  {
+    event: json('another version of CloudEvents', { specversion: '0.2' }, {}),
+    status: 400,
+    error: { code: 'no-cloudevent', message: 'CloudEvents 0.2 is neither 1.0 nor 0.3' },
+  },
+  {
+    event: eventOf({ node: '..', clock: 'ens1fx/master', state: 'LOCKED', at: '2026-11-23T03:48:28Z' }),
+    status: 400,
+    error: { code: 'no-node', message: expect.stringContaining('node') },
+  },
+]
 
 const answersOf = (attempts: readonly Attempt[]) =>
   attempts.map(({ answer }) => (answer === undefined ? 'none' : `${answer.status} ${answer.body}`))
@@ -99,54 +122,18 @@ describe('the Trigger of broker-input, ingest behind it', () => {
     },
   )
 
-  it.each<[what: string, event: CloudEvent, status: number, reason: { code: string; message: unknown }]>([
-    [
-      'an event of something else',
-      createEvent({ id: '1', source: '/shop', type: 'order.placed' }, { order: 17 }),
-      400,
-      { code: 'no-event', message: 'The JSON has the shape of no known event' },
-    ],
-    [
-      'JSON that breaks off',
-      {
-        ...createEvent({ id: '1', source: '/x', type: 'event.sync.x' }, ''),
-        data: Buffer.from('{"values":'),
-      },
-      400,
-      { code: 'not-json', message: expect.stringContaining('JSON') },
-    ],
-    [
-      'a picture',
-      {
-        ...createEvent({ id: '1', source: '/x', type: 'a.b', datacontenttype: 'image/png' }, ''),
-        data: Buffer.of(137, 80, 78, 71),
-      },
-      415,
-      { code: 'unsupported-media-type', message: expect.stringContaining('image/png') },
-    ],
-    [
-      'another version of CloudEvents',
-      createEvent({ id: '1', source: '/x', type: 'a.b', specversion: '0.2' }, {}),
-      400,
-      { code: 'no-cloudevent', message: 'CloudEvents 0.2 is neither 1.0 nor 0.3' },
-    ],
-    [
-      'what names no node',
-      eventOf({ node: '..', clock: 'ens1fx/master', state: 'LOCKED', at: '2026-11-23T03:48:28Z' }),
-      400,
-      { code: 'no-node', message: expect.stringContaining('node') },
-    ],
-  ])('refuses %s at once and for good, and the Job of its dead letter shows why', async (...poison) => {
-    const [, event, status, error] = poison
+  it('refuses what no retry makes better at once and for good, and the Jobs of the dead letters show why', async () => {
     const { broker, functions } = await startCluster()
-    await broker.publish(event)
+    for (const { event } of POISON) await broker.publish(event)
     await broker.idle()
-    expect(broker.attempts.map(({ answer }) => answer?.status)).toEqual([status])
-    const [letter, ...others] = broker.deadLetters
-    expect(others).toEqual([])
-    const job = await shown(functions.image, manifests, letter ?? event)
-    expect(job).toMatchObject({ code: String(status), event: { id: event.attributes.id } })
-    expect(JSON.parse(reasonIn.parse(job).reason)).toEqual({ error })
+    expect(broker.attempts).toHaveLength(POISON.length)
+    for (const { event, status, error } of POISON) {
+      const { id = '' } = event.attributes
+      const letter = broker.deadLetters.find(({ attributes }) => attributes.id === id)
+      const job = await shown(functions.image, manifests, letter ?? event)
+      expect(job).toMatchObject({ code: String(status), event: { id } })
+      expect(JSON.parse(reasonIn.parse(job).reason)).toEqual({ error })
+    }
   })
 
   it('refuses for good what comes with another token, such as one of an old secret', async () => {

@@ -1,12 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import * as z from 'zod/mini'
 import { createRedHatV2, type Publisher } from '#local/publishers/index.ts'
 import { EVENT_TYPES } from '#shared/broker/event.ts'
-import { bundle } from '../../build.ts'
 import { faultsOf, heldIn, wrongAtSink } from '../faults/support/audit.ts'
 import { startRedis } from '../support/redis.ts'
 import type { Arrival } from '../support/sink.ts'
@@ -16,10 +12,6 @@ import { createFunctions, metric } from './broker/functions.ts'
 import { type Received, startSubscriber } from './broker/subscriber.ts'
 import { createPingSource } from './ping-source.ts'
 import { renderWith } from './support/render.ts'
-
-const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-sink-'))
-beforeAll(async () => void (await bundle(join(folder, 'dist'))))
-afterAll(() => rmSync(folder, { recursive: true }))
 
 const manifests = renderWith('red-hat-v2', ['state-redis'])
 const NODES = ['a', 'b', 'c'].map((name) => `${name}.example.com`)
@@ -37,7 +29,7 @@ describe('what ingest and poll send to the Broker', () => {
     broker.add({ name: 'dashboard', filters: [], destination: () => subscriber.url })
 
     const env = { STATE_URL: `redis://127.0.0.1:${redis.port}`, K_SINK: broker.url, SETTLE_SECONDS: '0' }
-    const functions = createFunctions(manifests, join(folder, 'dist'), env)
+    const functions = createFunctions(manifests, env)
     const publishers = await Promise.all(NODES.map(startPublisher))
     const listed = publishers.map(({ node, url }) => ({ node, url, dialect: 'red-hat-v2' }))
     functions.image.mount(functions.environment('poll').PUBLISHERS ?? '', stringify(listed))

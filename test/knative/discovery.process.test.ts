@@ -1,27 +1,21 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { readFileSync } from 'node:fs'
+import { expect, it, onTestFinished } from 'vitest'
 import { createRedHatV2, type Publisher } from '#local/publishers/index.ts'
-import { bundle } from '../../build.ts'
 import { serviceFor } from '../publishers/discovery/world.ts'
-import { type KubernetesApi, startKubernetesApi } from '../support/kubernetes-api.ts'
+import type { KubernetesApi } from '../support/kubernetes-api.ts'
 import { createImage, type Image } from './support/container.ts'
 import { ended, served } from './support/processes.ts'
 import { environmentOf, functionContainers, renderWith, verbsOf } from './support/render.ts'
 import { SECRETS } from './support/secrets.ts'
-
-const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-discovery-'))
-beforeAll(async () => void (await bundle(join(folder, 'dist'))))
-afterAll(() => rmSync(folder, { recursive: true }))
+import { kubernetesAround } from './support/stores.ts'
 
 const manifests = renderWith('red-hat-v2-discovery', ['node-labels'])
 const DNS = '/test/cluster-dns.ts'
 
 /** A cluster in which our service accounts may do what the manifests allow them, and no more. */
-async function startCluster(image: Image): Promise<KubernetesApi> {
-  const api = await startKubernetesApi(mkdtempSync(join(folder, 'api-')))
-  onTestFinished(() => api.close())
+async function startCluster(image: Image) {
+  const cluster = await kubernetesAround(image)
+  const { api } = cluster
   const may = (where: { resource: string; namespace?: string }) => verbsOf(manifests, 'ptp-watch-poll', where)
   api.allowed.clear()
   for (const verb of may({ resource: 'configmaps' })) api.allowed.add(verb)
@@ -30,12 +24,8 @@ async function startCluster(image: Image): Promise<KubernetesApi> {
   for (const verb of may({ resource: 'nodes' })) api.permitted.add(`${verb} nodes`)
   const namespace = 'openshift-ptp'
   if (may({ resource: 'services', namespace }).has('list')) api.discoverable.add(namespace)
-  for (const file of ['token', 'ca.crt', 'namespace']) {
-    const text = readFileSync(join(api.serviceAccount, file), 'utf8')
-    image.mount(`/var/run/secrets/kubernetes.io/serviceaccount/${file}`, text)
-  }
   image.mount(DNS, readFileSync(new URL('../support/cluster-dns.ts', import.meta.url), 'utf8'))
-  return api
+  return cluster
 }
 
 async function startPublisher(api: KubernetesApi, node: string): Promise<Publisher> {
@@ -47,9 +37,9 @@ async function startPublisher(api: KubernetesApi, node: string): Promise<Publish
 }
 
 it('red-hat-v2-discovery finds publishers, labels them as their Nodes are, and forgets them, with the rights of its manifests', async () => {
-  const image = createImage(join(folder, 'dist'))
+  const image = createImage()
   onTestFinished(() => image.remove())
-  const api = await startCluster(image)
+  const { api, env } = await startCluster(image)
   const stays = await startPublisher(api, 'node1.example.com')
   const leaves = await startPublisher(api, 'node2.example.com')
   const zone = { 'topology.kubernetes.io/zone': 'hall-1', 'topology.kubernetes.io/region': 'north' }
@@ -59,8 +49,7 @@ it('red-hat-v2-discovery finds publishers, labels them as their Nodes are, and f
     HOST: '127.0.0.1',
     PORT: '0',
     K_SINK: '',
-    KUBERNETES_SERVICE_HOST: '127.0.0.1',
-    KUBERNETES_SERVICE_PORT: String(api.port),
+    ...env,
     NODE_OPTIONS: `--import=${DNS}`,
     STATE_RETENTION_SECONDS: '1',
   }

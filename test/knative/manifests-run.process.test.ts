@@ -1,17 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { request } from 'undici'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { createRedHatV1, createRedHatV2, createStarlingX, type Publisher } from '#local/publishers/index.ts'
 import { stringify } from 'yaml'
-import { EVENT_TYPES } from '#shared/broker/event.ts'
-import { createCallback } from '#shared/callback.ts'
-import { bundle } from '../../build.ts'
 import { startRedis } from '../support/redis.ts'
 import { startSink } from '../support/sink.ts'
-import { passes, triggerOf } from './broker/trigger.ts'
 import { createImage } from './support/container.ts'
 import { ended, served } from './support/processes.ts'
 import {
@@ -20,17 +13,11 @@ import {
   functionContainers,
   ofKind,
   renderOverlay,
-  renderWith,
   verbsOf,
-  workloads,
 } from './support/render.ts'
 import type { Manifest } from './support/schemas.ts'
 import { SECRETS } from './support/secrets.ts'
 import { kubernetesStore, redisStore } from './support/stores.ts'
-
-const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-manifests-'))
-beforeAll(async () => void (await bundle(join(folder, 'dist'))))
-afterAll(() => rmSync(folder, { recursive: true }))
 
 type Site = {
   readonly overlay: string
@@ -56,33 +43,12 @@ const SITES: readonly Site[] = [
   },
 ]
 
-const DELIVERY_HEADERS = {
-  'content-type': 'application/json',
-  'ce-specversion': '1.0',
-  'ce-id': '53d580b0-95d5-4795-a634-ca6e94cf259b',
-  'ce-source': '/sync/ptp-status/lock-state',
-  'ce-type': 'event.sync.ptp-status.ptp-state-change',
-  'ce-time': '2026-11-23T03:48:28.489302008Z',
-  prefer: 'reply',
-}
-const DELIVERY_BODY = JSON.stringify({
-  version: '1.0',
-  values: [
-    {
-      ResourceAddress: '/cluster/node/node1.example.com/ens5fx/master',
-      data_type: 'notification',
-      value_type: 'enumeration',
-      value: 'LOCKED',
-    },
-  ],
-})
-
 const CONFIG_MAPS = { resource: 'configmaps' }
 
 describe.each(SITES)('the functions of $overlay', ({ overlay, store, create }) => {
   it('start, pass their probes, subscribe, poll, show the node, send its events and stop, as their manifests have them', async () => {
     const manifests = renderOverlay(overlay)
-    const image = createImage(join(folder, 'dist'))
+    const image = createImage()
     onTestFinished(() => image.remove())
     const publisher = create()
     publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 2 })
@@ -133,66 +99,6 @@ describe.each(SITES)('the functions of $overlay', ({ overlay, store, create }) =
     })
     publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 4000 })
     await sink.until((all) => all.taken(publisher.node).some(({ data }) => data.to === 'FREERUN'))
-  })
-})
-
-describe('the Trigger of broker-input', () => {
-  const manifests = renderWith('red-hat-v2', ['broker-input'])
-
-  it('passes on nothing that we have sent ourselves', () => {
-    const { filters } = triggerOf(manifests, { token: undefined, address: () => 'http://ingest' })
-    const passed = (type: string) => passes({ filters }, { attributes: { type }, data: Buffer.of() })
-    expect(Object.values(EVENT_TYPES).filter(passed)).toEqual([])
-    expect(passed('event.sync.ptp-status.ptp-state-change')).toBe(true)
-  })
-
-  it('delivers to a path that ingest serves with the token, and with none that it was not given', async () => {
-    const image = createImage(join(folder, 'dist'))
-    onTestFinished(() => image.remove())
-    const { container } = find(manifests, 'ingest')
-    const env = environmentOf(manifests, container, SECRETS)
-    image.mount(env.PUBLISHERS ?? '', '- { node: node1.example.com, url: http://127.0.0.1:1 }')
-    const around = {
-      HOST: '127.0.0.1',
-      PORT: '0',
-      K_SINK: '',
-      ...(await kubernetesStore(image, verbsOf(manifests, 'ptp-watch-poll', CONFIG_MAPS))),
-    }
-    const ingest = await served(image.run(container.args ?? [], { ...env, ...around }))
-    const secret = SECRETS['ptp-watch-callback/CALLBACK_SECRET'] ?? ''
-    const { brokerToken = '' } = createCallback({ url: ingest, secrets: [secret] })
-    const deliver = async (token: string) => {
-      const { statusCode, body } = await request(`${ingest}/cloudevents/${token}`, {
-        method: 'POST',
-        headers: DELIVERY_HEADERS,
-        body: DELIVERY_BODY,
-      })
-      return [statusCode, (await body.text()) === '' ? 'empty' : 'reason']
-    }
-    expect(await deliver(brokerToken)).toEqual([202, 'empty'])
-    expect(await deliver('another')).toEqual([403, 'reason'])
-  })
-})
-
-describe('a dead letter', () => {
-  it('is shown with the reason, by a Job that our image can run', async () => {
-    const image = createImage(join(folder, 'dist'))
-    onTestFinished(() => image.remove())
-    const letter = {
-      id: '1',
-      type: 'event.sync.ptp-status.ptp-state-change',
-      knativeerrorcode: '400',
-      knativeerrordata: Buffer.from('{"error":{"code":"not-an-event"}}').toString('base64'),
-    }
-    image.mount('/etc/jobsink-event/event', JSON.stringify(letter))
-    const show = workloads(renderOverlay('red-hat-v2')).find(({ id }) => id === 'JobSink/dead-letters')
-    const { code, out } = await ended(image.execute(show?.pod.containers[0]?.command ?? []))
-    expect(code).toBe(0)
-    expect(JSON.parse(out)).toEqual({
-      code: '400',
-      reason: '{"error":{"code":"not-an-event"}}',
-      event: letter,
-    })
   })
 })
 

@@ -1,12 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { request } from 'undici'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { CONDITION_TYPES } from '#functions/condition/conditions.ts'
 import { createCallback } from '#shared/callback.ts'
-import { bundle } from '../../build.ts'
 import { conditionOf, eventsOf, taintsOf } from '../functions/condition/world.ts'
 import { notification } from '../functions/ingest/notifications.ts'
 import { startRedis } from '../support/redis.ts'
@@ -17,10 +14,6 @@ import { createPingSource } from './ping-source.ts'
 import { renderWith, verbsOf } from './support/render.ts'
 import { SECRETS } from './support/secrets.ts'
 import { kubernetesAround } from './support/stores.ts'
-
-const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-node-conditions-'))
-beforeAll(async () => void (await bundle(join(folder, 'dist'))))
-afterAll(() => rmSync(folder, { recursive: true }))
 
 const manifests = renderWith('red-hat-v2', ['node-conditions', 'node-taint', 'state-redis'])
 const secret = SECRETS['ptp-watch-callback/CALLBACK_SECRET'] ?? ''
@@ -44,7 +37,7 @@ async function startCluster() {
   onTestFinished(() => redis.close())
   const broker = await startBroker(manifests, {})
   onTestFinished(() => broker.close())
-  const functions = createFunctions(manifests, join(folder, 'dist'), {
+  const functions = createFunctions(manifests, {
     STATE_URL: `redis://127.0.0.1:${redis.port}`,
     K_SINK: broker.url,
   })

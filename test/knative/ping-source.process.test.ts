@@ -1,20 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createRedHatV2, type Publisher } from '#local/publishers/index.ts'
-import { bundle } from '../../build.ts'
 import type { Env } from '../runtime/processes.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { createFunctions, metric, type Pod } from './broker/functions.ts'
 import { documentsIn } from './broker/readings.ts'
 import { createPingSource, type Tick } from './ping-source.ts'
 import { functionContainers, ofKind, renderWith } from './support/render.ts'
-
-const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-ping-'))
-beforeAll(async () => void (await bundle(join(folder, 'dist'))))
-afterAll(() => rmSync(folder, { recursive: true }))
 
 const manifests = renderWith('red-hat-v2', ['state-redis'])
 const NODES = ['a', 'b'].map((name) => `${name}.example.com`)
@@ -43,7 +35,7 @@ async function startCluster(env: Env = {}): Promise<Cluster> {
     publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 2 })
   }
   const stateUrl = `redis://127.0.0.1:${redis.port}`
-  const functions = createFunctions(manifests, join(folder, 'dist'), {
+  const functions = createFunctions(manifests, {
     STATE_URL: stateUrl,
     K_SINK: '',
     SETTLE_SECONDS: '0',

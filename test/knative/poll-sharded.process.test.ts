@@ -1,17 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { stringify } from 'yaml'
 import { createRedHatV2 } from '#local/publishers/index.ts'
-import { bundle } from '../../build.ts'
 import { startRedis } from '../support/redis.ts'
 import { createFunctions } from './broker/functions.ts'
 import { ofKind, renderWith } from './support/render.ts'
-
-const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-sharded-'))
-beforeAll(async () => void (await bundle(join(folder, 'dist'))))
-afterAll(() => rmSync(folder, { recursive: true }))
 
 const manifests = renderWith('dev', ['state-redis-url', 'poll-sharded'])
 const [cron] = ofKind(manifests, 'CronJob', 'batch/v1')
@@ -44,7 +36,7 @@ describe('the Indexed Job of poll-sharded', () => {
       onTestFinished(() => publisher.close())
       await publisher.listen()
     }
-    const functions = createFunctions(manifests, join(folder, 'dist'), {
+    const functions = createFunctions(manifests, {
       STATE_URL: `redis://127.0.0.1:${redis.port}`,
       K_SINK: '',
     })

@@ -21,7 +21,8 @@ function create(release: '4.14' | '4.18') {
   })
 }
 
-describe('a v1 publisher of 4.14 and its sidecar answer and call as recorded', () => {
+// Most of their time is spent waiting.
+describe.concurrent('a v1 publisher of 4.14 and its sidecar answer and call as recorded', () => {
   test.each(scenarios)('%s', (scenario) => prove(`release-4.14-v1/${scenario}`, create('4.14')))
 
   test.each(eventScenarios)('%s, fed with the recorded log lines', (scenario) =>
@@ -31,7 +32,7 @@ describe('a v1 publisher of 4.14 and its sidecar answer and call as recorded', (
   test('stuck-sidecar', () => prove('release-4.14-v1/stuck-sidecar', create('4.14'), { stuckFrom: 15 }))
 })
 
-describe('a v1 publisher of 4.18 and its sidecar answer and call as recorded', () => {
+describe.concurrent('a v1 publisher of 4.18 and its sidecar answer and call as recorded', () => {
   test.each(scenarios)('%s', (scenario) => prove(`release-4.18-v1/${scenario}`, create('4.18')))
 
   test.each([...eventScenarios, 'events-ntp'])('%s, fed with the recorded log lines', (scenario) =>

@@ -27,7 +27,7 @@ describe.each(recordings())('the recording $name', (recording) => {
     expect(found).toEqual(told)
   })
 
-  it.each([1, 2, 3, 4, 5])(
+  it.each([1, 2])(
     'ends there too when its notifications arrive late and in another order (%i)',
     async (seed) => {
       const delays = lcg(seed)

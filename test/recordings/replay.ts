@@ -191,14 +191,22 @@ function pollerOver(
  */
 async function publisherOf(exchanges: readonly Exchange[], onPull: (exchange: Exchange) => void) {
   let next: Exchange | undefined
+  const byTarget = Map.groupBy(
+    exchanges.filter(({ response }) => response !== null),
+    ({ request }) => request.target,
+  )
   const server = createServer((request, response) => {
     if (next?.response == null) return response.writeHead(500).end()
     const at = beginOf(next)
     const isAsked = request.url === next.request.target
-    const [found] = exchanges
-      .filter((one) => one.request.target === request.url && one.response !== null)
-      .sort((a, b) => Math.abs(beginOf(a) - at) - Math.abs(beginOf(b) - at))
-      .map((nearest) => (isAsked ? next : nearest))
+    const from = (one: Exchange) => Math.abs(beginOf(one) - at)
+    const others = byTarget.get(request.url ?? '') ?? []
+    const found = isAsked
+      ? next
+      : others.reduce<Exchange | undefined>(
+          (best, one) => (best === undefined || from(one) < from(best) ? one : best),
+          undefined,
+        )
     if (found?.response == null) return response.writeHead(421).end(next.request.target)
     if (isAsked) onPull(next)
     const { status, body, headers } = found.response

@@ -27,9 +27,9 @@ export type Functions = {
   environment(name: string, env?: Env): Record<string, string>
 }
 
-/** `bundle`: the folder of the bundle. `around`: what the cluster would have and a test has elsewhere. */
-export function createFunctions(manifests: readonly Manifest[], bundle: string, around: Env): Functions {
-  const image = createImage(bundle)
+/** `around`: what the cluster would have and a test has elsewhere. */
+export function createFunctions(manifests: readonly Manifest[], around: Env): Functions {
+  const image = createImage()
   onTestFinished(() => image.remove())
   const find = (name: string) => {
     const found = functionContainers(manifests).find(({ container }) => container.args?.[0] === name)

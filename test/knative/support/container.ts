@@ -86,8 +86,11 @@ cd "$root"
 exec chroot $user "$root" "$@"
 `
 
+/** The bundle that was built before all tests. */
+const BUNDLE = fileURLToPath(new URL('../../../dist', import.meta.url))
+
 /** What the image of the Containerfile holds, `bundle` at `/app`. Needs Linux. */
-export function createImage(bundle: string): Image {
+export function createImage(bundle = BUNDLE): Image {
   const root = mkdtempSync(join(tmpdir(), 'ptp-watch-image-'))
   const node = realpathSync(fileURLToPath(new URL('../../../node_modules/.bin/node', import.meta.url)))
   for (const library of librariesOf(node)) {

@@ -1,4 +1,4 @@
-import { expect, onTestFinished } from 'vitest'
+import { expect } from 'vitest'
 import type { Publisher } from '#local/publishers/index.ts'
 import { exceptions } from './exceptions.ts'
 import { type ReplayOptions, replay } from './replay.ts'
@@ -8,9 +8,8 @@ export const node = 'node1.example.com'
 
 /** Replays a recording; passes when every exchange came out alike and none was left out unlisted. */
 export async function prove(name: string, publisher: Publisher, options: ReplayOptions = {}) {
-  onTestFinished(() => publisher.close())
   await publisher.listen()
-  const compared = await replay(name, publisher, options)
+  const compared = await replay(name, publisher, options).finally(() => publisher.close())
   const differing = compared.filter((one) => JSON.stringify(one.recorded) !== JSON.stringify(one.actual))
   expect(differing.map(({ n, actual }) => ({ n, is: actual }))).toEqual(
     differing.map(({ n, recorded }) => ({ n, is: recorded })),

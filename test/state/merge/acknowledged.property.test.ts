@@ -139,6 +139,6 @@ test('over any life of creates, initial notifications, pushes, polls and kills n
       expect(state?.clocks.map((clock) => clock.state) ?? []).toEqual([say()])
       await store.close()
     }),
-    { numRuns: 2_000 },
+    { numRuns: 1_000 },
   )
 })
