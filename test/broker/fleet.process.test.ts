@@ -1,8 +1,6 @@
-import { request } from 'undici'
 import { expect, test } from 'vitest'
-import { createCallback } from '#shared/callback.ts'
 import { clocksIn, redHatV2, steady } from '../e2e/support/publishers.ts'
-import { eventually, listening, SECRET, startSystem } from '../e2e/support/system.ts'
+import { eventually, listening, startSystem } from '../e2e/support/system.ts'
 import { openSink } from './world.ts'
 
 test('what a fleet lives through arrives at the sink: by push, by poll, and what subscribe restored', async () => {
@@ -31,26 +29,4 @@ test('what a fleet lives through arrives at the sink: by push, by poll, and what
   })
   const polled = sink.taken().find(({ state }) => state === 'HOLDOVER')
   expect(polled?.data.via).toMatch(/^(poll|initial)$/)
-})
-
-test('our own event that comes back through a Broker is taken and goes nowhere', async () => {
-  const sink = await openSink()
-  const publisher = redHatV2()
-  await listening(publisher)
-  publisher.setClock(...clocksIn('LOCKED'))
-  const system = await startSystem([publisher], { K_SINK: sink.url, SINK_TOKEN_FILE: '/none' })
-  await steady(system, publisher)
-  await sink.until((now) => now.taken().length > 0)
-  const before = await system.node(publisher)
-  const { url } = system.ingest
-  const { brokerToken } = createCallback({ url, secrets: [SECRET] })
-  for (const { body, headers } of sink.arrivals) {
-    const answer = await request(`${url}/cloudevents/${brokerToken}`, {
-      method: 'POST',
-      headers: { 'content-type': headers['content-type'] ?? '' },
-      body,
-    })
-    expect([answer.statusCode, await answer.body.text()]).toEqual([202, ''])
-  }
-  expect((await system.node(publisher)).log).toEqual(before.log)
 })

@@ -1,11 +1,10 @@
 import { fileURLToPath } from 'node:url'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createRedHatV2, type Publisher } from '#local/publishers/index.ts'
 import { startApi } from '../kubernetes/api.ts'
 import { NAMESPACE, serviceFor } from '../publishers/discovery/world.ts'
 import type { Env } from '../runtime/processes.ts'
 import type { KubernetesApi } from '../support/kubernetes-api.ts'
-import { startSink } from '../support/sink.ts'
 import { clocksIn, publishersClock, steady } from './support/publishers.ts'
 import { eventually, listening, type System, startSystem } from './support/system.ts'
 
@@ -54,66 +53,6 @@ async function rowOf(system: System, { node }: Publisher): Promise<string | unde
   const { out } = await system.run(['status'], { COLUMNS: '200' })
   return out.split('\n').find((line) => line.startsWith(node.slice(0, 20)))
 }
-
-const ZONE = 'topology.kubernetes.io/zone'
-const REGION = 'topology.kubernetes.io/region'
-
-/** Gives the Node of a publisher these labels; null takes one off. */
-function relabel({ nodes }: KubernetesApi, { node }: Publisher, labels: Record<string, string | null>): void {
-  nodes.patch('', node, '', { type: 'application/merge-patch+json', body: { metadata: { labels } } })
-}
-
-test('labels of Nodes arrive, change and go; while Nodes cannot be listed they stay', async () => {
-  const sink = await startSink()
-  onTestFinished(() => sink.close())
-  const { api, system, first, second } = await startCluster({
-    NODE_LABELS: `site=${ZONE},region=${REGION}`,
-    K_SINK: sink.url,
-  })
-  api.nodes.add(first.node, { [ZONE]: 'hall-1', [REGION]: 'north' })
-  api.nodes.add(second.node, { [ZONE]: 'hall-2' })
-  const labels = async () => (await system.nodes()).map((node) => node.labels)
-  expect((await system.run(['subscribe'])).code).toBe(0)
-  expect(await labels()).toEqual([{ site: 'hall-1', region: 'north' }, { site: 'hall-2' }])
-  await steady(system, first)
-  await steady(system, second)
-
-  first.setClock(...clocksIn('FREERUN'))
-  await sink.until(({ taken }) => taken(first.node).some(({ state }) => state === 'FREERUN'))
-  expect(sink.taken(first.node).find(({ state }) => state === 'FREERUN')).toMatchObject({
-    site: 'hall-1',
-    region: 'north',
-  })
-
-  // The first ones too, of before the end of the run that found it.
-  expect(new Set(sink.taken(first.node).map(({ site }) => site))).toEqual(new Set(['hall-1']))
-
-  relabel(api, first, { [ZONE]: 'hall-3', [REGION]: null })
-  api.nodes.remove('', second.node)
-  await system.tick()
-  expect(await labels()).toEqual([{ site: 'hall-3' }, { site: 'hall-2' }])
-  expect((await system.run(['status', '--label', 'site=hall-3', '--output', 'name'])).out).toBe(
-    `${first.node}\n`,
-  )
-
-  api.permitted.delete('list nodes')
-  relabel(api, first, { [ZONE]: 'hall-4' })
-  await system.tick()
-  await system.tick()
-  const fresh = await system.run(['poll'])
-  expect({ code: fresh.code, err: fresh.err }).toMatchObject({
-    code: 0,
-    err: expect.stringMatching(/Cannot list nodes: .*\(403\).*The component node-labels grants it/),
-  })
-  expect(await labels()).toEqual([{ site: 'hall-3' }, { site: 'hall-2' }])
-  const told = system.poll.process.err().match(/labels of Nodes could not be read/g)
-  expect(told).toHaveLength(1)
-
-  api.permitted.add('list nodes')
-  await system.tick()
-  expect(await labels()).toEqual([{ site: 'hall-4' }, { site: 'hall-2' }])
-  expect(system.poll.process.err()).toContain('labels of Nodes are read again')
-})
 
 test('nodes come: subscribe and each poll find them, under their full names', async () => {
   const { api, system, first, second } = await startCluster()
@@ -167,34 +106,6 @@ test('a node goes and returns: it is marked, not in lock, and in the end as befo
   expect(back.log?.map(({ seq }) => seq).slice(0, log.length)).toEqual(log.map(({ seq }) => seq))
 })
 
-test('a node that is gone for longer than state is kept is forgotten, on ConfigMaps too', async () => {
-  const { api, system, first, second } = await startCluster({
-    STATE_URL: 'configmap://ptp-watch',
-    STATE_RETENTION_SECONDS: '1',
-  })
-  await steady(system, first)
-  await steady(system, second)
-  api.services.remove(NAMESPACE, serviceFor(second.node))
-  await eventually(async () => {
-    await system.tick()
-    expect(await namesIn(system)).toEqual([first.node])
-  })
-  expect(system.poll.process.err()).toContain('removed node that was gone for STATE_RETENTION_SECONDS')
-})
-
-test('a node that is renamed has its new name, and the old one is gone', async () => {
-  const { api, system, first, second } = await startCluster()
-  await steady(system, first)
-  await steady(system, second)
-  const port = portOf(second)
-  await second.close()
-  const renamed = await startNode(api, 'worker-1.site-b.example.com', { port })
-  await steady(system, renamed)
-  expect(renamed.subscriptions()).toHaveLength(7)
-  const gone = (await system.nodes()).flatMap(({ node, publisher }) => (publisher?.goneSince ? [node] : []))
-  expect(gone).toEqual([second.node])
-})
-
 test('subscribe waits for a publisher that does not say its name yet, and never takes its short one', async () => {
   const { api, system } = await startCluster()
   const starting = await startNode(api, 'worker-2.example.com', { warmUpMs: 3_600_000 })
@@ -205,15 +116,6 @@ test('subscribe waits for a publisher that does not say its name yet, and never 
   expect(await running.exit).toBe(0)
   expect(running.out()).toContain('3 of 3 publishers done')
   expect(await namesIn(system)).toEqual([...NODES, starting.node])
-})
-
-test('a poll fails, and names the publisher by its Service, while it does not say its name', async () => {
-  const { api, system } = await startCluster()
-  await startNode(api, 'worker-2.example.com', { warmUpMs: 3_600_000 })
-  const { code, out, err } = await system.run(['poll'])
-  expect({ code, out }).toEqual({ code: 1, out: '2 of 3 publishers polled\n' })
-  expect(err).toMatch(/failed: ptp-event-publisher-service-worker-2: .*publishes nothing yet/)
-  expect(await namesIn(system)).toEqual([...NODES])
 })
 
 test.each([
@@ -254,27 +156,6 @@ test.each([
   },
 )
 
-test('of two shards each polls its own part, and one of them marks a node that is gone', async () => {
-  const { api, system } = await startCluster()
-  const more = await Promise.all([2, 3, 4, 5].map((i) => startNode(api, `worker-${i}.example.com`)))
-  const shards = () =>
-    Promise.all(
-      ['0', '1'].map((index) =>
-        system.run(['poll'], { JOB_COMPLETION_INDEX: index, JOB_COMPLETION_COUNT: '2' }),
-      ),
-    )
-  const polledIn = (runs: readonly { out: string }[]) =>
-    runs.map(({ out }) => Number(/^(\d+) of/.exec(out)?.[1])).reduce((sum, count) => sum + count, 0)
-  expect(polledIn(await shards())).toBe(6)
-  const [leaver] = more
-  if (leaver === undefined) throw new Error('There are four')
-  api.services.remove(NAMESPACE, serviceFor(leaver.node))
-  const runs = await shards()
-  expect(polledIn(runs)).toBe(5)
-  expect(runs.map(({ code }) => code)).toEqual([0, 0])
-  expect(runs.flatMap(({ err }) => err.match(/"message":"node is gone"/g) ?? [])).toHaveLength(1)
-})
-
 test('subscribe --remove takes ours away where publishers are found, and --dry-run writes nothing', async () => {
   const { api, system, first, second } = await startCluster()
   expect(await system.run(['subscribe', '--dry-run'])).toMatchObject({
@@ -287,10 +168,4 @@ test('subscribe --remove takes ours away where publishers are found, and --dry-r
   expect((await system.run(['subscribe', '--remove'])).code).toBe(0)
   expect([first, second].map((publisher) => publisher.subscriptions().length)).toEqual([0, 7])
   expect((await system.node(second)).publisher).not.toHaveProperty('goneSince')
-})
-
-test('where there is no way to an API server a function does not start, and says why', async () => {
-  const { system } = await startCluster()
-  const { code, err } = await system.run(['poll'], { KUBECONFIG: '/nowhere/config' })
-  expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('/nowhere/config') })
 })

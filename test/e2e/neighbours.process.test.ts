@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { HeldSubscription, Publisher } from '#local/publishers/index.ts'
 import { startConsumer } from '../publishers/support/consumer.ts'
 import { clocksIn, NODE, redHatV1, redHatV2, starlingX } from './support/publishers.ts'
-import { listening, startSystem, targetsOf } from './support/system.ts'
+import { listening, startSystem } from './support/system.ts'
 
 const BASES = {
   'red-hat-v1': '/api/ocloudNotifications/v1',
@@ -100,59 +100,5 @@ describe('the subscriptions of another consumer at the same publisher', () => {
     publisher.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 9 })
     await publisher.idle()
     expect(other.arrivals.filter(({ body }) => body.includes('HOLDOVER'))).toHaveLength(1)
-  })
-
-  test('v2: a second fleet of ours with another callback is a stranger like any other', async () => {
-    const [publisher] = await listening(redHatV2())
-    publisher.setClock(...clocksIn('LOCKED'))
-    const [first, second] = await Promise.all([startSystem([publisher]), startSystem([publisher])])
-    await first.tick()
-    const ofFirst = publisher.subscriptions()
-    await second.tick()
-    expect(heldBy(publisher, first.ingest.url)).toEqual(ofFirst)
-    expect(await second.run(['subscribe', '--remove'])).toMatchObject({ code: 0 })
-    expect(publisher.subscriptions()).toEqual(ofFirst)
-  })
-})
-
-describe('a node that is configured under a wrong name', () => {
-  test.each([
-    { name: 'v2', create: redHatV2, wrong: 'worker-0' },
-    { name: 'v1', create: redHatV1, wrong: 'worker-0' },
-  ])(
-    '$name: fails subscribe and poll, which tell the right one, and leaves no row',
-    async ({ create, wrong }) => {
-      const [publisher] = await listening(create())
-      publisher.setClock(...clocksIn('LOCKED'))
-      const targets = targetsOf([publisher]).map((target) => ({ ...target, node: wrong }))
-      const system = await startSystem([], { PUBLISHERS: JSON.stringify(targets) })
-
-      for (const command of ['subscribe', 'poll', 'poll']) {
-        const { code, out, err } = await system.run([command])
-        expect([command, code]).toEqual([command, 1])
-        expect(`${out}${err}`).toContain(`set \`node\` to ${NODE}`)
-        expect(await system.nodes()).toEqual([])
-      }
-
-      // Once it is put right, nothing of the wrong name is left at the publisher.
-      const right = { PUBLISHERS: JSON.stringify(targetsOf([publisher])) }
-      expect(await system.run(['subscribe'], right)).toMatchObject({ code: 0 })
-      const endpoints = publisher.subscriptions().map(({ endpoint }) => endpoint)
-      expect(endpoints.every((endpoint) => endpoint.includes(`/event/${NODE}/`))).toBe(true)
-      expect(new Set(publisher.subscriptions().map(({ resource }) => resource)).size).toBe(endpoints.length)
-    },
-  )
-
-  test('StarlingX: fails subscribe, which names the node and what the sidecar says', async () => {
-    const [publisher] = await listening(starlingX())
-    const targets = targetsOf([publisher]).map((target) => ({ ...target, node: 'controller-7' }))
-    const system = await startSystem([], {
-      PUBLISHERS: JSON.stringify(targets),
-      SUBSCRIBE_DEADLINE_SECONDS: '1',
-    })
-    const subscribed = await system.run(['subscribe'])
-    expect(subscribed.code).toBe(1)
-    expect(`${subscribed.out}${subscribed.err}`).toContain('controller-7')
-    expect(publisher.subscriptions()).toEqual([])
   })
 })

@@ -156,29 +156,6 @@ test('v2: a restarted publisher warms up without a flap, and has kept our subscr
   expect(publisher.subscriptions()).toEqual(held)
 })
 
-test('v1: a publisher restarted without its store hears of us again by the next poll', async () => {
-  const publisher = redHatV1()
-  const system = await started(publisher)
-  await steady(system, publisher)
-  const held = publisher.subscriptions()
-
-  await publisher.restart({ warmUpMs: 0 })
-  publisher.forget()
-  publisher.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 9 })
-  await publisher.idle()
-  expect(clockOf(await system.node(publisher), 'lock-state').state).toBe('LOCKED')
-
-  await system.tick()
-  expect(clockOf(await system.node(publisher), 'lock-state')).toMatchObject({
-    state: 'HOLDOVER',
-    via: 'poll',
-  })
-  expect(publisher.subscriptions()).toEqual(held)
-  publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 1 })
-  await publisher.idle()
-  expect(clockOf(await system.node(publisher), 'lock-state')).toMatchObject({ state: 'LOCKED', via: 'push' })
-})
-
 test('v1: a stuck sidecar is found out by a poll and unstuck, and its events flow again', async () => {
   const publisher = redHatV1()
   const system = await started(publisher)
@@ -228,29 +205,6 @@ test('v1: a sidecar that is stuck before its first push is unstuck once somethin
   await eventually(async () => {
     await system.tick()
     expect(publisher.describe().faults).toMatchObject({ stuck: false })
-  })
-})
-
-test('v1: a client that its publisher has marked for deletion is revived by the next poll', async () => {
-  const publisher = redHatV1()
-  const system = await started(publisher)
-  await steady(system, publisher)
-
-  await publisher.faults({ stuck: true })
-  for (let count = 0; count < 12; count += 1) {
-    publisher.setClock({ kind: 'clock-class', clockClass: 100 + count })
-    await publisher.idle()
-  }
-  await publisher.faults({ stuck: false })
-  expect(publisher.describe().faults).toMatchObject({ marked: true })
-
-  await system.tick()
-  expect(publisher.describe().faults).toMatchObject({ marked: false })
-  publisher.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 9 })
-  await publisher.idle()
-  expect(clockOf(await system.node(publisher), 'lock-state')).toMatchObject({
-    state: 'HOLDOVER',
-    via: 'push',
   })
 })
 

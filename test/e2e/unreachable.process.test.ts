@@ -55,17 +55,6 @@ test('a publisher that is gone makes its node stale and UNKNOWN, until it is bac
   })
 })
 
-test('a FREERUN of a node that is gone stands: it is not made better by silence', async () => {
-  const [publisher] = await listening(redHatV2())
-  publisher.setClock(...clocksIn('FREERUN'))
-  const system = await startSystem([publisher], { STALE_AFTER_SECONDS: '1' })
-  await system.tick()
-  await publisher.faults({ refuse: true })
-  await eventually(async () => {
-    expect(await system.node(publisher)).toMatchObject({ overall: 'FREERUN', stale: true })
-  })
-})
-
 test('a publisher that two polls in a row do not reach makes its node UNKNOWN at once, though it is not stale', async () => {
   const { publishers, system, refuse } = await started({ SETTLE_SECONDS: '0.2' })
   await refuse(true)

@@ -14,16 +14,6 @@ const FAULTS: readonly {
       return () => sink.up()
     },
   },
-  ...[
-    { name: 'answers 500', answer: 500 },
-    { name: 'answers 429 and when to come again', answer: { status: 429, headers: { 'retry-after': '1' } } },
-  ].map(({ name, answer }) => ({
-    name,
-    async begin(sink: TestSink) {
-      sink.answer(answer)
-      return () => sink.answer(202)
-    },
-  })),
   {
     name: 'hangs until it is started again',
     async begin(sink) {
@@ -48,15 +38,3 @@ test.each(FAULTS)(
     expect(world.load.sent.filter(({ outcome }) => outcome !== 204)).toEqual([])
   },
 )
-
-test('what a Broker refuses with 400 is set aside, and all that comes after it arrives', async () => {
-  const world = await openWorld(sqliteStore())
-  world.sink.answer(({ data }) => (data.seq % 5 === 0 ? 400 : 202))
-  await world.load.more(20 * NODES.length)
-  world.sink.answer(202)
-  await world.prove()
-  const refused = world.sink.arrivals.filter(({ status }) => status === 400)
-  expect(refused.length).toBeGreaterThan(0)
-  // Once is enough: it is not tried again.
-  expect(new Set(refused.map(({ event }) => event.id)).size).toBe(refused.length)
-})

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { COMPONENTS, KNATIVE, ofKind, renderOverlay, renderWith, workloads } from './support/render.ts'
+import { KNATIVE, ofKind, renderWith } from './support/render.ts'
 import { RENDERED } from './support/rendered.ts'
 
 describe('the components', () => {
@@ -56,34 +56,6 @@ describe('the components', () => {
       rmSync(folder, { recursive: true })
     }
   })
-
-  it('are each in a rendering above', () => {
-    const used = new Set(
-      RENDERED.flatMap(({ manifests }) => manifests.map(({ kind, metadata }) => `${kind}/${metadata.name}`)),
-    )
-    const marks: Record<string, string> = {
-      'broker-input': 'Trigger/ingest',
-      discovery: 'Role/ptp-watch-discovery',
-      'ingest-deployment': 'Deployment/ingest',
-      monitoring: 'PrometheusRule/ptp-watch',
-      'network-policy': 'NetworkPolicy/nobody-unless-said',
-      'network-policy-metrics': 'NetworkPolicy/monitoring-to-functions',
-      'node-conditions': 'Trigger/condition',
-      'node-labels': 'ClusterRole/ptp-watch-node-labels',
-      'node-taint': 'ConfigMap/ptp-watch-taints',
-      'poll-cronjob': 'CronJob/poll',
-      'poll-deployment': 'Deployment/poll',
-      'poll-pingsource': 'PingSource/poll',
-      'poll-sharded': 'CronJob/poll',
-      'publisher-auth': 'Service/poll',
-      'sink-tls-oidc': 'EventPolicy/ptp-watch',
-      'state-configmap': 'Role/ptp-watch-state',
-      'state-redis': 'StatefulSet/redis',
-      'state-redis-url': 'CronJob/poll',
-    }
-    expect(Object.keys(marks)).toEqual(COMPONENTS)
-    expect(Object.values(marks).filter((mark) => !used.has(mark))).toEqual([])
-  })
 })
 
 describe.each(RENDERED.filter(({ name }) => /^(red-hat-v1|starlingx)/.test(name)))(
@@ -102,29 +74,3 @@ describe.each(RENDERED.filter(({ name }) => /^(red-hat-v1|starlingx)/.test(name)
     })
   },
 )
-
-describe('the sidecar of Red Hat', () => {
-  const argsOf = (overlay: string) =>
-    workloads(renderOverlay(overlay))
-      .flatMap(({ pod }) => pod.containers)
-      .find(({ name }) => name === 'cloud-event-proxy')?.args
-
-  it('has the arguments of the OpenShift 4.14 reference over HTTP', () => {
-    expect(argsOf('red-hat-v1-http')).toEqual([
-      '--metrics-addr=127.0.0.1:9091',
-      '--store-path=/store',
-      '--transport-host=consumer-events-subscription-service.cloud-events.svc.cluster.local:9043',
-      '--http-event-publishers=ptp-event-publisher-service-NODE_NAME.openshift-ptp.svc.cluster.local:9043',
-      '--api-port=8089',
-    ])
-  })
-
-  it('has those of the bus over AMQP, and no publisher by HTTP', () => {
-    expect(argsOf('red-hat-v1-amqp')).toEqual([
-      '--metrics-addr=127.0.0.1:9091',
-      '--store-path=/store',
-      '--transport-host=amqp://router.router.svc.cluster.local',
-      '--api-port=8089',
-    ])
-  })
-})

@@ -24,23 +24,6 @@ describe.each(RENDERED)('$name', ({ manifests }) => {
     expect(names('Broker')).toEqual(['default'])
   })
 
-  it('is in one namespace, which it makes, save for rights to find publishers', () => {
-    const [namespace] = names('Namespace')
-    const others = manifests.filter(
-      ({ kind, metadata }) =>
-        kind !== 'Namespace' && !kind.startsWith('Cluster') && metadata.namespace !== namespace,
-    )
-    expect(others.filter(({ metadata }) => metadata.name !== 'ptp-watch-discovery')).toEqual([])
-    for (const { subjects } of bindingsIn(manifests)) {
-      expect(new Set(subjects.map((subject) => subject.namespace))).toEqual(new Set([namespace]))
-    }
-  })
-
-  it('names every object once', () => {
-    const ids = manifests.map(({ apiVersion, kind, metadata }) => `${apiVersion} ${kind} ${metadata.name}`)
-    expect(new Set(ids).size).toBe(ids.length)
-  })
-
   it('refers to service accounts, ConfigMaps and Secrets that are there', () => {
     const missing: string[] = []
     const needs = (kind: 'ServiceAccount' | 'ConfigMap', wanted: string | undefined, by: string) => {

@@ -72,57 +72,8 @@ describe.each(RENDERED)('$name', ({ name, manifests }) => {
     }
   })
 
-  it('lets condition write the status of Nodes and Events, and Nodes themselves with the taint alone; NODE_LABELS lists Nodes', () => {
-    const found = ofKind(manifests, 'ClusterRole', 'rbac.authorization.k8s.io/v1').map(
-      ({ metadata, rules }) => [
-        metadata.name,
-        rules.map(({ apiGroups, resources, verbs }) => [...apiGroups, resources, verbs]),
-      ],
-    )
-    const isTaint = manifests.some(({ metadata }) => metadata.name === 'ptp-watch-taints')
-    const isLabelled = ofKind(manifests, 'ConfigMap', 'v1').some(({ data }) => 'NODE_LABELS' in data)
-    const isThere = functionContainers(manifests).some(({ container }) => container.args?.[0] === 'condition')
-    const condition = [
-      ['', ['nodes'], ['get', 'list']],
-      ['', ['nodes/status'], ['patch']],
-      ['', ['events'], ['get', 'create', 'patch']],
-    ]
-    expect(found).toEqual([
-      ...(isThere ? [['ptp-watch-condition', condition]] : []),
-      ...(isLabelled ? [['ptp-watch-node-labels', [['', ['nodes'], ['list']]]]] : []),
-      ...(isTaint ? [['ptp-watch-taint', [['', ['nodes'], ['patch']]]]] : []),
-    ])
-  })
-
-  it('lets status read only', () => {
-    const bindings = ofKind(manifests, 'RoleBinding', 'rbac.authorization.k8s.io/v1')
-    const own = bindings.filter(({ subjects }) =>
-      subjects.some((subject) => subject.name === 'ptp-watch-status'),
-    )
-    const roles = ofKind(manifests, 'Role', 'rbac.authorization.k8s.io/v1')
-    const verbs = own.flatMap(({ roleRef }) =>
-      roles
-        .filter(({ metadata }) => metadata.name === roleRef.name)
-        .flatMap(({ rules }) => rules.flatMap((rule) => rule.verbs)),
-    )
-    expect(verbs.filter((verb) => verb !== 'get' && verb !== 'list')).toEqual([])
-  })
-
-  it('holds no Secret, and no state', () => {
+  it('holds no Secret', () => {
     expect(manifests.filter(({ kind }) => String(kind) === 'Secret')).toEqual([])
-    const maps = ofKind(manifests, 'ConfigMap', 'v1').map(({ metadata }) => metadata.name)
-    const declared = [
-      'ptp-watch-dashboard',
-      'ptp-watch-publishers',
-      'ptp-watch-redis',
-      'ptp-watch-settings',
-      'ptp-watch-taints',
-    ]
-    const taints = ofKind(manifests, 'ConfigMap', 'v1').filter(
-      ({ metadata }) => metadata.name === 'ptp-watch-taints',
-    )
-    expect(taints.flatMap(({ data }) => Object.keys(data))).toEqual([])
-    expect(maps.filter((map) => !declared.includes(map))).toEqual([])
   })
 
   it('names images by digest, save those that are loaded by hand', () => {

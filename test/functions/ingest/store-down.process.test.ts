@@ -1,7 +1,5 @@
 import { request } from 'undici'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createSqliteDriver } from '#shared/state/drivers/sqlite.ts'
-import { StoreError } from '#shared/errors.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import { emptyNodeState } from '#shared/state/document.ts'
 import { onServe, MAIN } from '../../runtime/processes.ts'
@@ -120,26 +118,6 @@ describe('a process whose store cannot be written', () => {
 const WAIT = { timeout: 60_000, interval: 20 }
 
 describe('a store that refuses', () => {
-  test('has all that found a place to wait when it is back, and the rest is counted', async () => {
-    const folder = temporaryFolder()
-    onTestFinished(() => folder.remove())
-    const file = `${folder.path}/state.db`
-    const driver = await createSqliteDriver(file, { busyTimeoutMs: 1 })
-    const { url, store, waiting, metric } = await ingestOver(driver, [node, other], {
-      waiting: { bounds: { events: 3, bytes: 100_000 } },
-    })
-    const say = sayer(url)
-    using lock = writeLock(file)
-    const statuses = []
-    for (const word of ['LOCKED', 'HOLDOVER', 'FREERUN', 'LOCKED', 'HOLDOVER']) statuses.push(await say(word))
-    expect(statuses).toEqual([503, 503, 503, 503, 503])
-    expect([waiting.count(), metric('ptp_watch_backlog_dropped_total')]).toEqual([3, 2])
-    lock.release()
-    await expect.poll(() => waiting.count(), WAIT).toBe(0)
-    expect(await history(store)).toEqual(['LOCKED', 'HOLDOVER', 'FREERUN'])
-    expect(metric('ptp_watch_backlog_events')).toBe(0)
-  })
-
   test('keeps no events of nodes that nobody has named, and all those of nodes that are known', async () => {
     const gate = createGate(createMemoryDriver())
     const { url, store, waiting } = await ingestOver(gate.driver, [node])
@@ -169,36 +147,5 @@ describe('a store that refuses', () => {
       ['HOLDOVER'],
       ['LOCKED', 'HOLDOVER'],
     ])
-  })
-
-  test('does not let a later event pass one that waits, whichever connection it comes over', async () => {
-    const folder = temporaryFolder()
-    onTestFinished(() => folder.remove())
-    const file = `${folder.path}/state.db`
-    const driver = await createSqliteDriver(file, { busyTimeoutMs: 1 })
-    const never = { retryEvery: 3_600_000 }
-    const { url, store, waiting } = await ingestOver(driver, [node, other], { waiting: never })
-    const say = sayer(url)
-    {
-      using _ = writeLock(file)
-      expect(await say('LOCKED')).toBe(503)
-    }
-    // The store is back, and nobody has told the one who waits.
-    expect(await say('HOLDOVER')).toBe(503)
-    expect(await say('LOCKED', other)).toBe(204)
-    expect(await history(store)).toEqual([])
-    expect(await waiting.flush()).toBe(0)
-    expect(await history(store)).toEqual(['LOCKED', 'HOLDOVER'])
-    expect(await say('FREERUN')).toBe(204)
-  })
-
-  test('for good what one node sends harms no other, and never makes the function fail', async () => {
-    const memory = createMemoryDriver()
-    const broken = new StoreError('The stored document cannot be used', { retryable: false })
-    const read: typeof memory.read = (name) => (name === node ? Promise.reject(broken) : memory.read(name))
-    const { url, waiting } = await ingestOver({ ...memory, read }, [node, other])
-    const say = sayer(url)
-    expect([await say('LOCKED'), await say('LOCKED'), waiting.count()]).toEqual([503, 503, 0])
-    expect(await say('LOCKED', other)).toBe(204)
   })
 })
