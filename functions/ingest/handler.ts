@@ -39,10 +39,12 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
   admit: Admit
 } {
   /** A publisher's notification. Its media type is not looked at: publishers send what they like. */
-  const event = async (node: string | undefined, { headers, body }: HttpRequest): Promise<Reply> => {
+  const event = async (name: string | undefined, { headers, body }: HttpRequest): Promise<Reply> => {
     // A v1 sidecar posts an empty body to see whether the endpoint answers 204 (protocol.md §2.3).
     if (body.byteLength === 0) return NO_CONTENT
     const json = headers['ce-type'] === undefined ? parseJson(body) : fromBinary(headers, body)
+    // A slice of the URL, up to 8 KiB, would stay in memory with each event that waits for the store.
+    const node = name && Buffer.from(name).toString()
     const receivedAt = isoTime(clock.now())
     const isStored = await receiver.receive(json, { node, body, receivedAt, via: 'push' })
     return isStored ? NO_CONTENT : NOT_STORED
@@ -73,8 +75,7 @@ export function createIngestHandler({ receiver, callback, clock }: IngestDeps): 
     }
     const [node, token = ''] = rest
     const isVerified = !callback.secured || (node !== undefined && callback.verify(node, token))
-    // A slice of the URL, up to 8 KiB, would stay in memory with each event that waits for the store.
-    return isVerified ? { is: 'event', node: node && Buffer.from(node).toString() } : FORBIDDEN
+    return isVerified ? { is: 'event', node } : FORBIDDEN
   }
 
   return {

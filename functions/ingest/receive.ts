@@ -1,6 +1,6 @@
 import { MalformedEventError } from '#shared/errors.ts'
-import { type Context, type Normalised, normalise } from '#shared/events/normalise.ts'
-import { eventsIn } from '#shared/events/wire.ts'
+import { type Context, type Normalised, normaliseEvents } from '#shared/events/normalise.ts'
+import { eventsIn, type WireEvent } from '#shared/events/wire.ts'
 import type { Log } from '#shared/log.ts'
 import { emptyNodeState } from '#shared/state/document.ts'
 import { mergeBody, type Received, type Said } from '#shared/state/merge/body.ts'
@@ -79,7 +79,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
     }
   }
 
-  const receivePart = async (part: Part, { body, via }: Reception): Promise<boolean> => {
+  const receivePart = (part: Part, { body, via }: Reception): boolean | Promise<boolean> => {
     const { node, quarantine } = part
     if (quarantine !== undefined) {
       metrics.quarantined.inc({ reason: quarantine.reason })
@@ -101,8 +101,10 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
 
   return {
     async receive(json, reception) {
-      if (isOverfull(json)) throw new MalformedEventError('too-large', OVERFULL)
-      const found = isNothing(json) ? NOTHING : normalise(json, reception)
+      const events = eventsIn(json)
+      if (isOverfull(events)) throw new MalformedEventError('too-large', OVERFULL)
+      // What means "nothing" as the answer to a pull means none of that as a notification.
+      const found = normaliseEvents(events.length === 0 ? [undefined] : events, reception)
       if (reception.via === 'broker') checkUsable(found)
       const parts = partsOf(found, reception)
       if (parts.length === 0) {
@@ -120,22 +122,9 @@ const UNKNOWN: Unknown = { outcome: 'unknown', entries: [] }
 
 const OVERFULL = `The body has more than ${MOST_EVENTS} events or ${MOST_VALUES} values`
 
-function isOverfull(json: unknown): boolean {
-  const events = eventsIn(json)
+function isOverfull(events: readonly (WireEvent | undefined)[]): boolean {
   const values = events.reduce((sum, event) => sum + (event?.values.length ?? 0), 0)
   return events.length > MOST_EVENTS || values > MOST_VALUES
-}
-
-/** What means "nothing" as the answer to a pull means none of that as a notification. */
-function isNothing(json: unknown): boolean {
-  return json === null || (typeof json === 'object' && Object.values(json).every((value) => value === null))
-}
-
-const NOTHING: Normalised = {
-  observations: [],
-  named: [],
-  placeholders: [],
-  problems: [{ code: 'no-event', message: 'The JSON has the shape of no known event' }],
 }
 
 /** @throws MalformedEventError for an event that no repetition makes usable: the Broker's dead letter shows why. */

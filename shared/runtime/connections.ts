@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 type Connection = {
+  /** Where it stands among those that may be closed. */
+  place: Set<Socket>
   /** Requests that are whole and not answered yet: it is not closed for the sake of others. */
   answering: number
   /** The request whose body is arriving. */
@@ -25,26 +27,32 @@ const MOST_PIPELINED = 8
  */
 export function createConnections(limits: { connections: number; keepAliveTimeout: number }) {
   const all = new Map<Socket, Connection>()
-  /** Those that may be closed to make room: refused, unproven, proven; in each the one idle for longest first. */
-  const spares = [new Set<Socket>(), new Set<Socket>(), new Set<Socket>()] as const
+  /**
+   * Those that may be closed to make room, unless they are being answered: refused, unproven, proven; in each the one
+   * that has sent nothing for longest first.
+   */
+  const [refused, unproven, proven] = [new Set<Socket>(), new Set<Socket>(), new Set<Socket>()]
 
-  /** Puts a connection where it may be closed, last of its kind; one that is being answered nowhere. */
-  const place = (socket: Socket) => {
-    for (const each of spares) each.delete(socket)
-    const one = all.get(socket)
-    if (one?.refused) spares[0].add(socket)
-    else if (one?.answering === 0) spares[one.proven ? 2 : 1].add(socket)
+  /** Puts a connection last of its kind. */
+  const place = (socket: Socket, one: Connection) => {
+    one.place.delete(socket)
+    one.place = one.refused ? refused : one.proven ? proven : unproven
+    one.place.add(socket)
   }
   const gone = (socket: Socket) => {
+    all.get(socket)?.place.delete(socket)
     all.delete(socket)
-    place(socket)
   }
   const closeSpare = (): boolean => {
-    const [socket] = spares.find((each) => each.size > 0) ?? []
-    if (socket === undefined) return false
-    gone(socket)
-    socket.destroy()
-    return true
+    for (const kind of [refused, unproven, proven]) {
+      for (const socket of kind) {
+        if (kind !== refused && all.get(socket)?.answering !== 0) continue
+        gone(socket)
+        socket.destroy()
+        return true
+      }
+    }
+    return false
   }
 
   return {
@@ -54,8 +62,9 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
         return
       }
       const nothing = { answering: 0, unfinished: 0, arriving: undefined, end: undefined }
-      all.set(socket, { ...nothing, proven: false, refused: false })
-      place(socket)
+      const one = { ...nothing, place: unproven, proven: false, refused: false }
+      all.set(socket, one)
+      place(socket, one)
       socket.once('close', () => gone(socket))
     },
 
@@ -72,7 +81,7 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
       response.once('close', () => {
         one.unfinished -= 1
       })
-      place(socket)
+      place(socket, one)
       return true
     },
 
@@ -82,26 +91,27 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
       if (one === undefined) return
       one.arriving = undefined
       one.answering += 1
-      place(socket)
     },
 
     answered(socket: Socket, status: number): void {
       const one = all.get(socket)
       if (one === undefined) return
       one.answering -= 1
-      one.proven ||= status < 400 || status >= 500
+      if (!one.proven && (status < 400 || status >= 500)) {
+        one.proven = true
+        place(socket, one)
+      }
       if (one.refused || one.answering > 0) return
-      place(socket)
       one.end?.()
       // Node.js starts this time only when the client has read the response.
-      if (one.end === undefined) socket.setTimeout(limits.keepAliveTimeout)
+      if (one.end === undefined && socket.writableLength > 0) socket.setTimeout(limits.keepAliveTimeout)
     },
 
     refused(socket: Socket): void {
       const one = all.get(socket)
       if (one === undefined) return
       one.refused = true
-      place(socket)
+      place(socket, one)
     },
 
     isRefused: (socket: Socket): boolean => all.get(socket)?.refused === true,

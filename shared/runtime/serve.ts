@@ -156,7 +156,7 @@ export async function serve(options: {
     takeBody(request, {
       onWhole(body, release) {
         connections.whole(socket)
-        const work = () => void run(body).finally(release)
+        const work = () => void run(body).then(release)
         if (body.length <= SMALL_BODY) return work()
         // One at each turn, so that hundreds of large bodies at once do not hold up everybody else.
         void oneByOne(() => nextTurn().then(work))

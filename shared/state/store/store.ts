@@ -156,10 +156,12 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   }
 
   return {
-    async update(node, change) {
-      checkOpen()
-      checkName(node)
-      return new Promise((resolve, reject) => queue.add(node, { change, resolve, reject }))
+    update(node, change) {
+      return new Promise((resolve, reject) => {
+        checkOpen()
+        checkName(node)
+        queue.add(node, { change, resolve, reject })
+      })
     },
     async read(node) {
       checkOpen()
