@@ -28,7 +28,7 @@ export type CredentialOptions = {
   readonly whom?: string
   /** The files are set by `<prefix>_CA_FILE` and so on, for messages. */
   readonly prefix?: string
-  /** Values that are not in files. */
+  /** Values that are not in files; they win over a file. */
   readonly values?: Credentials
   /** A token file that is absent or empty means no token; files that cannot be read are only logged. */
   readonly optional?: boolean
@@ -43,7 +43,7 @@ export function createCredentials(
   { clock, log }: { clock: Clock; log: Log },
   { whom, prefix, values = {}, optional = false }: CredentialOptions = PUBLISHERS,
 ): CredentialSource {
-  const names = NAMES.filter((name) => files[name] !== undefined)
+  const names = NAMES.filter((name) => files[name] !== undefined && values[name] === undefined)
   let known = names.length === 0 ? values : undefined
   let readAt = Number.NEGATIVE_INFINITY
   let reading: Promise<void> | undefined

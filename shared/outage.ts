@@ -27,3 +27,18 @@ export function createOutage(log: Log, messages: { failed: string; recovered: st
     },
   }
 }
+
+/** Logs a problem of something when it changes, and once it is over: not each time that it is met. */
+export function createProblemLog(log: Log, messages: { failed: string; recovered: string }) {
+  const problems = new Map<string, string>()
+  return (of: string, problem: string | undefined, fields: LogFields = {}): void => {
+    if (problem === problems.get(of)) return
+    if (problem === undefined) {
+      problems.delete(of)
+      log.info(messages.recovered, fields)
+    } else {
+      problems.set(of, problem)
+      log.warn(messages.failed, { ...fields, problem })
+    }
+  }
+}

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import * as z from 'zod/mini'
 import { StoreError } from '#shared/errors.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
-import { orAbsent } from '#shared/kubernetes/status.ts'
+import { orAbsent, texts } from '#shared/kubernetes/objects.ts'
 import type { LogEntry, NodeState } from '#shared/state/document.ts'
 import { entriesWithin } from '#shared/state/history.ts'
 import type { Store } from '#shared/state/store/store.ts'
@@ -26,7 +26,7 @@ const CONFLICTS = 10
 const kept = z.object({
   metadata: z.object({
     resourceVersion: z.string(),
-    annotations: orAbsent(z.record(z.string(), z.string())),
+    annotations: texts,
   }),
   count: orAbsent(z.number()),
 })
@@ -34,7 +34,7 @@ const kept = z.object({
 type NewEvent = { readonly reason: EventReason; readonly count: number; readonly message: string }
 
 type Deps = {
-  readonly client: Pick<KubernetesClient, 'request'>
+  readonly client: KubernetesClient
   readonly store: Pick<Store, 'log'>
   readonly clock: Clock
   readonly metrics: ConditionMetrics
@@ -82,23 +82,16 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps): Announ
     const { status } = await client.request({
       ...{ ...events, verb: 'create', expects: [409] },
       body: {
-        type: 'application/json',
-        value: {
-          metadata: {
-            name: nameOf(node, reason),
-            namespace: NAMESPACE,
-            annotations: { [COUNTED]: counted },
-          },
-          involvedObject: { apiVersion: 'v1', kind: 'Node', name: node.name, uid: node.uid },
-          type: reason === 'PTPRecovered' ? 'Normal' : 'Warning',
-          reason,
-          message,
-          count,
-          firstTimestamp: time,
-          lastTimestamp: time,
-          source: { component: 'ptp-watch' },
-          reportingComponent: 'ptp-watch.io/condition',
-        },
+        metadata: { name: nameOf(node, reason), namespace: NAMESPACE, annotations: { [COUNTED]: counted } },
+        involvedObject: { apiVersion: 'v1', kind: 'Node', name: node.name, uid: node.uid },
+        type: reason === 'PTPRecovered' ? 'Normal' : 'Warning',
+        reason,
+        message,
+        count,
+        firstTimestamp: time,
+        lastTimestamp: time,
+        source: { component: 'ptp-watch' },
+        reportingComponent: 'ptp-watch.io/condition',
       },
     })
     return status !== 409
@@ -111,11 +104,9 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps): Announ
     { incarnation, because }: { incarnation: string; because: Because },
   ) => {
     const name = nameOf(node, reason)
-    const answer = await client.request({ ...events, verb: 'get', name, expects: [404] })
-    if (answer.status === 404) return false
-    const found = kept.safeParse(answer.body)
-    if (!found.success) throw new StoreError(`The Event ${name} has an unknown form`, { retryable: false })
-    const { metadata, count = 1 } = found.data
+    const found = await client.read({ ...events, verb: 'get', name, expects: [404] }, kept)
+    if (found === undefined) return false
+    const { metadata, count = 1 } = found
     const [whose = '', through = '0'] = (metadata.annotations?.[COUNTED] ?? '').split('/')
     const more = whose === incarnation ? entries.filter(({ seq }) => seq > Number(through)) : entries
     const newest = more.at(-1)
@@ -123,16 +114,13 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps): Announ
     const { status } = await client.request({
       ...{ ...events, verb: 'patch', name, expects: [404, 409] },
       body: {
-        type: 'application/merge-patch+json',
-        value: {
-          metadata: {
-            resourceVersion: metadata.resourceVersion,
-            annotations: { [COUNTED]: `${incarnation}/${newest.seq}` },
-          },
-          message: messageOf(newest, because),
-          count: count + more.length,
-          lastTimestamp: secondsOf(clock.now()),
+        metadata: {
+          resourceVersion: metadata.resourceVersion,
+          annotations: { [COUNTED]: `${incarnation}/${newest.seq}` },
         },
+        message: messageOf(newest, because),
+        count: count + more.length,
+        lastTimestamp: secondsOf(clock.now()),
       },
     })
     if (status >= 400) return false

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { StoreError } from '#shared/errors.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
-import { orAbsent } from '#shared/kubernetes/status.ts'
+import { texts } from '#shared/kubernetes/objects.ts'
 
 /** Made by the component `node-taint`, without data: what is kept in it no `apply` takes away. */
 const NAME = 'ptp-watch-taints'
@@ -15,29 +15,22 @@ export type Places = {
   change(next: (before: ReadonlySet<string>) => ReadonlySet<string>): Promise<{ taken: ReadonlySet<string> }>
 }
 
-const schema = z.object({
-  metadata: z.object({ resourceVersion: z.string() }),
-  data: orAbsent(z.record(z.string(), z.string())),
-})
+const schema = z.object({ metadata: z.object({ resourceVersion: z.string() }), data: texts })
 
 /** The Nodes that may have our taint, in a ConfigMap of this namespace: one list, written by compare-and-set. */
-export function createPlaces(client: Pick<KubernetesClient, 'request'>, namespace: string): Places {
+export function createPlaces(client: KubernetesClient, namespace: string): Places {
   const target = { resource: 'configmaps', namespace, name: NAME } as const
 
   const get = async () => {
-    const answer = await client.request({ ...target, verb: 'get', expects: [404] })
-    if (answer.status === 404) {
+    const found = await client.read({ ...target, verb: 'get', expects: [404] }, schema)
+    if (found === undefined) {
       throw new StoreError(
         `TAINT needs the ConfigMap ${NAME} in namespace ${namespace}, which the component node-taint makes`,
         { retryable: false },
       )
     }
-    const found = schema.safeParse(answer.body)
-    if (!found.success)
-      throw new StoreError(`The ConfigMap ${NAME} has an unknown form`, { retryable: false })
-    const { metadata, data } = found.data
-    const names = (data?.[KEY] ?? '').split('\n').filter((name) => name !== '')
-    return { version: metadata.resourceVersion, taken: new Set(names) }
+    const names = (found.data?.[KEY] ?? '').split('\n').filter((name) => name !== '')
+    return { version: found.metadata.resourceVersion, taken: new Set(names) }
   }
 
   return {
@@ -49,16 +42,9 @@ export function createPlaces(client: Pick<KubernetesClient, 'request'>, namespac
         const { version, taken: before } = await get()
         const taken = next(before)
         if (taken.size === before.size && [...taken].every((name) => before.has(name))) return { taken }
-        const { status } = await client.request({
-          ...{ ...target, verb: 'patch', expects: [409] },
-          body: {
-            type: 'application/merge-patch+json',
-            value: {
-              metadata: { resourceVersion: version },
-              data: { [KEY]: [...taken].toSorted().join('\n') },
-            },
-          },
-        })
+        const data = { [KEY]: [...taken].toSorted().join('\n') }
+        const body = { metadata: { resourceVersion: version }, data }
+        const { status } = await client.request({ ...target, verb: 'patch', body, expects: [409] })
         if (status !== 409) return { taken }
       }
       throw new StoreError(`Others changed the ConfigMap ${NAME} again and again`)

@@ -7,6 +7,8 @@ import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
 import type { Access } from './client.ts'
 
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
+
 /** What the environment says of the cluster: `Config` has it as `kubernetes`. */
 export type KubernetesSettings = {
   /** KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, which every pod has. */
@@ -20,11 +22,7 @@ export type KubernetesSettings = {
   readonly exec?: boolean | undefined
   /** The folder of a pod's token, CA and namespace. */
   readonly serviceAccount?: string | undefined
-  /** The folder whose `.kube/config` is used where nothing else is set. */
-  readonly home?: string | undefined
 }
-
-export const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /**
  * The way to the API server: KUBECONFIG if it is set, else the service account of this pod, else `~/.kube/config`.
@@ -36,28 +34,28 @@ export async function findAccess(
   deps: { clock: Clock; log: Log },
 ): Promise<Access> {
   if ('origin' in settings) return settings
-  const {
-    kubeconfig,
-    context,
-    exec,
-    serviceHost,
-    servicePort = 443,
-    serviceAccount = SERVICE_ACCOUNT,
-    home,
-  } = settings
+  const { kubeconfig, context, serviceHost, servicePort = 443, serviceAccount = SERVICE_ACCOUNT } = settings
   if (kubeconfig !== undefined || context !== undefined || serviceHost === undefined) {
     const { readKubeconfig } = await import('./kubeconfig.ts')
     // Not before it is needed: a user that is in no passwd, as OpenShift runs pods, has no home to be asked for.
-    return readKubeconfig(kubeconfig ?? join(home ?? homedir(), '.kube', 'config'), deps, { context, exec })
+    return readKubeconfig(kubeconfig ?? join(homedir(), '.kube', 'config'), deps, settings)
   }
-  const files = { ca: join(serviceAccount, 'ca.crt'), token: join(serviceAccount, 'token') }
+  const at = (name: string) => join(serviceAccount, name)
+  const files = { ca: at('ca.crt'), token: at('token') }
   const credentials = createCredentials(files, deps, { whom: 'the Kubernetes API server' })
   await credentials.current()
   return {
     origin: originOf(serviceHost, servicePort),
     basePath: '',
     credentials,
-    namespace: () => namespaceIn(join(serviceAccount, 'namespace')),
+    async namespace() {
+      try {
+        return (await readFile(at('namespace'), 'utf8')).trim()
+      } catch (error) {
+        const problem = `STATE_URL names no namespace, and this pod's own cannot be read: ${reasonOf(error)}`
+        throw new ConfigurationError([problem])
+      }
+    },
     source: 'the service account of this pod',
   }
 }
@@ -65,15 +63,4 @@ export async function findAccess(
 /** The origin of an API server; an IPv6 address is put into brackets (RFC 3986, section 3.2.2). */
 export function originOf(host: string, port: number): string {
   return `https://${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
-async function namespaceIn(path: string): Promise<string> {
-  try {
-    return (await readFile(path, 'utf8')).trim()
-  } catch (error) {
-    const reason = reasonOf(error)
-    throw new ConfigurationError([
-      `STATE_URL names no namespace, and this pod's own cannot be read: ${reason}`,
-    ])
-  }
 }

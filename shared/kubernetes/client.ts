@@ -1,10 +1,11 @@
 import { setTimeout as sleepOfNode } from 'node:timers/promises'
+import * as z from 'zod/mini'
 import type { CredentialSource } from '#shared/credentials.ts'
 import { PublisherError, reasonOf, StoreError } from '#shared/errors.ts'
 import { createHttp } from '#shared/http/client.ts'
 import type { Log } from '#shared/log.ts'
 import { systemClock } from '#shared/time.ts'
-import { failureOf, parseStatus } from './status.ts'
+import { itemsOf, messageOf, orAbsent } from './objects.ts'
 
 /** How the API server is reached, and as whom. */
 export type Access = {
@@ -24,11 +25,9 @@ export type Access = {
   readonly source: string
 }
 
-export type Verb = 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete'
-
 export type Call = {
   /** As RBAC calls it. */
-  readonly verb: Verb
+  readonly verb: keyof typeof METHODS
   /** The plural of the resource, of the core API. */
   readonly resource: string
   /** Absent for what belongs to no namespace, as Nodes. */
@@ -37,23 +36,22 @@ export type Call = {
   /** As `status` of a Node. */
   readonly subresource?: string
   readonly query?: Readonly<Record<string, string>>
-  /** Media type of what is wanted; `application/json` where it is absent. */
-  readonly accept?: string
-  readonly body?: { readonly type: string; readonly value: unknown }
+  /** Leaves all but the metadata out of the answer. */
+  readonly metadataOnly?: boolean
+  readonly body?: unknown
+  /** `application/json`, and of a patch `application/merge-patch+json`, where it is absent. */
+  readonly bodyType?: string
   /** Statuses above 299 that the caller knows what to do with: they are answers, all others are thrown. */
   readonly expects?: readonly number[]
+  /** Of knative/components: what grants the right to this, which a 403 then names. */
+  readonly component?: string
   /** Milliseconds for the whole call, waiting included; for one attempt it is never more than `attemptMs`. */
   readonly budgetMs?: number
   readonly attemptMs?: number
 }
 
-export type Answer = {
-  readonly status: number
-  /** Why, in a word, where the answer is a Status object: `Conflict`, `AlreadyExists`, `Expired`. */
-  readonly reason: string | undefined
-  /** The parsed body; undefined where it was no JSON. */
-  readonly body: unknown
-}
+/** `body`: the parsed body; undefined where it was no JSON. */
+export type Answer = { readonly status: number; readonly body: unknown }
 
 export type KubernetesClient = {
   /**
@@ -62,103 +60,136 @@ export type KubernetesClient = {
    * @throws StoreError with the verb, the resource and the server; retryable unless the request itself was wrong.
    */
   request(call: Call): Promise<Answer>
+  /** The object that a call gives; undefined where it gives a status that it `expects`. Throws as `request` does. */
+  read<T>(call: Call, schema: z.ZodMiniType<T>): Promise<T | undefined>
+  /**
+   * All objects of a list, in pages of `query.limit`. It is of one moment, and read from the start again where its
+   * continuation has expired. Throws as `request` does, and what `signal` is aborted with.
+   */
+  list<T>(call: ListCall, item: z.ZodMiniType<T>): Promise<T[]>
   /** Ends all connections. */
   close(): Promise<void>
 }
+
+/** `attemptMs` is that of a page, `budgetMs` that of the whole list. */
+export type ListCall = Omit<Call, 'verb' | 'name'> & { readonly signal?: AbortSignal | undefined }
 
 export type ClientOptions = {
   /** Milliseconds until an attempt must have been answered. */
   readonly attemptMs?: number
   /** Milliseconds until a call must be done. */
   readonly budgetMs?: number
-  /** Connections, and so requests, at once. */
-  readonly connections?: number
   readonly sleep?: (ms: number) => Promise<unknown>
 }
+
+/** Requests at once. */
+const CONNECTIONS = 16
 
 /** The longest that a Retry-After is heeded for. */
 const LONGEST_PAUSE_MS = 30_000
 
+/** How often a list is begun. */
+const ATTEMPTS = 4
+
 /** Sent to the server as the owner of the fields we write (`managedFields`): always the same, or the list grows. */
 const FIELD_MANAGER = 'ptp-watch'
 
-const METHODS = {
-  get: 'GET',
-  list: 'GET',
-  create: 'POST',
-  update: 'PUT',
-  patch: 'PATCH',
-  delete: 'DELETE',
-} as const
+const METHODS = { get: 'GET', list: 'GET', create: 'POST', patch: 'PATCH', delete: 'DELETE' } as const
 
 /** The few calls of the core API that we need. */
 export function createKubernetesClient(
   access: Access,
   { log }: { log: Log },
-  options: ClientOptions = {},
+  { attemptMs = 1_000, budgetMs = 1_500, sleep = sleepOfNode }: ClientOptions = {},
 ): KubernetesClient {
-  const { attemptMs = 1_000, budgetMs = 1_500, connections = 16, sleep = sleepOfNode } = options
   const { origin, source, credentials, serverName } = access
   // A page of ConfigMaps may be of any length.
   const http = createHttp(
     { clock: systemClock, log },
-    { credentials, connections, serverName, bodyLimit: -1 },
+    { credentials, connections: CONNECTIONS, serverName, bodyLimit: -1 },
   )
   let closed = false
   /** Nothing is asked before this time (of `performance`). */
   let quietUntil = 0
 
-  const attempt = async (call: Call, what: string, deadlineMs: number) => {
-    const { verb, accept, body } = call
+  const attempt = async (call: Call, deadlineMs: number) => {
     const request = {
-      method: METHODS[verb],
+      method: METHODS[call.verb],
       path: access.basePath + pathOf(call),
-      body: body && JSON.stringify(body.value),
-      headers: {
-        'user-agent': FIELD_MANAGER,
-        ...(accept !== undefined && { accept }),
-        ...(body !== undefined && { 'content-type': body.type }),
-      },
+      body: call.body === undefined ? undefined : JSON.stringify(call.body),
+      headers: headersOf(call),
     }
     try {
       return await http.request(origin, request, { deadlineMs })
     } catch (error) {
       if (!(error instanceof PublisherError)) throw error
       const reason = error.code === 'timeout' ? 'it did not answer in time' : reasonOf(error.cause ?? error)
-      throw new StoreError(`Cannot ${what}: the API server at ${origin} is unreachable: ${reason}`)
+      throw failed(call, `at ${origin} is unreachable: ${reason}`)
     }
   }
 
-  return {
-    async request(call) {
-      const { expects } = call
-      const what = wordsOf(call)
-      const deadline = performance.now() + (call.budgetMs ?? budgetMs)
-      const left = () => deadline - performance.now()
-      for (;;) {
-        if (closed) throw new StoreError(`Cannot ${what}: the store is closed`, { retryable: false })
-        const pause = quietUntil - performance.now()
-        if (pause >= left()) {
-          const seconds = Math.ceil(pause / 1000)
-          throw new StoreError(
-            `Cannot ${what}: the API server at ${origin} asked for a pause; ${seconds} s are left`,
-          )
-        }
-        if (pause > 0) await sleep(pause)
-        const answer = await attempt(call, what, Math.min(call.attemptMs ?? attemptMs, left()))
-        if (answer.status === 429 && answer.retryAfterMs !== undefined) {
-          const until = performance.now() + Math.min(LONGEST_PAUSE_MS, answer.retryAfterMs)
-          quietUntil = Math.max(quietUntil, until)
-          if (quietUntil < deadline) continue
-        }
-        const body = parseJson(answer.body)
-        const status = parseStatus(body)
-        if (answer.status < 300 || expects?.includes(answer.status)) {
-          return { status: answer.status, reason: status?.reason, body }
-        }
-        const message = status?.message ?? answer.body.slice(0, 200)
-        throw failureOf({ what, origin, source }, answer.status, message)
+  const request = async (call: Call): Promise<Answer> => {
+    const deadline = performance.now() + (call.budgetMs ?? budgetMs)
+    const left = () => deadline - performance.now()
+    for (;;) {
+      if (closed) throw new StoreError(`Cannot ${wordsOf(call)}: the store is closed`, { retryable: false })
+      const pause = quietUntil - performance.now()
+      if (pause >= left()) {
+        throw failed(call, `at ${origin} asked for a pause; ${Math.ceil(pause / 1000)} s are left`)
       }
+      if (pause > 0) await sleep(pause)
+      const answer = await attempt(call, Math.min(call.attemptMs ?? attemptMs, left()))
+      const { status, retryAfterMs } = answer
+      if (status === 429 && retryAfterMs !== undefined) {
+        quietUntil = Math.max(quietUntil, performance.now() + Math.min(LONGEST_PAUSE_MS, retryAfterMs))
+        if (quietUntil < deadline) continue
+      }
+      const body = parseJson(answer.body)
+      if (status < 300 || call.expects?.includes(status)) return { status, body }
+      const said = { 401: 'does not accept the credentials of', 403: 'does not allow it to' }[status]
+      const reply = said === undefined ? `answered ${status}` : `${said} ${source} (${status})`
+      const grant =
+        status === 403 && call.component ? `. The component ${call.component} grants it (docs/deploy.md)` : ''
+      // Credentials, permissions and namespaces can be put right while this process runs; a wrong request stays wrong.
+      const retryable = [401, 403, 404, 408, 429].includes(status) || status >= 500
+      const message = messageOf(body) ?? answer.body.slice(0, 200)
+      throw failed(call, `at ${origin} ${reply}: ${message}${grant}`, retryable)
+    }
+  }
+
+  const read = async <T>(call: Call, schema: z.ZodMiniType<T>): Promise<T | undefined> => {
+    const { status, body } = await request(call)
+    if (status >= 300) return undefined
+    const parsed = schema.safeParse(body)
+    if (parsed.success) return parsed.data
+    throw failed(call, `answered in an unexpected form: ${z.prettifyError(parsed.error)}`, false)
+  }
+
+  return {
+    request,
+    read,
+    async list<T>({ signal, ...rest }: ListCall, item: z.ZodMiniType<T>) {
+      const list = z.object({
+        metadata: orAbsent(z.object({ continue: orAbsent(z.string()) })),
+        items: itemsOf(item),
+      })
+      const endsAt = performance.now() + (rest.budgetMs ?? budgetMs)
+      for (let attempts = 0; attempts < ATTEMPTS; attempts += 1) {
+        const items: T[] = []
+        let next: string | undefined
+        do {
+          signal?.throwIfAborted()
+          const query = { ...rest.query, ...(next !== undefined && { continue: next }) }
+          const left = Math.max(1, endsAt - performance.now())
+          const call = { ...rest, verb: 'list', query, expects: [410], budgetMs: left } as const
+          const page = await read(call, list)
+          if (page === undefined) break
+          items.push(...page.items)
+          next = page.metadata?.continue || undefined
+          if (next === undefined) return items
+        } while (next !== undefined)
+      }
+      throw failed({ ...rest, verb: 'list' }, 'forgot the list while it was read')
     },
     async close() {
       closed = true
@@ -167,20 +198,32 @@ export function createKubernetesClient(
   }
 }
 
+function failed(call: Call, what: string, retryable = true): StoreError {
+  return new StoreError(`Cannot ${wordsOf(call)}: the API server ${what}`, { retryable })
+}
+
 /** `patch nodes/status n1`, `get configmaps x in namespace y`: as RBAC says it. */
 function wordsOf({ verb, resource, subresource, name, namespace }: Call): string {
-  const part = subresource === undefined ? '' : `/${subresource}`
-  const where = namespace === undefined ? '' : ` in namespace ${namespace}`
-  return `${verb} ${resource}${part}${name === undefined ? '' : ` ${name}`}${where}`
+  const object = [verb, subresource === undefined ? resource : `${resource}/${subresource}`, name]
+  return [...object, namespace && `in namespace ${namespace}`].filter(Boolean).join(' ')
 }
 
 function pathOf({ verb, resource, subresource, namespace, name, query }: Call): string {
-  const scope = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`
-  const writes = verb === 'create' || verb === 'update' || verb === 'patch'
+  const scope = namespace && `namespaces/${encodeURIComponent(namespace)}`
+  const parts = ['/api/v1', scope, resource, name && encodeURIComponent(name), subresource]
+  const writes = verb === 'create' || verb === 'patch'
   const search = new URLSearchParams({ ...query, ...(writes && { fieldManager: FIELD_MANAGER }) }).toString()
-  const object = name === undefined ? '' : `/${encodeURIComponent(name)}`
-  const part = subresource === undefined ? '' : `/${subresource}`
-  return `/api/v1${scope}/${resource}${object}${part}${search && `?${search}`}`
+  return `${parts.filter(Boolean).join('/')}${search && `?${search}`}`
+}
+
+function headersOf({ verb, metadataOnly, body, bodyType }: Call): Readonly<Record<string, string>> {
+  const kind = verb === 'list' ? 'PartialObjectMetadataList' : 'PartialObjectMetadata'
+  const usual = verb === 'patch' ? 'application/merge-patch+json' : 'application/json'
+  return {
+    'user-agent': FIELD_MANAGER,
+    ...(metadataOnly && { accept: `application/json;as=${kind};v=v1;g=meta.k8s.io` }),
+    ...(body !== undefined && { 'content-type': bodyType ?? usual }),
+  }
 }
 
 function parseJson(text: string): unknown {

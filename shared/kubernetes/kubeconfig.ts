@@ -1,14 +1,19 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { delimiter, dirname, resolve } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
 import { parse } from 'yaml'
 import * as z from 'zod/mini'
-import { type Credentials, type CredentialSource, createCredentials } from '#shared/credentials.ts'
+import { type Credentials, createCredentials } from '#shared/credentials.ts'
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
 import type { Access } from './client.ts'
-import { execCredentials } from './exec-credential.ts'
-import { orAbsent } from './status.ts'
+import { orAbsent } from './objects.ts'
+
+/** A credential plug-in may have a person log in first. Milliseconds. */
+const PATIENCE_MS = 120_000
 
 const text = orAbsent(z.string())
 
@@ -21,6 +26,15 @@ const clusterSchema = z.object({
   'proxy-url': text,
 })
 
+/** A credential plug-in (client.authentication.k8s.io). */
+const execSchema = z.object({
+  apiVersion: text,
+  command: z.string(),
+  args: orAbsent(z.array(z.string())),
+  env: orAbsent(z.array(z.object({ name: z.string(), value: z.string() }))),
+  installHint: text,
+})
+
 const userSchema = z.object({
   token: text,
   tokenFile: text,
@@ -28,18 +42,15 @@ const userSchema = z.object({
   'client-certificate-data': text,
   'client-key': text,
   'client-key-data': text,
-  exec: z.optional(z.unknown()),
+  exec: orAbsent(execSchema),
   'auth-provider': z.optional(z.unknown()),
   username: text,
 })
 
-type Cluster = z.infer<typeof clusterSchema>
-type User = z.infer<typeof userSchema>
-
 const contextSchema = z.object({ cluster: z.string(), user: text, namespace: text })
 
 /** Lists may be absent or null, as `kubectl config` leaves them. */
-const entries = z.nullish(z.array(z.looseObject({ name: z.string() })))
+const entries = orAbsent(z.array(z.looseObject({ name: z.string() })))
 
 const kubeconfigSchema = z.object({
   'current-context': text,
@@ -48,37 +59,40 @@ const kubeconfigSchema = z.object({
   users: entries,
 })
 
-/** One file, as far as it was looked into. */
-type Kubeconfig = { path: string; content: z.infer<typeof kubeconfigSchema> }
+const credentialSchema = z.object({
+  status: z.object({ token: text, clientCertificateData: text, clientKeyData: text }),
+})
 
 /**
- * The access that a context of a kubeconfig names: `wanted`, or its current one. `paths` may be several, separated as in PATH; as in
- * kubectl the first to name something counts, and files that do not exist are left out.
+ * The access that a context of a kubeconfig names: `wanted`, or its current one. `paths` may be several, separated as
+ * in PATH; as in kubectl the first to name something counts, and files that do not exist are left out.
  *
- * Supported are a CA, a bearer token and a client certificate, each in the file or in one of its own; and, with `exec`,
- * credential plug-ins, which are asked once: what stays would outlive what they give.
+ * Supported are a CA, a bearer token and a client certificate, each in the file, where it stands, or in one of its own,
+ * which is read again when it changes; and, with `exec`, credential plug-ins, which are asked once: what stays would
+ * outlive what they give.
  * @throws ConfigurationError also for passwords, proxies, and servers whose certificate is not checked.
  */
 export async function readKubeconfig(
   paths: string,
   deps: { clock: Clock; log: Log },
-  { context: wanted, exec = false }: { context?: string | undefined; exec?: boolean | undefined } = {},
+  { context: wanted, exec }: { context?: string | undefined; exec?: boolean | undefined } = {},
 ): Promise<Access> {
+  const refuse = (problem: string) => new ConfigurationError([`The kubeconfig ${paths} ${problem}`])
   const named = paths.split(delimiter).filter((path) => path !== '')
   const files = (await Promise.all(named.map(readOne))).flat()
-  const refuse = (problem: string) => new ConfigurationError([`The kubeconfig ${paths} ${problem}`])
   if (files.length === 0) {
     throw refuse(
       'does not exist, and this process runs in no Kubernetes pod (KUBERNETES_SERVICE_HOST is not set)',
     )
   }
 
-  const find = <T extends z.ZodMiniType>(kind: 'cluster' | 'context' | 'user', name: string, schema: T) => {
-    for (const { path, content } of files) {
+  /** Paths in it go by `folder`. */
+  const find = <T>(kind: 'cluster' | 'context' | 'user', name: string, schema: z.ZodMiniType<T>) => {
+    for (const { folder, content } of files) {
       const entry = content[`${kind}s`]?.find((one) => one.name === name)
       if (entry === undefined) continue
       const parsed = schema.safeParse(entry[kind])
-      if (parsed.success) return { path, value: parsed.data }
+      if (parsed.success) return { ...parsed.data, folder }
       throw refuse(`has a ${kind} ${name} that cannot be used: ${z.prettifyError(parsed.error)}`)
     }
     throw refuse(`has no ${kind} ${name}`)
@@ -86,35 +100,53 @@ export async function readKubeconfig(
 
   const current = wanted ?? files.map(({ content }) => content['current-context']).find(Boolean)
   if (current === undefined) throw refuse('has no current-context')
-  const context = find('context', current, contextSchema).value
+  const context = find('context', current, contextSchema)
   const cluster = find('cluster', context.cluster, clusterSchema)
-  const user = context.user ? find('user', context.user, userSchema) : undefined
-  const unusable = unsupported(cluster.value, user?.value, exec)
-  if (unusable !== undefined) throw refuse(`asks for ${unusable}, which is not supported`)
-  if (!/^https?:\/\//.test(cluster.value.server) || !URL.canParse(cluster.value.server)) {
+  const user = context.user ? find('user', context.user, userSchema) : { folder: '', ...userSchema.parse({}) }
+  const unsupported = [
+    [cluster['insecure-skip-tls-verify'], 'insecure-skip-tls-verify (name a certificate-authority)'],
+    [cluster['proxy-url'], 'a proxy-url'],
+    [user.exec && !exec, 'an exec plug-in for its user (make a service account token: kubectl create token)'],
+    [user['auth-provider'], 'an auth-provider for its user'],
+    [user.username, 'a password for its user'],
+  ].find(([isAsked]) => isAsked)
+  if (unsupported !== undefined) throw refuse(`asks for ${unsupported[1]}, which is not supported`)
+  const server = URL.parse(cluster.server)
+  if (server === null || !/^https?:$/.test(server.protocol)) {
     throw refuse(`has a cluster ${context.cluster} whose server is no URL`)
   }
 
-  const server = new URL(cluster.value.server)
-  const plugin = user?.value.exec
-  const given = plugin ? await execCredentials(plugin, dirname(resolve(user?.path ?? ''))) : undefined
-  const credentials = credentialsOf(cluster, user, deps, given)
+  const given = user.exec && (await execCredentials(user.exec, user.folder))
+  const values = {
+    ca: decoded(cluster['certificate-authority-data']),
+    cert: decoded(user['client-certificate-data']) ?? given?.cert,
+    key: decoded(user['client-key-data']) ?? given?.key,
+    token: user.token || given?.token,
+  }
+  const fileOf = (folder: string, path: string | undefined) => (path ? resolve(folder, path) : undefined)
+  const credentialFiles = {
+    ca: fileOf(cluster.folder, cluster['certificate-authority']),
+    cert: fileOf(user.folder, user['client-certificate']),
+    key: fileOf(user.folder, user['client-key']),
+    token: fileOf(user.folder, user.tokenFile),
+  }
+  const credentials = createCredentials(credentialFiles, deps, { whom: 'the Kubernetes API server', values })
   await credentials.current()
   return {
     origin: server.origin,
     basePath: server.pathname.replace(/\/+$/, ''),
-    serverName: cluster.value['tls-server-name'],
+    serverName: cluster['tls-server-name'],
     credentials,
     namespace: async () => context.namespace || 'default',
     source: `the context ${current} of ${paths}`,
   }
 }
 
-async function readOne(path: string): Promise<Kubeconfig[]> {
+async function readOne(path: string) {
   try {
     const content = kubeconfigSchema.safeParse(parse(await readFile(path, 'utf8')))
     if (!content.success) throw new Error(z.prettifyError(content.error))
-    return [{ path, content: content.data }]
+    return [{ folder: dirname(resolve(path)), content: content.data }]
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     // What a YAML parser says of a text quotes it, and this one holds secrets.
@@ -124,42 +156,40 @@ async function readOne(path: string): Promise<Kubeconfig[]> {
   }
 }
 
-function unsupported(cluster: Cluster, user: User | undefined, exec: boolean): string | undefined {
-  if (cluster['insecure-skip-tls-verify']) return 'insecure-skip-tls-verify (name a certificate-authority)'
-  if (cluster['proxy-url']) return 'a proxy-url'
-  if (user?.exec && !exec)
-    return 'an exec plug-in for its user (make a service account token: kubectl create token)'
-  if (user?.['auth-provider']) return 'an auth-provider for its user'
-  if (user?.username) return 'a password for its user'
-  return undefined
-}
-
-/** What is written in the kubeconfig itself stands, what it names by path is read again when it changes. */
-function credentialsOf(
-  cluster: { path: string; value: Cluster },
-  user: { path: string; value: User } | undefined,
-  deps: { clock: Clock; log: Log },
-  given: Credentials = {},
-): CredentialSource {
-  const { value: own, path } = user ?? { value: {}, path: '' }
-  const ca = decoded(cluster.value['certificate-authority-data'])
-  const cert = decoded(own['client-certificate-data']) ?? given.cert
-  const key = decoded(own['client-key-data']) ?? given.key
-  const token = own.token || given.token
-  const fileOf = (written: string | undefined, from: string, named: string | undefined) =>
-    written === undefined && named ? resolve(dirname(from), named) : undefined
-  const files = {
-    ca: fileOf(ca, cluster.path, cluster.value['certificate-authority']),
-    cert: fileOf(cert, path, own['client-certificate']),
-    key: fileOf(key, path, own['client-key']),
-    token: fileOf(token, path, own.tokenFile),
-  }
-  return createCredentials(files, deps, {
-    whom: 'the Kubernetes API server',
-    values: { ca, cert, key, token },
-  })
-}
-
 function decoded(base64: string | undefined): string | undefined {
   return base64 ? Buffer.from(base64, 'base64').toString('utf8') : undefined
+}
+
+/** What a plug-in gives. `folder`: that of the kubeconfig, by which a command with a slash goes. */
+async function execCredentials(exec: z.infer<typeof execSchema>, folder: string): Promise<Credentials> {
+  const { apiVersion, command, args, env = [], installHint } = exec
+  const info = { kind: 'ExecCredential', apiVersion, spec: { interactive: process.stdin.isTTY === true } }
+  try {
+    // What it writes for people, as where to log in, they see; it may ask them, too.
+    const child = spawn(command.includes('/') ? resolve(folder, command) : command, args ?? [], {
+      env: {
+        ...process.env,
+        ...Object.fromEntries(env.map(({ name, value }) => [name, value])),
+        KUBERNETES_EXEC_INFO: JSON.stringify(info),
+      },
+      stdio: ['inherit', 'pipe', 'inherit'],
+      timeout: PATIENCE_MS,
+    })
+    const [out, [code, signal]] = await Promise.all([textOf(child.stdout), once(child, 'close')])
+    if (code !== 0) throw new Error(code === null ? `ended by ${signal}` : `exit code ${code}`)
+    const {
+      token,
+      clientCertificateData: cert,
+      clientKeyData: key,
+    } = credentialSchema.parse(JSON.parse(out)).status
+    if (token === undefined && cert === undefined)
+      throw new Error('it gave neither a token nor a certificate')
+    return { token, cert, key }
+  } catch (error) {
+    // What it wrote may hold the token.
+    const isShape = error instanceof SyntaxError || error instanceof z.core.$ZodError
+    const reason = isShape ? 'it did not write an ExecCredential' : reasonOf(error)
+    const hint = installHint === undefined ? '' : `\n${installHint}`
+    throw new ConfigurationError([`The kubeconfig's credential plug-in ${command} failed: ${reason}${hint}`])
+  }
 }

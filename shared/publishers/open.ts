@@ -81,42 +81,36 @@ export async function openPublishers(
     { ...journal, http, registry, log, callback, metrics },
     { kinds: config.resources, configured },
   )
-  const opened: Publishers = {
-    ...{ registry, reconciler, http, others, journal, callback },
-    async find({ marks }) {
-      if (marks) await markUnlisted({ store, clock, log }, config)
-      return { targets, unnamed: [], failure: undefined }
-    },
-    named: async (target) => target,
-    prove: async ([first], signal) =>
-      first === undefined
-        ? { outcome: 'unreachable', reason: 'there is no node to check it with' }
-        : await proveCallback({ callback, http: others }, first.node, signal),
-    async close() {
-      await http.close()
-      await others.close()
-    },
-  }
-  if (config.discovery === undefined) return opened
   // Loaded only when asked for, and with it the client of the API server.
-  const { openDiscovery } = await import('./discovery/index.ts')
-  const discovery = await openDiscovery(config.discovery.namespace, config, { http, store, clock, log })
+  const namespace = config.discovery?.namespace
+  const { openDiscovery } = namespace === undefined ? {} : await import('./discovery/index.ts')
+  const discovery = await openDiscovery?.(namespace ?? '', config, { http, store, clock, log })
   return {
-    ...opened,
+    ...{ registry, reconciler, http, others, journal, callback },
     async find(options) {
+      if (discovery === undefined) {
+        if (options.marks) await markUnlisted({ store, clock, log }, config)
+        return { targets, unnamed: [], failure: undefined }
+      }
       const found = await discovery.find(options)
       configured.clear()
       for (const { node } of found.targets) configured.add(node)
       return found
     },
     async named(target, call) {
+      if (discovery === undefined) return target
       const named = await discovery.named(target, call)
       configured.add(named.node)
       return named
     },
+    prove: async ([first], signal) =>
+      first === undefined
+        ? { outcome: 'unreachable', reason: 'there is no node to check it with' }
+        : await proveCallback({ callback, http: others }, first.node, signal),
     async close() {
-      await discovery.close()
-      await opened.close()
+      await discovery?.close()
+      await http.close()
+      await others.close()
     },
   }
 }

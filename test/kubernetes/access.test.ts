@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { stringify } from 'yaml'
 import { ConfigurationError } from '#shared/errors.ts'
 import { originOf } from '#shared/kubernetes/access.ts'
@@ -54,7 +54,9 @@ test('KUBECONFIG goes before the service account, and ~/.kube/config comes last'
   const both = await accessOf({ ...podOf(api), kubeconfig: api.kubeconfig })
   expect(both.source).toContain(api.kubeconfig)
   const home = await folder()
-  const error = await failureOf(accessOf({ home }))
+  vi.stubEnv('HOME', home)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const error = await failureOf(accessOf({}))
   expect(error).toBeInstanceOf(ConfigurationError)
   expect(String(error)).toContain(join(home, '.kube', 'config'))
 })

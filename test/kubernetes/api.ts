@@ -51,7 +51,7 @@ export const get = (name: string): Call => ({ ...HERE, verb: 'get', name, expect
 export const create = (name: string): Call => ({
   ...HERE,
   verb: 'create',
-  body: { type: 'application/json', value: { metadata: { name }, data: { a: '1' } } },
+  body: { metadata: { name }, data: { a: '1' } },
 })
 
 /** What was thrown, which a test then looks at. */

@@ -9,7 +9,7 @@ test('the service account of a pod is trusted and trusts the CA of its cluster',
   const client = await openClient(podOf(api))
   expect(await client.request(create('a'))).toMatchObject({ status: 201 })
   expect(await client.request(get('a'))).toMatchObject({ status: 200, body: { data: { a: '1' } } })
-  expect(await client.request(get('b'))).toMatchObject({ status: 404, reason: 'NotFound' })
+  expect(await client.request(get('b'))).toMatchObject({ status: 404, body: { reason: 'NotFound' } })
 })
 
 test('what is written is written in our name, always the same', async () => {

@@ -10,7 +10,8 @@ const patchOf = (value: unknown, type = STRATEGIC): Call => ({
   resource: 'nodes',
   name: 'n1',
   subresource: 'status',
-  body: { type, value },
+  body: value,
+  bodyType: type,
 })
 
 const synchronized = (status: string) => ({
@@ -59,7 +60,7 @@ test('a patch that names an old version is a conflict, and one of the spec leave
   }
   expect(await statusOf(client, taint('first'))).toBe(200)
   const second = await client.request({ ...taint('second'), expects: [409] })
-  expect(second).toMatchObject({ status: 409, reason: 'Conflict' })
+  expect(second).toMatchObject({ status: 409, body: { reason: 'Conflict' } })
   expect(api.nodes.get('', 'n1')).toMatchObject({
     spec: { taints: [{ key: 'first' }] },
     status: { conditions: [{ type: 'Ready' }] },
@@ -71,7 +72,7 @@ test('other patch types, unknown Nodes and what RBAC does not allow are refused 
   const odd = await failureOf(client.request(patchOf({}, 'application/json')))
   expect(String(odd)).toMatch(/patch nodes\/status n1: .* answered 415/)
   const gone = await client.request({ verb: 'get', resource: 'nodes', name: 'n2', expects: [404] })
-  expect(gone).toMatchObject({ status: 404, reason: 'NotFound' })
+  expect(gone).toMatchObject({ status: 404, body: { reason: 'NotFound' } })
   api.permitted.delete('patch nodes/status')
   const refused = await failureOf(client.request(patchOf({})))
   expect(refused).toMatchObject({ retryable: true })
@@ -83,8 +84,7 @@ test('Nodes are listed by pages, whole or by their metadata', async () => {
   api.nodes.add('n2')
   const page = await client.request({ verb: 'list', resource: 'nodes', query: { limit: '1' } })
   expect(page.body).toMatchObject({ kind: 'NodeList', items: [{ metadata: { name: 'n1' }, status: {} }] })
-  const accept = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
-  const partial = await client.request({ verb: 'list', resource: 'nodes', accept })
+  const partial = await client.request({ verb: 'list', resource: 'nodes', metadataOnly: true })
   expect(partial.body).toMatchObject({
     kind: 'PartialObjectMetadataList',
     items: [{ metadata: { name: 'n1', labels: { zone: 'a' } } }, { metadata: { name: 'n2' } }],
@@ -99,17 +99,17 @@ test('an Event of a Node is in the namespace default, and there once', async () 
     namespace,
     expects: [409, 422],
     body: {
-      type: 'application/json',
-      value: {
-        metadata: { name: 'n1.x' },
-        involvedObject: { kind: 'Node', name: 'n1' },
-        type: 'Normal',
-        reason: 'X',
-        message: 'x',
-      },
+      metadata: { name: 'n1.x' },
+      involvedObject: { kind: 'Node', name: 'n1' },
+      type: 'Normal',
+      reason: 'X',
+      message: 'x',
     },
   })
   expect(await statusOf(client, create('ptp-watch'))).toBe(422)
   expect(await statusOf(client, create('default'))).toBe(201)
-  expect(await client.request(create('default'))).toMatchObject({ status: 409, reason: 'AlreadyExists' })
+  expect(await client.request(create('default'))).toMatchObject({
+    status: 409,
+    body: { reason: 'AlreadyExists' },
+  })
 })

@@ -60,6 +60,8 @@ export type KubernetesApi = {
   readonly permitted: Set<string>
   /** The token that is good, in the file too; the one before is bad from now on. */
   rotateToken(token: string, options?: { inFile?: boolean }): Promise<void>
+  /** Sends no more objects of a list at once than this, whatever it is asked for. */
+  limitPages(objects: number): void
   /** Answers the next `count` requests in this way, before it looks at them. */
   refuseNext(count: number, reply: { code: number; headers?: Record<string, string>; body?: string }): void
   /** Carries out the next `count` requests, and cuts the connection instead of answering. */
@@ -97,6 +99,7 @@ export async function startKubernetesApi(
   let token = FIRST_TOKEN
   let refusals: { count: number; reply: Parameters<KubernetesApi['refuseNext']>[1] } | undefined
   let toLose = 0
+  let mostAPage = 0
   let before: (asked: Asked) => Promise<void> | void = () => {}
 
   /** Who asks; throws 401 for a token that is not good. Without any credentials one is anonymous. */
@@ -125,6 +128,7 @@ export async function startKubernetesApi(
       throw new Refusal(413, 'RequestEntityTooLarge', 'Request entity too large: limit is 3145728')
     }
     await before(asked)
+    if (mostAPage > 0 && asked.query.has('limit')) asked.query.set('limit', String(mostAPage))
     if (asked.resource === 'services') return answerServices(services, asked)
     const { accept = '', 'content-type': contentType = '' } = request.headers
     if (asked.resource === 'pods') {
@@ -210,6 +214,9 @@ export async function startKubernetesApi(
     async rotateToken(next, { inFile = true } = {}) {
       token = next
       if (inFile) await files.writeToken(next)
+    },
+    limitPages(objects) {
+      mostAPage = objects
     },
     refuseNext(count, reply) {
       refusals = { count, reply }

@@ -4,7 +4,7 @@ import type { ShownNode } from '../shown.ts'
 import { failure, node, nodes, summary } from '../api.ts'
 import { StoreError } from '#shared/errors.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
-import { itemsOf, orAbsent, parseStatus } from '#shared/kubernetes/status.ts'
+import { itemsOf, orAbsent, messageOf } from '#shared/kubernetes/objects.ts'
 
 /** The labels that the manifests give to the pods of status. */
 const SELECTOR = 'app.kubernetes.io/name=ptp-watch,app.kubernetes.io/component=status'
@@ -47,7 +47,7 @@ export async function openRemote(
     if (status < 300) return { body }
     const refusal = failure.safeParse(body).data?.error
     if (status === 404 && refusal?.code === 'not-found') return undefined
-    throw refusedBy(pod, namespace, status, refusal?.message ?? parseStatus(body)?.message ?? '')
+    throw refusedBy(pod, namespace, status, refusal?.message ?? messageOf(body) ?? '')
   }
   const json = async <T extends z.ZodMiniType>(schema: T, path: string, query?: Record<string, string>) => {
     const answer = await ask(path, query)

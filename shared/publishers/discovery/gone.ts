@@ -10,14 +10,8 @@ import { forgetFuture, isAhead } from '#shared/state/merge/own-times.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { type Clock, isoTime, milliseconds } from '#shared/time.ts'
 
-/** A node of the store whose publisher was polled. */
-export type KnownNode = {
-  readonly node: string
-  readonly url: string
-  /** RFC 3339, our time. */
-  readonly checkedAt: string
-  readonly goneSince: string | undefined
-}
+/** A node of the store whose publisher was polled, and what is known of that. */
+export type KnownNode = NonNullable<NodeState['publisher']> & { readonly node: string }
 
 type GoneDeps = {
   readonly store: Pick<Store, 'update' | 'remove'>
@@ -29,6 +23,8 @@ type GoneDeps = {
 export type GoneOptions = Pick<Config, 'stateRetentionMs' | 'pollConcurrency'> & {
   readonly merge: MergeSettings
 }
+
+type Gone = { readonly node: string; readonly url: string; readonly problem: string }
 
 const NODES_A_PAGE = 200
 
@@ -48,9 +44,7 @@ export async function knownNodes(store: Pick<Store, 'list'>): Promise<KnownNode[
 }
 
 function knownNode(state: NodeState | undefined): KnownNode[] {
-  if (state?.publisher === undefined) return []
-  const { url, checkedAt, goneSince } = state.publisher
-  return [{ node: state.node, url, checkedAt, goneSince }]
+  return state?.publisher === undefined ? [] : [{ ...state.publisher, node: state.node }]
 }
 
 /**
@@ -58,15 +52,14 @@ function knownNode(state: NodeState | undefined): KnownNode[] {
  * time, ms) or later is not gone. A document that cannot be written keeps nobody from being polled: it is logged, and
  * the next run tries again.
  */
-export async function markGone<Node extends KnownNode>(
+export async function markGone(
   deps: GoneDeps,
-  nodes: readonly Node[],
-  problemOf: (node: Node) => string,
+  nodes: readonly Gone[],
   options: GoneOptions & { readonly listedAt: number },
 ): Promise<void> {
   const unmarked: string[] = []
   await pLimit(options.pollConcurrency).map(nodes, (each) =>
-    markOne(deps, each, problemOf(each), options).catch((error: unknown) => {
+    markOne(deps, each, options).catch((error: unknown) => {
       if (!(error instanceof StoreError)) throw error
       unmarked.push(reasonOf(error))
     }),
@@ -101,7 +94,12 @@ export async function markUnlisted(
       deps.store.read(node).catch((error: unknown) => damagedState(node, error)),
     )
     const gone = states.flatMap(knownNode).filter((each) => !isPolled(each))
-    await markGone(deps, gone, () => 'PUBLISHERS does not list it any more', { ...config, listedAt })
+    const problem = 'PUBLISHERS does not list it any more'
+    await markGone(
+      deps,
+      gone.map(({ node, url }) => ({ node, url, problem })),
+      { ...config, listedAt },
+    )
   } catch (error) {
     // Whether the store can be reached is the poll's to say.
     if (!(error instanceof StoreError)) throw error
@@ -109,13 +107,12 @@ export async function markUnlisted(
 }
 
 /**
- * Marks a node and announces its silence as a poll would; removes it once nothing of it has come in for long enough.
- * The mark goes when it is polled again. Throws StoreError.
+ * Marks a node and announces its silence as a poll would; removes it once nothing of it has come in for long enough:
+ * where its Service alone is gone, pushes still come. The mark goes when it is polled again. Throws StoreError.
  */
 async function markOne(
   { store, clock, log }: GoneDeps,
-  { node, url }: KnownNode,
-  problem: string,
+  { node, url, problem }: Gone,
   { merge, stateRetentionMs, listedAt }: GoneOptions & { readonly listedAt: number },
 ): Promise<void> {
   const now = clock.now()
@@ -143,17 +140,14 @@ async function markOne(
   if (gone === undefined) return
   if (gone.isNew) log.warn('node is gone', { node, problem })
   let unsent = 0
-  const removed = await store.remove(node, (current) => {
-    unsent = current.seq - (current.forwarded ?? current.seq)
-    const isMarked = current.publisher?.goneSince === gone.since
-    return isMarked && now - silentSince(current, gone.since) >= stateRetentionMs
+  const removed = await store.remove(node, ({ seq, forwarded = seq, publisher, clocks }) => {
+    unsent = seq - forwarded
+    const silentSince = Math.max(
+      ...[gone.since, ...clocks.map(({ receivedAt }) => receivedAt)].map(milliseconds),
+    )
+    return publisher?.goneSince === gone.since && now - silentSince >= stateRetentionMs
   })
   if (!removed) return
   if (unsent > 0) log.error('log entries dropped before they reached the sink', { node, dropped: unsent })
   log.warn('removed node that was gone for STATE_RETENTION_SECONDS', { node, goneSince: gone.since })
-}
-
-/** Since when a node has been gone and silent (our time, ms): where its Service alone is gone, pushes still come. */
-function silentSince({ clocks }: NodeState, goneSince: string): number {
-  return Math.max(milliseconds(goneSince), ...clocks.map(({ receivedAt }) => milliseconds(receivedAt)))
 }

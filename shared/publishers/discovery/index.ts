@@ -1,21 +1,20 @@
 import { isDeepStrictEqual } from 'node:util'
 import pLimit from 'p-limit'
-import type { Config } from '#shared/config/index.ts'
-import { DiscoveryError, PublisherError, reasonOf, StoreError } from '#shared/errors.ts'
+import type { Config, NodeLabel } from '#shared/config/index.ts'
+import { DiscoveryError, PublisherError, reasonOf, StoreError, tried } from '#shared/errors.ts'
 import type { CallOptions, Http } from '#shared/http/client.ts'
 import { findAccess } from '#shared/kubernetes/access.ts'
-import { createKubernetesClient } from '#shared/kubernetes/client.ts'
+import { createKubernetesClient, type KubernetesClient } from '#shared/kubernetes/client.ts'
 import type { Log } from '#shared/log.ts'
+import { createProblemLog } from '#shared/outage.ts'
 import { shardOf } from '#shared/publishers/shard.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
 import { type GoneOptions, knownNodes, markGone } from './gone.ts'
-import { nameOf } from './names.ts'
-import { createNodeLabels, type Labels, type NodeLabels, type NodeLabelsFound } from './node-labels.ts'
-import { listNodes } from './nodes.ts'
+import { createNodeLabels, type NodeLabelsFound } from './node-labels.ts'
 import { goneOf, isThere, type NodeBehind, resolve } from './resolve.ts'
-import { listServices, type PublisherService, serviceOf } from './services.ts'
+import { listServices, nodeBehind, serviceOf, triedList } from './services.ts'
 
 /** What was found of this process's part of the publishers. */
 export type Found = {
@@ -48,21 +47,20 @@ export type Discovery = {
   close(): Promise<void>
 }
 
-export type DiscoveryDeps = {
+type DiscoveryDeps = {
   readonly http: Http
   readonly store: Pick<Store, 'list' | 'update' | 'remove'>
   readonly clock: Clock
   readonly log: Log
 }
 
-export type DiscoveryOptions = GoneOptions & {
-  readonly namespace: string
-  /** Throws DiscoveryError. */
-  readonly list: () => Promise<readonly PublisherService[]>
-  readonly shard: Config['shard']
-  /** Absent where labels are not taken from Nodes: then publishers have none. */
-  readonly nodeLabels?: NodeLabels | undefined
-}
+type DiscoveryOptions = GoneOptions &
+  Pick<Config, 'shard'> & {
+    readonly namespace: string
+    readonly scheme: 'http' | 'https'
+    /** Without it no Node is looked at, and publishers have no labels. */
+    readonly nodeLabels?: readonly NodeLabel[] | undefined
+  }
 
 /** Discovery as the configuration has it. Throws ConfigurationError where there is no way to an API server. */
 export async function openDiscovery(
@@ -70,49 +68,36 @@ export async function openDiscovery(
   config: Config,
   deps: DiscoveryDeps,
 ): Promise<Discovery> {
-  const access = await findAccess(config.stateOptions.kubernetes, deps)
-  const client = createKubernetesClient(access, deps)
+  const client = createKubernetesClient(await findAccess(config.stateOptions.kubernetes, deps), deps)
   const { ca, cert } = config.publisherFiles
   // Of TLS a Service says nothing: whoever trusts certificates, or shows one, has publishers with TLS.
   const scheme = ca === undefined && cert === undefined ? 'http' : 'https'
-  const list = () => listServices(client, { namespace, source: access.source, scheme })
-  const take = config.nodeLabels
-  const listOfNodes = () => listNodes(client, { source: access.source })
-  const nodeLabels = take && createNodeLabels(deps, { take, list: listOfNodes })
-  const discovery = createDiscovery(deps, { ...config, namespace, list, nodeLabels })
-  return { ...discovery, close: () => client.close() }
+  return createDiscovery({ ...deps, client }, { ...config, namespace, scheme })
 }
 
-export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions): Omit<Discovery, 'close'> {
-  const { http, store, clock, log } = deps
-  const { namespace, shard, list, pollConcurrency, nodeLabels } = options
+export function createDiscovery(
+  deps: DiscoveryDeps & { readonly client: KubernetesClient },
+  options: DiscoveryOptions,
+): Discovery {
+  const { client, http, store, clock, log } = deps
+  const { namespace, scheme, shard, pollConcurrency } = options
+  const readLabels = options.nodeLabels && createNodeLabels(client, log, options.nodeLabels)
   const unnamed = new WeakSet<Target>()
   /** The targets of the last run: one that is found again stays the same, and with it its client. */
   let targets = new Map<string, Target>()
   /** What the Nodes said last. */
   let labelsOf: ((nodes: readonly string[]) => NodeLabelsFound) | undefined
-  const report = createReport(log)
+  const report = createProblemLog(log, { failed: 'discovery failed', recovered: 'discovery works again' })
 
   // By the Service, which a node that is renamed keeps: what happens to either name is then one shard's to see.
   const isMine = (service: string) => shardOf(service, shard.count) === shard.index
 
-  const targetsOf = (nodes: readonly { node: string; url: string }[], found?: NodeLabelsFound): Target[] => {
-    const entries = nodes.map(({ node, url }): [string, Target] => {
-      const key = `${node} ${url}`
-      const before = targets.get(key)
-      const labels = nodeLabels === undefined ? {} : (found?.labels.get(node) ?? before?.labels)
-      if (before !== undefined && isDeepStrictEqual(before.labels, labels)) return [key, before]
-      return [key, targetOf(node, url, labels)]
-    })
-    targets = new Map(entries)
-    return [...targets.values()]
+  const targetOf = (node: string, url: string, found?: NodeLabelsFound): Target => {
+    const before = targets.get(`${node} ${url}`)
+    const labels = readLabels === undefined ? {} : (found?.labels.get(node) ?? before?.labels)
+    if (before !== undefined && isDeepStrictEqual(before.labels, labels)) return before
+    return { node, url, dialect: 'red-hat-v2', ...(labels && { labels }) }
   }
-
-  const listOrFailure = () =>
-    list().catch((error: unknown) => {
-      if (error instanceof DiscoveryError) return error
-      throw error
-    })
 
   /** A store that does not list its nodes may well take what is polled; if not, that is said there. */
   const knownHere = async (): Promise<readonly NodeBehind[]> => {
@@ -133,97 +118,62 @@ export function createDiscovery(deps: DiscoveryDeps, options: DiscoveryOptions):
     async find({ signal, marks }) {
       const listedAt = clock.now()
       // Beside the rest: labels keep nobody from being polled.
-      const reading = nodeLabels?.read()
-      const [listed, known] = await Promise.all([listOrFailure(), knownHere()])
-      const ended = async (nodes: readonly { node: string; url: string }[]) => {
+      const reading = readLabels?.()
+      const listing = triedList('Publishers cannot be discovered.', listServices(client, namespace, scheme))
+      const [listed, known] = await Promise.all([listing, knownHere()])
+      const withLabels = async (nodes: readonly { node: string; url: string }[]) => {
         labelsOf = await reading
-        const found = labelsOf?.(nodes.map(({ node }) => node))
-        return { targets: targetsOf(nodes, found), ...(found && { nodeLabels: found }) }
+        const nodeLabels = labelsOf?.(nodes.map(({ node }) => node))
+        targets = new Map(nodes.map(({ node, url }) => [`${node} ${url}`, targetOf(node, url, nodeLabels)]))
+        return { targets: [...targets.values()], nodeLabels }
       }
       if (listed instanceof DiscoveryError) {
-        report(listed.message)
-        return { ...(await ended(known.filter(isThere))), unnamed: [], failure: listed }
+        report('', listed.message)
+        return { ...(await withLabels(known.filter(isThere))), unnamed: [], failure: listed }
       }
       const services = listed.filter(({ name }) => isMine(name))
       const asked = await pLimit(pollConcurrency).map(services, async (service) => ({
-        service,
-        name: await nameOf(http, service, { signal }),
+        ...service,
+        says: await tried(nodeBehind(http, service, { signal })),
       }))
-      const resolved = resolve(asked, known)
-      const vacant = resolved.filter(({ node, reason }) => node === undefined && reason === undefined)
-      if (vacant.length > 0) {
-        log.debug('no publisher behind these Services', {
-          services: vacant.map(({ service }) => service.name),
-        })
+      const nodes: { node: string; url: string }[] = []
+      const nameless: { target: Target; reason: string }[] = []
+      const vacant: string[] = []
+      for (const { name, url, node, reason } of resolve(asked, known)) {
+        if (node !== undefined) nodes.push({ node, url })
+        else if (reason === undefined) vacant.push(name)
+        else nameless.push({ target: { node: name, url, dialect: 'red-hat-v2' }, reason })
+        report(name, node === undefined ? reason : undefined, { service: name })
       }
+      for (const { target } of nameless) unnamed.add(target)
+      if (vacant.length > 0) log.debug('no publisher behind these Services', { services: vacant })
       // Without the cluster's DNS all Services look like that, and nothing to do would look like all done.
       const isNobody = shard.count === 1 && vacant.length === services.length
       const failure = isNobody ? nobodyBehind(services.length, namespace) : undefined
-      const nameless = resolved.flatMap(({ node, reason, service: { name, url } }) => {
-        if (node !== undefined || reason === undefined) return []
-        const target = targetOf(name, url, undefined)
-        unnamed.add(target)
-        return [{ target, reason }]
-      })
-      report(
-        failure?.message,
-        new Map(
-          services.map(({ name }) => [name, nameless.find(({ target }) => target.node === name)?.reason]),
-        ),
-      )
+      report('', failure?.message)
       if (marks) {
-        const gone = goneOf(known, asked)
-        const problemOf = ({ service }: NodeBehind) =>
-          `discovery no longer finds it behind the Service ${service}`
-        await markGone(deps, gone, problemOf, { ...options, listedAt })
+        const gone = goneOf(known, asked).map((each) => {
+          return { ...each, problem: `discovery no longer finds it behind the Service ${each.service}` }
+        })
+        await markGone(deps, gone, { ...options, listedAt })
       }
-      const nodes = resolved.flatMap(({ node, service: { url } }) =>
-        node === undefined ? [] : [{ node, url }],
-      )
-      return { ...(await ended(nodes)), unnamed: nameless, failure }
+      return { ...(await withLabels(nodes)), unnamed: nameless, failure }
     },
 
     async named(target, call) {
       if (!unnamed.has(target)) return target
-      const { node: service, url } = target
-      const name = await nameOf(http, { name: service, url }, call)
-      if (name.outcome === 'named') {
-        const { node } = name
-        const labels = nodeLabels === undefined ? {} : labelsOf?.([node]).labels.get(node)
-        return targetOf(node, url, labels)
-      }
-      if (name.outcome === 'unknown') throw name.error
-      throw new PublisherError('unreachable', `No publisher is behind the Service ${service} any more`, {
-        url,
-      })
+      const { node: name, url } = target
+      const node = await nodeBehind(http, { name, url }, call)
+      if (node !== undefined) return targetOf(node, url, labelsOf?.([node]))
+      throw new PublisherError('unreachable', `No publisher is behind the Service ${name} any more`, { url })
     },
-  }
-}
 
-function targetOf(node: string, url: string, labels: Labels | undefined): Target {
-  return { node, url, dialect: 'red-hat-v2', ...(labels && { labels }) }
+    close: () => client.close(),
+  }
 }
 
 function nobodyBehind(count: number, namespace: string): DiscoveryError {
   return new DiscoveryError(
     `Nobody is behind any of the ${count} Services of publishers in namespace ${namespace}: either no publisher is up yet, or names under ${namespace}.svc.cluster.local are not known here, outside of the cluster`,
   )
-}
-
-/** Logs problems of the list, and of each listed Service, when they change. */
-function createReport(log: Log) {
-  let problems = new Map<string | undefined, string | undefined>()
-  return (
-    failure: string | undefined,
-    services: ReadonlyMap<string, string | undefined> = new Map(),
-  ): void => {
-    const now = new Map<string | undefined, string | undefined>([[undefined, failure], ...services])
-    for (const [service, problem] of now) {
-      if (problem === problems.get(service)) continue
-      const fields = service === undefined ? {} : { service }
-      if (problem === undefined) log.info('discovery works again', fields)
-      else log.warn('discovery failed', { ...fields, problem })
-    }
-    problems = services.size === 0 ? new Map([...problems, ...now]) : now
-  }
 }

@@ -1,15 +1,17 @@
+import * as z from 'zod/mini'
 import type { NodeLabel } from '#shared/config/index.ts'
 import { isLabel } from '#shared/config/labels.ts'
 import { DiscoveryError } from '#shared/errors.ts'
-import type { Log } from '#shared/log.ts'
-import type { KubernetesNode } from './nodes.ts'
-
-export type Labels = Readonly<Record<string, string>>
+import type { KubernetesClient } from '#shared/kubernetes/client.ts'
+import { texts } from '#shared/kubernetes/objects.ts'
+import type { Log, LogFields } from '#shared/log.ts'
+import { createProblemLog } from '#shared/outage.ts'
+import { triedList } from './services.ts'
 
 /** What the Nodes of some publishers said. */
 export type NodeLabelsFound = {
   /** By the name of the node; one that is not there keeps the labels that it has. */
-  readonly labels: ReadonlyMap<string, Labels>
+  readonly labels: ReadonlyMap<string, Readonly<Record<string, string>>>
   /** Why the Nodes could not be listed: then there are no labels here. */
   readonly failure: DiscoveryError | undefined
   /** Publishers' nodes that are no Node of the cluster. */
@@ -18,94 +20,70 @@ export type NodeLabelsFound = {
   readonly unused: readonly string[]
 }
 
-export type NodeLabels = {
-  /** Lists the Nodes, and gives what looks up those of publishers. A failure is logged once a reason, and never thrown. */
-  read(): Promise<(nodes: readonly string[]) => NodeLabelsFound>
-}
+const nodeItem = z.object({ metadata: z.object({ name: z.string(), labels: texts }) })
 
-export type NodeLabelsOptions = {
-  readonly take: readonly NodeLabel[]
-  /** Throws DiscoveryError. */
-  readonly list: () => Promise<readonly KubernetesNode[]>
-}
+/** Milliseconds: labels keep nobody from being polled. */
+const LIST_MS = { attemptMs: 5_000, budgetMs: 10_000 }
 
-export function createNodeLabels({ log }: { log: Log }, { take, list }: NodeLabelsOptions): NodeLabels {
-  const report = createReport(log)
-  return {
-    async read() {
-      let failure: DiscoveryError | undefined
-      const listed = await list().catch((error: unknown) => {
-        if (!(error instanceof DiscoveryError)) throw error
-        failure = error
-        return []
-      })
-      report.failure(failure)
-      // Only these are kept: a Node has some thirty labels.
-      const taken = new Map(listed.map(({ name, labels }) => [name, takenOf(take, labels)]))
-      return (nodes) => {
-        if (failure !== undefined) return { labels: new Map(), failure, absent: [], unused: [] }
-        const found = nodes.flatMap((node) => {
-          // Nodes are lower case; publishers write what the host is called.
-          const own = taken.get(node) ?? taken.get(node.toLowerCase())
-          return own === undefined ? [] : [{ node, ...own }]
-        })
-        const there = new Set(found.map(({ node }) => node))
-        const absent = nodes.filter((node) => !there.has(node))
-        report.absent(absent)
-        for (const { key, label } of take) {
-          const odd = found.filter(({ rejected }) => rejected.includes(key))
-          report.rejected(
-            { key, label },
-            odd.map(({ node }) => node),
-          )
-        }
-        const unused = take.filter(({ key }) => found.every(({ labels }) => labels[key] === undefined))
-        return {
-          labels: new Map(found.map(({ node, labels }) => [node, labels])),
-          failure,
-          absent,
-          unused: unused.map(({ label }) => label),
-        }
-      }
-    },
+/**
+ * Lists the Nodes, and gives what looks up those of publishers. A failure is told once until its reason changes or Nodes
+ * are listed again, and never thrown; what is odd of a node is told once.
+ */
+export function createNodeLabels(client: KubernetesClient, log: Log, take: readonly NodeLabel[]) {
+  const call = {
+    ...{ resource: 'nodes', metadataOnly: true, query: { limit: '500' }, component: 'node-labels' },
+    ...LIST_MS,
   }
-}
-
-/** Pure. `rejected`: our keys whose value cannot be ours: Kubernetes allows an empty one. */
-function takenOf(
-  take: readonly NodeLabel[],
-  values: Labels,
-): { readonly labels: Labels; readonly rejected: readonly string[] } {
-  const there = take.flatMap(({ key, label }) => {
-    const value = Object.hasOwn(values, label) ? values[label] : undefined
-    return value === undefined ? [] : [{ key, value, isGood: isLabel(key, value) }]
+  const reportFailure = createProblemLog(log, {
+    failed: 'labels of Nodes could not be read: nodes keep the labels that they have',
+    recovered: 'labels of Nodes are read again',
   })
-  return {
-    labels: Object.fromEntries(there.filter(({ isGood }) => isGood).map(({ key, value }) => [key, value])),
-    rejected: there.filter(({ isGood }) => !isGood).map(({ key }) => key),
-  }
-}
-
-/** A failure is told once until its reason changes or Nodes are listed again; what is odd of a node, once. */
-function createReport(log: Log) {
-  let problem: string | undefined
   const told = new Set<string>()
-  const tell = (about: string, nodes: readonly string[], message: string, fields: Labels = {}) => {
+  const tellOnce = (about: string, nodes: readonly string[], message: string, fields: LogFields = {}) => {
     const fresh = nodes.filter((node) => !told.has(`${about} ${node}`))
     for (const node of fresh) told.add(`${about} ${node}`)
     if (fresh.length > 0) log.warn(message, { ...fields, count: fresh.length, nodes: fresh.slice(0, 5) })
   }
-  return {
-    failure(failure: DiscoveryError | undefined): void {
-      const before = problem
-      problem = failure?.message
-      if (problem === before) return
-      if (problem === undefined) log.info('labels of Nodes are read again')
-      else log.warn('labels of Nodes could not be read: nodes keep the labels that they have', { problem })
-    },
-    absent: (nodes: readonly string[]) =>
-      tell('', nodes, 'the cluster has no Node of this name: the node keeps the labels that it has'),
-    rejected: ({ key, label }: NodeLabel, nodes: readonly string[]) =>
-      tell(key, nodes, 'empty or invalid value of a Node label: left out', { key, label }),
+
+  return async (): Promise<(nodes: readonly string[]) => NodeLabelsFound> => {
+    const listed = await triedList('Labels of Nodes cannot be read.', client.list(call, nodeItem))
+    const failure = listed instanceof DiscoveryError ? listed : undefined
+    reportFailure('', failure?.message)
+    if (listed instanceof DiscoveryError)
+      return () => ({ labels: new Map(), failure, absent: [], unused: [] })
+    // Only these are kept: a Node has some thirty labels.
+    const taken = new Map(listed.map(({ metadata: { name, labels } }) => [name, takenOf(take, labels ?? {})]))
+    return (nodes) => {
+      // Nodes are lower case; publishers write what the host is called.
+      const found = nodes.flatMap((node) => {
+        const values = taken.get(node) ?? taken.get(node.toLowerCase())
+        return values === undefined ? [] : [{ node, values }]
+      })
+      const there = new Set(found.map(({ node }) => node))
+      const absent = nodes.filter((node) => !there.has(node))
+      tellOnce('', absent, 'the cluster has no Node of this name: the node keeps the labels that it has')
+      for (const { key, label } of take) {
+        const odd = found.filter(({ values }) => values.some((one) => one.key === key && !one.isGood))
+        const names = odd.map(({ node }) => node)
+        tellOnce(key, names, 'empty or invalid value of a Node label: left out', { key, label })
+      }
+      const labels = new Map(
+        found.map(({ node, values }) => {
+          const good = values.filter(({ isGood }) => isGood)
+          return [node, Object.fromEntries(good.map(({ key, value }) => [key, value]))]
+        }),
+      )
+      const all = [...labels.values()]
+      const unused = take.filter(({ key }) => all.every((own) => own[key] === undefined))
+      return { labels, failure, absent, unused: unused.map(({ label }) => label) }
+    }
   }
+}
+
+/** The labels that are asked for, as far as a Node has them. Kubernetes allows an empty value, which ours cannot be. */
+function takenOf(take: readonly NodeLabel[], labels: Readonly<Record<string, string>>) {
+  return take.flatMap(({ key, label }) => {
+    const value = Object.hasOwn(labels, label) ? labels[label] : undefined
+    return value === undefined ? [] : [{ key, value, isGood: isLabel(key, value) }]
+  })
 }

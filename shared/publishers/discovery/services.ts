@@ -1,8 +1,12 @@
 import * as z from 'zod/mini'
-import { DiscoveryError } from '#shared/errors.ts'
+import { isNodeName } from '#shared/config/publishers.ts'
+import { DiscoveryError, PublisherError, StoreError } from '#shared/errors.ts'
+import type { CallOptions, Http } from '#shared/http/client.ts'
+import { networkCodeOf } from '#shared/http/failure.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
-import { orAbsent } from '#shared/kubernetes/status.ts'
-import { listAll } from './pages.ts'
+import { orAbsent } from '#shared/kubernetes/objects.ts'
+import { createRedHatV2 } from '#shared/publishers/dialects/red-hat-v2.ts'
+import { placeOf } from '#shared/publishers/target.ts'
 
 /** The Service of one node's publisher: its name, and where the API behind it is. */
 export type PublisherService = { readonly name: string; readonly url: string }
@@ -13,41 +17,35 @@ const PREFIX = 'ptp-event-publisher-service-'
 /** The port of publishers (protocol.md §1), for a Service that has several, or says none. */
 const PORT = 9043
 
-const SERVICES_A_CALL = 250
+/** Milliseconds: a list is nobody's wait but ours. */
+const LIST_MS = { attemptMs: 5_000, budgetMs: 10_000 }
+
+/** Milliseconds. The answer is a short list from memory; what the store knows is the next best. */
+const NAME_MS = 3_000
 
 const serviceItem = z.object({
   metadata: z.object({ name: z.string() }),
   spec: orAbsent(z.object({ ports: orAbsent(z.array(z.object({ port: z.number() }))) })),
 })
 
-export type ServicesOptions = {
-  readonly namespace: string
-  readonly scheme: 'http' | 'https'
-  /** As whom the API server is asked, for messages. */
-  readonly source: string
-  /** Services asked for in one call. */
-  readonly aCall?: number
-  /** Milliseconds in which a page has to come. */
-  readonly attemptMs?: number
-}
-
 /**
  * The publishers' Services of a namespace, by name; at least one. A list is whole or not at all: who is missing on it
  * is gone.
- * @throws DiscoveryError where the API server cannot be asked, does not allow it, or has no such Service.
+ * @throws StoreError where the API server cannot be asked, DiscoveryError where it has no such Service.
  */
 export async function listServices(
-  client: Pick<KubernetesClient, 'request'>,
-  options: ServicesOptions,
+  client: KubernetesClient,
+  namespace: string,
+  scheme: 'http' | 'https',
 ): Promise<PublisherService[]> {
-  const { namespace, scheme, source, aCall = SERVICES_A_CALL, attemptMs } = options
-  const services = await listAll(client, serviceItem, {
-    call: { resource: 'services', namespace },
-    kind: 'Services',
-    without: 'Publishers cannot be discovered.',
+  const call = {
+    resource: 'services',
+    namespace,
+    query: { limit: '250' },
     component: 'discovery',
-    ...{ source, aCall, attemptMs },
-  })
+    ...LIST_MS,
+  }
+  const services = await client.list(call, serviceItem)
   const found = services.filter(({ metadata }) => metadata.name.startsWith(PREFIX))
   if (found.length === 0) {
     // A namespace that is not there has an empty list, too.
@@ -64,9 +62,62 @@ export async function listServices(
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
+/** What a list of the API server gives, or why it could not be had; `without`: what cannot be done then, a sentence. */
+export async function triedList<T>(without: string, asked: Promise<T>): Promise<T | DiscoveryError> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof DiscoveryError) return error
+    if (!(error instanceof StoreError)) throw error
+    return new DiscoveryError(`${without} ${error.message}`, { retryable: error.retryable })
+  }
+}
+
+/**
+ * The full name of the node whose publisher is behind a Service, from the addresses that it lists (protocol.md §3.3);
+ * undefined where nobody is behind it. A name that the Service is not named after is not believed: nobody speaks for
+ * another node.
+ * @throws PublisherError where it does not say.
+ */
+export async function nodeBehind(
+  http: Http,
+  { name, url }: PublisherService,
+  call: CallOptions = {},
+): Promise<string | undefined> {
+  const place = placeOf(url)
+  const options = { deadlineMs: NAME_MS, ...call }
+  const unnamed = (what: string, retryable = false) =>
+    new PublisherError('status', `The publisher at ${place.shown} ${what}`, { url: place.shown, retryable })
+  try {
+    const offer = await createRedHatV2(http, place, '').offer([], options)
+    if (offer.outcome === 'not-ready') {
+      throw unnamed('publishes nothing yet, and so does not say which node it is', true)
+    }
+    const { node } = offer
+    if (node !== undefined && isNodeName(node)) {
+      if (isNamedAfter(name, node)) return node
+      throw unnamed(`says that it is that of node ${node}, which its Service is not named after`)
+    }
+    // What a publisher of version 1 has on its port (protocol.md §1).
+    const health = { method: 'GET', path: `${place.prefix}/health` } as const
+    const { status, body } = await http.request(place.origin, health, options)
+    throw status === 200 && /^\s*\{\s*"ok"\s*:\s*true\s*\}\s*$/.test(body)
+      ? unnamed(
+          'is the transport port of a version 1 publisher, which serves no subscriptions: discovery is for version 2; list its sidecar in PUBLISHERS instead',
+        )
+      : unnamed('does not say which node it is')
+  } catch (error) {
+    // A headless Service has no address while no pod of its node is ready, and the Operator makes one for each node of
+    // the cluster, whether PTP runs there or not.
+    const code = error instanceof PublisherError ? networkCodeOf(error.cause) : undefined
+    if (code === 'ENOTFOUND' || code === 'ENODATA') return undefined
+    throw error
+  }
+}
+
 /** The publisher Service of this namespace that a URL goes to; undefined if it goes elsewhere. */
 export function serviceOf(url: string, namespace: string): string | undefined {
-  const host = URL.canParse(url) ? new URL(url).hostname : ''
+  const host = URL.parse(url)?.hostname ?? ''
   const [name = ''] = host.split('.', 1)
   return name.startsWith(PREFIX) && host === hostOf(name, namespace) ? name : undefined
 }

@@ -1,12 +1,8 @@
-import type * as z from 'zod/mini'
+import * as z from 'zod/mini'
 import { ConflictError, StoreError } from '#shared/errors.ts'
 import { findAccess, type KubernetesSettings } from '#shared/kubernetes/access.ts'
-import {
-  type Access,
-  type Call,
-  type ClientOptions,
-  createKubernetesClient,
-} from '#shared/kubernetes/client.ts'
+import { type Access, type ClientOptions, createKubernetesClient } from '#shared/kubernetes/client.ts'
+import { texts } from '#shared/kubernetes/objects.ts'
 import type { Log } from '#shared/log.ts'
 import { type Clock, systemClock } from '#shared/time.ts'
 import { createCache } from '#shared/state/store/cache.ts'
@@ -14,15 +10,6 @@ import { damagedState, parseDocument } from '#shared/state/document.ts'
 import { byBytes, type Driver, type Version, type Versioned } from '#shared/state/store/driver.ts'
 import { entriesOf, pack } from './configmap/contents.ts'
 import { keyOf, objectNameOf } from './configmap/naming.ts'
-import {
-  type ConfigMap,
-  configMap,
-  configMapList,
-  METADATA_LIST_ONLY,
-  METADATA_ONLY,
-  partialObject,
-  partialObjectList,
-} from './configmap/objects.ts'
 
 const LABELS = { 'app.kubernetes.io/managed-by': 'ptp-watch', 'app.kubernetes.io/component': 'node-state' }
 const SELECTOR = Object.entries(LABELS)
@@ -33,20 +20,29 @@ const NODE = 'ptp-watch/node'
 const KEY = 'ptp-watch/key'
 
 /** Lists are no part of answering a publisher: they may take longer than a call on its way. */
-const LIST_MS = { attemptMs: 10_000, budgetMs: 15_000 }
+const LIST_MS = { attemptMs: 10_000, budgetMs: 30_000 }
 /** Names asked for at once (about 500 bytes each), and documents (some kilobytes each, at most `maxBytes`). */
-const NAMES_A_CALL = 500
+const NAMES_A_CALL = '500'
 const DOCUMENTS_A_CALL = 50
-/** How often a list is restarted when its continuation expired, and a removal when somebody recreated the node. */
-const RESTARTS = 3
+/** How often a removal is tried when somebody recreates the node. */
+const ATTEMPTS = 4
+/** Nodes whose logs are cached, so that a write need not read first. */
+const CACHED_LOGS = 1_000
+
+const metadata = z.object({
+  name: z.string(),
+  uid: z.string(),
+  resourceVersion: z.string(),
+  annotations: texts,
+})
+const partialObject = z.object({ metadata })
+const configMap = z.object({ metadata, data: texts })
+
+type ConfigMap = z.infer<typeof configMap>
 
 export type ConfigMapOptions = ClientOptions & {
   /** Bytes of document and log together. A quarter of what the API server takes: etcd copies all of it at each write. */
   readonly maxBytes?: number
-  /** Nodes whose logs are cached, so that a write need not read first. */
-  readonly cachedLogs?: number
-  /** Names asked for in one call of a list. */
-  readonly namesACall?: number
 }
 
 /**
@@ -61,26 +57,20 @@ export type ConfigMapOptions = ClientOptions & {
 export async function createConfigMapDriver(
   namespace: string,
   deps: { log: Log; kubernetes: KubernetesSettings | Access; clock?: Clock },
-  options: ConfigMapOptions = {},
+  { maxBytes = 256 * 1024, ...options }: ConfigMapOptions = {},
 ): Promise<Driver> {
-  const { maxBytes = 256 * 1024, cachedLogs = 1000, namesACall = NAMES_A_CALL } = options
   const { log, kubernetes, clock = systemClock } = deps
   const access = await findAccess(kubernetes, { clock, log })
-  const target = { resource: 'configmaps', namespace: namespace || (await access.namespace()) }
+  const all = { resource: 'configmaps', namespace: namespace || (await access.namespace()) }
   const client = createKubernetesClient(access, { log }, options)
-  const logs = createCache<{ readonly version: Version; readonly log: string }>(cachedLogs)
+  const logs = createCache<{ readonly version: Version; readonly log: string }>(CACHED_LOGS)
 
-  const call = (rest: Omit<Call, 'resource' | 'namespace'>) => client.request({ ...target, ...rest })
-
-  async function get(node: string): Promise<ConfigMap | undefined> {
-    const name = objectNameOf(node)
-    const answer = await call({ verb: 'get', name, expects: [404] })
-    return answer.status === 404 ? undefined : parse(configMap, answer.body, `the ConfigMap ${name}`)
-  }
+  const get = (node: string) =>
+    client.read({ ...all, verb: 'get', name: objectNameOf(node), expects: [404] }, configMap)
 
   function read(node: string, { metadata, data }: ConfigMap): Versioned {
     const whose = metadata.annotations?.[NODE] ?? node
-    if (data?.state === undefined || whose !== node) throw strange(node, metadata.name)
+    if (data?.state === undefined || whose !== node) throw strange(node)
     const state = parseDocument(node, data.state)
     const version = metadata.resourceVersion
     logs.set(node, { version, log: data.log ?? '' })
@@ -95,9 +85,9 @@ export async function createConfigMapDriver(
     }
   }
 
-  function strange(node: string, name: string): StoreError {
+  function strange(node: string): StoreError {
     return new StoreError(
-      `The ConfigMap ${name} in namespace ${target.namespace} has the name that node ${node} needs, but holds no PTP Watch state: delete it`,
+      `The ConfigMap ${objectNameOf(node)} in namespace ${all.namespace} has the name that node ${node} needs, but holds no PTP Watch state: delete it`,
       { retryable: false },
     )
   }
@@ -111,62 +101,24 @@ export async function createConfigMapDriver(
     return found.data?.log ?? ''
   }
 
-  async function send(node: string, expected: Version | undefined, data: Record<string, string>) {
-    const name = objectNameOf(node)
-    const metadata = { labels: { ...LABELS, [KEY]: keyOf(node) }, annotations: { [NODE]: node } }
-    if (expected === undefined) {
-      const value = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, ...metadata }, data }
-      const body = { type: 'application/json', value }
-      return call({ verb: 'create', accept: METADATA_ONLY, body, expects: [409] })
-    }
-    const value = { metadata: { resourceVersion: expected, ...metadata }, data }
-    const body = { type: 'application/merge-patch+json', value }
-    return call({ verb: 'patch', name, accept: METADATA_ONLY, body, expects: [404, 409] })
-  }
-
   /** All nodes that are there now, in order, with their versions. */
   async function index(): Promise<[string, Version][]> {
-    for (let restarts = 0; restarts <= RESTARTS; restarts += 1) {
-      const names = await indexOnce()
-      if (names !== undefined) return names.sort(([a], [b]) => byBytes(a, b))
-    }
-    throw new StoreError(`The list of nodes in namespace ${target.namespace} expired while it was being read`)
-  }
-
-  async function indexOnce(): Promise<[string, Version][] | undefined> {
-    const names: [string, Version][] = []
-    let next: string | undefined
-    do {
-      const answer = await call({
-        verb: 'list',
-        accept: METADATA_LIST_ONLY,
-        query: {
-          labelSelector: SELECTOR,
-          limit: String(namesACall),
-          ...(next !== undefined && { continue: next }),
-        },
-        expects: [410],
-        ...LIST_MS,
-      })
-      if (answer.status === 410) return undefined
-      const page = parse(partialObjectList, answer.body, 'the list of nodes')
-      for (const { metadata } of page.items) {
-        const node = metadata.annotations?.[NODE]
-        if (node !== undefined && objectNameOf(node) === metadata.name)
-          names.push([node, metadata.resourceVersion])
-        else log.warn('ConfigMap has PTP Watch labels but belongs to no node', { configMap: metadata.name })
-      }
-      next = page.metadata?.continue || undefined
-    } while (next !== undefined)
-    return names
+    const query = { labelSelector: SELECTOR, limit: NAMES_A_CALL }
+    const found = await client.list({ ...all, metadataOnly: true, query, ...LIST_MS }, partialObject)
+    const names = found.flatMap(({ metadata }): [string, Version][] => {
+      const node = metadata.annotations?.[NODE]
+      if (node !== undefined && objectNameOf(node) === metadata.name)
+        return [[node, metadata.resourceVersion]]
+      log.warn('ConfigMap has PTP Watch labels but belongs to no node', { configMap: metadata.name })
+      return []
+    })
+    return names.sort(([a], [b]) => byBytes(a, b))
   }
 
   async function documents(nodes: readonly string[]): Promise<Versioned[]> {
-    if (nodes.length === 0) return []
     const labelSelector = `${SELECTOR},${KEY} in (${nodes.map(keyOf).join(',')})`
-    const answer = await call({ verb: 'list', query: { labelSelector }, ...LIST_MS })
-    const { items } = parse(configMapList, answer.body, 'a list of documents')
-    const byName = new Map(items.map((item) => [item.metadata.name, item]))
+    const found = await client.list({ ...all, query: { labelSelector }, ...LIST_MS }, configMap)
+    const byName = new Map(found.map((item) => [item.metadata.name, item]))
     // Those that are not among them were removed in between.
     return nodes.flatMap((node) => {
       const item = byName.get(objectNameOf(node))
@@ -183,10 +135,24 @@ export async function createConfigMapDriver(
       const { expected } = write
       const before = expected === undefined ? '' : await logBefore(node, expected)
       const { state, log: after, unsent } = pack(node, before, write, maxBytes)
+      const data = { state, ...(after !== before && { log: after }) }
+      const ours = { labels: { ...LABELS, [KEY]: keyOf(node) }, annotations: { [NODE]: node } }
+      const name = objectNameOf(node)
       logs.delete(node)
-      const answer = await send(node, expected, { state, ...(after !== before && { log: after }) })
-      if (answer.status === 409 || answer.status === 404) throw new ConflictError(node)
-      const { resourceVersion } = parse(partialObject, answer.body, 'what was written').metadata
+      const written = await client.read(
+        expected === undefined
+          ? {
+              ...{ ...all, verb: 'create', metadataOnly: true, expects: [409] },
+              body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, ...ours }, data },
+            }
+          : {
+              ...{ ...all, verb: 'patch', name, metadataOnly: true, expects: [404, 409] },
+              body: { metadata: { resourceVersion: expected, ...ours }, data },
+            },
+        partialObject,
+      )
+      if (written === undefined) throw new ConflictError(node)
+      const { resourceVersion } = written.metadata
       logs.set(node, { version: resourceVersion, log: after })
       if (unsent > 0) {
         log.error('log entries dropped before the broker had them: the ConfigMap is full', {
@@ -200,8 +166,7 @@ export async function createConfigMapDriver(
       const rest = (await index()).map(([node]) => node).filter((node) => byBytes(node, from) >= 0)
       const nodes: Versioned[] = []
       for (let start = 0; start < Math.min(limit, rest.length); start += DOCUMENTS_A_CALL) {
-        const end = Math.min(limit, start + DOCUMENTS_A_CALL)
-        nodes.push(...(await documents(rest.slice(start, end))))
+        nodes.push(...(await documents(rest.slice(start, Math.min(limit, start + DOCUMENTS_A_CALL)))))
       }
       return { nodes, next: rest[limit] }
     },
@@ -211,31 +176,26 @@ export async function createConfigMapDriver(
       return entries.filter(({ seq }) => seq > after).slice(0, limit)
     },
     async remove(node, expected) {
-      const name = objectNameOf(node)
-      for (let attempts = 0; attempts <= RESTARTS; attempts += 1) {
+      for (let attempts = 0; attempts < ATTEMPTS; attempts += 1) {
         const found = await get(node)
         if (found === undefined) return
-        if (found.data?.state === undefined) throw strange(node, name)
-        const { uid, resourceVersion } = found.metadata
+        if (found.data?.state === undefined) throw strange(node)
+        const { name, uid, resourceVersion } = found.metadata
         if (expected !== undefined && resourceVersion !== expected) throw new ConflictError(node)
-        const value = { preconditions: { uid, ...(expected === undefined ? {} : { resourceVersion }) } }
-        const body = { type: 'application/json', value }
-        const answer = await call({ verb: 'delete', name, body, expects: [404, 409] })
-        if (answer.status !== 409) return logs.delete(node)
+        const preconditions = { uid, ...(expected !== undefined && { resourceVersion }) }
+        const call = { ...all, verb: 'delete', name, body: { preconditions }, expects: [404, 409] } as const
+        if ((await client.request(call)).status !== 409) return logs.delete(node)
       }
       throw new StoreError(`Node ${node} was recreated each time it was removed`)
     },
     async ping() {
-      const query = { labelSelector: SELECTOR, limit: '1' }
-      await call({ verb: 'list', accept: METADATA_LIST_ONLY, query })
+      await client.request({
+        ...all,
+        verb: 'list',
+        metadataOnly: true,
+        query: { labelSelector: SELECTOR, limit: '1' },
+      })
     },
     close: () => client.close(),
   }
-}
-
-/** The API server's reply. The resources that we ask for always have this form. */
-function parse<T>(schema: z.ZodMiniType<T>, body: unknown, what: string): T {
-  const parsed = schema.safeParse(body)
-  if (parsed.success) return parsed.data
-  throw new StoreError(`The API server returned an unexpected reply instead of ${what}`, { retryable: false })
 }

@@ -407,7 +407,7 @@ describe.each([
   {
     name: 'answers with something else',
     begin: (world: DiscoveryWorld) => world.api.refuseNext(99, { code: 200, body: '<html>a portal</html>' }),
-    message: /something other than a list of Services/,
+    message: /list services in namespace openshift-ptp: .* unexpected form/,
   },
   {
     name: 'has an empty list, which is null',
@@ -419,7 +419,7 @@ describe.each([
     name: 'answers with a list without items',
     begin: (world: DiscoveryWorld) =>
       world.api.refuseNext(99, { code: 200, body: '{"kind":"ServiceList","metadata":{}}' }),
-    message: /something other than a list of Services/,
+    message: /list services in namespace openshift-ptp: .* unexpected form/,
   },
   {
     name: 'fails',

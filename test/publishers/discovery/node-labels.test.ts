@@ -88,7 +88,7 @@ test.each([
     begin: ({ api }: DiscoveryWorld) => void api.permitted.clear(),
     end: ({ api }: DiscoveryWorld) => void api.permitted.add('list nodes'),
     problem:
-      /^Labels of Nodes cannot be read\. Cannot list nodes: the API server does not allow it to the test \(403\): nodes is forbidden.* at the cluster scope\. The component node-labels grants it \(docs\/deploy\.md\)$/,
+      /^Labels of Nodes cannot be read\. Cannot list nodes: the API server at \S+ does not allow it to the context \S+ of \S+ \(403\): nodes is forbidden.* at the cluster scope\. The component node-labels grants it \(docs\/deploy\.md\)$/,
   },
   {
     name: 'hangs',

@@ -17,18 +17,15 @@ const nodeOf = (name: string) => fc.constantFrom('old', 'new').map((site) => `${
 const asked: fc.Arbitrary<Asked[]> = fc.uniqueArray(
   service.chain((one) =>
     fc.record({
-      service: fc.constant(one),
-      name: fc.oneof(
-        fc.record({ outcome: fc.constant('named' as const), node: nodeOf(one.name) }),
-        fc.constant({ outcome: 'vacant' as const }),
-        fc.constant({
-          outcome: 'unknown' as const,
-          error: new PublisherError('timeout', 'late', { url: '' }),
-        }),
+      ...{ name: fc.constant(one.name), url: fc.constant(one.url) },
+      says: fc.oneof(
+        nodeOf(one.name),
+        fc.constant(undefined),
+        fc.constant(new PublisherError('timeout', 'late', { url: '' })),
       ),
     }),
   ),
-  { selector: (each) => each.service.name },
+  { selector: (each) => each.name },
 )
 
 const known: fc.Arbitrary<NodeBehind[]> = fc.uniqueArray(
@@ -36,7 +33,7 @@ const known: fc.Arbitrary<NodeBehind[]> = fc.uniqueArray(
     fc.record({
       node: nodeOf(name),
       service: fc.constant(name),
-      url: fc.constant(url),
+      ...{ url: fc.constant(url), dialect: fc.constant('red-hat-v2'), reachable: fc.boolean() },
       checkedAt: fc.constantFrom('2026-11-23T12:00:00.000Z', '2026-11-23T12:00:01.000Z'),
       goneSince: fc.constantFrom(undefined, '2026-11-23T11:00:00.000Z'),
     }),
@@ -73,9 +70,7 @@ test('a node that is known is behind a Service, gone, or one whose Service says 
 test('a Service that says nothing makes nobody gone that was there', () => {
   fc.assert(
     fc.property(asked, known, (each, nodes) => {
-      const silent = new Set(
-        each.filter(({ name }) => name.outcome !== 'named').map((one) => one.service.name),
-      )
+      const silent = new Set(each.filter(({ says }) => typeof says !== 'string').map(({ name }) => name))
       const newly = goneOf(nodes, each).filter(({ goneSince }) => goneSince === undefined)
       expect(newly.filter((one) => silent.has(one.service))).toEqual([])
     }),

@@ -1,10 +1,8 @@
 import { onTestFinished } from 'vitest'
 import { createRedHatV2, type Publisher } from '#local/publishers/index.ts'
 import type { NodeLabel } from '#shared/config/index.ts'
+import type { KubernetesClient } from '#shared/kubernetes/client.ts'
 import { createDiscovery, type Discovery } from '#shared/publishers/discovery/index.ts'
-import { createNodeLabels } from '#shared/publishers/discovery/node-labels.ts'
-import { listNodes } from '#shared/publishers/discovery/nodes.ts'
-import { listServices } from '#shared/publishers/discovery/services.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
@@ -25,7 +23,7 @@ export type DiscoveryWorld = {
   readonly store: Store
   readonly lines: { level: string; message: string }[]
   /** Another process, with its own part of the fleet and no memory, over the same cluster and store. */
-  discovery(shard?: { index: number; count: number }, store?: Store): Omit<Discovery, 'close'>
+  discovery(shard?: { index: number; count: number }, store?: Store): Discovery
   /** Our time, in ms. */
   now: number
   /** How long the API server is waited for, in ms. */
@@ -37,7 +35,13 @@ export type DiscoveryWorld = {
 /** A cluster with an empty store, for one test. A node that is gone is kept for a minute. */
 export async function createDiscoveryWorld(): Promise<DiscoveryWorld> {
   const api = await startApi({ tls: false })
+  api.limitPages(2)
   const client = await openClient({ kubeconfig: api.kubeconfig })
+  const patient: KubernetesClient = {
+    ...client,
+    list: (call, item) =>
+      client.list({ ...call, attemptMs: world.patienceMs, budgetMs: 2 * world.patienceMs }, item),
+  }
   const http = startHttp()
   const lines: { level: string; message: string }[] = []
   const log = logTo(lines)
@@ -53,31 +57,10 @@ export async function createDiscoveryWorld(): Promise<DiscoveryWorld> {
     take: undefined,
     discovery: (shard = { index: 0, count: 1 }, through = ownStore) =>
       createDiscovery(
-        { http, store: through, clock: { now: () => world.now }, log },
+        { client: patient, http, store: through, clock: { now: () => world.now }, log },
         {
-          namespace: NAMESPACE,
-          list: () =>
-            listServices(client, {
-              namespace: NAMESPACE,
-              scheme: 'http',
-              source: 'the test',
-              aCall: 2,
-              attemptMs: world.patienceMs,
-            }),
-          nodeLabels:
-            world.take &&
-            createNodeLabels(
-              { log },
-              {
-                take: world.take,
-                list: () =>
-                  listNodes(client, { source: 'the test', aCall: 2, budgetMs: 2 * world.patienceMs }),
-              },
-            ),
-          shard,
-          merge: defaultSettings,
-          stateRetentionMs: 60_000,
-          pollConcurrency: 4,
+          ...{ namespace: NAMESPACE, scheme: 'http', shard, nodeLabels: world.take },
+          ...{ merge: defaultSettings, stateRetentionMs: 60_000, pollConcurrency: 4 },
         },
       ),
   }

@@ -132,7 +132,7 @@ describe('a ConfigMap', () => {
   })
 
   test('whose log this process does not know is read before it is written', async () => {
-    const forgetful = await openConfigMaps(api, { namespace: NAMESPACE, cachedLogs: 0 })
+    const forgetful = await openConfigMaps(api, { namespace: NAMESPACE })
     const first = await create('a', 1)
     await forgetful.write('a', {
       state: document('a', 2),
@@ -292,8 +292,8 @@ describe('a list', () => {
 
   test('is read on where the names are many, and begins anew where its continuation expired', async () => {
     for (const node of names) await create(node)
-    const paging = await openConfigMaps(api, { namespace: NAMESPACE, namesACall: 10 })
-    const list = async () => (await paging.list({ limit: 100 })).nodes.map(({ state }) => state.node)
+    api.limitPages(10)
+    const list = async () => (await driver.list({ limit: 100 })).nodes.map(({ state }) => state.node)
     const continued = () => api.requests.filter(({ query }) => query.continue !== undefined)
     expect(await list()).toEqual(names)
     expect(continued()).toHaveLength(2)
@@ -313,9 +313,9 @@ describe('a list', () => {
 
   test('that expires again and again is an error which may pass', async () => {
     for (const node of names) await create(node)
-    const paging = await openConfigMaps(api, { namespace: NAMESPACE, namesACall: 10 })
+    api.limitPages(10)
     api.before(({ query }) => void (query.has('continue') && api.objects.expireContinuations()))
-    expect(await failureOf(paging.list({ limit: 100 }))).toMatchObject({ code: 'store', retryable: true })
+    expect(await failureOf(driver.list({ limit: 100 }))).toMatchObject({ code: 'store', retryable: true })
   })
 
   test('leaves out a node that was removed after its name had been read', async () => {
