@@ -1,18 +1,19 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod/mini'
-import { StoreError } from '#shared/errors.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
 import { orAbsent, texts } from '#shared/kubernetes/objects.ts'
 import type { LogEntry, NodeState } from '#shared/state/document.ts'
 import { entriesWithin } from '#shared/state/history.ts'
 import type { Store } from '#shared/state/store/store.ts'
+import type { NodeView } from '#shared/state/view.ts'
 import type { Clock } from '#shared/time.ts'
+import { secondsOf } from './conditions.ts'
 import type { ConditionMetrics } from './metrics.ts'
-import type { ClusterNode } from './nodes.ts'
-import { type Because, type EventReason, messageOf, sortOut, type Untold } from './occurrences.ts'
+import { type ClusterNode, despiteOthers } from './nodes.ts'
+import { type EventReason, messageOf, sortOut } from './occurrences.ts'
 
 /** Events of what belongs to no namespace are in this one: kubectl and the API server both insist. */
-const NAMESPACE = 'default'
+const EVENTS = { resource: 'events', namespace: 'default' } as const
 
 /** How long the API server keeps an Event after its last change. Milliseconds. */
 const EVENT_TTL = 3_600_000
@@ -21,17 +22,11 @@ const EVENT_TTL = 3_600_000
 const COUNTED = 'ptp-watch.io/counted'
 
 const PAGE = 1_000
-const CONFLICTS = 10
 
 const kept = z.object({
-  metadata: z.object({
-    resourceVersion: z.string(),
-    annotations: texts,
-  }),
+  metadata: z.object({ resourceVersion: z.string(), annotations: texts }),
   count: orAbsent(z.number()),
 })
-
-type NewEvent = { readonly reason: EventReason; readonly count: number; readonly message: string }
 
 type Deps = {
   readonly client: KubernetesClient
@@ -40,14 +35,10 @@ type Deps = {
   readonly metrics: ConditionMetrics
 }
 
-export type Announcer = {
-  /** Writes what the log of a node has that its Node was not told yet. `because`: why it is in its state of now. */
-  announce(node: ClusterNode, state: NodeState, because: Because): Promise<void>
-  /** Writes that a Node free-runs without the taint; once, however often it is called within an hour. */
-  withheld(node: ClusterNode, message: string): Promise<void>
-  /** Forgets what it remembers of all other nodes. */
-  keepOnly(nodes: { has(node: string): boolean }): void
-}
+/** How far this process has looked, and whether the node has free-run or been in HOLDOVER since it was last LOCKED. */
+type Looked = { readonly incarnation: string; readonly seq: number; readonly ailing: boolean }
+
+export type Announcer = ReturnType<typeof createAnnouncer>
 
 /**
  * Kubernetes Events of Nodes, made from the log of the store: one Event of each reason, with a count. It notes the log
@@ -56,9 +47,9 @@ export type Announcer = {
  * They are Events of core/v1: `kubectl describe node` shows their count, and their message may follow the newest entry;
  * in events.k8s.io/v1 only the series of an Event can be changed.
  */
-export function createAnnouncer({ client, store, clock, metrics }: Deps): Announcer {
+export function createAnnouncer({ client, store, clock, metrics }: Deps) {
   const looked = new Map<string, Looked>()
-  const events = { resource: 'events', namespace: NAMESPACE } as const
+  const nowInSeconds = () => secondsOf(clock.now())
 
   const newEntries = async ({ node, incarnation, seq }: NodeState): Promise<LogEntry[]> => {
     const last = looked.get(node)
@@ -77,19 +68,25 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps): Announ
     return entries
   }
 
-  const create = async (node: ClusterNode, { reason, count, message }: NewEvent, counted: string) => {
-    const time = secondsOf(clock.now())
+  /** False where there is one already. */
+  const create = async (
+    node: ClusterNode,
+    {
+      reason,
+      message,
+      count,
+      counted,
+    }: { reason: EventReason; message: string; count: number; counted: string },
+  ) => {
+    const time = nowInSeconds()
+    const { namespace } = EVENTS
     const { status } = await client.request({
-      ...{ ...events, verb: 'create', expects: [409] },
+      ...{ ...EVENTS, verb: 'create', expects: [409] },
       body: {
-        metadata: { name: nameOf(node, reason), namespace: NAMESPACE, annotations: { [COUNTED]: counted } },
+        metadata: { name: nameOf(node, reason), namespace, annotations: { [COUNTED]: counted } },
         involvedObject: { apiVersion: 'v1', kind: 'Node', name: node.name, uid: node.uid },
         type: reason === 'PTPRecovered' ? 'Normal' : 'Warning',
-        reason,
-        message,
-        count,
-        firstTimestamp: time,
-        lastTimestamp: time,
+        ...{ reason, message, count, firstTimestamp: time, lastTimestamp: time },
         source: { component: 'ptp-watch' },
         reportingComponent: 'ptp-watch.io/condition',
       },
@@ -97,82 +94,61 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps): Announ
     return status !== 409
   }
 
-  /** Adds what an Event that is there has not counted. False where somebody else changed it meanwhile. */
-  const add = async (
-    node: ClusterNode,
-    { reason, entries }: Untold,
-    { incarnation, because }: { incarnation: string; because: Because },
-  ) => {
-    const name = nameOf(node, reason)
-    const found = await client.read({ ...events, verb: 'get', name, expects: [404] }, kept)
-    if (found === undefined) return false
-    const { metadata, count = 1 } = found
-    const [whose = '', through = '0'] = (metadata.annotations?.[COUNTED] ?? '').split('/')
-    const more = whose === incarnation ? entries.filter(({ seq }) => seq > Number(through)) : entries
-    const newest = more.at(-1)
-    if (newest === undefined) return true
-    const { status } = await client.request({
-      ...{ ...events, verb: 'patch', name, expects: [404, 409] },
-      body: {
-        metadata: {
-          resourceVersion: metadata.resourceVersion,
-          annotations: { [COUNTED]: `${incarnation}/${newest.seq}` },
-        },
-        message: messageOf(newest, because),
-        count: count + more.length,
-        lastTimestamp: secondsOf(clock.now()),
-      },
-    })
-    if (status >= 400) return false
-    metrics.events.inc({ reason }, more.length)
-    return true
-  }
-
+  /** Counts these entries, oldest first, as far as nobody has. */
   const tell = async (
     node: ClusterNode,
-    untold: Untold,
-    { incarnation, because }: { incarnation: string; because: Because },
+    reason: EventReason,
+    entries: readonly LogEntry[],
+    { incarnation, message }: { incarnation: string; message: string },
   ) => {
-    const { reason, entries } = untold
-    const newest = entries.at(-1)
-    if (newest === undefined) return
-    const event = { reason, count: entries.length, message: messageOf(newest, because) }
-    for (let conflicts = 0; conflicts < CONFLICTS; conflicts += 1) {
-      if (await create(node, event, `${incarnation}/${newest.seq}`)) {
-        metrics.events.inc({ reason }, entries.length)
-        return
-      }
-      if (await add(node, untold, { incarnation, because })) return
-    }
-    throw new StoreError(`Others changed the Event ${reason} of Node ${node.name} again and again`)
+    const counted = `${incarnation}/${entries.at(-1)?.seq}`
+    const name = nameOf(node, reason)
+    const added = await despiteOthers(`the Event ${reason} of Node ${node.name}`, async () => {
+      if (await create(node, { reason, message, count: entries.length, counted })) return entries.length
+      const found = await client.read({ ...EVENTS, verb: 'get', name, expects: [404] }, kept)
+      if (found === undefined) return 'conflict'
+      const { annotations, resourceVersion } = found.metadata
+      const [whose, through] = (annotations?.[COUNTED] ?? '').split('/')
+      const fresh = entries.filter(({ seq }) => whose !== incarnation || seq > Number(through)).length
+      if (fresh === 0) return 0
+      const { status } = await client.request({
+        ...{ ...EVENTS, verb: 'patch', name, expects: [404, 409] },
+        body: {
+          metadata: { resourceVersion, annotations: { [COUNTED]: counted } },
+          ...{ message, count: (found.count ?? 1) + fresh, lastTimestamp: nowInSeconds() },
+        },
+      })
+      return status >= 400 ? 'conflict' : fresh
+    })
+    metrics.events.inc({ reason }, added)
   }
 
   return {
-    async announce(node, state, because) {
+    /** Writes what the log of a node has that its Node was not told yet. `view`: how the node is now. */
+    async announce(node: ClusterNode, state: NodeState, view: NodeView): Promise<void> {
       const { incarnation, seq } = state
       const last = looked.get(state.node)
       if (last?.incarnation === incarnation && last.seq >= seq) return
       const { untold, ailing } = sortOut(await newEntries(state), last?.ailing ?? false)
-      for (const one of untold) await tell(node, one, { incarnation, because })
+      for (const [reason, entries] of untold) {
+        await tell(node, reason, entries, { incarnation, message: messageOf(entries, view) })
+      }
       looked.set(state.node, { incarnation, seq, ailing })
     },
-    async withheld(node, message) {
+    /** Writes that a Node free-runs without the taint; once, however often it is called within an hour. */
+    async withheld(node: ClusterNode, message: string): Promise<void> {
       const reason = 'PTPTaintWithheld'
-      if (await create(node, { reason, count: 1, message }, '')) metrics.events.inc({ reason })
+      if (await create(node, { reason, message, count: 1, counted: '' })) metrics.events.inc({ reason })
     },
-    keepOnly(nodes) {
+    /** Forgets what it remembers of all other nodes. */
+    keepOnly(nodes: { has(node: string): boolean }): void {
       for (const node of looked.keys()) if (!nodes.has(node)) looked.delete(node)
     },
   }
 }
-
-/** How far this process has looked, and whether the node has free-run or been in HOLDOVER since it was last LOCKED. */
-type Looked = { readonly incarnation: string; readonly seq: number; readonly ailing: boolean }
 
 /** The same for each Node and reason, so that two instances make one Event; a Node that was recreated has its own. */
 function nameOf({ name, uid }: ClusterNode, reason: EventReason): string {
   const hash = createHash('sha256').update(uid).digest('hex').slice(0, 10)
   return `${name.slice(0, 200).replace(/[^a-z0-9]+$/, '')}.${reason.toLowerCase()}.${hash}`
 }
-
-const secondsOf = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')

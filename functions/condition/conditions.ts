@@ -14,63 +14,42 @@ export type NodeCondition = {
 
 type Wanted = Required<Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>>
 
-const SYNCHRONIZED = 'ptp-watch.io/PTPSynchronized'
-const NOT_FREERUNNING = 'ptp-watch.io/PTPNotFreerunning'
-
 /** The conditions that are ours; all others of a Node are left alone. */
-export const CONDITION_TYPES: readonly string[] = [SYNCHRONIZED, NOT_FREERUNNING]
+export const CONDITION_TYPES: readonly string[] = [
+  'ptp-watch.io/PTPSynchronized',
+  'ptp-watch.io/PTPNotFreerunning',
+]
 
-/** What the Node of a view is told. What is not known to be good is Unknown, never True. */
+/** By the state of a node, what they are. What is not known to be good is Unknown, never True. */
+const STATUSES = {
+  LOCKED: ['True', 'True'],
+  HOLDOVER: ['False', 'True'],
+  FREERUN: ['False', 'False'],
+  UNKNOWN: ['Unknown', 'Unknown'],
+} as const
+
+const both = (overall: NodeView['overall'], reason: string, message: string): Wanted[] =>
+  CONDITION_TYPES.map((type, i) => ({ type, status: STATUSES[overall][i] ?? 'Unknown', reason, message }))
+
+/** What the Node of a view is told: `FREERUN since 2026-11-28T15:00:00.000Z: lock-state of ens1f0 is FREERUN`. */
 export function conditionsOf(view: NodeView): readonly Wanted[] {
-  const reason = reasonOf(view)
-  const message = messageOf(view)
-  const { overall } = view
-  const synchronized = { LOCKED: 'True', HOLDOVER: 'False', FREERUN: 'False', UNKNOWN: 'Unknown' }[overall]
-  const notFreerunning = { LOCKED: 'True', HOLDOVER: 'True', FREERUN: 'False', UNKNOWN: 'Unknown' }[overall]
-  return both(synchronized, notFreerunning, reason, message)
+  const began = beganOf(view)
+  const because = becauseOf(view)
+  const since = began && ` since ${new Date(began.at).toISOString()}${began.orBefore ? ' or earlier' : ''}`
+  return both(view.overall, reasonOf(view), `${view.overall}${since ?? ''}${because && `: ${because}`}`)
 }
 
 /** What a Node is told whose state nothing can say: no document, one that cannot be read, or no store. */
-export function unknownConditions(
-  reason: 'NotWatched' | 'Unreadable' | 'StoreDown',
-  message: string,
-): readonly Wanted[] {
-  return both('Unknown', 'Unknown', reason, message)
+export function unknownConditions(reason: 'NotWatched' | 'Unreadable' | 'StoreDown', message: string) {
+  return both('UNKNOWN', reason, message)
 }
 
-function both(synchronized: string, notFreerunning: string, reason: string, message: string): Wanted[] {
-  return [
-    { type: SYNCHRONIZED, status: synchronized, reason, message },
-    { type: NOT_FREERUNNING, status: notFreerunning, reason, message },
-  ]
-}
-
-function reasonOf(view: NodeView): string {
-  switch (view.overall) {
-    case 'LOCKED':
-      return 'Locked'
-    case 'HOLDOVER':
-      return 'Holdover'
-    case 'FREERUN':
-      return 'Freerun'
-    case 'UNKNOWN': {
-      const deciding = view.resources.filter(({ kind }) => OVERALL_KINDS.has(kind))
-      if (view.blind) return 'Blind'
-      if (deciding.some(({ suspect }) => suspect !== null)) return 'Suspect'
-      return deciding.some(({ stale }) => stale) ? 'Stale' : 'Unknown'
-    }
-  }
-}
-
-/** `FREERUN since 2026-11-28T15:00:00.000Z: lock-state of ens1f0 is FREERUN` */
-function messageOf(view: NodeView): string {
-  const began = beganOf(view)
-  const because = becauseOf(view)
-  const since =
-    began === undefined
-      ? ''
-      : ` since ${new Date(began.at).toISOString()}${began.orBefore ? ' or earlier' : ''}`
-  return `${view.overall}${since}${because && `: ${because}`}`
+function reasonOf({ overall, resources, blind }: NodeView): string {
+  if (overall !== 'UNKNOWN') return { LOCKED: 'Locked', HOLDOVER: 'Holdover', FREERUN: 'Freerun' }[overall]
+  const deciding = resources.filter(({ kind }) => OVERALL_KINDS.has(kind))
+  if (blind) return 'Blind'
+  if (deciding.some(({ suspect }) => suspect !== null)) return 'Suspect'
+  return deciding.some(({ stale }) => stale) ? 'Stale' : 'Unknown'
 }
 
 /** How long a condition may stand that the store can no longer vouch for. Milliseconds. */
@@ -96,7 +75,7 @@ export function patchFor(
   now: number,
   { heartbeat }: { readonly heartbeat: boolean },
 ): NodeCondition[] | undefined {
-  const time = new Date(now).toISOString().replace(/\.\d+Z$/, 'Z')
+  const time = secondsOf(now)
   const pairs = wanted.map((next) => ({ next, before: current.find(({ type }) => type === next.type) }))
   const isSaid = pairs.every(
     ({ next, before }) =>
@@ -109,3 +88,6 @@ export function patchFor(
     lastTransitionTime: (before?.status === next.status ? before.lastTransitionTime : undefined) ?? time,
   }))
 }
+
+/** A time in ms as the API server keeps it: in whole seconds. */
+export const secondsOf = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')

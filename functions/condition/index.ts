@@ -1,3 +1,4 @@
+import { StoreError } from '#shared/errors.ts'
 import { findAccess } from '#shared/kubernetes/access.ts'
 import { createKubernetesClient } from '#shared/kubernetes/client.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
@@ -9,7 +10,7 @@ import { createConditionMetrics } from './metrics.ts'
 import { createNodes } from './nodes.ts'
 import { createPlaces } from './places.ts'
 import { createReconcile } from './reconcile.ts'
-import { createSweep, failureOf } from './sweep.ts'
+import { createSweep } from './sweep.ts'
 import { createTaints } from './taints.ts'
 
 /** Milliseconds for a call of the API server: nobody waits for it but a Broker, which has patience for ten seconds. */
@@ -44,27 +45,22 @@ export const condition: FunctionDefinition = {
     const nodes = createNodes(client)
     const announcer = createAnnouncer({ client, store, clock, metrics })
     const reconcile = createReconcile({ store, nodes, announcer, clock, log, metrics, settings })
-    const taints =
-      taint &&
-      createTaints(taint, {
-        ...{ nodes, announcer, log, metrics },
-        places: createPlaces(client, namespace ?? ''),
-      })
+    const places = createPlaces(client, namespace ?? '')
+    const taints = taint && createTaints(taint, { nodes, places, announcer, log, metrics })
     const run = createSweep({ store, nodes, reconcile, announcer, taints, clock, log, metrics })
 
     const ended = new AbortController()
     let sweeping: Promise<void> | undefined
+    const sweepAll = async (signal?: AbortSignal) => {
+      const { done, failures } = await run(AbortSignal.any([ended.signal, ...(signal ? [signal] : [])]))
+      if (failures.length === 0) return
+      throw new StoreError(`${failures.length} failures, ${done} Nodes up to date; first: ${failures[0]}`)
+    }
     /** One sweep at a time; who asks meanwhile is answered at once. */
     const sweep = async (signal?: AbortSignal): Promise<void> => {
       if (sweeping !== undefined) return
-      const swept = run(signal === undefined ? ended.signal : AbortSignal.any([ended.signal, signal])).then(
-        (done) => {
-          const failure = failureOf(done)
-          if (failure !== undefined) throw failure
-        },
-      )
-      sweeping = swept
-      await swept.finally(() => {
+      sweeping = sweepAll(signal)
+      await sweeping.finally(() => {
         sweeping = undefined
       })
     }

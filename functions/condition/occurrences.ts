@@ -1,4 +1,6 @@
+import { becauseOf } from '#shared/state/because.ts'
 import type { LogEntry } from '#shared/state/document.ts'
+import type { NodeView } from '#shared/state/view.ts'
 
 /** What Kubernetes Events of Nodes are told of. */
 export const EVENT_REASONS = [
@@ -10,28 +12,20 @@ export const EVENT_REASONS = [
 ] as const
 export type EventReason = (typeof EVENT_REASONS)[number]
 
-/** Log entries of one reason, oldest first; at least one. */
-export type Untold = { readonly reason: EventReason; readonly entries: readonly LogEntry[] }
-
-export type Because = { readonly overall: string; readonly because: string }
-
 /**
- * What log entries are told as. `ailing`: whether the node had free-run or been in HOLDOVER before them since it was
- * last LOCKED, and after them.
+ * What log entries are told as, oldest first. `ailing`: whether the node had free-run or been in HOLDOVER before them
+ * since it was last LOCKED, and after them.
  */
-export function sortOut(
-  entries: readonly LogEntry[],
-  before: boolean,
-): { untold: Untold[]; ailing: boolean } {
-  const byReason = new Map<EventReason, LogEntry[]>()
+export function sortOut(entries: readonly LogEntry[], before: boolean) {
+  const untold = new Map<EventReason, LogEntry[]>()
   let ailing = before
   for (const entry of entries) {
     const reason = reasonFor(entry, ailing)
-    if (reason !== undefined) byReason.set(reason, [...(byReason.get(reason) ?? []), entry])
+    if (reason !== undefined) untold.set(reason, [...(untold.get(reason) ?? []), entry])
     if (reason === 'PTPFreerun' || reason === 'PTPHoldover') ailing = true
     else if (entry.type === 'overall' && entry.to === 'LOCKED') ailing = false
   }
-  return { untold: [...byReason].map(([reason, some]) => ({ reason, entries: some })), ailing }
+  return { untold, ailing }
 }
 
 function reasonFor({ type, from, to }: LogEntry, ailing: boolean): EventReason | undefined {
@@ -43,14 +37,14 @@ function reasonFor({ type, from, to }: LogEntry, ailing: boolean): EventReason |
   return to === 'LOCKED' && (ailing || from !== 'UNKNOWN') ? 'PTPRecovered' : undefined
 }
 
-/** `because`: why the node is in its state of now, which goes with the entry that brought it there. */
-export function messageOf(entry: LogEntry, { overall, because }: Because): string {
-  const { type, kind, instance, from, to, at, notBefore, notAfter } = entry
+/** Of the newest of these. Why the node is in its state of now goes with an entry that brought it there. */
+export function messageOf(entries: readonly LogEntry[], view: NodeView): string {
+  const { type, kind, instance, from, to, at, notBefore, notAfter } = entries.at(-1) ?? {}
   const range = notBefore === undefined ? `by ${notAfter}` : `between ${notBefore} and ${notAfter}`
   const when = at === undefined ? range : `at ${at}`
   if (type === 'missed') {
     return `No event told that ${kind} of ${instance} went from ${from} to ${to} ${when}; a poll found it`
   }
-  const why = to === overall && because !== '' ? `: ${because}` : ''
-  return `PTP state of the node went from ${from} to ${to} ${when}${why}`
+  const because = to === view.overall ? becauseOf(view) : ''
+  return `PTP state of the node went from ${from} to ${to} ${when}${because && `: ${because}`}`
 }

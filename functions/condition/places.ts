@@ -2,23 +2,18 @@ import * as z from 'zod/mini'
 import { StoreError } from '#shared/errors.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
 import { texts } from '#shared/kubernetes/objects.ts'
+import { despiteOthers } from './nodes.ts'
 
 /** Made by the component `node-taint`, without data: what is kept in it no `apply` takes away. */
 const NAME = 'ptp-watch-taints'
 const KEY = 'nodes'
-const CONFLICTS = 10
-
-export type Places = {
-  /** Names of the Nodes that have a place. */
-  read(): Promise<ReadonlySet<string>>
-  /** Sets them to what `next` makes of those that are there; asked again where another instance came first. */
-  change(next: (before: ReadonlySet<string>) => ReadonlySet<string>): Promise<{ taken: ReadonlySet<string> }>
-}
 
 const schema = z.object({ metadata: z.object({ resourceVersion: z.string() }), data: texts })
 
+export type Places = ReturnType<typeof createPlaces>
+
 /** The Nodes that may have our taint, in a ConfigMap of this namespace: one list, written by compare-and-set. */
-export function createPlaces(client: KubernetesClient, namespace: string): Places {
+export function createPlaces(client: KubernetesClient, namespace: string) {
   const target = { resource: 'configmaps', namespace, name: NAME } as const
 
   const get = async () => {
@@ -34,20 +29,18 @@ export function createPlaces(client: KubernetesClient, namespace: string): Place
   }
 
   return {
-    async read() {
-      return (await get()).taken
-    },
-    async change(next) {
-      for (let conflicts = 0; conflicts < CONFLICTS; conflicts += 1) {
+    /** Names of the Nodes that have a place. */
+    read: async () => (await get()).taken,
+    /** Sets them to what `next` makes of those that are there; asked again where another instance came first. */
+    change: (next: (before: ReadonlySet<string>) => Set<string>) =>
+      despiteOthers(`the ConfigMap ${NAME}`, async () => {
         const { version, taken: before } = await get()
         const taken = next(before)
-        if (taken.size === before.size && [...taken].every((name) => before.has(name))) return { taken }
+        if (taken.size === before.size && [...taken].every((name) => before.has(name))) return taken
         const data = { [KEY]: [...taken].toSorted().join('\n') }
         const body = { metadata: { resourceVersion: version }, data }
         const { status } = await client.request({ ...target, verb: 'patch', body, expects: [409] })
-        if (status !== 409) return { taken }
-      }
-      throw new StoreError(`Others changed the ConfigMap ${NAME} again and again`)
-    },
+        return status === 409 ? 'conflict' : taken
+      }),
   }
 }

@@ -25,12 +25,8 @@ export type SweepDeps = {
   readonly metrics: ConditionMetrics
 }
 
-export type Sweep = {
-  /** Nodes that are up to date now. */
-  readonly done: number
-  /** What could not be done, one line each. */
-  readonly failures: readonly string[]
-}
+/** How many Nodes are up to date now, and what could not be done, one line each. */
+export type Sweep = { readonly done: number; readonly failures: readonly string[] }
 
 /**
  * Brings every Node up to date: it finds what time alone has changed, and what no event told us of. What fails for one
@@ -41,45 +37,43 @@ export function createSweep(deps: SweepDeps): (signal: AbortSignal) => Promise<S
   const { store, nodes, reconcile, announcer, taints, clock, log, metrics } = deps
 
   /** Without its store PTP Watch knows nothing: what a Node says of a while ago must not pass for the present. */
-  const doubtAll = (all: readonly ClusterNode[], reason: string, signal: AbortSignal) =>
-    pLimit(AT_ONCE).map(all, async (node) => {
-      if (signal.aborted || !isOutdated(node.conditions, clock.now())) return
-      const unknown = unknownConditions('StoreDown', `PTP Watch cannot read its store: ${reason}`)
-      const conditions = patchFor(node.conditions, unknown, clock.now(), { heartbeat: false })
-      if (conditions === undefined) return
+  const doubt = async (node: ClusterNode, reason: string) => {
+    if (!isOutdated(node.conditions, clock.now())) return
+    const unknown = unknownConditions('StoreDown', `PTP Watch cannot read its store: ${reason}`)
+    const conditions = patchFor(node.conditions, unknown, clock.now(), { heartbeat: false })
+    if (conditions === undefined) return
+    try {
       // Somebody who writes it now knows more.
-      await nodes.patchConditions(node, conditions).catch((failure: unknown) => {
-        log.warn('cannot set the condition of a Node to Unknown', {
-          node: node.name,
-          reason: reasonOf(failure),
-        })
-      })
-    })
+      await nodes.patchConditions(node, conditions)
+    } catch (error) {
+      const fields = { node: node.name, reason: reasonOf(error) }
+      log.warn('cannot set the condition of a Node to Unknown', fields)
+    }
+  }
 
   const sweep = async (signal: AbortSignal): Promise<Sweep> => {
     const listed = await nodes.list(signal)
+    const all = [...listed.values()]
     const watched = await store.versions().catch(async (error: unknown) => {
-      await doubtAll([...listed.values()], reasonOf(error), signal)
+      const reason = reasonOf(error)
+      await pLimit(AT_ONCE).map(all, async (node) => signal.aborted || doubt(node, reason))
       throw error
     })
     announcer.keepOnly(watched)
-    const ours = [...listed.values()].filter(
-      ({ name, conditions }) => watched.has(name) || conditions.length > 0,
-    )
-    const withoutNode = [...watched.keys()].filter((name) => !listed.has(name))
+    const ours = all.filter(({ name, conditions }) => watched.has(name) || conditions.length > 0)
+    const names = new Set([...ours.map(({ name }) => name), ...watched.keys()])
     const failures: string[] = []
     const swept: Swept[] = []
-    await pLimit(AT_ONCE).map([...ours, ...withoutNode], async (one) => {
+    await pLimit(AT_ONCE).map([...names], async (name) => {
       signal.throwIfAborted()
-      const [name, node] = typeof one === 'string' ? [one] : [one.name, one]
       try {
-        const found = await reconcile(name, { heartbeat: true, node: node ?? 'absent' })
-        if (found !== undefined && node !== undefined) swept.push({ node, ...found })
+        const found = await reconcile(name, { heartbeat: true, node: listed.get(name) ?? 'absent' })
+        if (found !== undefined) swept.push(found)
       } catch (error) {
         failures.push(`Node ${name}: ${reasonOf(error)}`)
       }
     })
-    if (taints !== undefined) failures.push(...(await taints.apply(swept, listed, signal)))
+    await taints?.(swept, listed, { signal, failures })
     return { done: swept.length, failures }
   }
 
@@ -88,18 +82,13 @@ export function createSweep(deps: SweepDeps): (signal: AbortSignal) => Promise<S
     let outcome: 'ok' | 'failed' = 'failed'
     try {
       const { done, failures } = await sweep(signal)
-      const durationMs = clock.now() - startedAt
+      const fields = { nodes: done, durationMs: clock.now() - startedAt }
       if (failures.length === 0) {
         outcome = 'ok'
         metrics.lastSweep.set({}, clock.now() / 1_000)
-        log.info('sweep', { nodes: done, durationMs })
+        log.info('sweep', fields)
       } else {
-        log.warn('sweep failed in part', {
-          nodes: done,
-          failed: failures.length,
-          reason: failures[0],
-          durationMs,
-        })
+        log.warn('sweep failed in part', { ...fields, failed: failures.length, reason: failures[0] })
       }
       return { done, failures }
     } catch (error) {
@@ -109,11 +98,4 @@ export function createSweep(deps: SweepDeps): (signal: AbortSignal) => Promise<S
       metrics.sweeps.inc({ outcome })
     }
   }
-}
-
-/** What a sweep failed to do, as the error of the whole. */
-export function failureOf({ done, failures }: Sweep): StoreError | undefined {
-  const [first] = failures
-  if (first === undefined) return undefined
-  return new StoreError(`${failures.length} failures, ${done} Nodes up to date; first: ${first}`)
 }

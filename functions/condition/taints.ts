@@ -1,21 +1,12 @@
-import { reasonOf, StoreError } from '#shared/errors.ts'
+import { reasonOf } from '#shared/errors.ts'
 import type { TaintConfig } from '#shared/config/index.ts'
 import type { Log } from '#shared/log.ts'
 import type { Announcer } from './announce.ts'
 import { countBySite, limitOf, sizesOf, withinLimit } from './brake.ts'
 import type { ConditionMetrics } from './metrics.ts'
-import type { ClusterNode, Nodes, Taint } from './nodes.ts'
+import { type ClusterNode, despiteOthers, type Nodes, type Taint } from './nodes.ts'
 import type { Places } from './places.ts'
 import type { Swept } from './reconcile.ts'
-
-const CONFLICTS = 10
-
-type Listed = ReadonlyMap<string, ClusterNode>
-
-export type Taints = {
-  /** Adds and removes our taint as a sweep found the Nodes, of all that the cluster has. What failed, one line each. */
-  apply(swept: readonly Swept[], all: Listed, signal: AbortSignal): Promise<string[]>
-}
 
 export type TaintDeps = {
   readonly nodes: Nodes
@@ -25,6 +16,16 @@ export type TaintDeps = {
   readonly log: Log
   readonly metrics: ConditionMetrics
 }
+
+/** `failures`: what fails is added there, one line each. */
+type Run = { readonly signal: AbortSignal; readonly failures: string[] }
+
+/** Adds and removes our taint as a sweep found the Nodes, of `all` that the cluster has. */
+export type Taints = (
+  swept: readonly Swept[],
+  all: ReadonlyMap<string, ClusterNode>,
+  run: Run,
+) => Promise<void>
 
 /**
  * Taints Nodes that free-run. A place is taken before a Node is tainted and given back after its taint is removed, by
@@ -40,19 +41,17 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
   let withheldBefore: ReadonlySet<string> = new Set()
 
   /** Sets or removes it; nothing is done where that is so already, or the Node is gone. */
-  const set = async (name: string, wanted: boolean): Promise<void> => {
-    for (let conflicts = 0; conflicts < CONFLICTS; conflicts += 1) {
+  const set = (name: string, wanted: boolean) =>
+    despiteOthers(`the taints of Node ${name}`, async () => {
       const node = await nodes.get(name)
       if (node === undefined || isTainted(node) === wanted) return
       const others = node.taints.filter((one) => !isOurs(one))
       const patched = await nodes.patchTaints(node, wanted ? [...others, taint] : others)
-      if (patched === 'conflict') continue
+      if (patched === 'conflict') return patched
       if (patched === 'done')
         log.info(wanted ? 'Node tainted' : 'taint removed', { node: name, taint: taint.key })
       return
-    }
-    throw new StoreError(`Others changed Node ${name} again and again while its taint was being set`)
-  }
+    })
 
   /** Sets it for each of these; those for which that worked. */
   const setAll = async (names: readonly string[], wanted: boolean, { signal, failures }: Run) => {
@@ -69,18 +68,27 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
     return done
   }
 
-  const apply = async (swept: readonly Swept[], all: Listed, run: Run) => {
+  const apply: Taints = async (swept, all, run) => {
+    const states = new Map(swept.map(({ node, overall }) => [node.name, overall]))
+    /** One of which nothing could be found out now keeps what it has. */
+    const isOver = (name: string) => {
+      const state = states.get(name)
+      return state === undefined ? !all.has(name) : state !== 'FREERUN' && state !== 'UNKNOWN'
+    }
     const tainted = namesOf(swept.filter(({ node }) => isTainted(node)))
     const held = new Set([...(await places.read()), ...tainted])
-    const removed = await setAll([...held].filter(isOverIn(swept, all)), false, run)
-    const { taken } = await places.change((before) => {
+    const removed = await setAll([...held].filter(isOver), false, run)
+    const taken = await places.change((before) => {
       const kept = [...before, ...tainted].filter((name) => !removed.has(name))
       return withinLimit(new Set(kept), swept)
     })
     const freerunning = swept.filter(({ overall }) => overall === 'FREERUN')
-    const untainted = freerunning.filter(({ node }) => !isTainted(node))
-    const allowed = namesOf(untainted).filter((name) => taken.has(name))
-    const added = await setAll(allowed, true, run)
+    const untainted = namesOf(freerunning.filter(({ node }) => !isTainted(node)))
+    const added = await setAll(
+      untainted.filter((name) => taken.has(name)),
+      true,
+      run,
+    )
     // Another instance that knew more may have given a place back meanwhile.
     const now = added.size > 0 ? await places.read() : taken
     await setAll(
@@ -108,10 +116,7 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
     const limitIn = (site: string) => limitOf(sizes.get(site) ?? 0)
     for (const site of countBySite(fresh).keys()) {
       log.warn('taint withheld: too many Nodes of the site free-run', {
-        site,
-        withheld: counts.get(site),
-        nodes: sizes.get(site),
-        limit: limitIn(site),
+        ...{ site, withheld: counts.get(site), nodes: sizes.get(site), limit: limitIn(site) },
         taint: taint.key,
       })
     }
@@ -129,29 +134,14 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
     withheldBefore = told
   }
 
-  return {
-    async apply(swept, all, signal) {
-      const failures: string[] = []
-      try {
-        await apply(swept, all, { signal, failures })
-      } catch (error) {
-        signal.throwIfAborted()
-        failures.push(`Taints: ${reasonOf(error)}`)
-      }
-      return failures
-    },
+  return async (swept, all, run) => {
+    try {
+      await apply(swept, all, run)
+    } catch (error) {
+      run.signal.throwIfAborted()
+      run.failures.push(`Taints: ${reasonOf(error)}`)
+    }
   }
 }
-
-type Run = { readonly signal: AbortSignal; readonly failures: string[] }
 
 const namesOf = (swept: readonly Swept[]) => swept.map(({ node }) => node.name)
-
-/** Whether a Node is to lose the taint. One of which nothing could be found out now keeps what it has. */
-function isOverIn(swept: readonly Swept[], all: Listed): (name: string) => boolean {
-  const states = new Map(swept.map(({ node, overall }) => [node.name, overall]))
-  return (name) => {
-    const state = states.get(name)
-    return state === undefined ? !all.has(name) : state !== 'FREERUN' && state !== 'UNKNOWN'
-  }
-}
