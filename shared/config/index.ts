@@ -4,8 +4,7 @@ import { ConfigurationError } from '#shared/errors.ts'
 import { type DiscoveryConfig, duplicates, PUBLISHER_KEYS, readPublishers } from './publishers.ts'
 import { schema, VARIABLES, type VariableName } from './variables.ts'
 
-export type { NodeLabel } from './labels.ts'
-export type { PublisherConfig } from './publishers.ts'
+export type { NodeLabel, PublisherConfig } from './publishers.ts'
 export type { TaintConfig } from './values.ts'
 export { type Group, VARIABLES, type Variable, type VariableName } from './variables.ts'
 
@@ -95,28 +94,27 @@ export async function readConfig(
   const { readFile = (path: string) => readFileOfNode(path, 'utf8'), required = [] } = options
   const given: Given = {}
   for (const { name } of VARIABLES) given[name] = env[name]?.trim() || undefined
-  const absent = required.filter((name) => given[name] === undefined)
+  const absent = VARIABLES.filter(({ name }) => required.includes(name) && given[name] === undefined)
   const text = env.PUBLISHERS?.trim() ?? ''
   const { list, discovery, problem } = text === '' ? {} : await readPublishers(text, readFile)
   given.PUBLISHERS = list
 
-  const result = schema.safeParse(given)
+  const result = schema.safeParse(given, { reportInput: true })
   const problems = [
     ...(problem === undefined ? [] : [`PUBLISHERS ${problem}`]),
-    ...(result.error?.issues ?? []).map((issue) => sentenceOf(issue, given)),
+    ...(result.error?.issues ?? []).map(sentenceOf),
     ...duplicates(list),
-    ...unmatched(given),
-    ...(given.NODE_LABELS !== undefined && discovery === undefined && problem === undefined
-      ? [NO_NODES]
-      : []),
-    ...absent.map(missing),
+    ...unmatched(given, discovery === undefined && problem === undefined),
+    ...absent.map(
+      ({ name, example }) => `${name} must be set, for example ${name}=${example}; found nothing`,
+    ),
   ]
   if (!result.success || problems.length > 0) throw new ConfigurationError(problems)
   return configOf(result.data, discovery)
 }
 
 /** One problem, in the form: variable, what is allowed, what was found. */
-function sentenceOf(issue: z.core.$ZodIssue, given: Given): string {
+function sentenceOf(issue: z.core.$ZodIssue): string {
   const [variable, ...path] = issue.path
   const keys = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
   const place = `${String(variable)}${keys.join('')}`
@@ -129,11 +127,7 @@ function sentenceOf(issue: z.core.$ZodIssue, given: Given): string {
   }
   if (VARIABLES.some(({ name, secret }) => name === variable && secret))
     return `${place} must be ${issue.message}; the value found is not shown`
-  const value = issue.path.reduce<unknown>(
-    (at, key) => (typeof at === 'object' && at !== null ? Reflect.get(at, key) : undefined),
-    given,
-  )
-  return `${place} must be ${issue.message}; found ${shown(value)}`
+  return `${place} must be ${issue.message}; found ${shown(issue.input)}`
 }
 
 /** What was found, in a length for people. What is or may be a credential is cut out: of a URL, of PEM. */
@@ -146,8 +140,8 @@ function shown(value: unknown): string {
   return text.length > 120 ? `${text.slice(0, 120)}…` : text
 }
 
-/** What no variable alone can show. */
-function unmatched(given: Given): string[] {
+/** What no variable alone can show. `isListed`: PUBLISHERS is no namespace to discover publishers in. */
+function unmatched(given: Given, isListed: boolean): string[] {
   const problems: string[] = []
   const pair = ['PUBLISHER_CERT_FILE', 'PUBLISHER_KEY_FILE'] as const
   const set = pair.find((name) => given[name] !== undefined)
@@ -158,17 +152,12 @@ function unmatched(given: Given): string[] {
     problems.push(
       `HISTORY_PER_NODE must be at most 1000 with STATE_URL=configmap://…; found "${given.HISTORY_PER_NODE}"`,
     )
-  const index = Number(given.JOB_COMPLETION_INDEX ?? 0)
-  const count = Number(given.JOB_COMPLETION_COUNT ?? 1)
-  if (index >= count)
+  const { JOB_COMPLETION_INDEX: index = 0, JOB_COMPLETION_COUNT: count = 1 } = given
+  if (Number(index) >= Number(count))
     problems.push(`JOB_COMPLETION_INDEX must be below JOB_COMPLETION_COUNT (${count}); found "${index}"`)
+  if (given.NODE_LABELS !== undefined && isListed)
+    problems.push(
+      'NODE_LABELS must be set only with PUBLISHERS=kubernetes://<namespace>: publishers that are listed have their labels in PUBLISHERS',
+    )
   return problems
-}
-
-const NO_NODES =
-  'NODE_LABELS must be set only with PUBLISHERS=kubernetes://<namespace>: publishers that are listed have their labels in PUBLISHERS'
-
-function missing(name: VariableName): string {
-  const about = VARIABLES.find((variable) => variable.name === name)
-  return `${name} must be set, for example ${name}=${about?.example}; found nothing`
 }

@@ -1,13 +1,58 @@
 import * as z from 'zod/mini'
 import { reasonOf } from '#shared/errors.ts'
-import { labels } from './labels.ts'
-import { expectations, httpUrl } from './values.ts'
+import { BUDGET_LABEL, BUDGET_WORDS, budgetOf } from '#shared/holdover-budget.ts'
+import { expectations, httpUrl, KUBERNETES_KEY, listed, text } from './values.ts'
 
 export const DIALECTS = ['auto', 'red-hat-v1', 'red-hat-v2', 'starlingx-v2'] as const
 
 /** Node names are Kubernetes names (RFC 1123) save that case is kept: publishers write what the host is called. */
 const NODE_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
 const NODE_NAME_WORDS = 'the name of a node: letters, digits, dots and dashes'
+
+/** A DNS label (RFC 1123): it becomes the name of a metric's label and of a CloudEvent's attribute. */
+const LABEL_KEY = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/
+const LABEL_VALUE = /^(?=\S)[^\p{Cc}]{1,63}(?<=\S)$/u
+const LABEL_VALUE_WORDS = 'a text of 1 to 63 characters'
+
+/** What people group and filter nodes by: `site`, `region`, any other. */
+const labels = z
+  .record(
+    z.string().check(z.regex(LABEL_KEY)),
+    z.string(LABEL_VALUE_WORDS).check(z.regex(LABEL_VALUE, LABEL_VALUE_WORDS)),
+    'an object of texts',
+  )
+  .check(({ value, issues }) => {
+    const input = value[BUDGET_LABEL]
+    if (input === undefined || budgetOf(input) !== undefined) return
+    issues.push({ code: 'custom', message: BUDGET_WORDS, path: [BUDGET_LABEL], input })
+  })
+
+/** Whether a label of a publisher may have this value. */
+export function isLabel(key: string, value: string): boolean {
+  return labels.safeParse({ [key]: value }).success
+}
+
+/** Which labels of its Node a publisher gets, and as what: `label` of the Node becomes our `key`. */
+export type NodeLabel = { readonly key: string; readonly label: string }
+
+/** Reads NODE_LABELS. The first item that is wrong is named. */
+export const nodeLabels = text('a comma-separated list of <key>=<label of the Node>', (value) => {
+  const items: NodeLabel[] = []
+  for (const item of listed(value)) {
+    const [, key = '', label = ''] = /^([^=]*?)\s*(?:=\s*(.*))?$/.exec(item) ?? []
+    const shown = JSON.stringify(key)
+    if (label === '') return new Error(`; ${shown} names no label of the Node`)
+    if (!LABEL_KEY.test(key))
+      return new Error(`; ${shown} is not a valid key (1 to 63 lower-case letters, digits and dashes)`)
+    if (!KUBERNETES_KEY.test(label))
+      return new Error(
+        `; ${JSON.stringify(label)} is not a Kubernetes label, such as topology.kubernetes.io/zone`,
+      )
+    if (items.some((other) => other.key === key)) return new Error(`, each key once; ${shown} is there twice`)
+    items.push({ key, label })
+  }
+  return items.length === 0 ? undefined : items
+})
 
 const shape = {
   /** The full name of the node, as its publisher writes it in addresses. */
@@ -74,15 +119,11 @@ export async function readPublishers(
 
 /** Sentences about nodes that appear twice: no schema of one entry can see that. */
 export function duplicates(list: unknown): string[] {
-  const nodes = Array.isArray(list) ? list.map(nodeOf) : []
-  const first = new Map(nodes.map((node, index) => [node, index] as const).reverse())
-  return nodes.flatMap((node, index) => {
+  const nodes = z.array(z.catch(z.object({ node: z.optional(z.unknown()) }), {})).safeParse(list).data ?? []
+  const first = new Map(nodes.map(({ node }, index) => [node, index] as const).reverse())
+  return nodes.flatMap(({ node }, index) => {
     const before = first.get(node)
     if (typeof node !== 'string' || before === index) return []
     return [`PUBLISHERS[${index}].node must be unique; ${JSON.stringify(node)} is also PUBLISHERS[${before}]`]
   })
-}
-
-function nodeOf(entry: unknown): unknown {
-  return typeof entry === 'object' && entry !== null && 'node' in entry ? entry.node : undefined
 }

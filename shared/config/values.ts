@@ -6,14 +6,19 @@ import { readStateUrl, STATE_URL_FORMS } from './state-url.ts'
 /** What each of them takes, as the end of the sentence "must be …": for errors, and for docs/configuration.md. */
 export const expectations = z.registry<{ readonly expected: string }>()
 
-/** A text that `read` takes; what it gives nothing for is rejected. */
-function text<T>(expected: string, read: (text: string) => T | undefined) {
+/**
+ * A text that `read` takes. What it gives nothing for is rejected; the message of an error that it gives says why,
+ * after what is expected.
+ */
+export function text<T>(expected: string, read: (text: string) => T | Error | undefined) {
   const schema = z.pipe(
     z.string(expected),
     z.transform((value, context): T => {
       const result = read(value)
-      if (result !== undefined) return result
-      context.issues.push({ code: 'custom', message: expected, input: value })
+      const isError = result instanceof Error
+      if (result !== undefined && !isError) return result
+      const message = expected + (isError ? result.message : '')
+      context.issues.push({ code: 'custom', message, input: value })
       return z.NEVER
     }),
   )
@@ -113,15 +118,19 @@ export type TaintConfig = {
   readonly effect: 'NoSchedule' | 'PreferNoSchedule'
 }
 
-/** `[prefix/]name[=value]:effect` with the names that Kubernetes takes. NoExecute would drive out what runs. */
-const TAINT =
-  /^((?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)(?:=([A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?))?:(NoSchedule|PreferNoSchedule)$/
+/** The key of a label or a taint of Kubernetes: `[prefix/]name`, the prefix a DNS name of up to 253 characters. */
+export const KUBERNETES_KEY =
+  /^(?:(?=[^/]{1,253}\/)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
 
+const KUBERNETES_VALUE = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
+
+/** NoExecute would drive out what runs. */
 export const taint = text(
   'a taint of the form key[=value]:effect with the effect NoSchedule or PreferNoSchedule (NoExecute would evict Pods)',
   (given): TaintConfig | undefined => {
-    const [, key, value, effect] = TAINT.exec(given) ?? []
-    if (key === undefined || (effect !== 'NoSchedule' && effect !== 'PreferNoSchedule')) return undefined
+    const [, key = '', value, effect] = /^([^=:]+)(?:=([^=:]+))?:(\w+)$/.exec(given) ?? []
+    if (effect !== 'NoSchedule' && effect !== 'PreferNoSchedule') return undefined
+    if (!KUBERNETES_KEY.test(key) || (value !== undefined && !KUBERNETES_VALUE.test(value))) return undefined
     return { key, ...(value !== undefined && { value }), effect }
   },
 )

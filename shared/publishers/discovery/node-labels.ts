@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import type { NodeLabel } from '#shared/config/index.ts'
-import { isLabel } from '#shared/config/labels.ts'
+import { isLabel } from '#shared/config/publishers.ts'
 import { DiscoveryError } from '#shared/errors.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
 import { texts } from '#shared/kubernetes/objects.ts'
