@@ -6,6 +6,7 @@ import { counters, logEntry, publisher, via } from '#shared/state/document.ts'
 /** RFC 3339; ours in milliseconds, publishers' with their nanoseconds. */
 const time = z.string()
 const overall = z.enum(['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'])
+export const FLAGS = ['blind', 'suspect', 'stale', 'unreachable', 'gone'] as const
 const labels = z.record(z.string(), z.string())
 
 /** What is told of the picture as a whole, with everything that is sent. */
@@ -42,7 +43,7 @@ export const row = z.object({
   orBefore: z.boolean(),
   /** Which clock decides, or why nothing is known: one phrase for people. */
   because: z.string(),
-  flags: z.array(z.enum(['blind', 'suspect', 'stale', 'unreachable', 'gone'])),
+  flags: z.array(z.enum(FLAGS)),
   labels,
   checkedAt: z.nullable(time),
   missed: z.number(),

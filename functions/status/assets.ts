@@ -2,7 +2,6 @@ import { readdir, readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { errorReply, type Reply } from '#shared/runtime/reply.ts'
-import { STATES, svgOf } from './icon.ts'
 
 /** Beside the bundle; from the sources, where `npm run build` puts it. */
 const FOLDER = fileURLToPath(
@@ -20,20 +19,27 @@ const TYPES: Readonly<Record<string, string>> = {
 const PAGE_HEADERS = {
   'content-security-policy':
     "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
-  'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
 }
 
-/** The files of the page by path, kept in memory: some 40 KB. */
-export type Assets = {
-  /** The page itself; which node it shows, its script reads from the address. */
-  page(): Reply
-  /** `/page/<file>` and `/icon/<state>.svg`; undefined if there is no such file. */
-  file(folder: string, name: string): Reply | undefined
-}
+/** The icon of the tab for a state: told apart by shape as well as colour. */
+const ICONS = new Map(
+  Object.entries({
+    freerun: '<rect x="3" y="3" width="26" height="26" fill="#c8102e"/>',
+    holdover: '<path d="M16 2 31 29H1Z" fill="#d98200"/>',
+    unknown:
+      '<circle cx="16" cy="16" r="13" fill="none" stroke="#8250df" stroke-width="4" stroke-dasharray="6 4"/>',
+    locked: '<circle cx="16" cy="16" r="14" fill="#1a7f37"/>',
+  }).map(([state, shape]) => [
+    `${state}.svg`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">${shape}</svg>\n`,
+  ]),
+)
 
-/** Reads the built page. Where it was not built, the page says how; the API works without it. */
-export async function readAssets(folder = FOLDER): Promise<Assets> {
+export type Assets = Awaited<ReturnType<typeof readAssets>>
+
+/** Reads the built page into memory, some 40 KB. Where it was not built, the page says how; the API works without it. */
+export async function readAssets(folder = FOLDER) {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
     throw error
@@ -42,38 +48,34 @@ export async function readAssets(folder = FOLDER): Promise<Assets> {
     await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name), 'utf8')] as const)),
   )
   const index = files.get('index.html')
+  files.delete('index.html')
   return {
-    page() {
+    /** The page itself; which node it shows, its script reads from the address. */
+    page(): Reply {
       if (index === undefined) {
         return errorReply(404, 'page', 'The page is not built: run npm run build. The API is at /api/nodes.')
       }
-      return {
-        status: 200,
-        // The names of the files that it loads change with them.
-        headers: { ...PAGE_HEADERS, 'content-type': TYPES['.html'] ?? '', 'cache-control': 'no-cache' },
-        body: index,
-      }
+      // The names of the files that it loads change with them.
+      return fileReply('index.html', index, 'no-cache', PAGE_HEADERS)
     },
-    file(folder, name) {
-      if (folder === 'icon') {
-        const state = STATES.find((each) => `${each.toLowerCase()}.svg` === name)
-        return state === undefined ? undefined : fileReply('.svg', svgOf(state), 'public, max-age=86400')
-      }
-      const body = name === 'index.html' ? undefined : files.get(name)
-      return body === undefined
-        ? undefined
-        : fileReply(extname(name), body, 'public, max-age=31536000, immutable')
+    /** `/page/<file>` and `/icon/<state>.svg`; undefined if there is no such file. */
+    file(folder: string, name: string): Reply | undefined {
+      const found = folder === 'icon' ? ICONS : folder === 'page' ? files : undefined
+      const body = found?.get(name)
+      const caching = folder === 'icon' ? 'public, max-age=86400' : 'public, max-age=31536000, immutable'
+      return body === undefined ? undefined : fileReply(name, body, caching)
     },
   }
 }
 
-function fileReply(extension: string, body: string, caching: string): Reply {
+function fileReply(name: string, body: string, caching: string, more = {}): Reply {
   return {
     status: 200,
     headers: {
-      'content-type': TYPES[extension] ?? 'application/octet-stream',
+      'content-type': TYPES[extname(name)] ?? 'application/octet-stream',
       'cache-control': caching,
       'x-content-type-options': 'nosniff',
+      ...more,
     },
     body,
   }

@@ -1,14 +1,13 @@
 import pLimit from 'p-limit'
-import { reasonOf } from '#shared/errors.ts'
+import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { type Clock, milliseconds } from '#shared/time.ts'
 import type { Picture, Row } from './api.ts'
-import { readShown } from './nodes.ts'
 import { rowOf } from './row.ts'
 import { nextTurn } from './seconds.ts'
-import { type Settings, shownOf } from './shown.ts'
-import { type NodeSeries, seriesOf, unreadableSeries } from './series.ts'
+import { readShown, type Settings, shownOf } from './shown.ts'
+import { type NodeSeries, seriesOf } from './series.ts'
 
 /** How often the store is listed while anybody follows, and how old a picture may be that is shown once. Milliseconds. */
 const EVERY_MS = 2_000
@@ -36,8 +35,6 @@ export type Known = {
   /** When it has to be read again though its document is the same. Milliseconds. */
   readonly dueAt: number
 }
-
-type Read = Pick<Known, 'row' | 'series' | 'dueAt'>
 
 export type Fleet = {
   /** The rows by node, at most 2 s old. @throws StoreError where the store could not be read. */
@@ -72,18 +69,14 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
   let timer: NodeJS.Timeout | undefined
   let isRunning = false
 
-  const readRow = async (node: string, now: number): Promise<Read | undefined> => {
+  const readRow = async (node: string, now: number) => {
     const state = await readShown(store, node)
     if (state === undefined) return undefined
     const view = shownOf(state, now, settings)
-    const row = rowOf(view)
-    if (state.damaged !== undefined) {
-      return { row, series: unreadableSeries(node), dueAt: Number.POSITIVE_INFINITY }
-    }
-    const series = seriesOf({ state, view, row, now }, settings, known.get(node)?.series)
+    const series = seriesOf(state, view, now, settings, known.get(node)?.series)
     // Whether it is within its specification changes with the end of its budget.
     const ends = [view.holdover?.endsAt ?? ''].map(milliseconds).filter((time) => time > now)
-    return { row, series, dueAt: Math.min(nextTurn(state, now, settings), ...ends) }
+    return { row: rowOf(view), series, dueAt: Math.min(nextTurn(state, now, settings), ...ends) }
   }
 
   /** Reads what has changed, and of what time alone may change; the first look reads everything. */
@@ -193,4 +186,12 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
       }
     },
   }
+}
+
+/** Undefined where the store cannot be read. */
+export function readable<T>(reading: Promise<T>): Promise<T | undefined> {
+  return reading.catch((error: unknown) => {
+    if (error instanceof StoreError) return undefined
+    throw error
+  })
 }

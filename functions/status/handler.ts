@@ -15,28 +15,28 @@ import { logCsv } from '#shared/state/log-csv.ts'
 import type { LogEntry, NodeState } from '#shared/state/document.ts'
 import { entriesSince, entriesWithin } from '#shared/state/history.ts'
 import { timelineOf } from '#shared/state/timeline.ts'
+import { FLAGS, type Row } from './api.ts'
 import type { Assets } from './assets.ts'
 import { compressed } from './compress.ts'
 import type { Fleet } from './fleet.ts'
 import type { Gate } from './gate.ts'
-import { type Deps, readShown, withLog } from './nodes.ts'
 import { openApi } from './openapi.ts'
 import {
   choiceOf,
   FILTERING,
   fromOf,
+  limitOf,
   listOf,
   nodeOf,
-  numberOf,
   SELECTING,
   selectionOf,
   spanOf,
+  tokenOf,
 } from './query.ts'
 import { rowOf } from './row.ts'
-import { isNamed, isShown, placeOf, type Selection } from './select.ts'
-import { shownOf } from './shown.ts'
+import { isSelected, OVERALL, placeOf, type Selection } from './select.ts'
+import { type Deps, nodeWithLog, readShown, shownOf } from './shown.ts'
 import { createStream } from './stream.ts'
-import { type Position, toToken } from './token.ts'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 500
@@ -44,9 +44,6 @@ const MAX_LOG = 1_000
 /** Nodes read from the store in one go, and how many such reads are under way at once. */
 const CHUNK = 20
 const READS_AT_ONCE = 4
-
-/** Some nodes of a page, as text. */
-type Chunk = { readonly texts: readonly string[]; readonly next: string | undefined }
 
 export type HandlerDeps = Deps & {
   readonly fleet: Fleet
@@ -59,101 +56,68 @@ export type HandlerDeps = Deps & {
 export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   const { fleet, assets, store, clock, settings } = deps
   const reading = pLimit(READS_AT_ONCE)
-  /** Nodes as text: many clients that read slowly hold texts, and the documents of a few reads alone are in memory. */
-  const read = (limit: number, from: string | undefined): Promise<Chunk> =>
-    reading(async () => {
-      const { nodes, next } = await store.list({ limit: Math.min(limit, CHUNK), from })
-      const now = clock.now()
-      const texts = nodes.map(({ state }) => JSON.stringify(shownOf(state, now, settings)))
-      return { texts, next }
-    })
+  const textOf = (state: NodeState | undefined) =>
+    state === undefined ? [] : JSON.stringify(shownOf(state, clock.now(), settings))
 
-  /** A page is read and sent a few nodes at a time: many that are asked for at once, or slowly, cost little memory. */
-  async function* pageFrom(first: Chunk, limit: number): AsyncGenerator<string> {
-    let chunk = first
-    let left = limit
-    let separator = '{"nodes":['
-    for (;;) {
-      for (const text of chunk.texts) {
-        yield separator + text
-        separator = ','
-      }
-      left -= chunk.texts.length
-      if (chunk.next === undefined || left <= 0) break
-      chunk = await read(left, chunk.next)
-    }
-    yield endOf(separator, chunk.next === undefined ? undefined : { list: '', at: chunk.next })
+  /** Nodes as the store has them, a few at a time, and where the next page begins. */
+  async function* stored(limit: number, from: string | undefined): Pieces<string | undefined> {
+    let [left, next] = [limit, from]
+    do {
+      const page = { limit: Math.min(left, CHUNK), from: next }
+      const { texts, ...found } = await reading(async () => {
+        const { nodes, ...rest } = await store.list(page)
+        return { texts: nodes.flatMap(({ state }) => textOf(state)), ...rest }
+      })
+      yield texts
+      left -= texts.length
+      next = found.next
+    } while (next !== undefined && left > 0)
+    return next
   }
 
-  const readAll = (nodes: readonly string[]) =>
-    reading(() => Promise.all(nodes.map((node) => readShown(store, node))))
-
-  /**
-   * Nodes that were selected, each read when its turn comes; one that is gone since is left out. `first`: those of the
-   * first chunk.
-   */
-  async function* selected(
-    first: readonly (NodeState | undefined)[],
-    nodes: readonly string[],
-    next: Position | undefined,
-  ): AsyncGenerator<string> {
-    let separator = '{"nodes":['
+  /** Nodes that were selected, each read when its turn comes; one that is gone since is left out. */
+  async function* selected(nodes: readonly string[], next: string | undefined): Pieces<string | undefined> {
     for (let i = 0; i < nodes.length; i += CHUNK) {
-      for (const state of i === 0 ? first : await readAll(nodes.slice(i, i + CHUNK))) {
-        if (state === undefined) continue
-        yield separator + JSON.stringify(shownOf(state, clock.now(), settings))
-        separator = ','
-      }
+      yield await reading(async () => {
+        const states = nodes.slice(i, i + CHUNK).map((node) => readShown(store, node))
+        return (await Promise.all(states)).flatMap(textOf)
+      })
     }
-    yield endOf(separator, next)
+    return next
   }
 
   const list = async (query: URLSearchParams): Promise<Reply> => {
-    const limit = numberOf(query, 'limit', DEFAULT_LIMIT, MAX_LIMIT)
+    const limit = limitOf(query, MAX_LIMIT) ?? DEFAULT_LIMIT
     const list = listOf(query)
     const from = fromOf(query, list)
-    const headers = { 'content-type': 'application/json' }
-    if (list === '') {
-      // Before there is a reply: a store that is away is a 503.
-      return { status: 200, headers, stream: pageFrom(await read(limit, from), limit) }
-    }
     const selection = selectionOf(query)
-    const places = (await rowsOf(selection))
-      .map((row) => ({ place: placeOf(row, selection.sort), node: row.node }))
-      .filter(({ place }) => from === undefined || place >= from)
-      .sort((a, b) => (a.place < b.place ? -1 : 1))
+    const places =
+      list === ''
+        ? []
+        : (await rowsOf(selection))
+            .map((row) => ({ place: placeOf(row, selection.sort), node: row.node }))
+            .filter(({ place }) => from === undefined || place >= from)
+            .sort((a, b) => (a.place < b.place ? -1 : 1))
     const nodes = places.slice(0, limit).map(({ node }) => node)
-    const at = places[limit]?.place
-    const next = at === undefined ? undefined : { list, at }
-    // Before there is a reply, as above.
-    const first = await readAll(nodes.slice(0, CHUNK))
-    return { status: 200, headers, stream: selected(first, nodes, next) }
+    const pieces = list === '' ? stored(limit, from) : selected(nodes, places[limit]?.place)
+    // Before there is a reply: a store that is away is a 503.
+    const first = await pieces.next()
+    const endOf = (at: string | undefined) => JSON.stringify(at === undefined ? null : tokenOf(list, at))
+    return jsonStream('{"nodes":[', pieces, (at) => `],"continue":${endOf(at)}}\n`, first)
   }
 
   const rowsOf = async (selection: Selection) =>
-    [...(await fleet.current()).values()].flatMap(({ row }) =>
-      isNamed(row, selection) && isShown(row, selection) ? row : [],
-    )
+    [...(await fleet.current()).values()].flatMap(({ row }) => (isSelected(row, selection) ? row : []))
 
   const summary = async (selection: Selection): Promise<Reply> => {
     const rows = await rowsOf(selection)
-    const count = (overall: string) => rows.filter((row) => row.overall === overall).length
-    const flagged = (flag: (typeof rows)[number]['flags'][number]) =>
-      rows.filter(({ flags }) => flags.includes(flag)).length
+    const count = <T extends string>(words: readonly T[], has: (row: Row, word: T) => boolean) =>
+      Object.fromEntries(words.map((word) => [word, rows.filter((row) => has(row, word)).length]))
     return jsonReply(200, {
       ...fleet.picture(),
       nodes: rows.length,
-      overall: {
-        FREERUN: count('FREERUN'),
-        HOLDOVER: count('HOLDOVER'),
-        UNKNOWN: count('UNKNOWN'),
-        LOCKED: count('LOCKED'),
-      },
-      blind: flagged('blind'),
-      suspect: flagged('suspect'),
-      stale: flagged('stale'),
-      unreachable: flagged('unreachable'),
-      gone: flagged('gone'),
+      overall: count(OVERALL, ({ overall }, word) => overall === word),
+      ...count(FLAGS, ({ flags }, flag) => flags.includes(flag)),
     })
   }
 
@@ -173,66 +137,58 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     return jsonReply(200, { type: 'node', ...fleet.picture(), ...JSON.parse(await nodeMessage(node)) })
   }
 
-  const known = async (node: string, reading = store.read(node)): Promise<NodeState> => {
-    const state = await reading
-    if (state !== undefined) return state
+  const known = async <T>(asked: Promise<T | undefined>): Promise<T> => {
+    const found = await asked
+    if (found !== undefined) return found
     throw new HttpError(404, 'not-found', 'The store has no node of this name')
   }
 
   const timeline = async (node: string, query: URLSearchParams) => {
+    checkQuery(query, ['from', 'to'])
     const now = clock.now()
     const span = spanOf(query, now)
-    const state = await known(node)
+    const state = await known(store.read(node))
     const entries = await entriesSince(store, node, state.seq, span.from)
     return timelineOf(shownOf(state, now, settings), entries, span, now)
   }
 
   const log = async (node: string, query: URLSearchParams): Promise<Reply> => {
+    checkQuery(query, ['from', 'to', 'format', 'order', 'limit'])
     const span = spanOf(query, clock.now())
     const format = choiceOf(query, 'format', ['json', 'csv'])
     const order = choiceOf(query, 'order', ['oldest', 'newest'])
-    const limit = query.has('limit') ? numberOf(query, 'limit', MAX_LOG, MAX_LOG) : undefined
+    const limit = limitOf(query, MAX_LOG)
     if (order === 'newest' && limit === undefined) {
       throw new HttpError(400, 'order', 'order=newest needs a limit')
     }
-    const { seq } = await known(node)
+    const { seq } = await known(store.read(node))
     const all = entriesWithin(store, node, seq, span)
     const pages = order === 'newest' ? newestOf(all, limit) : firstOf(all, limit)
-    if (format === 'csv') {
-      return {
-        status: 200,
-        headers: {
-          'content-type': 'text/csv; charset=utf-8',
-          'content-disposition': 'attachment; filename="ptp-watch-log.csv"',
-        },
-        stream: logCsv(node, pages),
-      }
+    if (format === 'json') {
+      return jsonStream(`{"node":${JSON.stringify(node)},"log":[`, asTexts(pages), () => ']}\n')
     }
-    return {
-      status: 200,
-      headers: { 'content-type': 'application/json' },
-      stream: logJson(node, pages),
+    const headers = {
+      'content-type': 'text/csv; charset=utf-8',
+      'content-disposition': 'attachment; filename="ptp-watch-log.csv"',
     }
+    return { status: 200, headers, stream: logCsv(node, pages) }
   }
 
   const stream = createStream(fleet, nodeMessage)
 
-  const ofNode = (node: string, part: string | undefined, query: URLSearchParams) => {
+  const ofNode = async (node: string, part: string | undefined, query: URLSearchParams): Promise<Reply> => {
     switch (part) {
       case undefined:
         checkQuery(query)
-        return known(node, readShown(store, node)).then(async (state) =>
-          jsonReply(200, await withLog(deps, state)),
-        )
+        return jsonReply(200, await known(nodeWithLog(deps, node)))
       case 'log':
-        checkQuery(query, ['from', 'to', 'format', 'order', 'limit'])
         return log(node, query)
       case 'timeline':
-        checkQuery(query, ['from', 'to'])
-        return timeline(node, query).then((found) => jsonReply(200, found))
-      case 'availability':
-        checkQuery(query, ['from', 'to'])
-        return timeline(node, query).then(({ lanes: _, ...numbers }) => jsonReply(200, numbers))
+        return jsonReply(200, await timeline(node, query))
+      case 'availability': {
+        const { lanes: _, ...numbers } = await timeline(node, query)
+        return jsonReply(200, numbers)
+      }
       default:
         return notFound()
     }
@@ -282,25 +238,45 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
         : undefined
     if (first !== 'api' && !isPage && !isFleet && file === undefined) return notFound()
     if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed(['GET', 'HEAD'])
-    if (isFleet) return toFleet(request.query)
+    const { query } = request
+    if (isFleet) return { status: 302, headers: { location: query === '' ? '/' : `/?${query}` } }
     if (isPage) return assets.page()
     if (file !== undefined) return file
-    return api(segments.slice(1), new URLSearchParams(request.query), request)
+    return api(segments.slice(1), new URLSearchParams(query), request)
   }
 
   return async (request) => (await deps.gate?.(request)) ?? compressed(await route(request), request)
 }
 
-function toFleet(query: string): Reply {
-  return { status: 302, headers: { location: query === '' ? '/' : `/?${query}` } }
-}
+/** Parts of an array in JSON: what of it is sent at once. */
+type Pieces<R> = AsyncGenerator<readonly string[], R>
 
-function endOf(separator: string, next: Position | undefined): string {
-  const token = next === undefined ? null : toToken(next)
-  return `${separator === ',' ? '' : separator}],"continue":${JSON.stringify(token)}}\n`
+/** Sent a few elements at a time: many that are asked for at once, or slowly, cost little memory. */
+function jsonStream<R>(
+  head: string,
+  pieces: Pieces<R>,
+  tailOf: (result: R) => string,
+  first?: IteratorResult<readonly string[], R>,
+): Reply {
+  async function* stream() {
+    let separator = head
+    let piece = first ?? (await pieces.next())
+    for (; !piece.done; piece = await pieces.next()) {
+      for (const text of piece.value) {
+        yield separator + text
+        separator = ','
+      }
+    }
+    yield (separator === ',' ? '' : head) + tailOf(piece.value)
+  }
+  return { status: 200, headers: { 'content-type': 'application/json' }, stream: stream() }
 }
 
 type Pages = AsyncIterable<readonly LogEntry[]>
+
+async function* asTexts(pages: Pages): Pieces<void> {
+  for await (const page of pages) yield page.map((entry) => JSON.stringify(entry))
+}
 
 /** The first `limit` entries. */
 async function* firstOf(pages: Pages, limit = Number.POSITIVE_INFINITY): Pages {
@@ -317,15 +293,4 @@ async function* newestOf(pages: Pages, limit = MAX_LOG): Pages {
   let newest: readonly LogEntry[] = []
   for await (const page of pages) newest = [...newest, ...page].slice(-limit)
   yield newest.toReversed()
-}
-
-async function* logJson(node: string, pages: Pages): AsyncGenerator<string> {
-  let separator = `{"node":${JSON.stringify(node)},"log":[`
-  for await (const page of pages) {
-    for (const entry of page) {
-      yield separator + JSON.stringify(entry)
-      separator = ','
-    }
-  }
-  yield `${separator === ',' ? '' : separator}]}\n`
 }

@@ -2,13 +2,14 @@ import { type Flags, UsageError } from '#shared/runtime/function.ts'
 import type { Terminal } from '#shared/runtime/terminal.ts'
 import { milliseconds } from '#shared/time.ts'
 import { fleetCsv } from './csv.ts'
-import { allNodes, type Deps, readShown, withLog } from './nodes.ts'
 import { rowOf } from './row.ts'
 import { isNamed, isShown, OVERALL, oneOf, partsOf, readSelection, type Selection, sorted } from './select.ts'
 import { AHEAD_MS, duration, fleetTable, type Now } from './table.ts'
-import { type ShownNode, shownOf } from './shown.ts'
+import { type Deps, nodeWithLog, type ShownNode, shownOf } from './shown.ts'
 import { cutMiddle, escaped, plain, widthOf } from './text.ts'
 
+/** Nodes read from the store in one go. */
+const PAGE = 200
 const OUTPUTS = ['table', 'json', 'csv', 'name'] as const
 /** Exit code with --exit-code: not every node asked for is LOCKED. */
 const NOT_LOCKED = 3
@@ -20,8 +21,8 @@ export type Source = {
   readonly staleAfterMs: number
   readonly now: () => number
   views(signal: AbortSignal): AsyncIterable<ShownNode>
-  /** The same node with its log. */
-  withLog(view: ShownNode): Promise<ShownNode>
+  /** A node with the newest entries of its log; undefined where there is none of this name. */
+  node(name: string): Promise<ShownNode | undefined>
 }
 
 /** The store itself. `shownStore`: its URL, without credentials. */
@@ -32,12 +33,15 @@ export function sourceOf(deps: Deps & { readonly shownStore: string }): Source {
     staleAfterMs: settings.staleAfterMs,
     now: () => clock.now(),
     async *views(signal) {
-      for await (const state of allNodes(store, signal)) yield shownOf(state, clock.now(), settings)
+      let from: string | undefined
+      do {
+        signal.throwIfAborted()
+        const { nodes, next } = await store.list({ limit: PAGE, from })
+        for (const { state } of nodes) yield shownOf(state, clock.now(), settings)
+        from = next
+      } while (from !== undefined)
     },
-    async withLog(view) {
-      const state = await readShown(store, view.node)
-      return state === undefined ? view : withLog(deps, state)
-    },
+    node: (name) => nodeWithLog(deps, name),
   }
 }
 
@@ -56,7 +60,8 @@ export async function printStatus(
     total += 1
     if (view.publisher !== null) checkedAt.push(milliseconds(view.publisher.checkedAt))
     if (!isNamed(view, selection)) continue
-    found.push(output === 'json' && isShown(rowOf(view), selection) ? await source.withLog(view) : view)
+    const isFull = output === 'json' && isShown(rowOf(view), selection)
+    found.push((isFull && (await source.node(view.node))) || view)
   }
   const shown = sorted(
     found.filter((view) => isShown(rowOf(view), selection)),

@@ -19,14 +19,9 @@ export type Selection = {
   readonly sort: (typeof SORTS)[number]
 }
 
-/** What a flag or a query parameter holds; undefined where it is not given. */
-export type Given = {
-  readonly overall?: string | undefined
-  readonly stale?: string | undefined
-  /** One text for each label. */
-  readonly label?: readonly string[] | undefined
-  readonly name?: string | undefined
-  readonly sort?: string | undefined
+/** What flags or query parameters hold. */
+type Given = { readonly [name in 'overall' | 'stale' | 'name' | 'sort']?: string | undefined } & {
+  readonly label: readonly string[] | undefined
 }
 
 /** Makes the error for a value that cannot be used: `sort`, `must be one of …`. */
@@ -92,6 +87,10 @@ export function isShown({ overall, flags }: Pick<Row, 'overall' | 'flags'>, sele
     (selection.overall.size === 0 || selection.overall.has(overall)) &&
     (selection.stale === undefined || flags.includes('stale') === selection.stale)
   )
+}
+
+export function isSelected(row: Row, selection: Selection): boolean {
+  return isNamed(row, selection) && isShown(row, selection)
 }
 
 /** Worst first, by name, or latest change first. */

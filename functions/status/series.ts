@@ -1,4 +1,4 @@
-import { causeOf } from '#shared/state/because.ts'
+import { beganOf, causeOf } from '#shared/state/because.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Holdover } from '#shared/state/holdover.ts'
@@ -6,109 +6,51 @@ import { OVERALL_KINDS, type Overall } from '#shared/state/merge/overall.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
 import { escapeLabel } from '#shared/metrics.ts'
-import type { Row } from './api.ts'
 import { type SecondsInState, secondsInState } from './seconds.ts'
 import { OVERALL } from './select.ts'
 import type { ShownNode } from './shown.ts'
 
-/** The metrics of which each node has series, in the order in which they are exposed. */
-export const NODE_METRICS = [
-  {
-    name: 'ptp_watch_node_state',
-    type: 'gauge',
-    help: '1 for the state that the node is in, 0 for the others.',
-  },
-  {
-    name: 'ptp_watch_node_state_since_timestamp_seconds',
-    type: 'gauge',
-    help: 'When the state of the node began, at the latest, in seconds since 1970; absent where that is not known.',
-  },
-  {
-    name: 'ptp_watch_node_stale',
-    type: 'gauge',
-    help: '1 while nothing has confirmed the node for STALE_AFTER_SECONDS.',
-  },
-  {
-    name: 'ptp_watch_node_suspect',
-    type: 'gauge',
-    help: '1 while a worse event has arrived too late to be believed; the next poll decides.',
-  },
-  {
-    name: 'ptp_watch_node_cause_info',
-    type: 'gauge',
-    help: '1 for the clock that put the node in its state; absent while LOCKED.',
-  },
-  {
-    name: 'ptp_watch_clock_class',
-    type: 'gauge',
-    help: 'The clock class that a clock announces.',
-  },
-  {
-    name: 'ptp_watch_gnss_state',
-    type: 'gauge',
-    help: '1 for the state that a GNSS receiver is in. SYNCHRONIZED always has a series, another state only while it lasts.',
-  },
-  {
-    name: 'ptp_watch_holdover_remaining_seconds',
-    type: 'gauge',
-    help: 'What is left of the holdover budget of a node in HOLDOVER; 0 if a clock class says that it is out of specification.',
-  },
-  {
-    name: 'ptp_watch_holdover_in_specification',
-    type: 'gauge',
-    help: '1 while a node in HOLDOVER is within specification, by its clock class, else by its budget.',
-  },
-  {
-    name: 'ptp_watch_publisher_up',
-    type: 'gauge',
-    help: '1 if the last poll reached the publisher of the node; absent before the first.',
-  },
-  {
-    name: 'ptp_watch_poll_last_success_timestamp_seconds',
-    type: 'gauge',
-    help: 'When a poll last reached the publisher of the node, in seconds since 1970.',
-  },
-  {
-    name: 'ptp_watch_missed_total',
-    type: 'counter',
-    help: 'State changes of the clocks of the node that only a poll found.',
-  },
-  {
-    name: 'ptp_watch_transitions_total',
-    type: 'counter',
-    help: 'Changes of the state of the node.',
-  },
-  {
-    name: 'ptp_watch_state_seconds_total',
-    type: 'counter',
-    help: 'Seconds that the node has been in each state; behind by SETTLE_SECONDS.',
-  },
-] as const
-export type NodeMetric = (typeof NODE_METRICS)[number]['name']
+/** The metrics of which each node has series, in the order in which they are exposed; totals are counters. */
+export const NODE_METRICS = {
+  ptp_watch_node_state: '1 for the state that the node is in, 0 for the others.',
+  ptp_watch_node_state_since_timestamp_seconds:
+    'When the state of the node began, at the latest, in seconds since 1970; absent where that is not known.',
+  ptp_watch_node_stale: '1 while nothing has confirmed the node for STALE_AFTER_SECONDS.',
+  ptp_watch_node_suspect: '1 while a worse event has arrived too late to be believed; the next poll decides.',
+  ptp_watch_node_cause_info: '1 for the clock that put the node in its state; absent while LOCKED.',
+  ptp_watch_clock_class: 'The clock class that a clock announces.',
+  ptp_watch_gnss_state:
+    '1 for the state that a GNSS receiver is in. SYNCHRONIZED always has a series, another state only while it lasts.',
+  ptp_watch_holdover_remaining_seconds:
+    'What is left of the holdover budget of a node in HOLDOVER; 0 if a clock class says that it is out of specification.',
+  ptp_watch_holdover_in_specification:
+    '1 while a node in HOLDOVER is within specification, by its clock class, else by its budget.',
+  ptp_watch_publisher_up: '1 if the last poll reached the publisher of the node; absent before the first.',
+  ptp_watch_poll_last_success_timestamp_seconds:
+    'When a poll last reached the publisher of the node, in seconds since 1970.',
+  ptp_watch_missed_total: 'State changes of the clocks of the node that only a poll found.',
+  ptp_watch_transitions_total: 'Changes of the state of the node.',
+  ptp_watch_state_seconds_total: 'Seconds that the node has been in each state; behind by SETTLE_SECONDS.',
+}
+export type NodeMetric = keyof typeof NODE_METRICS
 
 /** The series of one node. */
 export type NodeSeries = {
   readonly overall: Overall
   /** Lines of a metric at `now` (milliseconds), each with its line break; empty where it has none. */
-  lines(metric: NodeMetric, now: number): string
+  lines(metric: string, now: number): string
   readonly seconds?: SecondsInState
 }
 
-/** What a node was read as, at `now` (milliseconds). */
-export type Reading = {
-  readonly state: NodeState
-  readonly view: ShownNode
-  readonly row: Row
-  readonly now: number
-}
-
 /**
- * The series of a node: texts that are ready, save what grows with time. `before` are those that it had. Undefined for a
- * node that is gone and silent, renamed or taken out of service: its last state would be on alert for as long as its
- * document is kept.
+ * The series of a node that was read at `now` (milliseconds): texts that are ready, save what grows with time. `before`
+ * are those that it had. Undefined for a node that is gone and silent, renamed or taken out of service: its last state
+ * would be on alert for as long as its document is kept.
  */
 export function seriesOf(
-  { state, view, row, now }: Reading,
+  state: NodeState,
+  view: ShownNode,
+  now: number,
   settings: MergeSettings,
   before: NodeSeries | undefined,
 ): NodeSeries | undefined {
@@ -117,10 +59,18 @@ export function seriesOf(
   const isHeard = view.resources.some(({ kind, stale }) => OVERALL_KINDS.has(kind) && !stale)
   if (isGone && !isHeard) return undefined
 
-  const labels = labelsOf(view.node, view.labels)
-  const { texts, add } = writing(labels)
-  addState(add, overall)
-  if (row.since !== null) add('ptp_watch_node_state_since_timestamp_seconds', milliseconds(row.since) / 1000)
+  const { site = '', region = '' } = view.labels
+  const labels = `node="${escapeLabel(view.node)}",site="${escapeLabel(site)}",region="${escapeLabel(region)}"`
+  const texts: Partial<Record<string, string>> = {}
+  const add: Add = (metric, value, more = {}) => {
+    const own = Object.entries(more).map(([name, text]) => `,${name}="${escapeLabel(text)}"`)
+    texts[metric] = `${texts[metric] ?? ''}${metric}{${labels}${own.join('')}} ${value}\n`
+  }
+  for (const word of OVERALL) add('ptp_watch_node_state', Number(word === overall), { state: word })
+  // UNKNOWN is all that is known.
+  if (state.damaged !== undefined) return { overall, lines: (metric) => texts[metric] ?? '' }
+  const began = beganOf(view)
+  if (began !== undefined) add('ptp_watch_node_state_since_timestamp_seconds', began.at / 1000)
   add('ptp_watch_node_stale', Number(view.stale))
   add('ptp_watch_node_suspect', Number(view.suspect))
   const cause = causeOf(view)
@@ -157,27 +107,7 @@ export function seriesOf(
   }
 }
 
-/** The series of a node whose document cannot be read: UNKNOWN is all that is known of it. */
-export function unreadableSeries(node: string): NodeSeries {
-  const { texts, add } = writing(labelsOf(node, {}))
-  addState(add, 'UNKNOWN')
-  return { overall: 'UNKNOWN', lines: (metric) => texts[metric] ?? '' }
-}
-
 type Add = (metric: NodeMetric, value: number, more?: Readonly<Record<string, string>>) => void
-
-function writing(labels: string) {
-  const texts: Partial<Record<NodeMetric, string>> = {}
-  const add: Add = (metric, value, more = {}) => {
-    const own = Object.entries(more).map(([name, text]) => `,${name}="${escapeLabel(text)}"`)
-    texts[metric] = `${texts[metric] ?? ''}${metric}{${labels}${own.join('')}} ${value}\n`
-  }
-  return { texts, add }
-}
-
-function addState(add: Add, overall: Overall): void {
-  for (const state of OVERALL) add('ptp_watch_node_state', Number(state === overall), { state })
-}
 
 const REMAINING = 'ptp_watch_holdover_remaining_seconds'
 
@@ -197,8 +127,4 @@ function addClock(add: Add, { kind, instance, state, metrics }: NodeView['resour
   // All words that receivers use would be ten series each, of which nine are 0.
   add('ptp_watch_gnss_state', Number(state === SYNCHRONIZED), { ...clock, state: SYNCHRONIZED })
   if (state !== SYNCHRONIZED) add('ptp_watch_gnss_state', 1, { ...clock, state })
-}
-
-function labelsOf(node: string, { site = '', region = '' }: NodeView['labels']): string {
-  return `node="${escapeLabel(node)}",site="${escapeLabel(site)}",region="${escapeLabel(region)}"`
 }

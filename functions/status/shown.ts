@@ -1,7 +1,9 @@
-import type { LogEntry, NodeState } from '#shared/state/document.ts'
+import { damagedState, type LogEntry, type NodeState } from '#shared/state/document.ts'
 import { holdoverOf } from '#shared/state/holdover.ts'
 import { defaultSettings, type MergeSettings } from '#shared/state/merge/draft.ts'
+import type { Store } from '#shared/state/store/store.ts'
 import { viewOf } from '#shared/state/view.ts'
+import type { Clock } from '#shared/time.ts'
 
 export type Settings = MergeSettings & {
   /** How long a node may be in HOLDOVER, unless a label of its own says otherwise. */
@@ -14,8 +16,34 @@ export const defaultShown: Settings = { ...defaultSettings, holdoverBudgetMs: 14
 /** A node as the API shows it. */
 export type ShownNode = ReturnType<typeof shownOf>
 
+export type Deps = {
+  readonly store: Store
+  readonly clock: Clock
+  readonly settings: Settings
+  readonly historyPerNode: number
+}
+
+/** How much of its log a node is shown with; the rest is in its log by time. */
+const SHOWN_LOG = 100
+
 /** A node at `now` (milliseconds), with its log where one is given. */
 export function shownOf(state: NodeState, now: number, settings: Settings, log?: readonly LogEntry[]) {
   const view = viewOf(state, now, settings, log)
   return { ...view, holdover: holdoverOf(view, now, settings.holdoverBudgetMs) }
+}
+
+/** The document of a node as it is shown: one that cannot be read is {@link damagedState}. */
+export function readShown(store: Pick<Store, 'read'>, node: string): Promise<NodeState | undefined> {
+  return store.read(node).catch((error: unknown) => damagedState(node, error))
+}
+
+/** A node with the newest entries of its log; undefined where there is none of this name. */
+export async function nodeWithLog(deps: Deps, node: string): Promise<ShownNode | undefined> {
+  const { store, clock, settings, historyPerNode } = deps
+  const state = await readShown(store, node)
+  if (state === undefined) return undefined
+  const limit = Math.min(historyPerNode, SHOWN_LOG)
+  const range = { after: Math.max(0, state.seq - limit), limit }
+  const log = state.damaged === undefined ? await store.log(node, range) : undefined
+  return shownOf(state, clock.now(), settings, log)
 }

@@ -1,5 +1,5 @@
 import { STATUS_FLAGS } from '../flags.ts'
-import { printStatus } from '../print.ts'
+import { printStatus, type Source } from '../print.ts'
 import { escaped } from '../text.ts'
 import type { Config } from '#shared/config/index.ts'
 import { findAccess } from '#shared/kubernetes/access.ts'
@@ -16,7 +16,7 @@ import type { Program } from '#shared/runtime/help.ts'
 import { findInstall } from './install.ts'
 import { openLocal } from './local.ts'
 import { nodeText } from './print.ts'
-import { type Fleet, openRemote } from './remote.ts'
+import { openRemote } from './remote.ts'
 
 export const KUBECTL_PTP: Program = {
   name: 'kubectl ptp',
@@ -37,7 +37,7 @@ const KUBECTL_FLAGS: FunctionDefinition['flags'] = {
   },
 }
 
-type Show = (fleet: Fleet, flags: Flags, context: RunContext) => Promise<number>
+type Show = (fleet: Source, flags: Flags, context: RunContext) => Promise<number>
 
 const status: FunctionDefinition = {
   ...basedOn(async (fleet, flags, context) => printStatus(fleet, flags, context)),

@@ -1,12 +1,10 @@
-import { readShown, withLog } from '../nodes.ts'
-import { sourceOf } from '../print.ts'
+import { type Source, sourceOf } from '../print.ts'
 import { readConfig } from '#shared/config/index.ts'
 import type { Access } from '#shared/kubernetes/client.ts'
 import type { Log } from '#shared/log.ts'
 import { openStore } from '#shared/state/store/open.ts'
 import type { Clock } from '#shared/time.ts'
 import type { Install } from './install.ts'
-import type { Fleet } from './remote.ts'
 
 /** The settings that decide how state is read: what is shown here is what the functions in the cluster go by. */
 const READ = [
@@ -23,7 +21,7 @@ export async function openLocal(
   { namespace, settings }: Install,
   access: Access,
   { clock, log, random }: { clock: Clock; log: Log; random: () => number },
-): Promise<Fleet & { close(): Promise<void> }> {
+): Promise<Source & { close(): Promise<void> }> {
   const own = settings.STATE_URL === 'configmap://' ? `configmap://${namespace}` : settings.STATE_URL
   const config = await readConfig({
     ...Object.fromEntries(READ.map((name) => [name, settings[name]])),
@@ -43,10 +41,6 @@ export async function openLocal(
   }
   return {
     ...sourceOf(deps),
-    async node(name) {
-      const state = await readShown(store, name)
-      return state && withLog(deps, state)
-    },
     close: () => store.close(),
   }
 }

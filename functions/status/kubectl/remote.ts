@@ -24,11 +24,6 @@ const pods = z.object({
   ),
 })
 
-export type Fleet = Source & {
-  /** A node with the newest entries of its log; undefined where there is none of this name. */
-  node(name: string): Promise<ShownNode | undefined>
-}
-
 /**
  * The fleet as a pod of `status` tells it, asked through the API server: a Redis in the cluster is out of reach for
  * everybody outside.
@@ -37,7 +32,7 @@ export type Fleet = Source & {
 export async function openRemote(
   client: Pick<KubernetesClient, 'request'>,
   namespace: string,
-): Promise<Fleet> {
+): Promise<Source> {
   const pod = await podIn(client, namespace)
   const ask = async (path: string, query: Readonly<Record<string, string>> = {}) => {
     const { status, body } = await client.request({
@@ -60,10 +55,6 @@ export async function openRemote(
     )
   }
   const picture = await json(summary, 'summary')
-  const nodeBy = async (name: string) => {
-    const found = await json(node, `nodes/${encodeURIComponent(name)}`)
-    return found && viewIn(found)
-  }
   return {
     shownStore: `${picture?.store ?? '?'}, by pod ${pod}`,
     staleAfterMs: picture?.staleAfterMs ?? 0,
@@ -78,8 +69,10 @@ export async function openRemote(
         next = page?.continue
       } while (next !== null && next !== undefined)
     },
-    withLog: async (view) => (await nodeBy(view.node)) ?? view,
-    node: nodeBy,
+    async node(name) {
+      const found = await json(node, `nodes/${encodeURIComponent(name)}`)
+      return found && viewIn(found)
+    },
   }
 }
 
