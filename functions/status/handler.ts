@@ -59,47 +59,48 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   const textOf = (state: NodeState | undefined) =>
     state === undefined ? [] : JSON.stringify(shownOf(state, clock.now(), settings))
 
-  /** Nodes as the store has them, a few at a time, and where the next page begins. */
+  /** Nodes as the store has them, and where the next page begins. */
   async function* stored(limit: number, from: string | undefined): Pieces<string | undefined> {
-    let [left, next] = [limit, from]
+    let left = limit
+    let next = from
     do {
-      const page = { limit: Math.min(left, CHUNK), from: next }
-      const { texts, ...found } = await reading(async () => {
-        const { nodes, ...rest } = await store.list(page)
-        return { texts: nodes.flatMap(({ state }) => textOf(state)), ...rest }
+      const range = { limit: Math.min(left, CHUNK), from: next }
+      const chunk = await reading(async () => {
+        const page = await store.list(range)
+        return { texts: page.nodes.flatMap(({ state }) => textOf(state)), next: page.next }
       })
-      yield texts
-      left -= texts.length
-      next = found.next
+      yield chunk.texts
+      left -= chunk.texts.length
+      next = chunk.next
     } while (next !== undefined && left > 0)
     return next
   }
 
-  /** Nodes that were selected, each read when its turn comes; one that is gone since is left out. */
-  async function* selected(nodes: readonly string[], next: string | undefined): Pieces<string | undefined> {
-    for (let i = 0; i < nodes.length; i += CHUNK) {
+  /** The same of a selection, each node read when its turn comes; one that is gone since is left out. */
+  async function* selected(
+    selection: Selection,
+    limit: number,
+    from: string | undefined,
+  ): Pieces<string | undefined> {
+    const places = (await rowsOf(selection))
+      .map((row) => ({ place: placeOf(row, selection.sort), node: row.node }))
+      .filter(({ place }) => from === undefined || place >= from)
+      .sort((a, b) => (a.place < b.place ? -1 : 1))
+    const shown = places.slice(0, limit)
+    for (let i = 0; i < shown.length; i += CHUNK) {
       yield await reading(async () => {
-        const states = nodes.slice(i, i + CHUNK).map((node) => readShown(store, node))
+        const states = shown.slice(i, i + CHUNK).map(({ node }) => readShown(store, node))
         return (await Promise.all(states)).flatMap(textOf)
       })
     }
-    return next
+    return places[limit]?.place
   }
 
   const list = async (query: URLSearchParams): Promise<Reply> => {
     const limit = limitOf(query, MAX_LIMIT) ?? DEFAULT_LIMIT
     const list = listOf(query)
     const from = fromOf(query, list)
-    const selection = selectionOf(query)
-    const places =
-      list === ''
-        ? []
-        : (await rowsOf(selection))
-            .map((row) => ({ place: placeOf(row, selection.sort), node: row.node }))
-            .filter(({ place }) => from === undefined || place >= from)
-            .sort((a, b) => (a.place < b.place ? -1 : 1))
-    const nodes = places.slice(0, limit).map(({ node }) => node)
-    const pieces = list === '' ? stored(limit, from) : selected(nodes, places[limit]?.place)
+    const pieces = list === '' ? stored(limit, from) : selected(selectionOf(query), limit, from)
     // Before there is a reply: a store that is away is a 503.
     const first = await pieces.next()
     const endOf = (at: string | undefined) => JSON.stringify(at === undefined ? null : tokenOf(list, at))
