@@ -39,7 +39,7 @@ export async function command(catalogue: Catalogue, deps: CommandDeps): Promise<
     help = `${program.name} ${name} --help`
     const { flags, operands } = readArguments(definition, picked.args)
     if (flags.help === true) return shown(functionHelp(definition, program))
-    if (definition.operands !== undefined && operands.length === 0)
+    if (definition.operands !== undefined && (operands.length === 0 || !operands.every(Boolean)))
       throw new UsageError(`${program.name} ${name} needs ${definition.operands}`)
     const serves = modes.serve && (!modes.run || flags.serve === true || picked.isTarget)
     for (const [flag, { servedOnly = false }] of Object.entries(definition.flags)) {
@@ -87,7 +87,7 @@ function pick(catalogue: Catalogue, argv: readonly string[], env: Environment, {
   throw new UsageError(`FUNCTION_TARGET must be one of ${names}; found ${JSON.stringify(target)}`)
 }
 
-/** @throws UsageError for an unknown or repeated flag, a missing or unwanted value, unwanted operands. */
+/** @throws UsageError for an unknown or repeated flag, a missing, empty or unwanted value, unwanted operands. */
 function readArguments(definition: FunctionDefinition, args: readonly string[]) {
   const options: ParseArgsConfig['options'] = {}
   // With `multiple`, a flag that is given twice is noticed; parseArgs would use the last one.
@@ -104,6 +104,7 @@ function readArguments(definition: FunctionDefinition, args: readonly string[]) 
     for (const [name, given] of Object.entries(values)) {
       const [value, ...more] = [given].flat()
       if (more.length > 0 && typeof value === 'string') throw new UsageError(`--${name} may be given once`)
+      if (value === '') throw new UsageError(`--${name} is empty`)
       flags[name] = value
     }
     return { flags, operands }

@@ -67,6 +67,7 @@ describe('what cannot be answered', () => {
   test.each([
     [['nobody'], 1, 'nobody: unknown to the store'],
     [[], 2, 'needs <node>'],
+    [[''], 2, 'needs <node>'],
     [['a', 'b'], 2, 'takes one node'],
     [['node1', '--from', 'yesterday'], 2, '--from must be a time such as'],
     [['node1', '--from', '1h', '--to', '2h'], 2, '--from must be earlier than --to'],

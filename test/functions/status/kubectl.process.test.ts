@@ -289,6 +289,8 @@ describe('the command line', () => {
     [[], 'Name a command: status, node'],
     [['nodes'], 'Unknown command "nodes"; expected one of status, node'],
     [['node'], 'kubectl ptp node needs <node>'],
+    [['node', ''], 'kubectl ptp node needs <node>'],
+    [['status', '-n', ''], '--namespace is empty'],
     [['status', '--serve'], "Unknown option '--serve'"],
   ])('%j is refused with what is wrong', async (args, message) => {
     const { code, err } = await kubectl({ FUNCTION_TARGET: 'ingest' }, ...args)
