@@ -17,6 +17,8 @@ const EVENTS = { resource: 'events', namespace: 'default' } as const
 
 /** How long the API server keeps an Event after its last change. Milliseconds. */
 const EVENT_TTL = 3_600_000
+/** After how long an Event is written again of what lasts. Milliseconds. */
+const RENEW_AFTER = EVENT_TTL / 2
 
 /** Up to which log entry, of which document, an Event has counted. */
 const COUNTED = 'ptp-watch.io/counted'
@@ -49,6 +51,8 @@ export type Announcer = ReturnType<typeof createAnnouncer>
  */
 export function createAnnouncer({ client, store, clock, metrics }: Deps) {
   const looked = new Map<string, Looked>()
+  /** When Nodes were last told that their taint is withheld. */
+  const withheldAt = new Map<string, number>()
   const nowInSeconds = () => secondsOf(clock.now())
 
   const newEntries = async ({ node, incarnation, seq }: NodeState): Promise<LogEntry[]> => {
@@ -94,12 +98,12 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps) {
     return status !== 409
   }
 
-  /** Counts these entries, oldest first, as far as nobody has. */
+  /** Counts these entries, oldest first, as far as nobody has, or none within `apart`. */
   const tell = async (
     node: ClusterNode,
     reason: EventReason,
-    entries: readonly LogEntry[],
-    { incarnation, message }: { incarnation: string; message: string },
+    entries: readonly Pick<LogEntry, 'seq'>[],
+    { incarnation, message, apart = 1 }: { incarnation: string; message: string; apart?: number },
   ) => {
     const counted = `${incarnation}/${entries.at(-1)?.seq}`
     const name = nameOf(node, reason)
@@ -109,7 +113,8 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps) {
       if (found === undefined) return 'conflict'
       const { annotations, resourceVersion } = found.metadata
       const [whose, through] = (annotations?.[COUNTED] ?? '').split('/')
-      const fresh = entries.filter(({ seq }) => whose !== incarnation || seq > Number(through)).length
+      const isFresh = (seq: number) => whose !== incarnation || seq >= Number(through) + apart
+      const fresh = entries.filter(({ seq }) => isFresh(seq)).length
       if (fresh === 0) return 0
       const { status } = await client.request({
         ...{ ...EVENTS, verb: 'patch', name, expects: [404, 409] },
@@ -135,14 +140,18 @@ export function createAnnouncer({ client, store, clock, metrics }: Deps) {
       }
       looked.set(state.node, { incarnation, seq, ailing })
     },
-    /** Writes that a Node free-runs without the taint; once, however often it is called within an hour. */
+    /** Writes that a Node free-runs without the taint; again each half hour, however often it is called. */
     async withheld(node: ClusterNode, message: string): Promise<void> {
-      const reason = 'PTPTaintWithheld'
-      if (await create(node, { reason, message, count: 1, counted: '' })) metrics.events.inc({ reason })
+      const now = clock.now()
+      if (Math.abs(now - (withheldAt.get(node.name) ?? 0)) < RENEW_AFTER) return
+      const told = { incarnation: 'withheld', message, apart: RENEW_AFTER }
+      await tell(node, 'PTPTaintWithheld', [{ seq: now }], told)
+      withheldAt.set(node.name, now)
     },
     /** Forgets what it remembers of all other nodes. */
     keepOnly(nodes: { has(node: string): boolean }): void {
-      for (const node of looked.keys()) if (!nodes.has(node)) looked.delete(node)
+      for (const known of [looked, withheldAt])
+        for (const node of known.keys()) if (!nodes.has(node)) known.delete(node)
     },
   }
 }

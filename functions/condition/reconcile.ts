@@ -26,7 +26,7 @@ export type ReconcileDeps = {
 /** A Node, what it was found to be, and where it is. */
 export type Swept = {
   readonly node: ClusterNode
-  readonly overall: Overall | 'NotWatched'
+  readonly overall: Overall | 'NotWatched' | 'Unreadable'
   readonly site: string
 }
 
@@ -60,7 +60,7 @@ export function createReconcile(deps: ReconcileDeps): Reconcile {
       return { overall: 'NotWatched', wanted } as const
     }
     if (state.damaged !== undefined) {
-      return { overall: 'UNKNOWN', wanted: unknownConditions('Unreadable', state.damaged) } as const
+      return { overall: 'Unreadable', wanted: unknownConditions('Unreadable', state.damaged) } as const
     }
     const view = viewOf(state, clock.now(), settings)
     return { state, view, overall: view.overall, wanted: conditionsOf(view) }

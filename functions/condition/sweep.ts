@@ -73,7 +73,9 @@ export function createSweep(deps: SweepDeps): (signal: AbortSignal) => Promise<S
         failures.push(`Node ${name}: ${reasonOf(error)}`)
       }
     })
-    await taints?.(swept, listed, { signal, failures })
+    // Of one whose document cannot be read nothing is known, as of one that could not be looked at.
+    const known = swept.filter(({ overall }) => overall !== 'Unreadable')
+    await taints?.(known, listed, { signal, failures })
     return { done: swept.length, failures }
   }
 

@@ -104,7 +104,7 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
     )
   }
 
-  /** Each once, for as long as it lasts. */
+  /** In the log each once, for as long as it lasts. */
   const tellWithheld = async (
     withheld: readonly Swept[],
     sizes: ReadonlyMap<string, number>,
@@ -120,18 +120,16 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
         taint: taint.key,
       })
     }
-    const told = new Set(namesOf(withheld).filter((name) => withheldBefore.has(name)))
-    for (const { node, site } of fresh) {
+    withheldBefore = new Set(namesOf(withheld))
+    for (const { node, site } of withheld) {
       const place = site === '' ? 'of the Nodes without a site' : `of site ${site}`
       const message = `The node free-runs but is not tainted with ${taint.key}: at most ${limitIn(site)} ${place} may be at once`
       try {
         await announcer.withheld(node, message)
-        told.add(node.name)
       } catch (error) {
         failures.push(`Node ${node.name}: ${reasonOf(error)}`)
       }
     }
-    withheldBefore = told
   }
 
   return async (swept, all, run) => {

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startRedis } from '../../support/redis.ts'
-import { eventsOf, startWorld, taintsOf, type World } from './world.ts'
+import { conditionOf, eventsOf, startWorld, taintsOf, type World } from './world.ts'
 
 const TAINT = 'ptp-watch.io/freerun:NoSchedule'
 const ENV = { TAINT }
@@ -22,7 +22,7 @@ async function startTainting(sizes: Readonly<Record<string, number>>) {
     for (const [site, count] of Object.entries(sizes))
       most = Math.max(most, tainted(world, names(site, count)).length)
   })
-  return { ...world, most: () => most }
+  return { ...world, redis, most: () => most }
 }
 
 const become = (
@@ -102,6 +102,19 @@ test('two instances at once, and one that is killed half-way, never taint more t
   for (const _ of [1, 2]) expect(await two.tick()).toMatchObject({ status: 202 })
   expect(tainted(world, site)).toHaveLength(3)
   expect(world.most()).toBe(3)
+})
+
+test('a tainted Node whose document is damaged keeps its place in a site that nobody can tell', async () => {
+  const world = await startTainting({ a: 10, b: 10 })
+  const condition = await world.serve(ENV)
+  await become(world, ['a-00'], 'FREERUN')
+  await condition.tick()
+  const [, key = ''] = /^(.*:state:a-00)$/m.exec(await world.redis.cli(['KEYS', '*'])) ?? []
+  await world.redis.cli(['HSET', key, 'state', '{'])
+  await become(world, ['a-01'], 'FREERUN')
+  expect(await condition.tick()).toMatchObject({ status: 202 })
+  expect(conditionOf(world.api, 'a-00')).toMatchObject({ reason: 'Unreadable' })
+  expect(tainted(world, names('a', 10))).toEqual(['a-00'])
 })
 
 test('a Node that another writes at the same time keeps what that one wrote', async () => {
