@@ -41,10 +41,11 @@ const ofNode = (metric: string, values: string, more = '') =>
   both(metric, `node="a",site="",region=""${more}`, values)
 
 const HOUR = 3600
-const healthy: Series = {
-  ...both('ptp_watch_store_up', 'job="status"', line([HOUR, '1'])),
-  ...both('ptp_watch_poll_last_success_timestamp_seconds', 'node="z",site=""', `0+${STEP}x${HOUR / STEP}`),
-}
+const healthyFor = (seconds: number): Series => ({
+  ...both('ptp_watch_store_up', 'job="status"', line([seconds, '1'])),
+  ...both('ptp_watch_poll_last_success_timestamp_seconds', 'node="z",site=""', `0+${STEP}x${seconds / STEP}`),
+})
+const healthy = healthyFor(HOUR)
 
 const site = (name: string, phases: readonly Phase[], count: number, of: string): Series =>
   Object.assign({}, ...Array.from({ length: count }, (_, i) => node(`${name}${i}`, phases, of)))
@@ -424,6 +425,22 @@ const itself: Readonly<Record<string, readonly Case[]>> = {
       series: { ...healthy, ...sweptAt(line([200, '100'], [5, 'stale'])) },
       atSeconds: 1400,
       fires: ['PTPConditionsFrozen'],
+    },
+    {
+      what: 'when condition has been gone for long',
+      series: { ...healthyFor(9 * HOUR), ...sweptAt(line([200, '100'], [5, 'stale'])) },
+      atSeconds: 8 * HOUR,
+      fires: ['PTPConditionsFrozen'],
+    },
+    {
+      what: 'not any more once condition is back',
+      series: {
+        ...healthyFor(9 * HOUR),
+        ...sweptAt(line([200, '100'], [5, 'stale'])),
+        ...sweptAt(line([8 * HOUR, '_'], [600, String(8 * HOUR)]), 'new'),
+      },
+      atSeconds: 8 * HOUR + 300,
+      fires: [],
     },
     {
       what: 'not by a new pod, which has swept nothing yet',
