@@ -1,15 +1,9 @@
-import { ConfigurationError, StoreError } from '#shared/errors.ts'
-import { createCredentials } from '#shared/credentials.ts'
-import { createHttp } from '#shared/http/client.ts'
 import { shownStateUrl } from '#shared/config/state-url.ts'
+import { StoreError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { type Flags, type FunctionDefinition, UsageError } from '#shared/runtime/function.ts'
-import type { NodeState } from '#shared/state/document.ts'
-import { conditionOf } from '#shared/state/merge/overall.ts'
-import type { Driver } from '#shared/state/store/driver.ts'
-import { openDriver } from '#shared/state/store/open.ts'
-import { createStore } from '#shared/state/store/store.ts'
+import { openStore } from '#shared/state/store/open.ts'
 import {
   checkIngest,
   checkNodeLabels,
@@ -18,8 +12,8 @@ import {
   checkStore,
   checkToken,
 } from './checks/setup.ts'
+import { findingsOf, WHOLE } from './exam.ts'
 import { createView } from './print.ts'
-import { createReport, WHOLE } from './report.ts'
 import { examineAll } from './run.ts'
 
 export const doctor: FunctionDefinition = {
@@ -49,64 +43,50 @@ export const doctor: FunctionDefinition = {
   modes: { serve: false, run: true },
 
   async open(config, host) {
-    const { callbackUrl, historyPerNode, merge: settings, stateUrl } = config
-    if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
-    const { clock, log, random, newId } = host
-    const driver = await openDriver(stateUrl, { log, ...config.stateOptions }).catch(failing)
-    const store = createStore(driver, { historyPerNode, log, random })
-    const overall = (state: NodeState) => conditionOf(state, clock.now(), settings).overall
+    // A store that cannot be opened is a finding, after which publishers are checked all the same.
+    const store = await openStore(config, host).catch(async (error: unknown) => {
+      if (!(error instanceof StoreError)) throw error
+      const none = await openStore({ ...config, stateUrl: 'memory:' }, host)
+      return { ...none, ping: () => Promise.reject(error) }
+    })
     const publishers = await openPublishers(config, { ...host, store })
-    const { registry, http, callback, find, prove } = publishers
-    // Servers that are no publishers do not get the credentials for publishers.
-    const credentials = createCredentials({ ca: config.publisherFiles.ca }, { clock, log })
-    const others = createHttp({ clock, log }, { credentials })
-
     return {
       async run(flags, { signal, terminal }) {
-        const found = await find({ signal, marks: false })
+        const found = await publishers.find({ signal, marks: false })
         const unnamed = new Map(found.unnamed.map(({ target, reason }) => [target, reason]))
         const targets = picked([...found.targets, ...unnamed.keys()], flags)
         const view = createView(terminal, targets.length, flags)
-        const report = createReport(null)
-        report.add('publishers', checkPublishers(found, config.discovery?.namespace))
         const [stored, ingest, sink] = await Promise.all([
-          checkStore(store, shownStateUrl(stateUrl)),
-          targets.length > 0 ? prove(targets, signal).then(checkIngest) : undefined,
+          checkStore(store, shownStateUrl(config.stateUrl)),
+          targets.length > 0 ? publishers.prove(targets, signal).then(checkIngest) : undefined,
           checkSink(config.sink, signal),
         ])
-        report.add('store', stored)
-        report.add('callback-token', checkToken(config.callbackSecrets.length))
-        if (ingest !== undefined) report.add('ingest', ingest)
-        report.add('sink', sink)
-        const labels = checkNodeLabels(found.nodeLabels)
-        if (labels !== undefined) report.add('node-labels', labels)
-        const whole = report.findings(
-          WHOLE.filter((check) => check !== 'node-labels' || labels !== undefined),
-        )
+        const whole = findingsOf(null, WHOLE, {
+          publishers: [checkPublishers(found, config.discovery?.namespace)],
+          'node-labels': checkNodeLabels(found.nodeLabels),
+          store: [stored],
+          'callback-token': [checkToken(config.callbackSecrets.length)],
+          ingest: ingest && [ingest],
+          sink: [sink],
+        })
         if (!signal.aborted) view.show(whole)
-        const deps = {
-          ...{ registry, http, others, callback, store, clock, settings, overall },
-          ...{ newId, newIncarnation: newId, unnamed },
+        const doctor = {
+          ...publishers,
+          ...host,
+          ...{ store, unnamed, settings: config.merge, wantedKinds: config.resources },
+          configured: new Set([...config.publishers, ...targets].map(({ node }) => node)),
           storeUp: stored[0] === 'ok',
           ingestUp: ingest?.[0] === 'ok',
-          kinds: config.resources,
-          configured: new Set([...config.publishers, ...targets].map(({ node }) => node)),
-          refreshMs: settings.staleAfterMs / 3,
-          ownStore: stateUrl === 'memory:',
+          ownStore: config.stateUrl === 'memory:',
         }
         const concurrency = config.pollConcurrency
-        const each = await examineAll(deps, targets, { concurrency, signal, onDone: view.show })
-        if (signal.aborted) {
-          view.stopped()
-          return 1
-        }
-        const all = [whole, ...each]
-        view.end(all)
-        return all.flat().some(({ status }) => status === 'failed') ? 1 : 0
+        const each = await examineAll(doctor, targets, { concurrency, signal, onDone: view.show })
+        if (!signal.aborted) return view.end(whole, each)
+        view.stopped()
+        return 1
       },
       async close() {
         await publishers.close()
-        await others.close()
         await store.close()
       },
     }
@@ -119,12 +99,4 @@ function picked(targets: readonly Target[], { node }: Flags): readonly Target[] 
   const unknown = names.filter((name) => !targets.some((target) => target.node === name))
   if (unknown.length > 0) throw new UsageError(`PUBLISHERS has no node ${unknown.join(', ')}`)
   return targets.filter((target) => names.includes(target.node))
-}
-
-/** Stands for a store that cannot be opened: a finding, after which publishers are checked all the same. */
-function failing(error: unknown): Driver {
-  if (!(error instanceof StoreError)) throw error
-  const fail = () => Promise.reject(error)
-  const reads = { read: fail, list: fail, versions: fail, log: fail, ping: fail }
-  return { ...reads, write: fail, remove: fail, close: async () => {} }
 }

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 import type { Flags } from '#shared/runtime/function.ts'
 import type { Terminal } from '#shared/runtime/terminal.ts'
-import { count, type Finding, NOT_CHECKED, type Status } from './report.ts'
+import { count, type Finding, NOT_CHECKED, type Status } from './exam.ts'
 
 const SHOWN: Readonly<Record<Status, { word: string; style?: Parameters<typeof styleText>[0] }>> = {
   ok: { word: 'ok', style: 'green' },
@@ -10,8 +10,11 @@ const SHOWN: Readonly<Record<Status, { word: string; style?: Parameters<typeof s
   skipped: { word: '-' },
 }
 
+const isChecked = ({ result }: Finding) => result !== NOT_CHECKED
+const hasFailed = (findings: readonly Finding[]) => findings.some(({ status }) => status === 'failed')
+
 /** The findings of one publisher, or those that concern all: a heading, and a line for each. */
-function blockOf(findings: readonly Finding[], { colour }: Pick<Terminal, 'colour'>): string {
+function blockOf(findings: readonly Finding[], { colour }: Terminal): string {
   const [first] = findings
   if (first === undefined) return ''
   const line = (status: Status, head: string, text: string) => {
@@ -20,47 +23,37 @@ function blockOf(findings: readonly Finding[], { colour }: Pick<Terminal, 'colou
     const shown = colour && style !== undefined ? styleText(style, padded, { validateStream: false }) : padded
     return `  ${shown}  ${head.padEnd(14)}  ${plain(text)}\n`
   }
-  const [checked, rest] = [findings.filter(isChecked), findings.filter((one) => !isChecked(one))]
-  const lines = checked.map(({ check, status, result, fix }) =>
-    line(status, check, fix === '' ? result : `${result}. → ${fix}`),
-  )
-  const names = rest.map(({ check }) => check).join(' ')
-  if (names !== '') lines.push(line('skipped', 'not checked', `${names}: fix the failure above first`))
+  const lines = findings
+    .filter(isChecked)
+    .map(({ check, status, result, fix }) => line(status, check, fix === '' ? result : `${result}. → ${fix}`))
+  const rest = findings.filter((one) => !isChecked(one)).map(({ check }) => check)
+  if (rest.length > 0)
+    lines.push(line('skipped', 'not checked', `${rest.join(' ')}: fix the failure above first`))
   return `${plain(first.node ?? 'ptp-watch')}\n${lines.join('')}`
 }
-
-const isChecked = ({ result }: Finding) => result !== NOT_CHECKED
 
 /**
  * How many publishers deliver events, who fails, and, apart from that, what state the clocks are in: that a clock is in
  * FREERUN does not mean that events fail to arrive.
  */
-function summaryOf(all: readonly (readonly Finding[])[]): string {
-  const findings = all.flat()
-  const publishers = all.filter(([first]) => first !== undefined && first.node !== null)
-  const failed = publishers.filter((each) => each.some(({ status }) => status === 'failed'))
-  const isProven = (each: readonly Finding[]) =>
-    each.every((one) => one.status !== 'failed' && (one.check !== 'callback' || isChecked(one)))
-  const [proven, total] = [publishers.filter(isProven).length, publishers.length]
+function summaryOf(whole: readonly Finding[], each: readonly (readonly Finding[])[]): string {
+  const findings = [...whole, ...each.flat()]
+  const failed = each.filter(hasFailed).map(([first]) => plain(first?.node ?? ''))
+  const isUnproven = (one: Finding) => one.check === 'callback' && !isChecked(one)
+  const proven = each.filter((all) => !hasFailed(all) && !all.some(isUnproven)).length
   const number = (status: Status) => findings.filter((finding) => finding.status === status).length
-  const who = total > 1 && proven === total ? `All ${total}` : `${proven} of ${total}`
-  const names = failed.map(([first]) => plain(first?.node ?? '')).join(', ')
-  return [
-    `${who} publishers deliver events: ${count(number('failed'), 'failure')}, ${count(number('warning'), 'warning')}`,
-    ...(names === '' ? [] : [`Failed: ${names}`]),
-    ...clockStates(findings),
-    '',
-  ].join('\n')
-}
-
-function clockStates(findings: readonly Finding[]): string[] {
-  const states = findings
-    .filter(({ check }) => check === 'state')
-    .flatMap(({ result }) => /^overall ([A-Z]+)/.exec(result)?.[1] ?? [])
+  const who = each.length > 1 && proven === each.length ? `All ${proven}` : `${proven} of ${each.length}`
+  const states = findings.flatMap(({ check, result }) =>
+    check === 'state' ? (/^overall ([A-Z]+)/.exec(result)?.[1] ?? []) : [],
+  )
   const counted = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
     .filter((state) => states.includes(state))
     .map((state) => `${states.filter((one) => one === state).length} ${state}`)
-  return counted.length === 0 ? [] : [`Clock states, see ptp-watch status: ${counted.join(', ')}`]
+  return [
+    `${who} publishers deliver events: ${count(number('failed'), 'failure')}, ${count(number('warning'), 'warning')}\n`,
+    failed.length === 0 ? '' : `Failed: ${failed.join(', ')}\n`,
+    counted.length === 0 ? '' : `Clock states, see ptp-watch status: ${counted.join(', ')}\n`,
+  ].join('')
 }
 
 /** Texts come from the network: nothing may move the cursor or start a line. */
@@ -90,9 +83,12 @@ export function createView(terminal: Terminal, total: number, { json, quiet }: F
       clear()
       terminal.err(`Stopped after ${done} of ${count(total, 'publisher')}: no diagnosis\n`)
     },
-    end(all: readonly (readonly Finding[])[]) {
+    /** Gives the exit code. */
+    end(whole: readonly Finding[], each: readonly (readonly Finding[])[]): number {
       clear()
-      terminal.out(json === true ? `${JSON.stringify(all.flatMap(wanted), null, 2)}\n` : summaryOf(all))
+      const all = [...whole, ...each.flat()]
+      terminal.out(json === true ? `${JSON.stringify(wanted(all), null, 2)}\n` : summaryOf(whole, each))
+      return hasFailed(all) ? 1 : 0
     },
   }
 }

@@ -5,11 +5,21 @@ import { checkCallback } from './checks/callback.ts'
 import { checkClock } from './checks/clock.ts'
 import { checkEvents, checkState } from './checks/events.ts'
 import { checkMetrics } from './checks/metrics.ts'
-import { checkDialect, checkName, reach } from './checks/reach.ts'
-import { checkNodeName, checkStates, pullAll } from './checks/state.ts'
-import { checkAddresses, checkSubscriptions, offerOf } from './checks/subscriptions.ts'
-import { type DoctorDeps, type Exam, Stop } from './exam.ts'
-import { createReport, EACH, type Finding, type Report } from './report.ts'
+import { checkName, offerOf, reach, releaseOf } from './checks/reach.ts'
+import { checkNodeName, checkStates } from './checks/state.ts'
+import { checkSubscriptions } from './checks/subscriptions.ts'
+import {
+  type Asked,
+  count,
+  type Doctor,
+  EACH,
+  type Exam,
+  type Finding,
+  findingsOf,
+  pullAll,
+  Stop,
+  type Verdicts,
+} from './exam.ts'
 import { FIX } from './words.ts'
 
 /** Limit for one publisher, in ms: some twenty requests, each with a deadline of its own. */
@@ -20,25 +30,28 @@ const DEADLINE_MS = 60_000
  * of `targets`; none of those that `signal` has cut off.
  */
 export function examineAll(
-  deps: DoctorDeps,
+  doctor: Doctor,
   targets: readonly Target[],
-  options: { concurrency: number; signal: AbortSignal; onDone: (findings: readonly Finding[]) => void },
+  {
+    concurrency,
+    signal,
+    onDone,
+  }: { concurrency: number; signal: AbortSignal; onDone: (findings: readonly Finding[]) => void },
 ): Promise<Finding[][]> {
-  const { concurrency, signal, onDone } = options
   const asking = pLimit(concurrency)
   const reading = pLimit(concurrency)
-  const store = { ...deps.store, read: (node: string) => reading(() => deps.store.read(node)) }
+  const store = { ...doctor.store, read: (node: string) => reading(() => doctor.store.read(node)) }
   const examine = async (target: Target): Promise<Finding[]> => {
-    const report = createReport(target.node)
+    const verdicts: Verdicts = {}
     // While one waits for the store, others are asked.
     const later = await asking(() => {
       const call = { signal: AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]) }
-      const exam = { deps: { ...deps, store }, target, place: placeOf(target.url), call }
-      return signal.aborted ? undefined : stoppable(report, () => askAll(exam, report))
+      const asked = { ...doctor, store, target, place: placeOf(target.url), call }
+      return signal.aborted ? undefined : stoppable(verdicts, () => askAll(asked, verdicts))
     })
-    if (later !== undefined) await stoppable(report, later)
+    if (later !== undefined) await stoppable(verdicts, later)
     if (signal.aborted) return []
-    const findings = report.findings(EACH)
+    const findings = findingsOf(target.node, EACH, verdicts)
     onDone(findings)
     return findings
   }
@@ -46,42 +59,48 @@ export function examineAll(
 }
 
 /** Every check of one publisher. Gives what is left to do once nothing more is asked of it. */
-async function askAll(exam: Exam, report: Report): Promise<(() => Promise<void>) | undefined> {
-  const { deps, target } = exam
-  report.add('dns', await checkName(exam))
-  const reached = await reach(exam)
-  report.add('health', ['ok', `200 ${reached.health.body.trim().slice(0, 40)}`])
+async function askAll(asked: Asked, verdicts: Verdicts): Promise<(() => Promise<void>) | undefined> {
+  const { target, storeUp, store } = asked
+  verdicts.dns = [await checkName(asked)]
+  const reached = await reach(asked)
+  verdicts.health = [['ok', `200 ${reached.health.body.trim().slice(0, 40)}`]]
   const offer = await offerOf(reached)
-  const listsAddresses = reached.client.dialect === 'red-hat-v2'
-  if (listsAddresses) report.add('addresses', checkAddresses(offer, target.node))
-  const state = deps.storeUp ? await deps.store.read(target.node) : undefined
-  const { listed, verdict } = await checkSubscriptions(reached, offer, state)
-  report.add('subscriptions', verdict)
-  const pulls = await pullAll(listed, offer.resources)
-  report.add('dialect', checkDialect(listed, pulls))
-  const named = checkNodeName(listed, pulls)
-  if (!listsAddresses) report.add('addresses', named)
-  report.add('current-state', ...checkStates(listed, pulls))
-  report.add('clock', checkClock(listed, pulls))
-  report.add('metrics', await checkMetrics(listed, state))
-  if (!deps.storeUp) return undefined
+  const { resources, unpublished } = offer
+  const without = unpublished.length === 0 ? '' : `, without ${unpublished.join(' ')}`
+  const listed = `${count(resources.length, 'resource')} of ${target.node}${without}`
+  if (reached.client.dialect === 'red-hat-v2') verdicts.addresses = [['ok', listed]]
+  const state = storeUp ? await store.read(target.node) : undefined
+  const { verdict, ...subscriptions } = await checkSubscriptions(reached, offer, state)
+  verdicts.subscriptions = [verdict]
+  const pulls = await pullAll(reached, resources)
+  const exam: Exam = { ...reached, ...subscriptions, state, pulls }
+  verdicts.dialect = [['ok', `${exam.client.dialect}, ${releaseOf(exam)}`]]
+  const named = checkNodeName(exam)
+  verdicts.addresses ??= [named]
+  verdicts['current-state'] = checkStates(exam)
+  verdicts.clock = [checkClock(exam)]
+  verdicts.metrics = [await checkMetrics(exam)]
+  if (!storeUp) return undefined
   // Before the callback, whose notification changes the store.
-  report.add('events', await checkEvents(listed, pulls))
-  report.add('state', await checkState(exam))
-  const callback = await checkCallback(listed, pulls)
-  if (typeof callback === 'function') return async () => report.add('callback', await callback())
-  report.add('callback', callback)
+  verdicts.events = [await checkEvents(exam)]
+  verdicts.state = [await checkState(exam)]
+  const callback = await checkCallback(exam)
+  if (typeof callback === 'function')
+    return async () => {
+      verdicts.callback = [await callback()]
+    }
+  verdicts.callback = [callback]
   return undefined
 }
 
 /** The failure that ended the examination, or a store that failed meanwhile, is a finding. */
-async function stoppable<T>(report: Report, work: () => Promise<T>): Promise<T | undefined> {
+async function stoppable<T>(verdicts: Verdicts, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work()
   } catch (error) {
-    if (error instanceof Stop) report.add(error.check, ['failed', error.message, error.fix])
+    if (error instanceof Stop) verdicts[error.check] = [['failed', error.message, error.fix]]
     else if (error instanceof PtpWatchError && error.code !== 'configuration')
-      report.add('state', ['failed', reasonOf(error), FIX.store.first])
+      verdicts.state = [['failed', reasonOf(error), FIX.storeFirst]]
     else throw error
     return undefined
   }

@@ -4,10 +4,9 @@ import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
 import type { Created, Resource } from '#shared/publishers/dialects/client.ts'
 import { createJournal } from '#shared/publishers/reconcile/journal.ts'
 import { redact } from '#shared/redact.ts'
-import type { Listed, Pulled } from '../exam.ts'
-import { amount, type Verdict } from '../report.ts'
+import { amount, type Exam, type Pulled, pullAll, type Verdict } from '../exam.ts'
 import { FIX, fixFor } from '../words.ts'
-import { otherNodeIn, pullAll } from './state.ts'
+import { otherNodeIn } from './state.ts'
 
 /** How long the store may take to show a notification: ingest writes a mere confirmation after 5 s. Milliseconds. */
 const ARRIVAL_MS = 10_000
@@ -29,100 +28,73 @@ type Waiting = () => Promise<Verdict>
  * v1 has one subscription for each resource and only tries the endpoint, with an empty body: so we post one of ours
  * again, which changes nothing (protocol.md §2.4). One that was made under a wrong name is deleted again.
  */
-export async function checkCallback(listed: Listed, pulls: readonly Pulled[]): Promise<Verdict | Waiting> {
-  const { client, place, deps } = listed
-  const pulled = chosen(listed, pulls)
+export async function checkCallback(exam: Exam): Promise<Verdict | Waiting> {
+  const { client, place, callback, ingestUp } = exam
+  const pulled = chosen(exam)
   if (pulled === undefined) return ['skipped', 'the publisher offers none of the wanted resources']
   const verdict = await tried(
-    client.sendsInitial ? proveByInitial(listed, pulled) : proveByPostingAgain(listed, pulled.resource),
+    client.sendsInitial ? proveByInitial(exam, pulled) : proveByPostingAgain(exam, pulled.resource),
   )
   if (!(verdict instanceof PublisherError)) return verdict
   if (verdict.status !== 400) return ['failed', reasonOf(verdict), fixFor(verdict, place)]
-  const fix = deps.ingestUp ? FIX.callback.way : FIX.callback.ingest(deps.callback.secured)
+  const fix = ingestUp ? FIX.way : FIX.ingest(callback.secured)
   return ['failed', `the publisher cannot deliver: ${reasonOf(verdict)}`, fix]
 }
 
 /** Best one whose state is known; at v1 one that is there. Every release takes the kinds that are not SyncE. */
-function chosen({ client, held, kinds }: Listed, pulls: readonly Pulled[]): Pulled | undefined {
+function chosen({ client, held, kinds, pulls }: Exam): Pulled | undefined {
   const able = pulls.filter(({ resource }) => !isSyncE(resource.kind))
-  const best =
-    client.uniqueBy === 'resource'
-      ? (able.find(({ resource }) => kinds.has(resource.kind)) ??
-        able.find(({ resource }) => held.some(({ address }) => address === resource.address)))
-      : able.find(({ answer }) => answer.outcome === 'answered')
-  return best ?? able[0]
+  if (client.uniqueBy !== 'resource') return able.find(({ said }) => said !== undefined) ?? able[0]
+  const isThere = ({ resource }: Pulled) => held.some(({ address }) => address === resource.address)
+  return able.find(({ resource }) => kinds.has(resource.kind)) ?? able.find(isThere) ?? able[0]
 }
 
-async function proveByInitial(listed: Listed, { resource, answer }: Pulled): Promise<Verdict | Waiting> {
-  const { client, deps } = listed
-  const endpoint = `${deps.callback.endpointFor(client.node)}?doctor=${deps.newId()}`
-  const before = (await deps.store.read(client.node))?.counters.received ?? 0
-  const startedAt = deps.clock.now()
-  // Where nobody is subscribed, it answers a pull only while the extra one is there.
-  const pull = async () => (answer.outcome === 'answered' ? [{ answer }] : pullAll(listed, [resource]))
-  const { created, result: [now] = [] } = await withExtra(listed, resource, endpoint, pull)
-  if (created.outcome === 'exists') {
-    const found = `409, no second subscription is allowed. ${created.reason}`
-    return ['skipped', found.trim(), FIX.callback.oneEach]
-  }
-  if (created.outcome === 'not-ready') return ['failed', created.reason, FIX.callback.notReady]
-  const result = 'the publisher posted an initial notification and got 204'
-  if (deps.ownStore) return ['warning', `${result}; this store cannot show it`, FIX.callback.ownStore]
-  if (now?.answer.outcome !== 'answered' || (now.answer.readings?.observations.length ?? 0) === 0)
-    return ['ok', `${result}; it held no state that the store would show`]
-  return async () => {
-    if (await hasArrived(listed, before))
-      return ['ok', `${result}; the store had it after ${amount(deps.clock.now() - startedAt)}`]
-    const fix = FIX.callback.otherStore(redact(endpoint))
-    return ['failed', `${result}, but this store did not receive it`, fix]
-  }
-}
-
-/** Until the document shows that more than `before` was received. */
-async function hasArrived({ deps, client, call }: Listed, before: number): Promise<boolean> {
-  const ended = AbortSignal.any([AbortSignal.timeout(ARRIVAL_MS), ...(call.signal ? [call.signal] : [])])
-  for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)) {
-    const now = await deps.store.read(client.node)
-    if (now !== undefined && now.counters.received > before) return true
-    if (ended.aborted) return false
-    await pause(waitMs, ended)
-  }
-}
-
-/**
- * Creates an extra subscription, does `meanwhile`, and deletes it again, whatever happens. As long as the publisher may
- * be posting its initial notification, the document has its kind as pending, so that it merges as what it is
- * (design.md §3, rule 9).
- */
-async function withExtra<T>(
-  { deps, client, call }: Listed,
-  { kind, address }: Resource,
-  endpoint: string,
-  meanwhile: () => Promise<T>,
-): Promise<{ created: Created; result: T | undefined }> {
-  const journal = createJournal(deps, client.node)
+async function proveByInitial(exam: Exam, { resource, said }: Pulled): Promise<Verdict | Waiting> {
+  const { client, store, clock, callback, call } = exam
+  const { kind, address } = resource
+  const endpoint = `${callback.endpointFor(client.node)}?doctor=${exam.newId()}`
+  const before = (await store.read(client.node))?.counters.received ?? 0
+  const startedAt = clock.now()
+  // As long as it may be posting, the kind is pending, so that it merges as what it is (design.md §3, rule 9).
+  const journal = createJournal(exam.journal, client.node)
   await journal.pending(kind, client.queryTime)
+  let shown = said
   let created: Created | PublisherError | undefined
   try {
     created = await tried(client.create({ address, endpoint }, call))
     // Without an answer the publisher may still be creating: the entry stands until it expires.
-    if (!(created instanceof PublisherError && created.status === undefined)) {
+    if (!(created instanceof PublisherError) || created.status !== undefined) {
       journal.answered(kind)
       await journal.flush()
     }
     if (created instanceof PublisherError) throw created
-    return { created, result: created.outcome === 'created' ? await meanwhile() : undefined }
+    // Where nobody is subscribed, it answers a pull only while the extra one is there.
+    if (created.outcome === 'created') shown ??= (await pullAll(exam, [resource]))[0]?.said
   } finally {
-    await tried(removeExtra(client, created, endpoint))
+    await tried(removeExtra(exam, created, endpoint))
+  }
+  if (created.outcome === 'exists') {
+    const found = `409, no second subscription is allowed. ${created.reason}`
+    return ['skipped', found.trim(), FIX.oneEach]
+  }
+  if (created.outcome === 'not-ready') return ['failed', created.reason, FIX.notReady]
+  const result = 'the publisher posted an initial notification and got 204'
+  if (exam.ownStore) return ['warning', `${result}; this store cannot show it`, FIX.ownStore]
+  if ((shown?.readings?.observations.length ?? 0) === 0)
+    return ['ok', `${result}; it held no state that the store would show`]
+  return async () => {
+    if (await hasArrived(exam, before))
+      return ['ok', `${result}; the store had it after ${amount(clock.now() - startedAt)}`]
+    return ['failed', `${result}, but this store did not receive it`, FIX.otherStore(redact(endpoint))]
   }
 }
 
 /** @throws PublisherError if it could not be deleted: the next poll deletes it. */
 async function removeExtra(
-  client: Listed['client'],
+  { client }: Exam,
   created: Created | PublisherError | undefined,
   endpoint: string,
-): Promise<void> {
+) {
   const call = { deadlineMs: CLEANUP_MS }
   if (created !== undefined && 'outcome' in created) {
     if (created.outcome === 'created') await client.remove(created.id, call)
@@ -133,24 +105,34 @@ async function removeExtra(
     if (held.endpoint === endpoint) await client.remove(held.id, call)
 }
 
-async function proveByPostingAgain(listed: Listed, resource: Resource): Promise<Verdict> {
-  const { client, deps, call, held, kinds } = listed
+/** Until the document shows that more than `before` was received. */
+async function hasArrived({ store, client, call }: Exam, before: number): Promise<boolean> {
+  const ended = AbortSignal.any([AbortSignal.timeout(ARRIVAL_MS), ...(call.signal ? [call.signal] : [])])
+  for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)) {
+    const now = await store.read(client.node)
+    if (now !== undefined && now.counters.received > before) return true
+    if (ended.aborted) return false
+    await pause(waitMs, ended)
+  }
+}
+
+async function proveByPostingAgain(exam: Exam, resource: Resource): Promise<Verdict> {
+  const { client, callback, call, held, kinds } = exam
   const { kind, address } = resource
-  const created = await client.create({ address, endpoint: deps.callback.endpointFor(client.node) }, call)
+  const created = await client.create({ address, endpoint: callback.endpointFor(client.node) }, call)
   const isNew = !held.some((one) => one.address === address)
   if (isNew && created.outcome === 'created') {
     // Only what is subscribed to can be pulled: now it tells which node this is.
-    const other = otherNodeIn(listed, await pullAll(listed, [resource]))
+    const other = otherNodeIn(await pullAll(exam, [resource]), client.node)
     if (other !== undefined) {
       await client.remove(created.id, call)
-      return ['failed', `this is the sidecar of node ${other}`, FIX.callback.otherNode(other, client.node)]
+      const result = `this is the sidecar of node ${other}. The subscription that showed it was deleted again`
+      return ['failed', result, FIX.otherNode(other, client.node)]
     }
   }
   const isListed = async () => (await client.list(call)).some((one) => one.address === address)
-  const isMade = isNew && !kinds.has(kind) && (await isListed())
-  const made = isMade ? '; that created the missing subscription' : ''
-  return [
-    'ok',
-    `the sidecar tried our endpoint and got 204${made}. It sends no state with it: \`events\` shows whether some arrived`,
-  ]
+  const made =
+    isNew && !kinds.has(kind) && (await isListed()) ? '; that created the missing subscription' : ''
+  const result = `the sidecar tried our endpoint and got 204${made}. It sends no state with it: \`events\` shows whether some arrived`
+  return ['ok', result]
 }

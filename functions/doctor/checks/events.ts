@@ -5,80 +5,67 @@ import type { Pull } from '#shared/state/merge/draft.ts'
 import { conditionOf } from '#shared/state/merge/overall.ts'
 import { mergePulls } from '#shared/state/merge/pull.ts'
 import { milliseconds } from '#shared/time.ts'
-import type { Exam, Listed, Pulled } from '../exam.ts'
-import { amount, count, type Verdict } from '../report.ts'
+import { amount, count, type Exam, type Pulled, pullAll, type Verdict } from '../exam.ts'
 import { FIX } from '../words.ts'
-import { pullAll } from './state.ts'
-
-/** A clock for which the publisher reports something else than the store shows, or than it has pushed. */
-type Difference = {
-  readonly name: string
-  readonly pulled: string
-  readonly known: string | undefined
-  readonly by: 'store' | 'push'
-}
 
 /**
  * Whether the store shows what the publisher says; and how old the newest event is, which says little, as nothing is
  * sent while nothing changes. What differs is pulled again after the settle time: pushes may be under way.
  */
-export async function checkEvents(listed: Listed, pulls: readonly Pulled[]): Promise<Verdict> {
-  const { deps, client, target, call } = listed
-  let state = await deps.store.read(client.node)
-  let differing = differencesOf(listed, state, pulls)
+export async function checkEvents(exam: Exam): Promise<Verdict> {
+  const { store, clock, settings, client, target, call, pulls } = exam
+  let state = await store.read(client.node)
+  let differing = differencesOf(exam, state, pulls)
   if (differing.length > 0) {
-    await pause(deps.settings.settleMs, call.signal)
-    const answered = pulls.filter(({ answer }) => answer.outcome === 'answered')
-    const again = await pullAll(
-      listed,
-      answered.map(({ resource }) => resource),
-    )
-    state = await deps.store.read(client.node)
+    await pause(settings.settleMs, call.signal)
+    const answered = pulls.filter(({ said }) => said !== undefined).map(({ resource }) => resource)
+    const again = await pullAll(exam, answered)
+    state = await store.read(client.node)
     const before = new Set(differing.map(({ name }) => name))
-    differing = differencesOf(listed, state, again).filter(({ name }) => before.has(name))
+    differing = differencesOf(exam, state, again).filter(({ name }) => before.has(name))
   }
-  if (state === undefined) return ['warning', 'the store does not know this node', FIX.events.unknown]
-  const texts = differing.map(({ name, pulled, known, by }) => {
-    if (known === undefined) return `${name} is ${pulled}, unknown to the store`
-    return `${name} is ${pulled}, ${by === 'push' ? 'last pushed' : 'in the store'} ${known}`
-  })
-  const result = [...texts, newestOf(state, deps.clock.now())].join('; ')
+  if (state === undefined) return ['warning', 'the store does not know this node', FIX.unknown]
+  const texts = differing.map(({ name, pulled, known, by }) =>
+    known === undefined
+      ? `${name} is ${pulled}, unknown to the store`
+      : `${name} is ${pulled}, ${by} ${known}`,
+  )
+  const result = [...texts, newestOf(state, clock.now())].join('; ')
   if (differing.length === 0) return ['ok', result]
-  if (differing.every(({ known }) => known === undefined)) return ['warning', result, FIX.events.unpolled]
-  if (differing.every(({ by }) => by === 'push')) return ['warning', result, FIX.events.missed]
-  const isStuck = client.dialect === 'red-hat-v1'
-  return ['failed', result, isStuck ? FIX.events.stuck(target.transport) : FIX.events.lost]
+  if (differing.every(({ known }) => known === undefined)) return ['warning', result, FIX.unpolled]
+  if (differing.every(({ by }) => by === 'last pushed')) return ['warning', result, FIX.missed]
+  return ['failed', result, client.dialect === 'red-hat-v1' ? FIX.stuck(target.transport) : FIX.eventsLost]
 }
 
+/** Clocks for which the publisher reports something else than the store shows, or than it has pushed. */
 function differencesOf(
-  { deps, client }: Listed,
+  { clock, settings, client }: Exam,
   state: NodeState | undefined,
   pulled: readonly Pulled[],
-): Difference[] {
+) {
   if (state === undefined) return []
-  const pulls = pulled.flatMap((one) => pullOf(one, client.queryTime))
-  const merged = mergePulls(state, pulls, deps.settings, { now: deps.clock.now() })
-  const nameOf = (one: { kind: string; instance: string }) => `${one.kind} ${one.instance}`
-  const byStore = (merged.state?.clocks ?? []).flatMap((after): Difference[] => {
-    const before = state.clocks.find((one) => nameOf(one) === nameOf(after) && !one.retired)
-    const [now, known] = [shownValue(after), before && shownValue(before)]
-    if (!isMissable(after.kind) || now === known) return []
-    return [{ name: nameOf(after), pulled: now, known, by: 'store' }]
+  const pulls = pulled.flatMap(({ resource: { kind }, said }): Pull[] => {
+    const isOfKind = (one: { kind: string }) => one.kind === kind
+    const observations = said?.readings?.observations.filter(isOfKind) ?? []
+    if (said?.readings === undefined || observations.length === 0) return []
+    const { sentAt, receivedAt } = said
+    const times = { sentAt, receivedAt, queryTime: client.queryTime }
+    return [
+      { kind, via: 'poll', observations, named: said.readings.named.filter(isOfKind), ...times, none: false },
+    ]
   })
-  const byPush = merged.result.disagreements.map(
-    (one): Difference => ({ name: nameOf(one), pulled: one.pulled, known: one.pushed, by: 'push' }),
-  )
-  return [...byStore, ...byPush.filter(({ name }) => byStore.every((one) => one.name !== name))]
-}
-
-/** As the merge rules take it; nothing where it holds no reading of its kind. */
-function pullOf({ resource: { kind }, answer }: Pulled, queryTime: boolean): Pull[] {
-  if (answer.outcome !== 'answered' || answer.readings === undefined) return []
-  const observations = answer.readings.observations.filter((reading) => reading.kind === kind)
-  if (observations.length === 0) return []
-  const { sentAt, receivedAt } = answer
-  const named = answer.readings.named.filter((clock) => clock.kind === kind)
-  return [{ kind, via: 'poll', observations, named, sentAt, receivedAt, queryTime, none: false }]
+  const merged = mergePulls(state, pulls, settings, { now: clock.now() })
+  const nameOf = (one: { kind: string; instance: string }) => `${one.kind} ${one.instance}`
+  const byStore = (merged.state?.clocks ?? []).flatMap((after) => {
+    const name = nameOf(after)
+    const before = state.clocks.find((one) => nameOf(one) === name && !one.retired)
+    const [pulled, known] = [shownValue(after), before && shownValue(before)]
+    return isMissable(after.kind) && pulled !== known ? [{ name, pulled, known, by: 'in the store' }] : []
+  })
+  const byPush = merged.result.disagreements
+    .map((one) => ({ name: nameOf(one), pulled: one.pulled, known: one.pushed, by: 'last pushed' }))
+    .filter(({ name }) => byStore.every((one) => one.name !== name))
+  return [...byStore, ...byPush]
 }
 
 function newestOf({ clocks, counters }: NodeState, now: number): string {
@@ -92,20 +79,16 @@ function newestOf({ clocks, counters }: NodeState, now: number): string {
 }
 
 /** What the store says of the node. Stale: nobody polls, or the publisher does not answer. */
-export async function checkState({ deps, target }: Exam): Promise<Verdict> {
-  const state = await deps.store.read(target.node)
+export async function checkState({ store, clock, settings, target }: Exam): Promise<Verdict> {
+  const state = await store.read(target.node)
   if (state === undefined || state.clocks.length === 0)
-    return ['warning', 'no clock of this node is known', FIX.state.unknown]
-  const now = deps.clock.now()
-  const { overall, stale } = conditionOf(state, now, deps.settings)
+    return ['warning', 'no clock of this node is known', FIX.unknown]
+  const now = clock.now()
+  const { overall, stale } = conditionOf(state, now, settings)
   const { checkedAt, problem } = state.publisher ?? {}
-  const polled =
-    checkedAt === undefined
-      ? 'never polled'
-      : `polled ${amount(Math.max(0, now - milliseconds(checkedAt)))} ago`
+  const age = checkedAt && amount(Math.max(0, now - milliseconds(checkedAt)))
   const clocks = count(state.clocks.filter(({ retired }) => !retired).length, 'clock')
-  const result = `overall ${overall}, ${clocks}, ${polled}`
+  const result = `overall ${overall}, ${clocks}, ${age === undefined ? 'never polled' : `polled ${age} ago`}`
   if (!stale) return ['ok', result]
-  const fix = problem === undefined ? FIX.state.notPolled : FIX.state.pollFailed(problem)
-  return ['warning', `${result}, stale`, fix]
+  return ['warning', `${result}, stale`, problem === undefined ? FIX.notPolled : FIX.pollFailed(problem)]
 }

@@ -2,8 +2,7 @@ import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { compareTimes } from '#shared/time.ts'
-import type { Listed } from '../exam.ts'
-import type { Verdict } from '../report.ts'
+import type { Exam, Verdict } from '../exam.ts'
 import { FIX } from '../words.ts'
 
 /** Where the proxies of Red Hat serve their metrics by default (`--metrics-addr`). */
@@ -18,34 +17,35 @@ const LOOK_BACK = 500
  * Compares the metrics of the proxy, or of the v1 sidecar, with our counters. They are mostly out of reach, bound to
  * the inside of a pod: that is no fault.
  */
-export async function checkMetrics(listed: Listed, state: NodeState | undefined): Promise<Verdict> {
-  const { client, target, deps, call } = listed
+export async function checkMetrics({
+  client,
+  target,
+  others,
+  call,
+  store,
+  state,
+  foreign,
+}: Exam): Promise<Verdict> {
   if (client.dialect === 'starlingx-v2' && target.metrics === undefined)
     return ['skipped', 'StarlingX has none']
   const url = target.metrics ?? `http://${new URL(target.url).hostname}:${PORT}/metrics`
-  const { origin, pathname } = new URL(url)
-  const request = { method: 'GET', path: pathname } as const
-  const answer = await tried(deps.others.request(origin, request, { deadlineMs: DEADLINE_MS, ...call }))
-  if (answer instanceof PublisherError) return ['skipped', reasonOf(answer), FIX.metrics.elsewhere]
-  const { status, body } = answer
-  if (status === 200 && /^cne_/m.test(body))
-    return compare(listed, body, state, await missedSinceSubscribed(state, deps.store))
-  const why = status === 200 ? 'no cne_ metrics (there are none before the first event)' : status
-  return ['skipped', `GET ${url} answered ${why}`, FIX.metrics.elsewhere]
-}
+  const { origin, pathname: path } = new URL(url)
+  const answer = await tried(
+    others.request(origin, { method: 'GET', path }, { deadlineMs: DEADLINE_MS, ...call }),
+  )
+  if (answer instanceof PublisherError) return ['skipped', reasonOf(answer), FIX.elsewhere]
+  const { status, body: page } = answer
+  if (status !== 200 || !/^cne_/m.test(page)) {
+    const why = status === 200 ? 'no cne_ metrics (there are none before the first event)' : status
+    return ['skipped', `GET ${url} answered ${why}`, FIX.elsewhere]
+  }
 
-function compare(
-  { client, foreign }: Listed,
-  page: string,
-  state: NodeState | undefined,
-  missedSince: boolean | undefined,
-): Verdict {
   const delivered = sumIn(page, 'cne_events_received', 'success')
   const failed = sumIn(page, 'cne_events_received', 'failed')
   const dropped = sumIn(page, 'cne_api_events_published', 'fail')
   const carried = sumIn(page, 'cne_transport_events_received', 'success')
   const resets = sumIn(page, 'cne_transport_connection_reset')
-  const active = /^cne_api_subscriptions/m.test(page) && sumIn(page, 'cne_api_subscriptions', 'active')
+  const active = sumIn(page, 'cne_api_subscriptions', 'active')
   const { received = 0, quarantined = 0, duplicate = 0, missed = 0 } = state?.counters ?? {}
   const theirs = [
     `delivered ${delivered}`,
@@ -53,17 +53,18 @@ function compare(
     dropped > 0 && `dropped ${dropped}`,
     carried > 0 && `over its transport ${carried}`,
     resets > 0 && `connection resets ${resets}`,
-    active !== false && `subscriptions ${active}`,
+    /^cne_api_subscriptions/m.test(page) && `subscriptions ${active}`,
   ].filter((text) => text !== false)
   const ours = `received ${received}, duplicate ${duplicate}, missed ${missed}, quarantined ${quarantined}`
   const result = `publisher: ${theirs.join(', ')}; ours: ${ours}`
   const heldBack = carried - delivered - failed
   const more = delivered - received - quarantined
-  if (client.dialect === 'red-hat-v1' && heldBack > 0)
-    return ['warning', result, FIX.metrics.heldBack(heldBack)]
-  if (failed > 0 && foreign === 0 && missedSince !== false) return ['warning', result, FIX.metrics.failed]
-  if (dropped > 0) return ['warning', result, FIX.metrics.dropped]
-  if (more > SLACK && foreign === 0) return ['warning', result, FIX.metrics.otherStore(more)]
+  const isAlone = foreign === 0
+  if (client.dialect === 'red-hat-v1' && heldBack > 0) return ['warning', result, FIX.heldBack(heldBack)]
+  if (failed > 0 && isAlone && (await missedSinceSubscribed(state, store)) !== false)
+    return ['warning', result, FIX.deliveriesFailed]
+  if (dropped > 0) return ['warning', result, FIX.dropped]
+  if (more > SLACK && isAlone) return ['warning', result, FIX.moreThanOurs(more)]
   return ['ok', `${result}. ${differenceOf(more, failed, foreign)}`]
 }
 
@@ -97,9 +98,8 @@ export async function missedSinceSubscribed(
 
 /** The sum of the series of a name, and of a status where one is given, in a page in Prometheus text format. */
 export function sumIn(page: string, name: string, status = ''): number {
-  const series = new RegExp(`^${name}(?:\\{(.*)\\})?\\s+(\\S+)`, 'gm')
-  return [...page.matchAll(series)]
+  const series = page.matchAll(new RegExp(`^${name}(?:\\{(.*)\\})?\\s+(\\S+)`, 'gm'))
+  return [...series]
     .filter(([, labels = '']) => status === '' || labels.includes(`status="${status}"`))
-    .map(([, , value]) => Number(value))
-    .reduce((sum, value) => sum + (Number.isNaN(value) ? 0 : value), 0)
+    .reduce((sum, [, , value]) => sum + (Number(value) || 0), 0)
 }

@@ -7,7 +7,7 @@ import type { Found } from '#shared/publishers/discovery/index.ts'
 import type { Proof } from '#shared/publishers/reconcile/proof.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { systemClock } from '#shared/time.ts'
-import { count, type Verdict } from '../report.ts'
+import { count, type Verdict } from '../exam.ts'
 import { FIX, untrusted } from '../words.ts'
 
 /** Which publishers there are. `namespace`: where they are discovered, if they are. */
@@ -18,35 +18,32 @@ export function checkPublishers(
   const number = targets.length + unnamed.length
   const where = namespace === undefined ? 'PUBLISHERS' : `namespace ${namespace}`
   if (failure !== undefined)
-    return ['failed', reasonOf(failure), FIX.publishers.unlisted(namespace ?? 'its namespace')]
+    return ['failed', reasonOf(failure), FIX.publishersUnlisted(namespace ?? 'its namespace')]
   if (number > 0) return ['ok', `${count(number, 'publisher')} in ${where}`]
-  return ['failed', `no publishers in ${where}`, FIX.publishers[namespace === undefined ? 'listed' : 'found']]
+  const fix = namespace === undefined ? FIX.publishersListed : FIX.publishersFound
+  return ['failed', `no publishers in ${where}`, fix]
 }
 
-/** What NODE_LABELS gives the publishers; undefined where it is not set. */
-export function checkNodeLabels(found: Found['nodeLabels']): Verdict | undefined {
-  if (found === undefined) return undefined
+/** What NODE_LABELS gives the publishers; nothing where it is not set. */
+export function checkNodeLabels(found: Found['nodeLabels']): Verdict[] {
+  if (found === undefined) return []
   const { labels, failure, absent, unused } = found
-  if (failure !== undefined) return ['warning', reasonOf(failure), FIX.nodeLabels.unlisted]
+  if (failure !== undefined) return [['warning', reasonOf(failure), FIX.nodeLabelsUnlisted]]
   if (absent.length > 0)
-    return ['warning', `the cluster has no Node ${absent.join(', ')}`, FIX.nodeLabels.absent]
-  if (labels.size > 0 && unused.length > 0)
-    return [
-      'warning',
-      `no Node of a publisher has a usable label ${unused.join(', ')}`,
-      FIX.nodeLabels.unused,
-    ]
-  return ['ok', `labels of ${count(labels.size, 'Node')} read`]
+    return [['warning', `the cluster has no Node ${absent.join(', ')}`, FIX.nodeLabelsAbsent]]
+  const result = `no Node of a publisher has a usable label ${unused.join(', ')}`
+  if (labels.size > 0 && unused.length > 0) return [['warning', result, FIX.nodeLabelsUnused]]
+  return [['ok', `labels of ${count(labels.size, 'Node')} read`]]
 }
 
-/** Whether the store answers. `shown`: its URL, without a password. */
+/** `shown`: the URL of the store, without a password. */
 export async function checkStore(store: Pick<Store, 'ping'>, shown: string): Promise<Verdict> {
   try {
     await store.ping()
     return ['ok', `${shown} answers`]
   } catch (error) {
     if (!(error instanceof PtpWatchError)) throw error
-    return ['failed', `${shown}: ${reasonOf(error)}`, FIX.store.away]
+    return ['failed', `${shown}: ${reasonOf(error)}`, FIX.storeAway]
   }
 }
 
@@ -58,16 +55,10 @@ export function checkToken(secrets: number): Verdict {
 
 /** Whether ingest answers at CALLBACK_URL and accepts our token, from here; publishers may have another way to it. */
 export function checkIngest(proof: Proof): Verdict {
-  switch (proof.outcome) {
-    case 'proven':
-      return ['ok', 'it answers at CALLBACK_URL with 204']
-    case 'wrong':
-      return ['failed', proof.reason, FIX.ingest.wrong]
-    case 'refused':
-      return ['failed', proof.error.problems.join('; '), FIX.ingest.refused]
-    case 'unreachable':
-      return ['warning', proof.reason, FIX.ingest.unreachable]
-  }
+  if (proof.outcome === 'proven') return ['ok', 'it answers at CALLBACK_URL with 204']
+  if (proof.outcome === 'refused') return ['failed', proof.error.problems.join('; '), FIX.ingestRefused]
+  if (proof.outcome === 'wrong') return ['failed', proof.reason, FIX.ingestWrong]
+  return ['warning', proof.reason, FIX.ingestUnreachable]
 }
 
 /** Whether a server answers at K_SINK. OPTIONS has no effect; sending an event would have one. */
@@ -76,15 +67,11 @@ export async function checkSink({ url, ca }: Config['sink'], signal: AbortSignal
   const { origin, pathname, search } = new URL(url)
   const deps = { clock: systemClock, log: silentLog }
   const http = createHttp(deps, { credentials: createCredentials({}, deps, { values: trustedBeside(ca) }) })
-  try {
-    const request = { method: 'OPTIONS', path: `${pathname}${search}`, statusOnly: true } as const
-    const answer = await tried(http.request(origin, request, { signal }))
-    if (answer instanceof PublisherError)
-      return ['failed', reasonOf(answer), untrusted(answer, 'K_CA_CERTS') ?? FIX.sink.away]
-    const result = `${answer.attempted.what} answered ${answer.status}`
-    if (answer.status >= 500) return ['warning', result, FIX.sink.failing]
-    return answer.status === 404 ? ['warning', result, FIX.sink.missing] : ['ok', result]
-  } finally {
-    await http.close()
-  }
+  const request = { method: 'OPTIONS', path: `${pathname}${search}`, statusOnly: true } as const
+  const answer = await tried(http.request(origin, request, { signal })).finally(() => http.close())
+  if (answer instanceof PublisherError)
+    return ['failed', reasonOf(answer), untrusted(answer, 'K_CA_CERTS') ?? FIX.sinkAway]
+  const result = `${answer.attempted.what} answered ${answer.status}`
+  if (answer.status >= 500) return ['warning', result, FIX.sinkFailing]
+  return answer.status === 404 ? ['warning', result, FIX.sinkMissing] : ['ok', result]
 }

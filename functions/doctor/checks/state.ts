@@ -1,36 +1,23 @@
-import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
+import { PublisherError, reasonOf } from '#shared/errors.ts'
 import { nodesNamed } from '#shared/publishers/dialects/addresses.ts'
-import type { Resource } from '#shared/publishers/dialects/client.ts'
-import { type Listed, type Pulled, type Reached, Stop } from '../exam.ts'
-import type { Verdict } from '../report.ts'
+import { type Exam, type Pulled, Stop, type Verdict } from '../exam.ts'
 import { FIX, fixFor } from '../words.ts'
 
-/** Pulls resources; writes nothing. */
-export function pullAll({ client, call }: Reached, resources: readonly Resource[]): Promise<Pulled[]> {
-  return Promise.all(
-    resources.map(async (resource): Promise<Pulled> => {
-      const answer = await tried(client.currentState(resource.address, call))
-      if (answer instanceof PublisherError) return { resource, answer: { outcome: 'failed', error: answer } }
-      return { resource, answer }
-    }),
-  )
-}
-
-/** The node that the answers name, if it is not the configured one. */
-export function otherNodeIn({ client }: Reached, pulls: readonly Pulled[]): string | undefined {
+/** The node that answers name, if it is not `node`. */
+export function otherNodeIn(pulls: readonly Pulled[], node: string): string | undefined {
   return pulls
-    .map(({ answer }) => (answer.outcome === 'answered' ? nodesNamed(answer.body) : []))
-    .find((names) => names.length > 0 && !names.includes(client.node))?.[0]
+    .map(({ said }) => nodesNamed(said?.body ?? ''))
+    .find((names) => names.length > 0 && !names.includes(node))?.[0]
 }
 
 /** Whether CurrentState names the configured node; without a list of addresses only that shows it. @throws Stop if not. */
-export function checkNodeName(reached: Reached, pulls: readonly Pulled[]): Verdict {
-  const { dialect, node } = reached.client
-  const other = otherNodeIn(reached, pulls)
+export function checkNodeName({ client, pulls }: Exam): Verdict {
+  const { dialect, node } = client
+  const other = otherNodeIn(pulls, node)
   if (other !== undefined)
-    throw new Stop('addresses', `CurrentState names node ${other}`, FIX.addresses.otherState(other))
+    throw new Stop('addresses', `CurrentState names node ${other}`, FIX.otherNode(other, node))
   const lists = `${dialect} has no list of addresses`
-  return pulls.some(({ answer }) => answer.outcome === 'answered')
+  return pulls.some(({ said }) => said !== undefined)
     ? ['ok', `CurrentState names ${node}; ${lists}`]
     : ['skipped', `${lists}, and no CurrentState names the node`]
 }
@@ -39,49 +26,39 @@ export function checkNodeName(reached: Reached, pulls: readonly Pulled[]): Verdi
 const OPTIONAL: ReadonlySet<string> = new Set(['gnss-sync-status', 'synce-lock-state', 'synce-clock-quality'])
 
 /** What the publisher says of each resource. Any state passes: the check is whether it answers, not whether it is LOCKED. */
-export function checkStates(listed: Listed, pulls: readonly Pulled[]): Verdict[] {
-  const deciding: readonly string[] = listed.deps.settings.overallKinds
-  const isKnown = pulls.some((pulled) => deciding.includes(pulled.resource.kind) && isTold(pulled))
-  return pulls.map((pulled) => {
-    if (isTold(pulled)) return ['ok', `${pulled.resource.kind}: ${told(pulled)}`]
-    return untold(listed, pulled, { isKnown, decides: deciding.includes(pulled.resource.kind) })
+export function checkStates({ client, held, place, pulls, settings }: Exam): Verdict[] {
+  const decides = ({ kind }: { kind: string }) => settings.overallKinds.includes(kind)
+  const isKnown = pulls.some((pulled) => decides(pulled.resource) && isTold(pulled))
+  const isStarlingX = client.dialect === 'starlingx-v2'
+  return pulls.map((pulled): Verdict => {
+    const { resource, answer } = pulled
+    const result = `${resource.kind}: ${told(pulled)}`
+    if (isTold(pulled)) return ['ok', result]
+    if (answer instanceof PublisherError) {
+      const isBehind = client.dialect === 'red-hat-v1' && answer.status === 400
+      return ['failed', result, isBehind ? FIX.noPublisher : fixFor(answer, place)]
+    }
+    if (answer.outcome === 'none' && answer.cause === 'unregistered')
+      return ['failed', result, FIX.unregistered]
+    if (isStarlingX && answer.outcome === 'none')
+      return [isKnown ? 'warning' : 'failed', result, FIX.starting(client.node)]
+    // It never answers without a subscription (protocol.md §2.5, §3.4).
+    if (!isStarlingX && !held.some(({ address }) => address === resource.address))
+      return ['skipped', `${result}: nobody is subscribed to it`]
+    if (OPTIONAL.has(resource.kind))
+      return ['skipped', `${result}: the node has no such clock, or its state is not known yet`]
+    if (isKnown || !decides(resource)) return ['warning', result, FIX.noClock]
+    return ['failed', result, FIX.noPtp(place.shown)]
   })
 }
 
-/** `isKnown`: a clock that decides is known. `decides`: this is one of those. */
-function untold(
-  { client, held, place }: Listed,
-  pulled: Pulled,
-  { isKnown, decides }: { isKnown: boolean; decides: boolean },
-): Verdict {
-  const { resource, answer } = pulled
-  const isStarlingX = client.dialect === 'starlingx-v2'
-  const result = `${resource.kind}: ${told(pulled)}`
-  if (answer.outcome === 'failed') {
-    const isBehind = client.dialect === 'red-hat-v1' && answer.error.status === 400
-    return ['failed', result, isBehind ? FIX.state.noPublisher : fixFor(answer.error, place)]
-  }
-  if (answer.outcome === 'none' && answer.cause === 'unregistered')
-    return ['failed', result, FIX.state.unregistered]
-  if (isStarlingX && answer.outcome === 'none')
-    return [isKnown ? 'warning' : 'failed', result, FIX.state.starting(client.node)]
-  // It never answers without a subscription (protocol.md §2.5, §3.4).
-  if (!isStarlingX && !held.some(({ address }) => address === resource.address))
-    return ['skipped', `${result}: nobody is subscribed to it`]
-  if (OPTIONAL.has(resource.kind))
-    return ['skipped', `${result}: the node has no such clock, or its state is not known yet`]
-  if (isKnown || !decides) return ['warning', result, FIX.state.noClock]
-  return ['failed', result, FIX.state.noPtp(place.shown)]
-}
-
-function isTold({ resource, answer }: Pulled): boolean {
-  if (answer.outcome !== 'answered') return false
-  return answer.readings?.observations.some(({ kind }) => kind === resource.kind) === true
+function isTold({ resource, said }: Pulled): boolean {
+  return said?.readings?.observations.some(({ kind }) => kind === resource.kind) === true
 }
 
 /** What an answer says of the clocks, or why there is none. */
 function told({ answer }: Pulled): string {
-  if (answer.outcome === 'failed') return reasonOf(answer.error)
+  if (answer instanceof PublisherError) return reasonOf(answer)
   if (answer.outcome === 'none') return answer.reason
   if (answer.readings === undefined) return `invalid JSON: ${answer.body.slice(0, 60)}`
   const { observations, placeholders, named, problems } = answer.readings

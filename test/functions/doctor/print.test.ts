@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createReport, EACH, type Finding } from '#functions/doctor/report.ts'
+import { EACH, findingsOf, type Verdicts } from '#functions/doctor/exam.ts'
 import { createView } from '#functions/doctor/print.ts'
 
 function terminal({ interactive = false, colour = false } = {}) {
@@ -18,25 +18,18 @@ function terminal({ interactive = false, colour = false } = {}) {
   }
 }
 
-function found(
-  tell: (report: ReturnType<typeof createReport>) => void,
-  node: string | null = 'node1',
-): Finding[] {
-  const report = createReport(node)
-  tell(report)
-  return report.findings(EACH)
-}
+const found = (verdicts: Verdicts, node: string | null = 'node1') => findingsOf(node, EACH, verdicts)
 
-const refused = found((report) => {
-  report.add('dns', ['ok', '10.0.0.11'])
-  report.add('health', ['failed', 'GET http://10.0.0.11 got no answer', 'Look there'])
+const refused = found({
+  dns: [['ok', '10.0.0.11']],
+  health: [['failed', 'GET http://10.0.0.11 got no answer', 'Look there']],
 })
 
 test('a failure is a line with its fix; what it kept from being checked is one more', () => {
   const one = terminal()
   const view = createView(one, 1, {})
   view.show(refused)
-  view.end([refused])
+  view.end([], [refused])
   expect(one.said.out.split('\n')).toEqual([
     'node1',
     '  ok       dns             10.0.0.11',
@@ -50,10 +43,7 @@ test('a failure is a line with its fix; what it kept from being checked is one m
 })
 
 test('findings come in the order of the checks, whatever order they were made in', () => {
-  const findings = found((report) => {
-    report.add('metrics', ['ok', 'x'])
-    report.add('dns', ['ok', 'x'])
-  })
+  const findings = found({ metrics: [['ok', 'x']], dns: [['ok', 'x']] })
   expect(findings.map(({ check }) => check)).toEqual(EACH)
 })
 
@@ -62,8 +52,8 @@ test('on a terminal a line of progress goes before each block comes, and is gone
   const view = createView(one, 2, { quiet: true })
   view.show([])
   view.show(refused)
-  view.show(found(() => {}, 'node2'))
-  view.end([])
+  view.show(found({}, 'node2'))
+  view.end([], [])
   expect(one.said.err.split('\r\u001b[2K')).toEqual([
     '',
     'checking publishers 0/2',
@@ -77,10 +67,7 @@ test('on a terminal a line of progress goes before each block comes, and is gone
 
 test('what a publisher says can neither begin a line nor move the cursor', () => {
   const one = terminal()
-  const hostile = found(
-    (report) => report.add('health', ['failed', 'a\n  ok  b\u001b[2J\u0007', 'do']),
-    'no\nde',
-  )
+  const hostile = found({ health: [['failed', 'a\n  ok  b\u001b[2J\u0007', 'do']] }, 'no\nde')
   createView(one, 1, {}).show(hostile)
   const [head, line] = one.said.out.split('\n')
   expect([head, line]).toEqual(['no de', '  FAILED   health          a ok  b?. → do'])
@@ -89,10 +76,10 @@ test('what a publisher says can neither begin a line nor move the cursor', () =>
 test('--json is one list, with null for the node of the whole', () => {
   const one = terminal({ interactive: true })
   const view = createView(one, 1, { json: true, quiet: true })
-  const whole = found((report) => report.add('state', ['warning', 'b', 'c']), null)
+  const whole = found({ state: [['warning', 'b', 'c']] }, null)
   view.show(whole)
   view.show(refused)
-  view.end([whole, refused])
+  view.end(whole, [refused])
   expect(JSON.parse(one.said.out)).toEqual([
     { node: null, check: 'state', status: 'warning', result: 'b', fix: 'c' },
     {
