@@ -1,14 +1,11 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod/mini'
-import type { KubernetesClient } from '#shared/kubernetes/client.ts'
 import { orAbsent, texts } from '#shared/kubernetes/objects.ts'
 import type { LogEntry, NodeState } from '#shared/state/document.ts'
 import { entriesWithin } from '#shared/state/history.ts'
-import type { Store } from '#shared/state/store/store.ts'
 import type { NodeView } from '#shared/state/view.ts'
-import type { Clock } from '#shared/time.ts'
 import { secondsOf } from './conditions.ts'
-import type { ConditionMetrics } from './metrics.ts'
+import type { ConditionDeps } from './metrics.ts'
 import { type ClusterNode, despiteOthers } from './nodes.ts'
 import { type EventReason, messageOf, sortOut } from './occurrences.ts'
 
@@ -30,13 +27,6 @@ const kept = z.object({
   count: orAbsent(z.number()),
 })
 
-type Deps = {
-  readonly client: KubernetesClient
-  readonly store: Pick<Store, 'log'>
-  readonly clock: Clock
-  readonly metrics: ConditionMetrics
-}
-
 /** How far this process has looked, and whether the node has free-run or been in HOLDOVER since it was last LOCKED. */
 type Looked = { readonly incarnation: string; readonly seq: number; readonly ailing: boolean }
 
@@ -49,7 +39,7 @@ export type Announcer = ReturnType<typeof createAnnouncer>
  * They are Events of core/v1: `kubectl describe node` shows their count, and their message may follow the newest entry;
  * in events.k8s.io/v1 only the series of an Event can be changed.
  */
-export function createAnnouncer({ client, store, clock, metrics }: Deps) {
+export function createAnnouncer({ client, store, clock, metrics }: ConditionDeps) {
   const looked = new Map<string, Looked>()
   /** When Nodes were last told that their taint is withheld. */
   const withheldAt = new Map<string, number>()

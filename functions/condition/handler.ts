@@ -42,26 +42,15 @@ export function createOnEvent(deps: {
 function joined(look: (node: string) => Promise<unknown>): (node: string) => Promise<void> {
   const running = new Map<string, Promise<unknown>>()
   const waiting = new Map<string, Promise<void>>()
-  const begin = async (node: string) => {
+  const afterOthers = async (node: string) => {
+    await running.get(node)?.catch(() => {})
+    waiting.delete(node)
     const mine = look(node)
     running.set(node, mine)
-    try {
-      await mine
-    } finally {
-      running.delete(node)
-    }
+    await mine.finally(() => running.delete(node))
   }
   return (node) => {
-    const before = running.get(node)
-    if (before === undefined) return begin(node)
-    const next =
-      waiting.get(node) ??
-      before
-        .catch(() => {})
-        .then(() => {
-          waiting.delete(node)
-          return begin(node)
-        })
+    const next = waiting.get(node) ?? afterOthers(node)
     waiting.set(node, next)
     return next
   }

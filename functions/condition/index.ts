@@ -42,27 +42,25 @@ export const condition: FunctionDefinition = {
     const store = await openStore(config, { log, random }, { create: false })
     const client = createKubernetesClient(access, { log }, CALLS)
     const metrics = createConditionMetrics(registry)
-    const nodes = createNodes(client)
-    const announcer = createAnnouncer({ client, store, clock, metrics })
-    const reconcile = createReconcile({ store, nodes, announcer, clock, log, metrics, settings })
+    const deps = { client, nodes: createNodes(client), store, settings, clock, log, metrics }
+    const announcer = createAnnouncer(deps)
+    const reconcile = createReconcile(deps, announcer)
     const places = createPlaces(client, namespace ?? '')
-    const taints = taint && createTaints(taint, { nodes, places, announcer, log, metrics })
-    const run = createSweep({ store, nodes, reconcile, announcer, taints, clock, log, metrics })
+    const taints = taint && createTaints({ taint, places }, deps, announcer)
+    const run = createSweep(deps, announcer, reconcile, taints)
 
     const ended = new AbortController()
-    let sweeping: Promise<void> | undefined
-    const sweepAll = async (signal?: AbortSignal) => {
-      const { done, failures } = await run(AbortSignal.any([ended.signal, ...(signal ? [signal] : [])]))
-      if (failures.length === 0) return
-      throw new StoreError(`${failures.length} failures, ${done} Nodes up to date; first: ${failures[0]}`)
-    }
+    let sweeping: Promise<unknown> | undefined
     /** One sweep at a time; who asks meanwhile is answered at once. */
-    const sweep = async (signal?: AbortSignal): Promise<void> => {
+    const sweep = async (signal: AbortSignal = ended.signal): Promise<void> => {
       if (sweeping !== undefined) return
-      sweeping = sweepAll(signal)
-      await sweeping.finally(() => {
+      const swept = run(AbortSignal.any([ended.signal, signal]))
+      sweeping = swept
+      const { done, failures } = await swept.finally(() => {
         sweeping = undefined
       })
+      if (failures.length === 0) return
+      throw new StoreError(`${failures.length} failures, ${done} Nodes up to date; first: ${failures[0]}`)
     }
     const onEvent = createOnEvent({ reconcile, sweep, log })
     const events = createEventHandler(onEvent)

@@ -1,5 +1,22 @@
+import type { KubernetesClient } from '#shared/kubernetes/client.ts'
+import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
+import type { MergeSettings } from '#shared/state/merge/draft.ts'
+import type { Store } from '#shared/state/store/store.ts'
+import type { Clock } from '#shared/time.ts'
+import type { Nodes } from './nodes.ts'
 import { EVENT_REASONS } from './occurrences.ts'
+
+/** What every part of condition goes by. */
+export type ConditionDeps = {
+  readonly client: KubernetesClient
+  readonly nodes: Nodes
+  readonly store: Pick<Store, 'read' | 'log' | 'versions'>
+  readonly settings: MergeSettings
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: ConditionMetrics
+}
 
 export type ConditionMetrics = ReturnType<typeof createConditionMetrics>
 

@@ -1,27 +1,13 @@
-import type { Log } from '#shared/log.ts'
 import { damagedState } from '#shared/state/document.ts'
-import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Overall } from '#shared/state/merge/overall.ts'
-import type { Store } from '#shared/state/store/store.ts'
 import { viewOf } from '#shared/state/view.ts'
-import type { Clock } from '#shared/time.ts'
 import type { Announcer } from './announce.ts'
 import { conditionsOf, patchFor, unknownConditions } from './conditions.ts'
-import type { ConditionMetrics } from './metrics.ts'
-import { type ClusterNode, despiteOthers, type Nodes } from './nodes.ts'
+import type { ConditionDeps } from './metrics.ts'
+import { type ClusterNode, despiteOthers } from './nodes.ts'
 
 /** Names without a Node that are remembered as told. An event may bear any name. */
 const MOST_ABSENT = 10_000
-
-export type ReconcileDeps = {
-  readonly store: Pick<Store, 'read'>
-  readonly nodes: Nodes
-  readonly announcer: Announcer
-  readonly clock: Clock
-  readonly log: Log
-  readonly metrics: ConditionMetrics
-  readonly settings: MergeSettings
-}
 
 /** A Node, what it was found to be, and where it is. */
 export type Swept = {
@@ -48,8 +34,8 @@ const ABSENT = { outcome: 'absent', swept: undefined } as const
  * The Node is read before the document, and the patch names the version that was read: whoever knows less than what the
  * Node already says gets a conflict and looks again. So no order of calls, and no other instance, can take a Node back.
  */
-export function createReconcile(deps: ReconcileDeps): Reconcile {
-  const { store, nodes, announcer, clock, log, metrics, settings } = deps
+export function createReconcile(deps: ConditionDeps, announcer: Announcer): Reconcile {
+  const { store, nodes, clock, log, metrics, settings } = deps
   const absent = new Set<string>()
 
   /** What the store has of a node, and what its Node is told of it. */

@@ -1,29 +1,14 @@
 import pLimit from 'p-limit'
 import { reasonOf, StoreError } from '#shared/errors.ts'
-import type { Log } from '#shared/log.ts'
-import type { Store } from '#shared/state/store/store.ts'
-import type { Clock } from '#shared/time.ts'
 import type { Announcer } from './announce.ts'
 import { isOutdated, patchFor, unknownConditions } from './conditions.ts'
-import type { ConditionMetrics } from './metrics.ts'
-import type { ClusterNode, Nodes } from './nodes.ts'
+import type { ConditionDeps } from './metrics.ts'
+import type { ClusterNode } from './nodes.ts'
 import type { Reconcile, Swept } from './reconcile.ts'
 import type { Taints } from './taints.ts'
 
 /** Nodes that are brought up to date at once. */
 const AT_ONCE = 8
-
-export type SweepDeps = {
-  readonly store: Pick<Store, 'versions'>
-  readonly nodes: Nodes
-  readonly reconcile: Reconcile
-  readonly announcer: Announcer
-  /** Absent where no taint is wanted. */
-  readonly taints: Taints | undefined
-  readonly clock: Clock
-  readonly log: Log
-  readonly metrics: ConditionMetrics
-}
 
 /** How many Nodes are up to date now, and what could not be done, one line each. */
 export type Sweep = { readonly done: number; readonly failures: readonly string[] }
@@ -33,9 +18,12 @@ export type Sweep = { readonly done: number; readonly failures: readonly string[
  * Node does not hold up the others.
  * @throws StoreError where the Nodes or the store cannot be listed.
  */
-export function createSweep(deps: SweepDeps): (signal: AbortSignal) => Promise<Sweep> {
-  const { store, nodes, reconcile, announcer, taints, clock, log, metrics } = deps
-
+export function createSweep(
+  { store, nodes, clock, log, metrics }: ConditionDeps,
+  announcer: Announcer,
+  reconcile: Reconcile,
+  taints: Taints | undefined,
+): (signal: AbortSignal) => Promise<Sweep> {
   /** Without its store PTP Watch knows nothing: what a Node says of a while ago must not pass for the present. */
   const doubt = async (node: ClusterNode, reason: string) => {
     if (!isOutdated(node.conditions, clock.now())) return

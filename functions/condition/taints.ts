@@ -1,40 +1,28 @@
 import { reasonOf } from '#shared/errors.ts'
 import type { TaintConfig } from '#shared/config/index.ts'
-import type { Log } from '#shared/log.ts'
 import type { Announcer } from './announce.ts'
 import { countBySite, limitOf, sizesOf, withinLimit } from './brake.ts'
-import type { ConditionMetrics } from './metrics.ts'
-import { type ClusterNode, despiteOthers, type Nodes, type Taint } from './nodes.ts'
+import type { ConditionDeps } from './metrics.ts'
+import { type ClusterNode, despiteOthers, type Taint } from './nodes.ts'
 import type { Places } from './places.ts'
 import type { Swept } from './reconcile.ts'
-
-export type TaintDeps = {
-  readonly nodes: Nodes
-  /** Who may be tainted, kept where all instances see it. */
-  readonly places: Places
-  readonly announcer: Announcer
-  readonly log: Log
-  readonly metrics: ConditionMetrics
-}
 
 /** `failures`: what fails is added there, one line each. */
 type Run = { readonly signal: AbortSignal; readonly failures: string[] }
 
-/** Adds and removes our taint as a sweep found the Nodes, of `all` that the cluster has. */
-export type Taints = (
-  swept: readonly Swept[],
-  all: ReadonlyMap<string, ClusterNode>,
-  run: Run,
-) => Promise<void>
+export type Taints = ReturnType<typeof createTaints>
 
 /**
  * Taints Nodes that free-run. A place is taken before a Node is tainted and given back after its taint is removed, by
  * compare-and-set: also two instances, or one that dies half-way, never taint more than the limit.
  *
- * A Node that is UNKNOWN keeps what it has; one that is watched no more loses the taint.
+ * `places`: who may be tainted, kept where all instances see it. A Node that is UNKNOWN keeps what it has; one that is watched no more loses the taint.
  */
-export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
-  const { nodes, places, announcer, log, metrics } = deps
+export function createTaints(
+  { taint, places }: { readonly taint: TaintConfig; readonly places: Places },
+  { nodes, log, metrics }: ConditionDeps,
+  announcer: Announcer,
+) {
   const isOurs = ({ key, effect }: Taint) => key === taint.key && effect === taint.effect
   const isTainted = ({ taints }: ClusterNode) => taints.some(isOurs)
   /** Those that were told to be without. */
@@ -68,42 +56,6 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
     return done
   }
 
-  const apply: Taints = async (swept, all, run) => {
-    const states = new Map(swept.map(({ node, overall }) => [node.name, overall]))
-    /** One of which nothing could be found out now keeps what it has. */
-    const isOver = (name: string) => {
-      const state = states.get(name)
-      return state === undefined ? !all.has(name) : state !== 'FREERUN' && state !== 'UNKNOWN'
-    }
-    const tainted = namesOf(swept.filter(({ node }) => isTainted(node)))
-    const held = new Set([...(await places.read()), ...tainted])
-    const removed = await setAll([...held].filter(isOver), false, run)
-    const taken = await places.change((before) => {
-      const kept = [...before, ...tainted].filter((name) => !removed.has(name))
-      return withinLimit(new Set(kept), swept)
-    })
-    const freerunning = swept.filter(({ overall }) => overall === 'FREERUN')
-    const untainted = namesOf(freerunning.filter(({ node }) => !isTainted(node)))
-    const added = await setAll(
-      untainted.filter((name) => taken.has(name)),
-      true,
-      run,
-    )
-    // Another instance that knew more may have given a place back meanwhile.
-    const now = added.size > 0 ? await places.read() : taken
-    await setAll(
-      [...added].filter((name) => !now.has(name)),
-      false,
-      run,
-    )
-    metrics.tainted.set({}, taken.size)
-    await tellWithheld(
-      freerunning.filter(({ node }) => !taken.has(node.name)),
-      sizesOf(swept),
-      run,
-    )
-  }
-
   /** In the log each once, for as long as it lasts. */
   const tellWithheld = async (
     withheld: readonly Swept[],
@@ -132,9 +84,32 @@ export function createTaints(taint: TaintConfig, deps: TaintDeps): Taints {
     }
   }
 
-  return async (swept, all, run) => {
+  /** Adds and removes our taint as a sweep found the Nodes, of `all` that the cluster has. */
+  return async (swept: readonly Swept[], all: ReadonlyMap<string, ClusterNode>, run: Run): Promise<void> => {
     try {
-      await apply(swept, all, run)
+      const states = new Map(swept.map(({ node, overall }) => [node.name, overall]))
+      /** One of which nothing could be found out now keeps what it has. */
+      const isOver = (name: string) => {
+        const state = states.get(name)
+        return state === undefined ? !all.has(name) : state !== 'FREERUN' && state !== 'UNKNOWN'
+      }
+      const tainted = namesOf(swept.filter(({ node }) => isTainted(node)))
+      const held = new Set([...(await places.read()), ...tainted])
+      const removed = await setAll([...held].filter(isOver), false, run)
+      const taken = await places.change((before) => {
+        const kept = [...before, ...tainted].filter((name) => !removed.has(name))
+        return withinLimit(new Set(kept), swept)
+      })
+      const freerunning = swept.filter(({ overall }) => overall === 'FREERUN')
+      const allowed = freerunning.filter(({ node }) => !isTainted(node) && taken.has(node.name))
+      const added = await setAll(namesOf(allowed), true, run)
+      // Another instance that knew more may have given a place back meanwhile.
+      const now = added.size > 0 ? await places.read() : taken
+      const givenBack = [...added].filter((name) => !now.has(name))
+      await setAll(givenBack, false, run)
+      metrics.tainted.set({}, taken.size)
+      const withheld = freerunning.filter(({ node }) => !taken.has(node.name))
+      await tellWithheld(withheld, sizesOf(swept), run)
     } catch (error) {
       run.signal.throwIfAborted()
       run.failures.push(`Taints: ${reasonOf(error)}`)
