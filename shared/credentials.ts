@@ -8,10 +8,7 @@ import type { Clock } from './time.ts'
 const NAMES = ['ca', 'cert', 'key', 'token'] as const
 type Name = (typeof NAMES)[number]
 
-/** Paths of PEM files and of the file of a bearer token. */
-export type CredentialFiles = { readonly [name in Name]?: string | undefined }
-
-/** PEM texts and a bearer token. The same object for as long as nothing changes. */
+/** PEM texts and a bearer token; or the paths of their files. The same object for as long as nothing changes. */
 export type Credentials = { readonly [name in Name]?: string | undefined }
 
 export type CredentialSource = {
@@ -23,7 +20,7 @@ export type CredentialSource = {
   current(options?: { fresh?: boolean }): Promise<Credentials>
 }
 
-export type CredentialOptions = {
+type CredentialOptions = {
   /** Who is shown them, for messages. */
   readonly whom?: string
   /** The files are set by `<prefix>_CA_FILE` and so on, for messages. */
@@ -39,7 +36,7 @@ const PUBLISHERS: CredentialOptions = { whom: 'publishers', prefix: 'PUBLISHER' 
 
 /** Credentials that follow their files. */
 export function createCredentials(
-  files: CredentialFiles,
+  files: Credentials,
   { clock, log }: { clock: Clock; log: Log },
   { whom, prefix, values = {}, optional = false }: CredentialOptions = PUBLISHERS,
 ): CredentialSource {
@@ -48,15 +45,16 @@ export function createCredentials(
   let readAt = Number.NEGATIVE_INFINITY
   let reading: Promise<void> | undefined
 
-  const readOne = async (name: Name): Promise<[Name, string][]> => {
+  const readOne = async (name: Name): Promise<string | undefined> => {
     const path = files[name] ?? ''
     try {
       const text = await readFile(path, 'utf8')
-      if (optional && text.trim() === '') return []
+      if (optional && text.trim() === '') return undefined
       if (text !== known?.[name]) check(name, text, path)
-      return [[name, name === 'token' ? text.trim() : text]]
+      return name === 'token' ? text.trim() : text
     } catch (error) {
-      if (optional && isAbsent(error)) return []
+      const code = error instanceof Error && 'code' in error ? error.code : undefined
+      if (optional && (code === 'ENOENT' || code === 'ENOTDIR')) return undefined
       const variable = prefix === undefined ? '' : `${prefix}_${name.toUpperCase()}_FILE: `
       throw new Error(`${variable}${reasonOf(error)}`)
     }
@@ -64,8 +62,8 @@ export function createCredentials(
 
   const read = async () => {
     try {
-      const entries = (await Promise.all(names.map(readOne))).flat()
-      const next: Credentials = { ...values, ...Object.fromEntries(entries) }
+      const texts = await Promise.all(names.map(readOne))
+      const next: Credentials = { ...values, ...Object.fromEntries(names.map((name, i) => [name, texts[i]])) }
       const before = known
       if (before !== undefined && NAMES.every((name) => before[name] === next[name])) return
       // Throws on a certificate without its key, as it is for a moment while the two files are replaced.
@@ -117,8 +115,4 @@ function check(name: Name, text: string, path: string): void {
   } catch (error) {
     throw new Error(`${path} ${reasonOf(error)}`)
   }
-}
-
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 }

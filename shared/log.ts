@@ -31,47 +31,33 @@ export function createLog(options: {
     const time = new Date(options.now()).toISOString()
     return `${JSON.stringify({ time, level, message, ...options.fields, ...fields })}\n`
   }
-  const write =
-    options.write ??
-    boundedWriter(process.stderr, (dropped) =>
-      spell('warn', 'log lines dropped: the reader of the log is too slow', { dropped }),
-    )
-  const limit = LOG_LEVELS.indexOf(options.level)
-  const at = (level: LogLevel) => {
-    if (LOG_LEVELS.indexOf(level) > limit) return () => {}
-    return (message: string, fields?: LogFields) => write(spell(level, message, fields))
-  }
-  return {
-    error: at('error'),
-    warn: at('warn'),
-    info: at('info'),
-    debug: at('debug'),
-    on: (level) => LOG_LEVELS.indexOf(level) <= limit,
-  }
+  const { write = boundedWriter((dropped) => spell('warn', TOO_SLOW, { dropped })) } = options
+  const on = (level: LogLevel) => LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(options.level)
+  const at = (level: LogLevel) =>
+    on(level) ? (message: string, fields?: LogFields) => write(spell(level, message, fields)) : () => {}
+  return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), on }
 }
 
-type Output = Pick<NodeJS.WriteStream, 'write' | 'once' | 'writableLength'>
+const TOO_SLOW = 'log lines dropped: the reader of the log is too slow'
 
-/** A stream keeps all that it cannot write yet, without a bound of its own. */
-function boundedWriter(stream: Output, told: (dropped: number) => string): (line: string) => void {
+/** Writes to stderr, which keeps all that it cannot write yet, without a bound of its own. */
+function boundedWriter(told: (dropped: number) => string): (line: string) => void {
   let dropped = 0
   let listening = false
   const tell = () => {
-    if (dropped === 0) return
-    const line = told(dropped)
+    if (dropped > 0) process.stderr.write(told(dropped))
     dropped = 0
-    stream.write(line)
   }
   return (line) => {
-    if (stream.writableLength < MOST_UNREAD) {
+    if (process.stderr.writableLength < MOST_UNREAD) {
       tell()
-      stream.write(line)
+      process.stderr.write(line)
       return
     }
     dropped += 1
     if (listening) return
     listening = true
-    stream.once('drain', () => {
+    process.stderr.once('drain', () => {
       listening = false
       tell()
     })

@@ -48,25 +48,26 @@ export function createMetrics(): Metrics {
     families.set(name, () => `${head}${lines().join('\n')}\n`)
   }
 
+  const addScalar = <L extends LabelSets>(type: string, definition: Definition<L>) => {
+    const series = createSeries(definition, () => ({ value: 0 }))
+    add(type, definition, () => series.all((text, cell) => [sample(definition.name, text, cell.value)]))
+    return series
+  }
+
   return {
     counter(definition) {
-      if (!definition.name.endsWith('_total')) {
-        throw new RangeError(`The counter ${definition.name} must end in _total`)
-      }
-      const series = createSeries(definition, () => ({ value: 0 }))
-      add('counter', definition, () =>
-        series.all((text, cell) => [sample(definition.name, text, cell.value)]),
-      )
+      const { name } = definition
+      if (!name.endsWith('_total')) throw new RangeError(`The counter ${name} must end in _total`)
+      const series = addScalar('counter', definition)
       return {
         inc(labels, by = 1) {
-          if (!(by >= 0)) throw new RangeError(`The counter ${definition.name} cannot go down`)
+          if (!(by >= 0)) throw new RangeError(`The counter ${name} cannot go down`)
           series.at(labels).value += by
         },
       }
     },
     gauge(definition) {
-      const series = createSeries(definition, () => ({ value: 0 }))
-      add('gauge', definition, () => series.all((text, cell) => [sample(definition.name, text, cell.value)]))
+      const series = addScalar('gauge', definition)
       return {
         set(labels, value) {
           series.at(labels).value = value
@@ -111,19 +112,16 @@ export function createMetrics(): Metrics {
 /** All series of one metric, made at once so that each is exposed before it first counts. */
 function createSeries<L extends LabelSets, C>(definition: Definition<L>, cell: () => C) {
   const sets = Object.entries(definition.labels ?? {})
-  const cells = new Map<string, { text: string; cell: C }>()
-  const fill = (i: number, key: string, text: string) => {
-    const set = sets[i]
-    if (set === undefined) {
-      cells.set(key, { text, cell: cell() })
-      return
-    }
-    const [label, values] = set
-    for (const value of values) {
-      fill(i + 1, `${key}${value}\n`, join(text, `${label}="${escapeLabel(value)}"`))
-    }
+  let keys = [{ key: '', text: '' }]
+  for (const [label, values] of sets) {
+    keys = keys.flatMap(({ key, text }) =>
+      values.map((value) => ({
+        key: `${key}${value}\n`,
+        text: join(text, `${label}="${escapeLabel(value)}"`),
+      })),
+    )
   }
-  fill(0, '', '')
+  const cells = new Map(keys.map(({ key, text }) => [key, { text, cell: cell() }]))
   return {
     at(labels: LabelsOf<L>): C {
       let key = ''

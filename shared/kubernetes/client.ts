@@ -174,22 +174,20 @@ export function createKubernetesClient(
         items: itemsOf(item),
       })
       const endsAt = performance.now() + (rest.budgetMs ?? budgetMs)
-      for (let attempts = 0; attempts < ATTEMPTS; attempts += 1) {
-        const items: T[] = []
-        let next: string | undefined
-        do {
-          signal?.throwIfAborted()
-          const query = { ...rest.query, ...(next !== undefined && { continue: next }) }
-          const left = Math.max(1, endsAt - performance.now())
-          const call = { ...rest, verb: 'list', query, expects: [410], budgetMs: left } as const
-          const page = await read(call, list)
-          if (page === undefined) break
-          items.push(...page.items)
-          next = page.metadata?.continue || undefined
-          if (next === undefined) return items
-        } while (next !== undefined)
+      const call = { ...rest, verb: 'list', expects: [410] } as const
+      let items: T[] = []
+      let next: string | undefined
+      for (let attempts = 0; attempts < ATTEMPTS; ) {
+        signal?.throwIfAborted()
+        const query = { ...rest.query, ...(next !== undefined && { continue: next }) }
+        const left = Math.max(1, endsAt - performance.now())
+        const page = await read({ ...call, query, budgetMs: left }, list)
+        if (page === undefined) attempts += 1
+        items = page === undefined ? [] : [...items, ...page.items]
+        next = page?.metadata?.continue || undefined
+        if (page !== undefined && next === undefined) return items
       }
-      throw failed({ ...rest, verb: 'list' }, 'forgot the list while it was read')
+      throw failed(call, 'forgot the list while it was read')
     },
     async close() {
       closed = true

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { type CredentialFiles, createCredentials } from '#shared/credentials.ts'
+import { type Credentials, createCredentials } from '#shared/credentials.ts'
 import { within } from '#shared/deadline.ts'
 import type { Log } from '#shared/log.ts'
 import { systemClock } from '#shared/time.ts'
@@ -30,7 +30,7 @@ const addressReply = z.tuple([z.string(), z.coerce.number()])
  */
 export function createRedisClient(
   url: string,
-  { log, files }: { log: Log; files: CredentialFiles },
+  { log, files }: { log: Log; files: Credentials },
   waitMs = WAIT_MS,
 ) {
   const address = parseRedisUrl(url)

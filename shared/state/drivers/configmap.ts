@@ -4,7 +4,7 @@ import { findAccess, type KubernetesSettings } from '#shared/kubernetes/access.t
 import { type Access, type ClientOptions, createKubernetesClient } from '#shared/kubernetes/client.ts'
 import { texts } from '#shared/kubernetes/objects.ts'
 import type { Log } from '#shared/log.ts'
-import { type Clock, systemClock } from '#shared/time.ts'
+import { systemClock } from '#shared/time.ts'
 import { createCache } from '#shared/state/store/cache.ts'
 import { damagedState, parseDocument } from '#shared/state/document.ts'
 import { byBytes, type Driver, type Version, type Versioned } from '#shared/state/store/driver.ts'
@@ -56,11 +56,10 @@ export type ConfigMapOptions = ClientOptions & {
  */
 export async function createConfigMapDriver(
   namespace: string,
-  deps: { log: Log; kubernetes: KubernetesSettings | Access; clock?: Clock },
+  { log, kubernetes }: { log: Log; kubernetes: KubernetesSettings | Access },
   { maxBytes = 256 * 1024, ...options }: ConfigMapOptions = {},
 ): Promise<Driver> {
-  const { log, kubernetes, clock = systemClock } = deps
-  const access = await findAccess(kubernetes, { clock, log })
+  const access = await findAccess(kubernetes, { clock: systemClock, log })
   const all = { resource: 'configmaps', namespace: namespace || (await access.namespace()) }
   const client = createKubernetesClient(access, { log }, options)
   const logs = createCache<{ readonly version: Version; readonly log: string }>(CACHED_LOGS)
@@ -155,10 +154,8 @@ export async function createConfigMapDriver(
       const { resourceVersion } = written.metadata
       logs.set(node, { version: resourceVersion, log: after })
       if (unsent > 0) {
-        log.error('log entries dropped before the broker had them: the ConfigMap is full', {
-          node,
-          dropped: unsent,
-        })
+        const message = 'log entries dropped before the broker had them: the ConfigMap is full'
+        log.error(message, { node, dropped: unsent })
       }
       return resourceVersion
     },

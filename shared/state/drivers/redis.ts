@@ -1,6 +1,6 @@
 import { hash, randomUUID } from 'node:crypto'
 import * as z from 'zod/mini'
-import type { CredentialFiles } from '#shared/credentials.ts'
+import type { Credentials } from '#shared/credentials.ts'
 import { ConflictError, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { createRedisClient } from '#shared/redis/client.ts'
@@ -98,7 +98,7 @@ const logReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.str
  */
 export async function createRedisDriver(
   url: string,
-  { log, redis = {} }: { log: Log; redis?: CredentialFiles | undefined },
+  { log, redis = {} }: { log: Log; redis?: Credentials | undefined },
   waitMs?: number,
 ): Promise<Driver> {
   const client = createRedisClient(url, { log, files: redis }, waitMs)

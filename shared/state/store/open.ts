@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { readStateUrl, STATE_URL_FORMS } from '#shared/config/state-url.ts'
-import type { CredentialFiles } from '#shared/credentials.ts'
+import type { Credentials } from '#shared/credentials.ts'
 import { ConfigurationError, StoreError } from '#shared/errors.ts'
 import type { KubernetesSettings } from '#shared/kubernetes/access.ts'
 import type { Access } from '#shared/kubernetes/client.ts'
@@ -16,7 +16,7 @@ export type DriverOptions = {
   /** How the API server of a cluster is reached: for configmap. */
   readonly kubernetes?: KubernetesSettings | Access
   /** The authorities to trust and the password of Redis: for redis, rediss and with Sentinels. */
-  readonly redis?: CredentialFiles
+  readonly redis?: Credentials
   /** Create a store file that does not exist; true by default. */
   readonly create?: boolean
 }

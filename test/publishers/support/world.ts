@@ -2,7 +2,7 @@ import { onTestFinished } from 'vitest'
 import { type Callback, createCallback } from '#shared/callback.ts'
 import { createLog, type Log } from '#shared/log.ts'
 import { createMetrics, type Metrics } from '#shared/metrics.ts'
-import { type CredentialFiles, createCredentials } from '#shared/credentials.ts'
+import { type Credentials, createCredentials } from '#shared/credentials.ts'
 import { createHttp, type Http, type HttpOptions } from '#shared/http/client.ts'
 import { createReconciler, type Reconciler } from '#shared/publishers/reconcile/reconciler.ts'
 import { createRegistry, type Registry } from '#shared/publishers/dialects/registry.ts'
@@ -31,7 +31,7 @@ export function logTo(lines: LogLine[]): Log {
 
 /** An HTTP client that is closed when the test ends. */
 export function startHttp(
-  { files = {}, ...options }: Omit<HttpOptions, 'credentials'> & { files?: CredentialFiles } = {},
+  { files = {}, ...options }: Omit<HttpOptions, 'credentials'> & { files?: Credentials } = {},
   clock: Clock = systemClock,
 ): Http {
   const deps = { clock, log: logTo([]) }

@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest'
-import type { CredentialFiles } from '#shared/credentials.ts'
+import type { Credentials } from '#shared/credentials.ts'
 import { StoreError } from '#shared/errors.ts'
 import { createLog } from '#shared/log.ts'
 import type { Driver, Version } from '#shared/state/store/driver.ts'
@@ -16,7 +16,7 @@ export const start = async (options?: RedisOptions) => {
 /** What the drivers have logged. */
 export const lines: string[] = []
 const log = createLog({ level: 'debug', now: () => 0, write: (line) => void lines.push(line) })
-export const open = async (url: string, redis: CredentialFiles = {}, waitMs = PATIENT) => {
+export const open = async (url: string, redis: Credentials = {}, waitMs = PATIENT) => {
   const driver = await createRedisDriver(url, { log, redis }, waitMs)
   onTestFinished(() => driver.close())
   return driver

@@ -1,30 +1,19 @@
 import { StoreError } from '#shared/errors.ts'
-import { parseEntry } from '#shared/state/document.ts'
 import type { Write } from '#shared/state/store/driver.ts'
-import type { LogEntry } from '#shared/state/document.ts'
-
-/** The texts that one write leaves in a ConfigMap: the document, and the log with an entry on each line. */
-export type Contents = {
-  readonly state: string
-  readonly log: string
-  /** How many entries were dropped for lack of space before the broker had them. */
-  readonly unsent: number
-}
+import { type LogEntry, parseEntry } from '#shared/state/document.ts'
 
 /**
- * What a write makes of a ConfigMap whose log was `before`, within `maxBytes` for document and log together: the oldest
- * entries make room.
+ * What a write makes of a ConfigMap whose log was `before`, within `maxBytes` for document and log together: their texts,
+ * the log with an entry on each line. The oldest entries make room; `unsent` are those that the broker has not had.
  * @throws StoreError, not retryable, if the document alone is larger, or the stored log is damaged.
  */
-export function pack(node: string, before: string, write: Write, maxBytes: number): Contents {
+export function pack(node: string, before: string, write: Write, maxBytes: number) {
   const { forwarded = Number.POSITIVE_INFINITY } = write.state
   const state = JSON.stringify(write.state)
   let room = maxBytes - Buffer.byteLength(state)
   if (room < 0) {
-    throw new StoreError(
-      `The document of node ${node} has ${maxBytes - room} bytes; a ConfigMap may hold ${maxBytes}`,
-      { retryable: false },
-    )
+    const problem = `The document of node ${node} has ${maxBytes - room} bytes; a ConfigMap may hold ${maxBytes}`
+    throw new StoreError(problem, { retryable: false })
   }
   const entries = [...entriesOf(node, before), ...write.entries].filter(({ seq }) => seq > write.trimThrough)
   const lines: string[] = []
