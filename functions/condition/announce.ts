@@ -39,7 +39,8 @@ export type Announcer = ReturnType<typeof createAnnouncer>
  * They are Events of core/v1: `kubectl describe node` shows their count, and their message may follow the newest entry;
  * in events.k8s.io/v1 only the series of an Event can be changed.
  */
-export function createAnnouncer({ client, store, clock, metrics }: ConditionDeps) {
+export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | 'clock' | 'metrics'>) {
+  const { client, store, clock, metrics } = deps
   const looked = new Map<string, Looked>()
   /** When Nodes were last told that their taint is withheld. */
   const withheldAt = new Map<string, number>()
