@@ -2,11 +2,11 @@ import pLimit from 'p-limit'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Store } from '#shared/state/store/store.ts'
-import { type Clock, milliseconds } from '#shared/time.ts'
+import { isoTime, milliseconds } from '#shared/time.ts'
 import type { Picture, Row } from './api.ts'
 import { rowOf } from './row.ts'
 import { nextTurn } from './seconds.ts'
-import { readShown, type Settings, shownOf } from './shown.ts'
+import { type Deps, readShown, shownOf } from './shown.ts'
 import { type NodeSeries, seriesOf } from './series.ts'
 
 /** How often the store is listed while anybody follows, and how old a picture may be that is shown once. Milliseconds. */
@@ -15,12 +15,10 @@ const READS_AT_ONCE = 64
 /** Nodes that went are remembered for those who follow: of more than this many, a follower is sent everything again. */
 const MOST_REMOVED = 10_000
 
-export type FleetDeps = {
+/** `shownStore`: what the store is, for people, without credentials. */
+export type FleetDeps = Pick<Deps, 'clock' | 'settings'> & {
   readonly store: Pick<Store, 'read' | 'versions'>
-  readonly clock: Clock
-  readonly settings: Settings
   readonly log: Log
-  /** What the store is, for people: no credentials. */
   readonly shownStore: string
 }
 
@@ -36,25 +34,10 @@ export type Known = {
   readonly dueAt: number
 }
 
-export type Fleet = {
-  /** The rows by node, at most 2 s old. @throws StoreError where the store could not be read. */
-  current(): Promise<ReadonlyMap<string, Known>>
-  picture(): Picture
-  /**
-   * Follows the fleet until `signal`: `onLook` is called after each look at the store, also one that failed. One loop
-   * serves all followers and ends with the last.
-   */
-  follow(onLook: () => void, signal: AbortSignal): void
-  /** What changed after look `since`; undefined if that is too long ago to tell. */
-  changedSince(since: number): { rows: readonly Known[]; removed: readonly string[] } | undefined
-  /** The number of the last look. Numbers of another process mean nothing: compare `id` first. */
-  look(): number
-  /** Tells this process's looks from those of another. */
-  readonly id: string
-  readonly known: ReadonlyMap<string, Known>
-}
+export type Fleet = ReturnType<typeof createFleet>
 
-export function createFleet(deps: FleetDeps, id: string): Fleet {
+/** Looks at the store for everybody who is shown the fleet. `id` tells this process's looks from those of another. */
+export function createFleet(deps: FleetDeps, id: string) {
   const { store, clock, settings, log, shownStore } = deps
   const known = new Map<string, Known>()
   const removed = new Map<string, number>()
@@ -68,16 +51,6 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
   let looking: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let isRunning = false
-
-  const readRow = async (node: string, now: number) => {
-    const state = await readShown(store, node)
-    if (state === undefined) return undefined
-    const view = shownOf(state, now, settings)
-    const series = seriesOf(state, view, now, settings, known.get(node)?.series)
-    // Whether it is within its specification changes with the end of its budget.
-    const ends = [view.holdover?.endsAt ?? ''].map(milliseconds).filter((time) => time > now)
-    return { row: rowOf(view), series, dueAt: Math.min(nextTurn(state, now, settings), ...ends) }
-  }
 
   /** Reads what has changed, and of what time alone may change; the first look reads everything. */
   const lookOnce = async () => {
@@ -93,11 +66,17 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
       return before === undefined || before.version !== version || before.dueAt <= now || isSetBack
     })
     await pLimit(READS_AT_ONCE).map(due, async ([node, version]) => {
-      const found = await readRow(node, now)
-      if (found === undefined) return
-      const json = JSON.stringify(found.row)
+      const state = await readShown(store, node)
+      if (state === undefined) return
       const before = known.get(node)
-      known.set(node, { ...found, json, version, look: before?.json === json ? before.look : next })
+      const view = shownOf(state, now, settings)
+      const row = rowOf(view)
+      const json = JSON.stringify(row)
+      const series = seriesOf(state, view, now, settings, before?.series)
+      // Whether it is within its specification changes with the end of its budget.
+      const ends = [view.holdover?.endsAt ?? ''].map(milliseconds).filter((time) => time > now)
+      const dueAt = Math.min(nextTurn(state, now, settings), ...ends)
+      known.set(node, { row, json, series, version, dueAt, look: before?.json === json ? before.look : next })
       removed.delete(node)
     })
     for (const node of gone) {
@@ -115,27 +94,26 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
     look = next
   }
 
+  const lookAndTell = async () => {
+    try {
+      await lookOnce()
+      if (downSince !== null) log.info('store readable again', { downSince })
+      downSince = null
+    } catch (error) {
+      const reason = reasonOf(error)
+      if (downSince === null)
+        log.warn('cannot read the store; the page shows the last known states', { reason })
+      downSince ??= isoTime(clock.now())
+      throw error
+    } finally {
+      lookedAt = performance.now()
+      looking = undefined
+    }
+  }
+
   /** One look at a time; who comes meanwhile waits for it. */
-  const refresh = (): Promise<void> => {
-    looking ??= lookOnce()
-      .then(
-        () => {
-          if (downSince !== null) log.info('store readable again', { downSince })
-          downSince = null
-        },
-        (error: unknown) => {
-          if (downSince === null)
-            log.warn('cannot read the store; the page shows the last known states', {
-              reason: reasonOf(error),
-            })
-          downSince ??= new Date(clock.now()).toISOString()
-          throw error
-        },
-      )
-      .finally(() => {
-        lookedAt = performance.now()
-        looking = undefined
-      })
+  const refresh = () => {
+    looking ??= lookAndTell()
     return looking
   }
 
@@ -150,19 +128,25 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
   return {
     id,
     known,
+    /** The number of the last look. Numbers of another process mean nothing: compare `id` first. */
     look: () => look,
-    async current() {
+    /** The rows by node, at most 2 s old. @throws StoreError where the store could not be read. */
+    async current(): Promise<ReadonlyMap<string, Known>> {
       if (performance.now() - lookedAt > EVERY_MS || downSince !== null) await refresh()
       return known
     },
-    picture: () => ({
-      now: new Date(clock.now()).toISOString(),
+    picture: (): Picture => ({
+      now: isoTime(clock.now()),
       polledAt,
       staleAfterMs: settings.staleAfterMs,
       storeDownSince: downSince,
       store: shownStore,
     }),
-    follow(onLook, signal) {
+    /**
+     * Follows the fleet until `signal`: `onLook` is called after each look at the store, also one that failed. One loop
+     * serves all followers and ends with the last.
+     */
+    follow(onLook: () => void, signal: AbortSignal): void {
       if (signal.aborted) return
       followers.add(onLook)
       signal.addEventListener(
@@ -178,7 +162,8 @@ export function createFleet(deps: FleetDeps, id: string): Fleet {
       // Who comes while the loop looks is served by it: a second loop would never end.
       if (!isRunning) timer ??= setTimeout(run, 0)
     },
-    changedSince(since) {
+    /** What changed after look `since`; undefined if that is too long ago to tell. */
+    changedSince(since: number) {
       if (since < forgottenThrough || since > look) return undefined
       return {
         rows: [...known.values()].filter((each) => each.look > since),

@@ -20,19 +20,8 @@ import type { Assets } from './assets.ts'
 import { compressed } from './compress.ts'
 import type { Fleet } from './fleet.ts'
 import type { Gate } from './gate.ts'
-import { openApi } from './openapi.ts'
-import {
-  choiceOf,
-  FILTERING,
-  fromOf,
-  limitOf,
-  listOf,
-  nodeOf,
-  SELECTING,
-  selectionOf,
-  spanOf,
-  tokenOf,
-} from './query.ts'
+import { openApi, parametersOf } from './openapi.ts'
+import { choiceOf, fromOf, limitOf, listOf, nodeOf, selectionOf, spanOf, tokenOf } from './query.ts'
 import { rowOf } from './row.ts'
 import { isSelected, OVERALL, placeOf, type Selection } from './select.ts'
 import { type Deps, nodeWithLog, readShown, shownOf } from './shown.ts'
@@ -51,6 +40,9 @@ export type HandlerDeps = Deps & {
   /** Absent, everybody who reaches us may ask. */
   readonly gate?: Gate | undefined
 }
+
+/** A request of the API; `node` is empty where its path has none. */
+type Asked = { readonly node: string; readonly query: URLSearchParams; readonly request: HttpRequest }
 
 /** The page and the API behind it; what each path answers is in `openapi.ts`. HEAD is answered like GET. */
 export function createStatusHandler(deps: HandlerDeps): HttpFunction {
@@ -96,22 +88,20 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     return places[limit]?.place
   }
 
-  const list = async (query: URLSearchParams): Promise<Reply> => {
+  const list = async ({ query }: Asked): Promise<Reply> => {
     const limit = limitOf(query, MAX_LIMIT) ?? DEFAULT_LIMIT
     const list = listOf(query)
     const from = fromOf(query, list)
     const pieces = list === '' ? stored(limit, from) : selected(selectionOf(query), limit, from)
-    // Before there is a reply: a store that is away is a 503.
-    const first = await pieces.next()
     const endOf = (at: string | undefined) => JSON.stringify(at === undefined ? null : tokenOf(list, at))
-    return jsonStream('{"nodes":[', pieces, (at) => `],"continue":${endOf(at)}}\n`, first)
+    return jsonStream('{"nodes":[', pieces, (at) => `],"continue":${endOf(at)}}\n`)
   }
 
-  const rowsOf = async (selection: Selection) =>
+  const rowsOf = async (selection: Selection): Promise<Row[]> =>
     [...(await fleet.current()).values()].flatMap(({ row }) => (isSelected(row, selection) ? row : []))
 
-  const summary = async (selection: Selection): Promise<Reply> => {
-    const rows = await rowsOf(selection)
+  const summary = async ({ query }: Asked): Promise<Reply> => {
+    const rows = await rowsOf(selectionOf(query))
     const count = <T extends string>(words: readonly T[], has: (row: Row, word: T) => boolean) =>
       Object.fromEntries(words.map((word) => [word, rows.filter((row) => has(row, word)).length]))
     return jsonReply(200, {
@@ -122,20 +112,20 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     })
   }
 
-  const fleetNow = async (selection: Selection): Promise<Reply> =>
-    jsonReply(200, { type: 'snapshot', ...fleet.picture(), rows: await rowsOf(selection) })
-
   /** One node as the stream sends it, without the picture; a document that cannot be read is a row without a view. */
-  const nodeMessage = async (node: string): Promise<string> => {
+  const nodeNow = async (node: string) => {
     const state = await readShown(store, node)
-    if (state === undefined) return '{"view":null,"row":null}'
+    if (state === undefined) return { view: null, row: null }
     const view = shownOf(state, clock.now(), settings)
-    return JSON.stringify({ view: state.damaged === undefined ? view : null, row: rowOf(view) })
+    return { view: state.damaged === undefined ? view : null, row: rowOf(view) }
   }
 
-  const nodeNow = async (node: string): Promise<Reply> => {
-    await fleet.current()
-    return jsonReply(200, { type: 'node', ...fleet.picture(), ...JSON.parse(await nodeMessage(node)) })
+  const fleetNow = async ({ query }: Asked): Promise<Reply> => {
+    const selection = selectionOf(query)
+    const node = nodeOf(query)
+    const rows = await rowsOf(selection)
+    const found = node === undefined ? { type: 'snapshot', rows } : { type: 'node', ...(await nodeNow(node)) }
+    return jsonReply(200, { ...fleet.picture(), ...found })
   }
 
   const known = async <T>(asked: Promise<T | undefined>): Promise<T> => {
@@ -144,8 +134,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     throw new HttpError(404, 'not-found', 'The store has no node of this name')
   }
 
-  const timeline = async (node: string, query: URLSearchParams) => {
-    checkQuery(query, ['from', 'to'])
+  const timeline = async ({ node, query }: Asked) => {
     const now = clock.now()
     const span = spanOf(query, now)
     const state = await known(store.read(node))
@@ -153,8 +142,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     return timelineOf(shownOf(state, now, settings), entries, span, now)
   }
 
-  const log = async (node: string, query: URLSearchParams): Promise<Reply> => {
-    checkQuery(query, ['from', 'to', 'format', 'order', 'limit'])
+  const log = async ({ node, query }: Asked): Promise<Reply> => {
     const span = spanOf(query, clock.now())
     const format = choiceOf(query, 'format', ['json', 'csv'])
     const order = choiceOf(query, 'order', ['oldest', 'newest'])
@@ -175,54 +163,30 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     return { status: 200, headers, stream: logCsv(node, pages) }
   }
 
-  const stream = createStream(fleet, nodeMessage)
+  const stream = createStream(fleet, nodeNow)
 
-  const ofNode = async (node: string, part: string | undefined, query: URLSearchParams): Promise<Reply> => {
-    switch (part) {
-      case undefined:
-        checkQuery(query)
-        return jsonReply(200, await known(nodeWithLog(deps, node)))
-      case 'log':
-        return log(node, query)
-      case 'timeline':
-        return jsonReply(200, await timeline(node, query))
-      case 'availability': {
-        const { lanes: _, ...numbers } = await timeline(node, query)
-        return jsonReply(200, numbers)
-      }
-      default:
-        return notFound()
-    }
-  }
+  const answers = new Map<string, (asked: Asked) => Promise<Reply> | Reply>([
+    ['nodes', list],
+    ['nodes/{node}', async ({ node }) => jsonReply(200, await known(nodeWithLog(deps, node)))],
+    ['nodes/{node}/log', log],
+    ['nodes/{node}/timeline', async (asked) => jsonReply(200, await timeline(asked))],
+    [
+      'nodes/{node}/availability',
+      async (asked) => jsonReply(200, { ...(await timeline(asked)), lanes: undefined }),
+    ],
+    ['summary', summary],
+    ['fleet', fleetNow],
+    ['stream', ({ query, request }) => stream(request, selectionOf(query), nodeOf(query))],
+    ['openapi.json', () => jsonReply(200, openApi())],
+  ])
 
-  const api = (segments: readonly string[], query: URLSearchParams, request: HttpRequest) => {
-    const [what, node, part, ...rest] = segments
-    if (rest.length > 0 || (what !== 'nodes' && node !== undefined)) return notFound()
-    const select = (allowed: readonly string[]) => {
-      checkQuery(query, allowed, ['label'])
-      return selectionOf(query)
-    }
-    switch (what) {
-      case 'nodes':
-        if (node === '') return notFound()
-        if (node !== undefined) return ofNode(node, part, query)
-        select([...SELECTING, 'limit', 'continue'])
-        return list(query)
-      case 'summary':
-        return summary(select(FILTERING))
-      case 'fleet': {
-        const selection = select([...FILTERING, 'node'])
-        const node = nodeOf(query)
-        return node === undefined ? fleetNow(selection) : nodeNow(node)
-      }
-      case 'stream':
-        return stream(request, select([...FILTERING, 'node']), nodeOf(query))
-      case 'openapi.json':
-        checkQuery(query)
-        return jsonReply(200, openApi())
-      default:
-        return notFound()
-    }
+  const api = ([what = '', node, ...part]: readonly string[], request: HttpRequest) => {
+    const path = node === undefined ? what : [what, '{node}', ...part].join('/')
+    const answer = answers.get(path)
+    if (answer === undefined || node === '') return notFound()
+    const query = new URLSearchParams(request.query)
+    checkQuery(query, parametersOf(path), ['label'])
+    return answer({ node: node ?? '', query, request })
   }
 
   const route = (request: HttpRequest): Promise<Reply> | Reply => {
@@ -243,7 +207,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     if (isFleet) return { status: 302, headers: { location: query === '' ? '/' : `/?${query}` } }
     if (isPage) return assets.page()
     if (file !== undefined) return file
-    return api(segments.slice(1), new URLSearchParams(query), request)
+    return api(segments.slice(1), request)
   }
 
   return async (request) => (await deps.gate?.(request)) ?? compressed(await route(request), request)
@@ -252,16 +216,14 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
 /** Parts of an array in JSON: what of it is sent at once. */
 type Pieces<R> = AsyncGenerator<readonly string[], R>
 
-/** Sent a few elements at a time: many that are asked for at once, or slowly, cost little memory. */
-function jsonStream<R>(
-  head: string,
-  pieces: Pieces<R>,
-  tailOf: (result: R) => string,
-  first?: IteratorResult<readonly string[], R>,
-): Reply {
+/**
+ * Sent a few elements at a time: many that are asked for at once, or slowly, cost little memory. The first are read
+ * before there is a reply: a store that is away is a 503.
+ */
+async function jsonStream<R>(head: string, pieces: Pieces<R>, tailOf: (result: R) => string): Promise<Reply> {
+  let piece = await pieces.next()
   async function* stream() {
     let separator = head
-    let piece = first ?? (await pieces.next())
     for (; !piece.done; piece = await pieces.next()) {
       for (const text of piece.value) {
         yield separator + text

@@ -3,10 +3,9 @@ import { shownStateUrl } from '#shared/config/state-url.ts'
 import { openStore } from '#shared/state/store/open.ts'
 import { readAssets } from './assets.ts'
 import { createFleet } from './fleet.ts'
-import { STATUS_FLAGS } from './flags.ts'
 import { openGate } from './gate.ts'
 import { createStatusHandler } from './handler.ts'
-import { printStatus, sourceOf } from './print.ts'
+import { printStatus, sourceOf, STATUS_FLAGS } from './print.ts'
 import { createScrape } from './scrape.ts'
 
 export const status: FunctionDefinition = {

@@ -4,9 +4,10 @@ import { timeIn } from '#shared/state/history.ts'
 import type { Span } from '#shared/state/timeline.ts'
 import { oneOf, readSelection, type Selection } from './select.ts'
 
-/** The parameters that say which nodes; `sort` says in which order. */
+/** The parameters that say which nodes, in which order, and which one node instead. */
 export const FILTERING = ['overall', 'stale', 'label', 'name'] as const
 export const SELECTING = [...FILTERING, 'sort'] as const
+export const FOLLOWING = [...FILTERING, 'node'] as const
 
 const refuse = (name: string, problem: string) => new HttpError(400, name, `${name} ${problem}`)
 

@@ -23,7 +23,7 @@ type News = () => Promise<Iterable<string> | undefined>
  * not too old), then `change` with the rows that are new, `time` every 5 s, and a comment every 15 s. A client that
  * reads slowly gets fewer, larger changes: nothing is queued for it. With a node, `node` and `time` of it alone.
  */
-export function createStream(fleet: Fleet, nodeMessage: (node: string) => Promise<string>) {
+export function createStream(fleet: Fleet, nodeNow: (node: string) => Promise<object>) {
   let streams = 0
   const picture = () => JSON.stringify(fleet.picture())
 
@@ -85,7 +85,8 @@ export function createStream(fleet: Fleet, nodeMessage: (node: string) => Promis
     let sent = ''
     return async () => {
       // The fleet as well: whether the store can be read, and when a publisher was last polled, it alone knows.
-      const [json] = await Promise.all([readable(nodeMessage(node)), readable(fleet.current())])
+      const [found] = await Promise.all([readable(nodeNow(node)), readable(fleet.current())])
+      const json = found && JSON.stringify(found)
       if (json === undefined || json === sent) return undefined
       sent = json
       return [`event: node\ndata: ${picture().slice(0, -1)},${json.slice(1)}\n\n`]

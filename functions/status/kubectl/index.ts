@@ -1,5 +1,4 @@
-import { STATUS_FLAGS } from '../flags.ts'
-import { printStatus, type Source } from '../print.ts'
+import { printStatus, type Source, STATUS_FLAGS } from '../print.ts'
 import { escaped } from '../text.ts'
 import type { Config } from '#shared/config/index.ts'
 import { findAccess } from '#shared/kubernetes/access.ts'
@@ -88,19 +87,14 @@ function basedOn(show: Show): Pick<FunctionDefinition, 'environment' | 'required
     environment: [],
     required: [],
     modes: { serve: false, run: true },
-    async open(config, host) {
-      return {
-        async run(flags, context) {
-          const { fleet, close } = await openFleet(config, host, flags)
-          return show(fleet, flags, context).finally(close)
-        },
-        close: async () => {},
-      }
-    },
+    open: async (config, host) => ({
+      run: (flags, context) => withFleet(config, host, flags, (fleet) => show(fleet, flags, context)),
+      close: async () => {},
+    }),
   }
 }
 
-async function openFleet(config: Config, host: Host, flags: Flags) {
+async function withFleet(config: Config, host: Host, flags: Flags, show: (fleet: Source) => Promise<number>) {
   const textOf = (name: string) => (typeof flags[name] === 'string' ? flags[name] : undefined)
   const kubernetes = {
     ...config.stateOptions.kubernetes,
@@ -114,13 +108,12 @@ async function openFleet(config: Config, host: Host, flags: Flags) {
   try {
     const current = await access.namespace()
     const install = await findInstall(client, { namespace: textOf('namespace'), current })
-    if (install.settings.STATE_URL?.startsWith('configmap:')) {
-      const fleet = await openLocal(install, access, host)
-      return { fleet, close: () => Promise.all([fleet.close(), client.close()]) }
+    if (!install.settings.STATE_URL?.startsWith('configmap:')) {
+      return await show(await openRemote(client, install.namespace))
     }
-    return { fleet: await openRemote(client, install.namespace), close: () => client.close() }
-  } catch (error) {
+    const { close, ...fleet } = await openLocal(install, access, host)
+    return await show(fleet).finally(close)
+  } finally {
     await client.close()
-    throw error
   }
 }

@@ -63,4 +63,5 @@ function installOf({ metadata, data = {} }: z.infer<typeof configMap>): Install 
   return { namespace: metadata.namespace, settings: data }
 }
 
-const fatal = (message: string) => new StoreError(message, { retryable: false })
+/** What somebody has to change before it can work. */
+export const fatal = (message: string) => new StoreError(message, { retryable: false })

@@ -2,9 +2,10 @@ import * as z from 'zod/mini'
 import type { Source } from '../print.ts'
 import type { ShownNode } from '../shown.ts'
 import { failure, node, nodes, summary } from '../api.ts'
-import { StoreError } from '#shared/errors.ts'
+import type { StoreError } from '#shared/errors.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
 import { itemsOf, orAbsent, messageOf } from '#shared/kubernetes/objects.ts'
+import { fatal } from './install.ts'
 
 /** The labels that the manifests give to the pods of status. */
 const SELECTOR = 'app.kubernetes.io/name=ptp-watch,app.kubernetes.io/component=status'
@@ -34,27 +35,27 @@ export async function openRemote(
   namespace: string,
 ): Promise<Source> {
   const pod = await podIn(client, namespace)
-  const ask = async (path: string, query: Readonly<Record<string, string>> = {}) => {
+  const ask = async <T extends z.ZodMiniType>(
+    schema: T,
+    path: string,
+    query: Record<string, string> = {},
+  ) => {
     const { status, body } = await client.request({
       ...{ verb: 'get', resource: 'pods', namespace, name: `${pod}:${PORT}`, ...CALLS },
       ...{ subresource: `proxy/api/${path}`, query, expects: [400, 401, 403, 404, 500, 502, 503] },
     })
-    if (status < 300) return { body }
-    const refusal = failure.safeParse(body).data?.error
-    if (status === 404 && refusal?.code === 'not-found') return undefined
-    throw refusedBy(pod, namespace, status, refusal?.message ?? messageOf(body) ?? '')
-  }
-  const json = async <T extends z.ZodMiniType>(schema: T, path: string, query?: Record<string, string>) => {
-    const answer = await ask(path, query)
-    if (answer === undefined) return undefined
-    const parsed = schema.safeParse(answer.body)
+    if (status >= 300) {
+      const refusal = failure.safeParse(body).data?.error
+      if (status === 404 && refusal?.code === 'not-found') return undefined
+      throw refusedBy(pod, namespace, status, refusal?.message ?? messageOf(body) ?? '')
+    }
+    const parsed = schema.safeParse(body)
     if (parsed.success) return parsed.data
-    throw new StoreError(
+    throw fatal(
       `Pod ${pod} answers in a form that this version of kubectl ptp does not know: ${z.prettifyError(parsed.error)}`,
-      { retryable: false },
     )
   }
-  const picture = await json(summary, 'summary')
+  const picture = await ask(summary, 'summary')
   return {
     shownStore: `${picture?.store ?? '?'}, by pod ${pod}`,
     staleAfterMs: picture?.staleAfterMs ?? 0,
@@ -63,14 +64,14 @@ export async function openRemote(
       let next: string | null | undefined
       do {
         signal.throwIfAborted()
-        const from = next === undefined || next === null ? {} : { continue: next }
-        const page = await json(nodes, 'nodes', { limit: NODES_A_PAGE, ...from })
+        const from = next != null && { continue: next }
+        const page = await ask(nodes, 'nodes', { limit: NODES_A_PAGE, ...from })
         yield* (page?.nodes ?? []).map(viewIn)
         next = page?.continue
-      } while (next !== null && next !== undefined)
+      } while (next != null)
     },
     async node(name) {
-      const found = await json(node, `nodes/${encodeURIComponent(name)}`)
+      const found = await ask(node, `nodes/${encodeURIComponent(name)}`)
       return found && viewIn(found)
     },
   }
@@ -93,21 +94,19 @@ async function podIn(client: Pick<KubernetesClient, 'request'>, namespace: strin
   )
   const pod = ready ?? found[0]
   if (pod !== undefined) return pod.metadata.name
-  throw new StoreError(
-    `No pod of status runs in namespace ${namespace}: kubectl -n ${namespace} get ksvc status`,
-    {
-      retryable: false,
-    },
-  )
+  throw fatal(`No pod of status runs in namespace ${namespace}: kubectl -n ${namespace} get ksvc status`)
 }
 
 function refusedBy(pod: string, namespace: string, status: number, message: string): StoreError {
   const forward = `kubectl -n ${namespace} port-forward pod/${pod} 8080:${PORT}, then http://localhost:8080`
-  const reason =
-    status === 401
-      ? `status asks for a token (STATUS_TOKEN_FILE), which the API server does not pass on: ${forward}`
-      : status === 403
-        ? `not allowed to ask pod ${pod} through the API server (get pods/proxy, as the role edit has): ${message}`
-        : `pod ${pod} was asked through the API server, which answered ${status}: ${message}`
-  return new StoreError(reason, { retryable: false })
+  if (status === 401) {
+    return fatal(
+      `status asks for a token (STATUS_TOKEN_FILE), which the API server does not pass on: ${forward}`,
+    )
+  }
+  return fatal(
+    status === 403
+      ? `not allowed to ask pod ${pod} through the API server (get pods/proxy, as the role edit has): ${message}`
+      : `pod ${pod} was asked through the API server, which answered ${status}: ${message}`,
+  )
 }
