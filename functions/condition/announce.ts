@@ -64,24 +64,16 @@ export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | '
   }
 
   /** False where there is one already. */
-  const create = async (
-    node: ClusterNode,
-    {
-      reason,
-      message,
-      count,
-      counted,
-    }: { reason: EventReason; message: string; count: number; counted: string },
-  ) => {
+  const create = async (node: ClusterNode, reason: EventReason, annotations: object, what: object) => {
     const time = nowInSeconds()
     const { namespace } = EVENTS
     const { status } = await client.request({
       ...{ ...EVENTS, verb: 'create', expects: [409] },
       body: {
-        metadata: { name: nameOf(node, reason), namespace, annotations: { [COUNTED]: counted } },
+        metadata: { name: nameOf(node, reason), namespace, annotations },
         involvedObject: { apiVersion: 'v1', kind: 'Node', name: node.name, uid: node.uid },
         type: reason === 'PTPRecovered' ? 'Normal' : 'Warning',
-        ...{ reason, message, count, firstTimestamp: time, lastTimestamp: time },
+        ...{ reason, ...what, firstTimestamp: time, lastTimestamp: time },
         source: { component: 'ptp-watch' },
         reportingComponent: 'ptp-watch.io/condition',
       },
@@ -96,21 +88,21 @@ export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | '
     entries: readonly Pick<LogEntry, 'seq'>[],
     { incarnation, message, apart = 1 }: { incarnation: string; message: string; apart?: number },
   ) => {
-    const counted = `${incarnation}/${entries.at(-1)?.seq}`
+    const annotations = { [COUNTED]: `${incarnation}/${entries.at(-1)?.seq}` }
     const name = nameOf(node, reason)
     const added = await despiteOthers(`the Event ${reason} of Node ${node.name}`, async () => {
-      if (await create(node, { reason, message, count: entries.length, counted })) return entries.length
+      if (await create(node, reason, annotations, { message, count: entries.length })) return entries.length
       const found = await client.read({ ...EVENTS, verb: 'get', name, expects: [404] }, kept)
       if (found === undefined) return 'conflict'
-      const { annotations, resourceVersion } = found.metadata
-      const [whose, through] = (annotations?.[COUNTED] ?? '').split('/')
+      const { resourceVersion } = found.metadata
+      const [whose, through] = (found.metadata.annotations?.[COUNTED] ?? '').split('/')
       const isFresh = (seq: number) => whose !== incarnation || seq >= Number(through) + apart
       const fresh = entries.filter(({ seq }) => isFresh(seq)).length
       if (fresh === 0) return 0
       const { status } = await client.request({
         ...{ ...EVENTS, verb: 'patch', name, expects: [404, 409] },
         body: {
-          metadata: { resourceVersion, annotations: { [COUNTED]: counted } },
+          metadata: { resourceVersion, annotations },
           ...{ message, count: (found.count ?? 1) + fresh, lastTimestamp: nowInSeconds() },
         },
       })

@@ -66,10 +66,8 @@ export async function markGone(
   )
   const [reason] = unmarked
   if (reason === undefined) return
-  deps.log.warn('nodes that are gone could not be marked: retried at the next poll', {
-    nodes: unmarked.length,
-    reason,
-  })
+  const message = 'nodes that are gone could not be marked: retried at the next poll'
+  deps.log.warn(message, { nodes: unmarked.length, reason })
 }
 
 /**
@@ -93,13 +91,9 @@ export async function markUnlisted(
     const states = await pLimit(config.pollConcurrency).map(unlisted, (node) =>
       deps.store.read(node).catch((error: unknown) => damagedState(node, error)),
     )
-    const gone = states.flatMap(knownNode).filter((each) => !isPolled(each))
-    const problem = 'PUBLISHERS does not list it any more'
-    await markGone(
-      deps,
-      gone.map(({ node, url }) => ({ node, url, problem })),
-      { ...config, listedAt },
-    )
+    const unpolled = states.flatMap(knownNode).filter((each) => !isPolled(each))
+    const gone = unpolled.map((each) => ({ ...each, problem: 'PUBLISHERS does not list it any more' }))
+    await markGone(deps, gone, { ...config, listedAt })
   } catch (error) {
     // Whether the store can be reached is the poll's to say.
     if (!(error instanceof StoreError)) throw error
