@@ -54,8 +54,8 @@ async function pageOf(store: Pick<Store, 'log'>, node: string, after: number): P
 }
 
 /**
- * The number before a page of the log that began before `time`: pages are read from the newest back. 0 where the log
- * does not reach so far.
+ * The number before the page of the log in which `time` was reached, by the first entry of each page: the newest that
+ * began before it. Once the publisher's clock was set back they tell nothing: all is read from the page before.
  */
 async function beforeTime(
   store: Pick<Store, 'log'>,
@@ -63,11 +63,17 @@ async function beforeTime(
   seq: number,
   time: number,
 ): Promise<number> {
-  for (let after = seq - 1; after > 0; after -= PAGE) {
+  let before = 0
+  let latest = Number.NEGATIVE_INFINITY
+  for (let after = 0; after < seq; after = before + PAGE) {
     const [entry] = await store.log(node, { after, limit: 1 })
-    if (entry === undefined || timeOfEntry(entry) < time) return Math.max(0, after - 1)
+    if (entry === undefined) break
+    const told = timeOfEntry(entry)
+    if (!(told < time && told >= latest)) break
+    before = entry.seq - 1
+    latest = told
   }
-  return 0
+  return before
 }
 
 /** Milliseconds of an RFC 3339 time; NaN for anything else. */
