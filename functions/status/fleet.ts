@@ -1,11 +1,11 @@
 import pLimit from 'p-limit'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
+import { turnsOf } from '#shared/state/merge/spent.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { isoTime, milliseconds } from '#shared/time.ts'
 import type { Picture, Row } from './api.ts'
 import { rowOf } from './row.ts'
-import { nextTurn } from './seconds.ts'
 import { type Deps, readShown, shownOf } from './shown.ts'
 import { type NodeSeries, seriesOf } from './series.ts'
 
@@ -72,10 +72,10 @@ export function createFleet(deps: FleetDeps, id: string) {
       const view = shownOf(state, now, settings)
       const row = rowOf(view)
       const json = JSON.stringify(row)
-      const series = seriesOf(state, view, now, settings, before?.series)
+      const series = seriesOf(state, view, before?.series)
       // Whether it is within its specification changes with the end of its budget.
-      const ends = [view.holdover?.endsAt ?? ''].map(milliseconds).filter((time) => time > now)
-      const dueAt = Math.min(nextTurn(state, now, settings), ...ends)
+      const turns = [...turnsOf(state, settings), milliseconds(view.holdover?.endsAt ?? '')]
+      const dueAt = Math.min(...turns.filter((time) => time > now))
       known.set(node, { row, json, series, version, dueAt, look: before?.json === json ? before.look : next })
       removed.delete(node)
     })

@@ -1,12 +1,10 @@
 import { beganOf, causeOf } from '#shared/state/because.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Holdover } from '#shared/state/holdover.ts'
 import { OVERALL_KINDS, type Overall } from '#shared/state/merge/overall.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
 import { escapeLabel } from '#shared/metrics.ts'
-import { type SecondsInState, secondsInState } from './seconds.ts'
 import { OVERALL } from './select.ts'
 import type { ShownNode } from './shown.ts'
 
@@ -30,7 +28,8 @@ export const NODE_METRICS = {
     'When a poll last reached the publisher of the node, in seconds since 1970.',
   ptp_watch_missed_total: 'State changes of the clocks of the node that only a poll found.',
   ptp_watch_transitions_total: 'Changes of the state of the node.',
-  ptp_watch_state_seconds_total: 'Seconds that the node has been in each state; behind by SETTLE_SECONDS.',
+  ptp_watch_state_seconds_total:
+    'Seconds that the node has been in each state, up to the last write of its document.',
 }
 export type NodeMetric = keyof typeof NODE_METRICS
 
@@ -39,19 +38,18 @@ export type NodeSeries = {
   readonly overall: Overall
   /** Lines of a metric at `now` (milliseconds), each with its line break; empty where it has none. */
   lines(metric: string, now: number): string
-  readonly seconds?: SecondsInState
+  /** The seconds shown of each state, and the document that counts them. */
+  readonly spent?: Pick<NodeState, 'incarnation'> & { readonly seconds: Readonly<Record<Overall, number>> }
 }
 
 /**
- * The series of a node that was read at `now` (milliseconds): texts that are ready, save what grows with time. `before`
+ * The series of a node: texts that are ready, save what changes with time. `before`
  * are those that it had. Undefined for a node that is gone and silent, renamed or taken out of service: its last state
  * would be on alert for as long as its document is kept.
  */
 export function seriesOf(
   state: NodeState,
   view: ShownNode,
-  now: number,
-  settings: MergeSettings,
   before: NodeSeries | undefined,
 ): NodeSeries | undefined {
   const { publisher, counters, overall, holdover } = view
@@ -90,19 +88,25 @@ export function seriesOf(
 
   if (holdover !== null) add('ptp_watch_holdover_in_specification', Number(holdover.inSpecification))
 
-  const seconds = secondsInState(state, now, settings, before?.seconds)
-  const counter = 'ptp_watch_state_seconds_total'
-  const heads = OVERALL.map((each) => ({ each, head: `${counter}{${labels},state="${each}"} ` }))
+  // What has passed since the last write is left to the next: should our clock be set back, a process that starts then
+  // would show less, and Prometheus take that for a reset. Nor does a store that lost its newest writes make it fall.
+  const { incarnation } = state
+  const shown = before?.spent?.incarnation === incarnation ? before.spent.seconds : undefined
+  const secondsIn = (each: Overall) =>
+    Math.max(shown?.[each] ?? 0, Math.floor((state.spent?.[each] ?? 0) / 1000))
+  const seconds = {
+    FREERUN: secondsIn('FREERUN'),
+    HOLDOVER: secondsIn('HOLDOVER'),
+    UNKNOWN: secondsIn('UNKNOWN'),
+    LOCKED: secondsIn('LOCKED'),
+  }
+  for (const each of OVERALL) add('ptp_watch_state_seconds_total', seconds[each], { state: each })
   return {
     overall,
-    seconds,
+    spent: { incarnation, seconds },
     lines(metric, time) {
-      if (metric === REMAINING && holdover !== null) {
-        return `${REMAINING}{${labels}} ${remainingOf(holdover, time)}\n`
-      }
-      if (metric !== counter) return texts[metric] ?? ''
-      const spent = seconds.at(time)
-      return heads.map(({ each, head }) => `${head}${spent[each]}\n`).join('')
+      if (metric !== REMAINING || holdover === null) return texts[metric] ?? ''
+      return `${REMAINING}{${labels}} ${remainingOf(holdover, time)}\n`
     },
   }
 }

@@ -1,4 +1,5 @@
 import { gunzipSync } from 'node:zlib'
+import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createFleet } from '#functions/status/fleet.ts'
 import { createScrape } from '#functions/status/scrape.ts'
@@ -9,6 +10,7 @@ import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
 import { defaultShown } from '#functions/status/shown.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { mergePush } from '#shared/state/merge/push.ts'
+import type { Store } from '#shared/state/store/store.ts'
 import { isoTime } from '#shared/time.ts'
 import { clockAt, lockedNode, openStore, put } from '../fleet.ts'
 
@@ -253,58 +255,76 @@ describe('the seconds in each state', () => {
         clockAt(NOW, 'os-clock-sync-state', 'CLOCK_REALTIME', {}),
       ],
     })
+  const pushed = (store: Store, state: string, now: number) =>
+    store.update('a', (current) => {
+      const [at, kind, instance] = [isoTime(now), 'lock-state', 'ens1']
+      const reading = {
+        node: 'a',
+        kind,
+        instance,
+        state,
+        metrics: {},
+        at,
+        receivedAt: at,
+        via: 'push',
+      } as const
+      return {
+        ...mergePush(current ?? emptyNodeState('a', 'i'), [reading], defaultSettings, now),
+        result: undefined,
+      }
+    })
   const zero = { FREERUN: 0, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 0 }
 
-  test('go on by themselves, behind by the settle time, and turn when LOCKED is believed no more', async () => {
-    const { time, series } = await scraped(
+  test('are those of the document, and grow when it is written', async () => {
+    const { store, time, series } = await scraped(
       counting('LOCKED', { ...zero, FREERUN: 12_345, LOCKED: 100_900, until: isoTime(NOW) }),
     )
-    const seconds = async (after: number) => {
-      time.now = NOW + after * 1000
-      return Object.values(await series('ptp_watch_state_seconds_total'))
-    }
     // FREERUN, HOLDOVER, UNKNOWN, LOCKED
-    expect(await seconds(0)).toEqual([12, 0, 0, 100])
-    expect(await seconds(4)).toEqual([12, 0, 0, 100])
-    expect(await seconds(105)).toEqual([12, 0, 0, 200])
-    expect(await seconds(181)).toEqual([12, 0, 0, 276])
-    expect(await seconds(185)).toEqual([12, 0, 0, 280])
-    expect(await seconds(285)).toEqual([12, 0, 100, 280])
+    const seconds = async () => Object.values(await series('ptp_watch_state_seconds_total'))
+    expect(await seconds()).toEqual([12, 0, 0, 100])
+    time.now = NOW + 285_000
+    await pushed(store, 'LOCKED', time.now)
+    expect(await seconds()).toEqual([12, 0, 105, 280])
   })
 
-  test('do not fall when the clock of this process is set back, nor when that of a writer was behind', async () => {
-    const { store, time, series, restart } = await scraped(
-      counting('FREERUN', { ...zero, FREERUN: 50_000, until: isoTime(NOW) }),
+  test('never fall, whatever clock is set back and whenever this process starts again', async () => {
+    const steps = fc.array(
+      fc.record({
+        /** Milliseconds that pass before it, or by which our clock is set back. */
+        after: fc.integer({ min: -600_000, max: 400_000 }),
+        word: fc.constantFrom('LOCKED', 'HOLDOVER', 'FREERUN'),
+        does: fc.constantFrom('push', 'look', 'restart'),
+        /** By how much the clock of the host that writes is off. */
+        skew: fc.integer({ min: -2_000, max: 2_000 }),
+      }),
+      { maxLength: 20 },
     )
-    const freerun = async () =>
-      Object.values(await series('seconds_total{node="a",site="",region="",state="FREERUN"'))
-    time.now = NOW + 65_000
-    expect(await freerun()).toEqual([110])
-    // A writer that is 4 s behind ends the state: a process that starts then shows no less.
-    await store.update('a', (state) => ({
-      ...mergePush(
-        state ?? emptyNodeState('a', 'i'),
-        [
-          {
-            node: 'a',
-            kind: 'lock-state',
-            instance: 'ens1',
-            state: 'LOCKED',
-            metrics: {},
-            at: isoTime(NOW + 61_000),
-            receivedAt: isoTime(NOW + 61_000),
-            via: 'push',
-          },
-        ],
-        defaultSettings,
-        NOW + 61_000,
-      ),
-      result: undefined,
-    }))
-    restart()
-    expect(await freerun()).toEqual([111])
-    time.now = NOW - 3_600_000
-    expect(await freerun()).toEqual([111])
+    await fc.assert(
+      fc.asyncProperty(steps, async (all) => {
+        const { store, time, series, restart } = await scraped(counting('LOCKED', undefined))
+        let before: Record<string, number> = {}
+        for (const { after, word, does, skew } of all) {
+          time.now += after
+          if (does === 'push') await pushed(store, word, time.now + skew)
+          if (does === 'restart') restart()
+          const shown = await series('ptp_watch_state_seconds_total')
+          expect(Object.keys(shown)).toHaveLength(4)
+          for (const [name, seconds] of Object.entries(shown))
+            expect(seconds).toBeGreaterThanOrEqual(before[name] ?? 0)
+          before = shown
+        }
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test('do not fall where the store has lost its newest writes', async () => {
+    const lost = counting('FREERUN', { ...zero, FREERUN: 50_000, until: isoTime(NOW) })
+    const { store, series } = await scraped(lost)
+    await put(store, { ...lost, spent: { ...zero, FREERUN: 60_000, until: isoTime(NOW) } })
+    expect(Object.values(await series('seconds_total'))).toEqual([60, 0, 0, 0])
+    await put(store, lost)
+    expect(Object.values(await series('seconds_total'))).toEqual([60, 0, 0, 0])
   })
 
   test('begin again with a document that was recreated', async () => {
