@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { StoreError } from '#shared/errors.ts'
 import type { Answer, KubernetesClient } from '#shared/kubernetes/client.ts'
-import { itemsOf, orAbsent } from '#shared/kubernetes/objects.ts'
+import { itemsOf, texts } from '#shared/kubernetes/objects.ts'
 
 /** PTP Watch as it is installed in a namespace, with the settings of all its functions. */
 export type Install = { readonly namespace: string; readonly settings: Readonly<Record<string, string>> }
@@ -13,7 +13,7 @@ const USUAL = ['ptp-watch', 'cloud-events']
 
 const configMap = z.object({
   metadata: z.object({ namespace: z.string() }),
-  data: orAbsent(z.record(z.string(), z.string())),
+  data: texts,
 })
 const list = z.object({ items: itemsOf(configMap) })
 

@@ -4,7 +4,7 @@ import type { ShownNode } from '../shown.ts'
 import { failure, node, nodes, summary } from '../api.ts'
 import type { StoreError } from '#shared/errors.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
-import { itemsOf, orAbsent, messageOf } from '#shared/kubernetes/objects.ts'
+import { messageOf, orAbsent } from '#shared/kubernetes/objects.ts'
 import { fatal } from './install.ts'
 
 /** The labels that the manifests give to the pods of status. */
@@ -14,15 +14,10 @@ const NODES_A_PAGE = '500'
 /** Milliseconds: what is asked here reads the whole store. */
 const CALLS = { attemptMs: 20_000, budgetMs: 30_000 }
 
-const pods = z.object({
-  items: itemsOf(
-    z.object({
-      metadata: z.object({ name: z.string(), deletionTimestamp: orAbsent(z.string()) }),
-      status: orAbsent(
-        z.object({ conditions: orAbsent(z.array(z.object({ type: z.string(), status: z.string() }))) }),
-      ),
-    }),
-  ),
+const condition = z.object({ type: z.string(), status: z.string() })
+const podItem = z.object({
+  metadata: z.object({ name: z.string(), deletionTimestamp: orAbsent(z.string()) }),
+  status: orAbsent(z.object({ conditions: orAbsent(z.array(condition)) })),
 })
 
 /**
@@ -30,10 +25,7 @@ const pods = z.object({
  * everybody outside.
  * @throws StoreError if no pod serves, or it may not be asked.
  */
-export async function openRemote(
-  client: Pick<KubernetesClient, 'request'>,
-  namespace: string,
-): Promise<Source> {
+export async function openRemote(client: KubernetesClient, namespace: string): Promise<Source> {
   const pod = await podIn(client, namespace)
   const ask = async <T extends z.ZodMiniType>(
     schema: T,
@@ -83,12 +75,10 @@ function viewIn({ log, damaged, ...view }: z.infer<typeof node>): ShownNode {
   return { ...view, resources, ...(damaged !== undefined && { damaged }), ...(log !== undefined && { log }) }
 }
 
-async function podIn(client: Pick<KubernetesClient, 'request'>, namespace: string): Promise<string> {
-  const { body } = await client.request({
-    ...{ verb: 'list', resource: 'pods', namespace },
-    query: { labelSelector: SELECTOR, fieldSelector: 'status.phase=Running' },
-  })
-  const found = pods.parse(body).items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+async function podIn(client: KubernetesClient, namespace: string): Promise<string> {
+  const query = { labelSelector: SELECTOR, fieldSelector: 'status.phase=Running' }
+  const running = await client.list({ resource: 'pods', namespace, query }, podItem)
+  const found = running.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
   const ready = found.find(({ status }) =>
     status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
   )
