@@ -5,8 +5,12 @@ import { counters, logEntry, publisher, via } from '#shared/state/document.ts'
 
 /** RFC 3339; ours in milliseconds, publishers' with their nanoseconds. */
 const time = z.string()
-const overall = z.enum(['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'])
-export const FLAGS = ['blind', 'suspect', 'stale', 'unreachable', 'gone'] as const
+/** Worst first. */
+export const OVERALL = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'] as const
+const overall = z.enum(OVERALL)
+/** Why what is shown of a node may be wrong, the gravest reason first. */
+export const DOUBTS = ['blind', 'suspect', 'stale'] as const
+export const FLAGS = [...DOUBTS, 'unreachable', 'gone'] as const
 const labels = z.record(z.string(), z.string())
 
 /** What is told of the picture as a whole, with everything that is sent. */

@@ -1,6 +1,7 @@
 import { lineOf } from '#shared/state/log-csv.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { beganOf, isDoubted } from '#shared/state/because.ts'
+import { labelTexts } from './shown.ts'
 
 type Clock = NodeView['resources'][number]
 type Column = readonly [head: string, cell: (view: NodeView) => string | number | undefined]
@@ -24,13 +25,7 @@ const COLUMNS: readonly Column[] = [
   ['reachable', ({ publisher }) => publisher?.reachable.toString()],
   ['checked_at', ({ publisher }) => publisher?.checkedAt],
   ['missed', ({ counters }) => counters.missed],
-  [
-    'labels',
-    ({ labels }) =>
-      Object.entries(labels)
-        .map((label) => label.join('='))
-        .join(' '),
-  ],
+  ['labels', (view) => labelTexts(view).join(' ')],
 ]
 
 /** A header and a line for each node (RFC 4180). */

@@ -5,8 +5,7 @@ import { turnsOf } from '#shared/state/merge/spent.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { isoTime, milliseconds } from '#shared/time.ts'
 import type { Picture, Row } from './api.ts'
-import { rowOf } from './row.ts'
-import { type Deps, readShown, shownOf } from './shown.ts'
+import { type Deps, readShown, rowOf, shownOf } from './shown.ts'
 import { type NodeSeries, seriesOf } from './series.ts'
 
 /** How often the store is listed while anybody follows, and how old a picture may be that is shown once. Milliseconds. */

@@ -37,12 +37,9 @@ export async function openGate(file: string): Promise<Gate> {
 }
 
 async function tokenIn(file: string): Promise<string> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (error) {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new ConfigurationError([`STATUS_TOKEN_FILE cannot be read: ${reasonOf(error)}`])
-  }
+  })
   if (text.trim() === '') throw new ConfigurationError([`STATUS_TOKEN_FILE names ${file}, which is empty`])
   return text.trim()
 }

@@ -2,10 +2,10 @@ import { type Flags, type FunctionDefinition, UsageError } from '#shared/runtime
 import type { Terminal } from '#shared/runtime/terminal.ts'
 import { milliseconds } from '#shared/time.ts'
 import { fleetCsv } from './csv.ts'
-import { rowOf } from './row.ts'
-import { isNamed, isShown, OVERALL, oneOf, partsOf, readSelection, type Selection, sorted } from './select.ts'
+import { DOUBTS, OVERALL } from './api.ts'
+import { isNamed, isShown, oneOf, partsOf, readSelection, type Selection, sorted } from './select.ts'
 import { AHEAD_MS, duration, fleetTable, type Now } from './table.ts'
-import { type Deps, nodeWithLog, type ShownNode, shownOf } from './shown.ts'
+import { type Deps, nodeWithLog, rowOf, type ShownNode, shownOf } from './shown.ts'
 import { cutMiddle, escaped, plain, widthOf } from './text.ts'
 
 /** Nodes read from the store in one go. */
@@ -18,11 +18,7 @@ export const STATUS_FLAGS: FunctionDefinition['flags'] = {
   name: { value: 'part', description: 'Only nodes with this in their name.' },
   sort: { value: 'order', description: 'severity (the default), name, or since (newest).' },
   wide: { description: 'All columns at full width, as when piped.' },
-  output: {
-    short: 'o',
-    value: 'format',
-    description: 'table (default), json, csv or name.',
-  },
+  output: { short: 'o', value: 'format', description: 'table (default), json, csv or name.' },
   json: { description: 'The same as --output json.' },
   'exit-code': { description: 'Exits with 3 unless every selected node is LOCKED.' },
 }
@@ -133,12 +129,11 @@ function summaryOf(total: number, found: readonly ShownNode[], shown: number, po
   const nodes = total === 1 ? '1 node' : `${total} nodes`
   if (total === 0) return 'It holds no nodes yet: run ptp-watch subscribe and ptp-watch poll first.'
   if (found.length === 0) return `None of its ${nodes} matches the filters.`
-  const counted = [
-    ...OVERALL.map((word) => [word, found.filter(({ overall }) => overall === word)] as const),
-    ...(['blind', 'suspect', 'stale'] as const).map(
-      (flag) => [flag, found.filter((view) => view[flag])] as const,
-    ),
-  ].flatMap(([word, views]) => (views.length === 0 ? [] : `${views.length} ${word}`))
+  const words = found.flatMap((view) => [view.overall, ...DOUBTS.filter((doubt) => view[doubt])])
+  const counted = [...OVERALL, ...DOUBTS].flatMap((word) => {
+    const count = words.filter((each) => each === word).length
+    return count === 0 ? [] : `${count} ${word}`
+  })
   const part = found.length < total ? `${found.length} of ` : ''
   const hidden = shown < found.length ? ` Showing ${shown}.` : ''
   return `${part}${nodes}: ${counted.join(', ')}. ${polled}${hidden}`

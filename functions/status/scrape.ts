@@ -6,7 +6,7 @@ import type { Clock } from '#shared/time.ts'
 import { compressed } from './compress.ts'
 import { type Fleet, readable } from './fleet.ts'
 import type { Gate } from './gate.ts'
-import { OVERALL } from './select.ts'
+import { OVERALL } from './api.ts'
 import { NODE_METRICS, type NodeSeries } from './series.ts'
 
 /** Nodes whose lines are sent as one piece. */

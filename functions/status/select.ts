@@ -1,10 +1,7 @@
 import type { Overall } from '#shared/state/merge/overall.ts'
-import { rowOf } from './row.ts'
-import type { Row } from './api.ts'
-import type { ShownNode } from './shown.ts'
+import { OVERALL, type Row } from './api.ts'
+import { rowOf, type ShownNode } from './shown.ts'
 
-/** Overall states, worst first. */
-export const OVERALL: readonly Overall[] = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
 export const SORTS = ['severity', 'name', 'since'] as const
 
 /** Which nodes to show, and in which order; the same for the command line, the API and the stream. */

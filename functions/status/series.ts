@@ -5,7 +5,7 @@ import { OVERALL_KINDS, type Overall } from '#shared/state/merge/overall.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
 import { escapeLabel } from '#shared/metrics.ts'
-import { OVERALL } from './select.ts'
+import { OVERALL } from './api.ts'
 import type { ShownNode } from './shown.ts'
 
 /** The metrics of which each node has series, in the order in which they are exposed; totals are counters. */

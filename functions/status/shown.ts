@@ -1,9 +1,11 @@
+import { becauseOf, beganOf } from '#shared/state/because.ts'
 import { damagedState, type LogEntry, type NodeState } from '#shared/state/document.ts'
 import { holdoverOf } from '#shared/state/holdover.ts'
 import { defaultSettings, type MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { viewOf } from '#shared/state/view.ts'
-import type { Clock } from '#shared/time.ts'
+import { type Clock, isoTime } from '#shared/time.ts'
+import { DOUBTS, type Row } from './api.ts'
 
 export type Settings = MergeSettings & {
   /** How long a node may be in HOLDOVER, unless a label of its own says otherwise. */
@@ -30,6 +32,28 @@ const SHOWN_LOG = 100
 export function shownOf(state: NodeState, now: number, settings: Settings, log?: readonly LogEntry[]) {
   const view = viewOf(state, now, settings, log)
   return { ...view, holdover: holdoverOf(view, now, settings.holdoverBudgetMs) }
+}
+
+/** `key=value` of each label. */
+export function labelTexts({ labels }: Pick<ShownNode, 'labels'>): string[] {
+  return Object.entries(labels).map((label) => label.join('='))
+}
+
+/** A node in brief. */
+export function rowOf(view: ShownNode): Row {
+  const began = beganOf(view)
+  const { node, overall, labels, holdover, publisher } = view
+  const flags: Row['flags'] = DOUBTS.filter((doubt) => view[doubt])
+  if (publisher?.goneSince !== undefined) flags.push('gone')
+  else if (publisher?.reachable === false) flags.push('unreachable')
+  return {
+    ...{ node, overall, labels, holdover, flags },
+    since: began === undefined ? null : isoTime(began.at),
+    orBefore: began?.orBefore ?? false,
+    because: becauseOf(view),
+    checkedAt: publisher?.checkedAt ?? null,
+    missed: view.counters.missed,
+  }
 }
 
 /** The document of a node as it is shown: one that cannot be read is {@link damagedState}. */

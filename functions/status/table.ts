@@ -2,20 +2,21 @@ import { styleText } from 'node:util'
 import { rankOf } from '#shared/events/words.ts'
 import { milliseconds } from '#shared/time.ts'
 import { beganOf, isDoubted } from '#shared/state/because.ts'
-import type { ShownNode } from './shown.ts'
+import { DOUBTS } from './api.ts'
+import { labelTexts, type ShownNode } from './shown.ts'
 import { cutNames, padded, plain, widthOf } from './text.ts'
 
 type Style = Parameters<typeof styleText>[0]
-type Cell = { readonly text: string; readonly style?: Style }
+/** No text is shown as `-`. */
+type Cell = readonly [text: string, style?: Style | undefined]
+type CellOf = (view: ShownNode, now: Now) => Cell
 type Column = {
   readonly head: string
-  /** On a narrow terminal the columns with the highest number are left out first. */
   readonly keep: number
   readonly widest: number
-  readonly cell: (view: ShownNode, now: Now) => Cell
+  readonly cells: readonly Cell[]
+  readonly width: number
 }
-
-type Filled = Column & { readonly cells: readonly Cell[]; readonly width: number }
 
 /** What ages are judged by, in milliseconds. */
 export type Now = { readonly now: number; readonly staleAfterMs: number }
@@ -28,25 +29,25 @@ const STYLES: Readonly<Record<string, Style>> = {
   FREERUN: 'red',
 }
 
-const COLUMNS: readonly Column[] = [
-  { head: 'NODE', keep: 0, widest: 40, cell: ({ node }) => ({ text: plain(node) }) },
-  { head: 'OVERALL', keep: 0, widest: 8, cell: ({ overall }) => worded(overall) },
-  { head: 'FOR', keep: 1, widest: 5, cell: ageCell },
-  { head: 'HOLDOVER', keep: 3, widest: 11, cell: holdoverCell },
-  { head: 'FLAGS', keep: 1, widest: 7, cell: flagsCell },
-  { head: 'LOCK', keep: 2, widest: 9, cell: (view) => worstOf(view, 'lock-state') },
-  { head: 'OS CLOCK', keep: 2, widest: 9, cell: (view) => worstOf(view, 'os-clock-sync-state') },
-  { head: 'CLASS', keep: 4, widest: 5, cell: (view) => highestOf(view, 'clock-class', 'clockClass') },
-  { head: 'GNSS', keep: 5, widest: 14, cell: (view) => worstOf(view, 'gnss-sync-status') },
-  { head: 'SYNC', keep: 8, widest: 9, cell: (view) => worstOf(view, 'sync-state') },
-  { head: 'SYNCE', keep: 6, widest: 9, cell: (view) => worstOf(view, 'synce-lock-state') },
-  { head: 'QL', keep: 7, widest: 5, cell: (view) => highestOf(view, 'synce-clock-quality', 'ql') },
-  { head: 'PUBLISHER', keep: 3, widest: 11, cell: publisherCell },
-  { head: 'MISSED', keep: 3, widest: 6, cell: missedCell },
-  { head: 'LABELS', keep: 9, widest: 40, cell: labelsCell },
+/** On a narrow terminal the columns with the highest `keep` are left out first. */
+const COLUMNS: readonly (readonly [head: string, keep: number, widest: number, cellOf: CellOf])[] = [
+  ['NODE', 0, 40, ({ node }) => [node]],
+  ['OVERALL', 0, 8, ({ overall }) => worded(overall)],
+  ['FOR', 1, 5, ageCell],
+  ['HOLDOVER', 3, 11, holdoverCell],
+  ['FLAGS', 1, 7, (view) => [DOUBTS.filter((doubt) => view[doubt]).join(','), 'red']],
+  ['LOCK', 2, 9, (view) => worstOf(view, 'lock-state')],
+  ['OS CLOCK', 2, 9, (view) => worstOf(view, 'os-clock-sync-state')],
+  ['CLASS', 4, 5, (view) => highestOf(view, 'clock-class', 'clockClass')],
+  ['GNSS', 5, 14, (view) => worstOf(view, 'gnss-sync-status')],
+  ['SYNC', 8, 9, (view) => worstOf(view, 'sync-state')],
+  ['SYNCE', 6, 9, (view) => worstOf(view, 'synce-lock-state')],
+  ['QL', 7, 5, (view) => highestOf(view, 'synce-clock-quality', 'ql')],
+  ['PUBLISHER', 3, 11, publisherCell],
+  ['MISSED', 3, 6, ({ counters: { missed } }) => [String(missed), missed === 0 ? undefined : 'yellow']],
+  ['LABELS', 9, 40, (view) => [labelTexts(view).join(',')]],
 ]
 
-const NONE: Cell = { text: '-' }
 /** A time of ours further ahead than this was written before our clock was set back: its age is unknown. */
 export const AHEAD_MS = 5_000
 const GAP = '  '
@@ -63,40 +64,41 @@ export function fleetTable(
   { columns, colour }: { columns: number; colour: boolean },
 ): string[] {
   if (views.length === 0) return []
-  const filled = COLUMNS.map((column): Filled => {
-    const cells = views.map((view) => column.cell(view, now))
-    return {
-      ...column,
-      cells,
-      width: Math.max(column.head.length, ...cells.map(({ text }) => widthOf(text))),
-    }
+  const filled = COLUMNS.map(([head, keep, widest, cellOf]): Column => {
+    const cells = views.map((view): Cell => {
+      const [text, style] = cellOf(view, now)
+      return text === '' ? ['-'] : [plain(text), style]
+    })
+    const width = Math.max(head.length, ...cells.map(([text]) => widthOf(text)))
+    return { head, keep, widest, cells, width }
   })
   const shown = Number.isFinite(columns) ? fitting(filled, columns) : filled
-  const line = (cellOf: (column: Filled) => Cell) =>
-    shown
-      .map((column) => {
-        const { text, style } = cellOf(column)
-        const cell = padded(text, column.width)
-        return colour && style !== undefined ? styleText(style, cell, { validateStream: false }) : cell
-      })
-      .join(GAP)
-      .trimEnd()
+  const line = (cellOf: (column: Column) => Cell) => {
+    const cells = shown.map((column) => {
+      const [text, style] = cellOf(column)
+      const cell = padded(text, column.width)
+      return colour && style !== undefined ? styleText(style, cell, { validateStream: false }) : cell
+    })
+    return cells.join(GAP).trimEnd()
+  }
   return [
-    line(({ head }) => ({ text: head, style: 'dim' })),
+    line(({ head }) => [head, 'dim']),
     ...views.map((_, row) => line(({ cells }) => cells[row] ?? NONE)),
   ]
 }
 
+const NONE: Cell = ['']
+
 /** The columns that fit, the first of them, the names, cut as far as needed. */
-function fitting(filled: readonly Filled[], columns: number): Filled[] {
+function fitting(filled: readonly Column[], columns: number): Column[] {
   const [names, ...others] = filled
-    .filter(({ keep, cells }) => keep < 2 || cells.some(({ text }) => text !== NONE.text))
-    .map((column) => ({
-      ...column,
-      width: Math.min(column.width, Math.max(column.widest, column.head.length)),
-    }))
+    .filter(({ keep, cells }) => keep < 2 || cells.some(([text]) => text !== '-'))
+    .map(({ width, ...column }) => {
+      const most = Math.max(column.widest, column.head.length)
+      return { ...column, width: Math.min(width, most) }
+    })
   if (names === undefined) return []
-  const spareBeside = (rest: readonly Filled[]) =>
+  const spareBeside = (rest: readonly Column[]) =>
     columns - rest.reduce((sum, { width }) => sum + GAP.length + width, 0)
   // A longer name is cut sooner than a column is left out.
   const wanted = Math.min(names.width, NODE_WIDTH)
@@ -106,30 +108,21 @@ function fitting(filled: readonly Filled[], columns: number): Filled[] {
     const last = shown.findLastIndex(({ keep }) => keep === least)
     shown = shown.toSpliced(last, 1)
   }
-  const width = Math.max(Math.min(names.width, NODE_LEAST), Math.min(names.width, spareBeside(shown)))
-  const cut = cutNames(
-    names.cells.map(({ text }) => text),
-    width,
-  )
-  return [{ ...names, width, cells: cut.map((text) => ({ text })) }, ...shown]
+  const width = Math.min(names.width, Math.max(NODE_LEAST, spareBeside(shown)))
+  const texts = names.cells.map(([text]) => text)
+  return [{ ...names, width, cells: cutNames(texts, width).map((text): Cell => [text]) }, ...shown]
 }
 
 function worded(word: string): Cell {
-  return { text: plain(word), style: STYLES[word] ?? 'yellow' }
+  return [word, STYLES[word] ?? 'yellow']
 }
 
 /** What is left of the holdover budget. */
 function holdoverCell({ holdover }: ShownNode, { now }: Now): Cell {
   if (holdover === null) return NONE
-  if (!holdover.inSpecification && holdover.clockClass !== null) return { text: 'out of spec', style: 'red' }
+  if (!holdover.inSpecification && holdover.clockClass !== null) return ['out of spec', 'red']
   const left = milliseconds(holdover.endsAt) - now
-  return left > 0 ? { text: `${duration(left)} left`, style: 'yellow' } : { text: 'spent', style: 'red' }
-}
-
-/** Why the line may be wrong, the gravest reason first. */
-function flagsCell(view: ShownNode): Cell {
-  const flags = (['blind', 'suspect', 'stale'] as const).filter((flag) => view[flag])
-  return flags.length === 0 ? NONE : { text: flags.join(','), style: 'red' }
+  return left > 0 ? [`${duration(left)} left`, 'yellow'] : ['spent', 'red']
 }
 
 /** The worst clock of a kind; one in doubt has a mark, and is no better than UNKNOWN. */
@@ -143,40 +136,30 @@ function worstOf(view: ShownNode, kind: string): Cell {
     })
     .sort((a, b) => a.rank - b.rank)
   if (worst === undefined) return NONE
-  return worst.doubted ? { text: `${plain(worst.word)}?`, style: 'magenta' } : worded(worst.word)
+  return worst.doubted ? [`${worst.word}?`, 'magenta'] : worded(worst.word)
 }
 
 /** The highest, which is the worst clock class and the worst quality level. */
 function highestOf(view: ShownNode, kind: string, metric: string): Cell {
-  const [worst] = view.resources
+  const [worst = ''] = view.resources
     .flatMap((clock) => (clock.kind === kind ? (clock.metrics[metric] ?? []) : []))
     .sort((a, b) => Number(b) - Number(a))
-  return worst === undefined ? NONE : { text: plain(worst) }
+  return [worst]
 }
 
 function publisherCell({ publisher }: ShownNode, { now, staleAfterMs }: Now): Cell {
   if (publisher === null) return NONE
-  if (publisher.goneSince !== undefined) return { text: 'gone', style: 'magenta' }
-  if (!publisher.reachable) return { text: 'down', style: 'red' }
+  if (publisher.goneSince !== undefined) return ['gone', 'magenta']
+  if (!publisher.reachable) return ['down', 'red']
   const age = now - milliseconds(publisher.checkedAt)
-  if (age < -AHEAD_MS) return { text: 'up ?', style: 'magenta' }
-  if (age < staleAfterMs) return { text: 'up', style: 'green' }
-  return { text: `up ${duration(age)} ago`, style: 'magenta' }
-}
-
-function labelsCell({ labels }: ShownNode): Cell {
-  const each = Object.entries(labels).map((label) => label.join('='))
-  return each.length === 0 ? NONE : { text: plain(each.join(',')) }
-}
-
-function missedCell({ counters: { missed } }: ShownNode): Cell {
-  return missed === 0 ? { text: '0' } : { text: String(missed), style: 'yellow' }
+  if (age < -AHEAD_MS) return ['up ?', 'magenta']
+  return age < staleAfterMs ? ['up', 'green'] : [`up ${duration(age)} ago`, 'magenta']
 }
 
 /** How long a node has been in its state; `≥40s` where only a poll has shown it. */
 function ageCell(view: ShownNode, { now }: Now): Cell {
   const began = beganOf(view)
-  return began === undefined ? NONE : { text: `${began.orBefore ? '≥' : ''}${duration(now - began.at)}` }
+  return began === undefined ? NONE : [`${began.orBefore ? '≥' : ''}${duration(now - began.at)}`]
 }
 
 /** `42s`, `17m`, `5h`, `12d`; a publisher's clock may be ahead of ours, which counts as now. */

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { StoreError } from '#shared/errors.ts'
-import type { Answer, KubernetesClient } from '#shared/kubernetes/client.ts'
+import type { KubernetesClient } from '#shared/kubernetes/client.ts'
 import { itemsOf, texts } from '#shared/kubernetes/objects.ts'
 
 /** PTP Watch as it is installed in a namespace, with the settings of all its functions. */
@@ -29,18 +29,17 @@ export async function findInstall(
   const wanted = namespace === undefined ? [...new Set([current, ...USUAL])] : [namespace]
   const refused: string[] = []
   for (const each of wanted) {
-    const answer = await client.request({
-      ...{ verb: 'get', resource: 'configmaps', namespace: each, name: SETTINGS, expects: [403, 404] },
-    })
-    if (answer.status < 300) return installOf(configMap.parse(answer.body))
-    if (answer.status === 403) refused.push(each)
+    const call = { verb: 'get', resource: 'configmaps', namespace: each, name: SETTINGS } as const
+    const { status, body } = await client.request({ ...call, expects: [403, 404] })
+    if (status < 300) return installOf(configMap.parse(body))
+    if (status === 403) refused.push(each)
   }
   if (namespace === undefined) {
-    const answer = await client.request({
-      ...{ verb: 'list', resource: 'configmaps', query: { fieldSelector: `metadata.name=${SETTINGS}` } },
-      expects: [403],
+    const query = { fieldSelector: `metadata.name=${SETTINGS}` }
+    const { status, body } = await client.request({
+      ...{ verb: 'list', resource: 'configmaps', query, expects: [403] },
     })
-    const found = foundIn(answer)
+    const found = status < 300 ? list.parse(body).items.map(installOf) : []
     if (found.length > 1) {
       const names = found.map((each) => each.namespace).join(', ')
       throw fatal(`PTP Watch is in several namespaces (${names}): name one with -n`)
@@ -53,10 +52,6 @@ export async function findInstall(
       ? `May not read the ConfigMap ${SETTINGS} in ${refused.join(', ')}: the role view there is enough; name another namespace with -n`
       : `There is no PTP Watch in ${where}: no ConfigMap ${SETTINGS}; name its namespace with -n`,
   )
-}
-
-function foundIn({ status, body }: Answer): Install[] {
-  return status < 300 ? list.parse(body).items.map(installOf) : []
 }
 
 function installOf({ metadata, data = {} }: z.infer<typeof configMap>): Install {

@@ -2,6 +2,7 @@ import { plain } from '../text.ts'
 import { logLine } from '#shared/state/log-line.ts'
 import { becauseOf, beganOf } from '#shared/state/because.ts'
 import type { NodeView } from '#shared/state/view.ts'
+import { labelTexts } from '../shown.ts'
 import { duration } from '../table.ts'
 
 /** The newest entries of its log that a node is printed with. */
@@ -13,7 +14,7 @@ export function nodeText(view: NodeView, now: number): string {
   const age =
     began === undefined ? '' : ` for ${began.orBefore ? 'at least ' : ''}${duration(now - began.at)}`
   const because = becauseOf(view)
-  const labels = Object.entries(view.labels).map((label) => label.join('='))
+  const labels = labelTexts(view)
   const log = (view.log ?? []).slice(-ENTRIES)
   const lines = [
     `${view.node}: ${view.overall}${age}${because && `: ${because}`}`,
