@@ -4,7 +4,7 @@ import { ConfigurationError } from '#shared/errors.ts'
 import { type DiscoveryConfig, duplicates, PUBLISHER_KEYS, readPublishers } from './publishers.ts'
 import { schema, VARIABLES, type VariableName } from './variables.ts'
 
-export type { NodeLabel, PublisherConfig } from './publishers.ts'
+export type { NodeLabel } from './publishers.ts'
 export type { TaintConfig } from './values.ts'
 export { type Group, VARIABLES, type Variable, type VariableName } from './variables.ts'
 

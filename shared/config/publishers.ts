@@ -3,7 +3,7 @@ import { reasonOf } from '#shared/errors.ts'
 import { BUDGET_LABEL, BUDGET_WORDS, budgetOf } from '#shared/holdover-budget.ts'
 import { expectations, httpUrl, KUBERNETES_KEY, listed, text } from './values.ts'
 
-export const DIALECTS = ['auto', 'red-hat-v1', 'red-hat-v2', 'starlingx-v2'] as const
+const DIALECTS = ['auto', 'red-hat-v1', 'red-hat-v2', 'starlingx-v2'] as const
 
 /** Node names are Kubernetes names (RFC 1123) save that case is kept: publishers write what the host is called. */
 const NODE_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
@@ -69,15 +69,14 @@ const shape = {
 
 export const PUBLISHER_KEYS = Object.keys(shape)
 
-const publisher = z.strictObject(shape, `an object of ${PUBLISHER_KEYS.join(', ')}`)
-
-export const publishers = z.array(publisher, 'a list of publishers')
+export const publishers = z.array(
+  z.strictObject(shape, `an object of ${PUBLISHER_KEYS.join(', ')}`),
+  'a list of publishers',
+)
 
 expectations.add(publishers, {
   expected: 'a JSON list, the path of a JSON or YAML file, or kubernetes://<namespace>',
 })
-
-export type PublisherConfig = z.output<typeof publisher>
 
 /** Whether a text is what the configuration takes for the name of a node. */
 export function isNodeName(text: string): boolean {
@@ -87,21 +86,19 @@ export function isNodeName(text: string): boolean {
 /** Publishers that are not listed but found: by the Services of this namespace (publishers/discovery). */
 export type DiscoveryConfig = { readonly namespace: string }
 
-/** What PUBLISHERS holds: a list that is not checked yet, where to discover them, or a problem, the end of "PUBLISHERS …". */
-type Source = { readonly list?: unknown; readonly discovery?: DiscoveryConfig; readonly problem?: string }
-
-/** Reads PUBLISHERS: `kubernetes://<namespace>`, JSON text, or the JSON or YAML file that it names. */
+/**
+ * Reads PUBLISHERS: `kubernetes://<namespace>`, JSON text, or the JSON or YAML file that it names. Gives a list that is
+ * not checked yet, where to discover them, or a problem, the end of "PUBLISHERS …".
+ */
 export async function readPublishers(
   text: string,
   readFile: (path: string) => Promise<string>,
-): Promise<Source> {
+): Promise<{ list?: unknown; discovery?: DiscoveryConfig; problem?: string }> {
   if (text.startsWith('kubernetes:')) {
     const [, namespace] = /^kubernetes:\/\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)$/.exec(text) ?? []
     if (namespace !== undefined) return { discovery: { namespace } }
-    const found = JSON.stringify(text.slice(0, 120))
-    return {
-      problem: `must be kubernetes://<namespace>, the namespace of the publishers' Services; found ${found}`,
-    }
+    const form = "kubernetes://<namespace>, the namespace of the publishers' Services"
+    return { problem: `must be ${form}; found ${JSON.stringify(text.slice(0, 120))}` }
   }
   let complaint = 'is neither JSON nor a path'
   try {
