@@ -49,6 +49,10 @@ const userSchema = z.object({
 
 const contextSchema = z.object({ cluster: z.string(), user: text, namespace: text })
 
+/** Paths go by the folder of the file. */
+type Cluster = z.infer<typeof clusterSchema> & { readonly folder: string }
+type User = z.infer<typeof userSchema> & { readonly folder: string }
+
 /** Lists may be absent or null, as `kubectl config` leaves them. */
 const entries = orAbsent(z.array(z.looseObject({ name: z.string() })))
 
@@ -86,7 +90,6 @@ export async function readKubeconfig(
     )
   }
 
-  /** Paths in it go by `folder`. */
   const find = <T>(kind: 'cluster' | 'context' | 'user', name: string, schema: z.ZodMiniType<T>) => {
     for (const { folder, content } of files) {
       const entry = content[`${kind}s`]?.find((one) => one.name === name)
@@ -116,21 +119,10 @@ export async function readKubeconfig(
     throw refuse(`has a cluster ${context.cluster} whose server is no URL`)
   }
 
-  const given = user.exec && (await execCredentials(user.exec, user.folder))
-  const values = {
-    ca: decoded(cluster['certificate-authority-data']),
-    cert: decoded(user['client-certificate-data']) ?? given?.cert,
-    key: decoded(user['client-key-data']) ?? given?.key,
-    token: user.token || given?.token,
-  }
-  const fileOf = (folder: string, path: string | undefined) => (path ? resolve(folder, path) : undefined)
-  const credentialFiles = {
-    ca: fileOf(cluster.folder, cluster['certificate-authority']),
-    cert: fileOf(user.folder, user['client-certificate']),
-    key: fileOf(user.folder, user['client-key']),
-    token: fileOf(user.folder, user.tokenFile),
-  }
-  const credentials = createCredentials(credentialFiles, deps, { whom: 'the Kubernetes API server', values })
+  const credentials = createCredentials(filesOf(cluster, user), deps, {
+    whom: 'the Kubernetes API server',
+    values: await valuesOf(cluster, user),
+  })
   await credentials.current()
   return {
     origin: server.origin,
@@ -153,6 +145,27 @@ async function readOne(path: string) {
     const isSyntax = error instanceof Error && error.name.startsWith('YAML')
     const reason = isSyntax ? 'it is not YAML' : reasonOf(error)
     throw new ConfigurationError([`The kubeconfig ${path} cannot be read: ${reason}`])
+  }
+}
+
+function filesOf(cluster: Cluster, user: User): Credentials {
+  const at = (folder: string, path: string | undefined) => (path ? resolve(folder, path) : undefined)
+  return {
+    ca: at(cluster.folder, cluster['certificate-authority']),
+    cert: at(user.folder, user['client-certificate']),
+    key: at(user.folder, user['client-key']),
+    token: at(user.folder, user.tokenFile),
+  }
+}
+
+/** What stands in the kubeconfig itself, or is given by a plug-in. */
+async function valuesOf(cluster: Cluster, user: User): Promise<Credentials> {
+  const given = user.exec && (await execCredentials(user.exec, user.folder))
+  return {
+    ca: decoded(cluster['certificate-authority-data']),
+    cert: decoded(user['client-certificate-data']) ?? given?.cert,
+    key: decoded(user['client-key-data']) ?? given?.key,
+    token: user.token || given?.token,
   }
 }
 
