@@ -4,7 +4,7 @@ import { entriesSince, entriesWithin, timeIn } from '#shared/state/history.ts'
 import { logCsv } from '#shared/state/log-csv.ts'
 import { logLine } from '#shared/state/log-line.ts'
 import { openStore } from '#shared/state/store/open.ts'
-import { type Span, type Timeline, timelineOf } from '#shared/state/timeline.ts'
+import { type Span, type Timeline, createTimeline } from '#shared/state/timeline.ts'
 import { viewOf } from '#shared/state/view.ts'
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -55,8 +55,9 @@ export const history: FunctionDefinition = {
           for await (const lines of logCsv(node, pages)) out(lines)
           return 0
         }
-        const entries = await entriesSince(store, node, state.seq, span.from)
-        const { lanes: _, ...numbers } = timelineOf(viewOf(state, now, config.merge), entries, span, now)
+        const timeline = createTimeline(viewOf(state, now, config.merge), span, now)
+        for await (const page of entriesSince(store, node, state.seq, span.from)) timeline.add(page)
+        const { lanes: _, ...numbers } = timeline.end()
         if (flags.json === true) {
           const log: LogEntry[] = []
           for await (const page of pages) log.push(...page)

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import {
   checkQuery,
@@ -14,7 +15,7 @@ import {
 import { logCsv } from '#shared/state/log-csv.ts'
 import type { LogEntry, NodeState } from '#shared/state/document.ts'
 import { entriesSince, entriesWithin } from '#shared/state/history.ts'
-import { timelineOf } from '#shared/state/timeline.ts'
+import { createTimeline, type Timeline } from '#shared/state/timeline.ts'
 import { FLAGS, OVERALL, type Row } from './api.ts'
 import type { Assets } from './assets.ts'
 import { compressed } from './compress.ts'
@@ -29,6 +30,8 @@ import { createStream } from './stream.ts'
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 500
 const MAX_LOG = 1_000
+/** Spans of a timeline that are made text in one go. */
+const SPANS = 1_000
 /** Nodes read from the store in one go, and how many such reads are under way at once. */
 const CHUNK = 20
 const READS_AT_ONCE = 4
@@ -137,8 +140,9 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     const now = clock.now()
     const span = spanOf(query, now)
     const state = await known(store.read(node))
-    const entries = await entriesSince(store, node, state.seq, span.from)
-    return timelineOf(shownOf(state, now, settings), entries, span, now)
+    const found = createTimeline(shownOf(state, now, settings), span, now)
+    for await (const page of entriesSince(store, node, state.seq, span.from)) found.add(page)
+    return found.end()
   }
 
   const log = async ({ node, query }: Asked): Promise<Reply> => {
@@ -168,7 +172,13 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     ['nodes', list],
     ['nodes/{node}', async ({ node }) => jsonReply(200, await known(nodeWithLog(deps, node)))],
     ['nodes/{node}/log', log],
-    ['nodes/{node}/timeline', async (asked) => jsonReply(200, await timeline(asked))],
+    [
+      'nodes/{node}/timeline',
+      async (asked) => {
+        const headers = { 'content-type': 'application/json' }
+        return { status: 200, headers, stream: timelineJson(await timeline(asked)) }
+      },
+    ],
     [
       'nodes/{node}/availability',
       async (asked) => jsonReply(200, { ...(await timeline(asked)), lanes: undefined }),
@@ -238,6 +248,20 @@ type Pages = AsyncIterable<readonly LogEntry[]>
 
 async function* asTexts(pages: Pages): Pieces<void> {
   for await (const page of pages) yield page.map((entry) => JSON.stringify(entry))
+}
+
+/** Some spans in each turn of the event loop: a node that flaps has many. */
+async function* timelineJson({ lanes, ...numbers }: Timeline): AsyncGenerator<string> {
+  yield `${JSON.stringify(numbers).slice(0, -1)},"lanes":[`
+  for (const [i, { spans, ...lane }] of lanes.entries()) {
+    yield `${i === 0 ? '' : ','}${JSON.stringify(lane).slice(0, -1)},"spans":[`
+    for (let from = 0; from < spans.length; from += SPANS) {
+      await setImmediate()
+      yield (from === 0 ? '' : ',') + JSON.stringify(spans.slice(from, from + SPANS)).slice(1, -1)
+    }
+    yield ']}'
+  }
+  yield ']}\n'
 }
 
 /** The first `limit` entries. */

@@ -1,14 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
-import { publishedAt } from '#shared/time.ts'
 import type { LogEntry } from './document.ts'
 import type { Store } from './store/store.ts'
-import type { Span } from './timeline.ts'
+import { type Span, timeOfEntry } from './timeline.ts'
 
 /** Entries read from the store in one go. */
 const PAGE = 1_000
-
-/** When an entry happened, by the publisher, or as late as it can have been. Milliseconds. */
-export const timeOfEntry = ({ at, notAfter }: LogEntry) => publishedAt(at ?? notAfter ?? '')
 
 /**
  * The entries of a node within a span, oldest first, a page at a time. Publishers' clocks may jump, so that times need
@@ -18,39 +14,29 @@ export async function* entriesWithin(
   store: Pick<Store, 'log'>,
   node: string,
   seq: number,
-  span: Span,
+  { from, to }: Span,
 ): AsyncGenerator<LogEntry[]> {
-  let after = await beforeTime(store, node, seq, span.from)
-  for (;;) {
-    const page = await pageOf(store, node, after)
-    if (page.length === 0) return
-    after = page.at(-1)?.seq ?? seq
-    const within = page.filter((entry) => timeOfEntry(entry) >= span.from && timeOfEntry(entry) <= span.to)
+  for await (const page of entriesSince(store, node, seq, from)) {
+    const within = page.filter((entry) => timeOfEntry(entry) >= from && timeOfEntry(entry) <= to)
     if (within.length > 0) yield within
   }
 }
 
-/** The entries of a span, and the newest one from before it, from which on the node was in its state. */
-export async function entriesSince(
+/** The pages of a log from a time on, and the newest entry from before it, from which on the node was in its state. */
+export async function* entriesSince(
   store: Pick<Store, 'log'>,
   node: string,
   seq: number,
   from: number,
-): Promise<LogEntry[]> {
-  let after = await beforeTime(store, node, seq, from)
-  const entries: LogEntry[] = []
-  for (;;) {
-    const page = await pageOf(store, node, after)
-    if (page.length === 0) return entries
-    entries.push(...page)
+): AsyncGenerator<readonly LogEntry[]> {
+  for (let after = await beforeTime(store, node, seq, from); ; ) {
+    // SQLite and memory read without leaving the turn of the event loop: a full log would hold up everybody else.
+    await setImmediate()
+    const page = await store.log(node, { after, limit: PAGE })
+    if (page.length === 0) return
+    yield page
     after = page.at(-1)?.seq ?? seq
   }
-}
-
-/** SQLite and memory read without leaving the turn of the event loop: a full log would hold up everybody else. */
-async function pageOf(store: Pick<Store, 'log'>, node: string, after: number): Promise<readonly LogEntry[]> {
-  await setImmediate()
-  return store.log(node, { after, limit: PAGE })
 }
 
 /**

@@ -49,161 +49,155 @@ export type Stretch = Lane['spans'][number]
 
 export type Span = { readonly from: number; readonly to: number }
 
+/** When an entry happened, by the publisher, or as late as it can have been. Milliseconds. */
+export const timeOfEntry = ({ at, notAfter }: LogEntry) => publishedAt(at ?? notAfter ?? '')
+
+type Open = { readonly from: number; readonly state: string; readonly doubt: Stretch['doubt'] }
+
 /**
- * The history of a node from its log, oldest entry first. `entries` begin before `span.from` where the log reaches so
- * far. The newest state lasts until now, by `view`;
+ * The history of a node from its log, which is added a page at a time, the oldest first, so that a long one holds
+ * nobody up. It begins before `span.from` where it reaches so far. The newest state lasts until `now`, by `view`;
  * publishers' clocks may jump, so no entry is taken to be earlier than the one before it.
  */
-export function timelineOf(view: NodeView, entries: readonly LogEntry[], span: Span, now: number): Timeline {
-  const times = timesOf(entries, now)
-  const end = Math.min(span.to, now)
-  const first = times[0]
-  const covered = first === undefined ? undefined : Math.max(first, span.from)
-  const node = nodeLane(view, entries, times, now)
-  const lanes = [node, ...clockLanes(view, entries, times, now)]
-  const cut = lanes.map((lane) => cutTo(lane, { from: span.from, to: end }))
-  const seconds = { FREERUN: 0, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 0 }
-  for (const { from, to, state, doubt } of cut[0]?.spans ?? []) {
-    if (doubt !== 'not covered' && isOverall(state))
-      seconds[state] += (Date.parse(to) - Date.parse(from)) / 1000
+export function createTimeline(view: NodeView, span: Span, now: number) {
+  const cut = { from: span.from, to: Math.min(span.to, now) }
+  const node = createLane(cut)
+  const clocks = new Map<string, TrackedLane>()
+  const clockOf = ({ kind, instance }: { kind: string; instance: string }) => {
+    const key = `${kind} ${instance}`
+    const lane = clocks.get(key) ?? createLane(cut, kind, instance)
+    clocks.set(key, lane)
+    return lane
   }
-  const known = Object.values(seconds).reduce((sum, each) => sum + each, 0)
+  for (const clock of view.resources) clockOf(clock)
+  let first: number | undefined
+  let last = Number.NEGATIVE_INFINITY
+
+  const follow = (entry: LogEntry) => {
+    const told = timeOfEntry(entry)
+    const at = Math.min(now, Number.isNaN(told) ? Math.max(last, 0) : Math.max(last, told))
+    last = at
+    first ??= at
+    followNode(node, entry, at)
+    const { kind, instance } = entry
+    if (kind !== undefined && instance !== undefined)
+      followClock(clockOf({ kind, instance }), entry, at, first)
+  }
+
   return {
-    node: view.node,
-    from: iso(span.from),
-    to: iso(span.to),
-    coveredFrom: covered === undefined || covered > end ? null : iso(covered),
-    lanes: cut,
-    seconds,
-    uncoveredSeconds: Math.max(0, (span.to - span.from) / 1000 - known),
-    availability: known > 0 ? seconds.LOCKED / known : null,
+    add: (entries: readonly LogEntry[]) => entries.forEach(follow),
+    end(): Timeline {
+      closeByView(node, view, now)
+      for (const clock of view.resources) closeClock(clockOf(clock), clock, first ?? now, now)
+      const lanes = [node, ...clocks.values()].map((lane) => lane.close(now))
+      const { seconds } = node
+      const known = Object.values(seconds).reduce((sum, each) => sum + each, 0)
+      return {
+        node: view.node,
+        from: iso(span.from),
+        to: iso(span.to),
+        coveredFrom: first === undefined || first > cut.to ? null : iso(Math.max(first, span.from)),
+        seconds,
+        uncoveredSeconds: Math.max(0, (span.to - span.from) / 1000 - known),
+        availability: known > 0 ? seconds.LOCKED / known : null,
+        lanes,
+      }
+    },
   }
 }
 
-type OpenStretch = { from: number; state: string; doubt: Stretch['doubt'] }
-type Uncut = Omit<Lane, 'spans'> & { readonly open: OpenStretch[]; readonly end: number }
+type TrackedLane = ReturnType<typeof createLane>
 
-function nodeLane(
-  view: NodeView,
-  entries: readonly LogEntry[],
-  times: readonly number[],
-  now: number,
-): Uncut {
-  const open: OpenStretch[] = []
-  const marks: Lane['marks'] = []
-  for (const [i, entry] of entries.entries()) {
-    const at = times[i] ?? now
-    const last = open.at(-1)
-    // Nothing had confirmed it since then, which is found out when something comes again.
-    const silentAt = entry.notBefore === undefined ? Number.NaN : Date.parse(entry.notBefore)
-    if ((entry.type === 'stale' || entry.type === 'recovered') && last !== undefined && silentAt < at) {
-      if (last.doubt !== 'stale')
-        open.push({ from: Math.max(last.from, silentAt), state: 'UNKNOWN', doubt: 'stale' })
-    }
-    const doubt = entry.type === 'stale' ? 'stale' : entry.type === 'recovered' ? null : (last?.doubt ?? null)
-    const state = entry.overall
-    const newest = open.at(-1)
-    if (newest?.state !== state || newest.doubt !== doubt) open.push({ from: at, state, doubt })
-    if (entry.type === 'restored') marks.push({ at: iso(at), type: 'restored' })
+/** A lane of which what lies in the span is kept, with what the log does not cover. */
+function createLane({ from, to }: Span, kind: string | null = null, instance: string | null = null) {
+  const lane: Lane = { kind, instance, spans: [], missed: [], marks: [] }
+  const seconds = { FREERUN: 0, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 0 }
+  let open: Open | undefined
+
+  const end = (at: number) => {
+    const { state, doubt, ...begun } = open ?? { from, state: 'UNKNOWN', doubt: 'not covered' }
+    const begin = Math.max(begun.from, from)
+    const until = Math.min(at, to)
+    if (begin >= until) return
+    lane.spans.push({ from: iso(begin), to: iso(until), state, doubt })
+    if (doubt !== 'not covered' && isOverall(state)) seconds[state] += (until - begin) / 1000
   }
-  closeByView(open, view, now)
-  return { kind: null, instance: null, open, marks, missed: [], end: now }
+
+  return {
+    seconds,
+    open: () => open,
+    begin(next: Open) {
+      end(next.from)
+      open = next
+    },
+    mark(at: number, type: Lane['marks'][number]['type']) {
+      if (at >= from && at <= to) lane.marks.push({ at: iso(at), type })
+    },
+    missed(missed: Lane['missed'][number]) {
+      if (publishedAt(missed.notAfter) >= from && publishedAt(missed.notBefore) <= to)
+        lane.missed.push(missed)
+    },
+    close(at: number) {
+      end(at)
+      return lane
+    },
+  }
+}
+
+function followNode(lane: TrackedLane, { type, overall: state, notBefore = '' }: LogEntry, at: number): void {
+  const before = lane.open()
+  // Nothing had confirmed it since then, which is found out when something comes again.
+  const silentAt = Date.parse(notBefore)
+  const tellsSilence = (type === 'stale' || type === 'recovered') && silentAt < at
+  if (tellsSilence && before !== undefined && before.doubt !== 'stale')
+    lane.begin({ from: Math.max(before.from, silentAt), state: 'UNKNOWN', doubt: 'stale' })
+  const doubt = type === 'stale' ? 'stale' : type === 'recovered' ? null : (before?.doubt ?? null)
+  const newest = lane.open()
+  if (newest?.state !== state || newest.doubt !== doubt) lane.begin({ from: at, state, doubt })
+  if (type === 'restored') lane.mark(at, 'restored')
 }
 
 /** Time alone makes a node UNKNOWN: its log does not say so before something comes again. */
-function closeByView(open: OpenStretch[], view: NodeView, now: number): void {
-  const last = open.at(-1)
+function closeByView(lane: TrackedLane, view: NodeView, now: number): void {
+  const last = lane.open()
   if (last === undefined || last.state === view.overall) return
   const confirmed = view.resources
     .filter(({ kind }) => OVERALL_KINDS.has(kind))
     .map(({ confirmedAt }) => Date.parse(confirmedAt))
   const from = Math.max(last.from, Math.min(now, ...confirmed))
-  open.push({ from, state: view.overall, doubt: view.suspect ? 'suspect' : 'stale' })
+  lane.begin({ from, state: view.overall, doubt: view.suspect ? 'suspect' : 'stale' })
 }
 
-function clockLanes(
-  view: NodeView,
-  entries: readonly LogEntry[],
-  times: readonly number[],
-  now: number,
-): Uncut[] {
-  const lanes = new Map<string, Uncut>()
-  const laneOf = (kind: string, instance: string) => {
-    const key = `${kind} ${instance}`
-    const lane: Uncut = lanes.get(key) ?? { kind, instance, open: [], marks: [], missed: [], end: now }
-    lanes.set(key, lane)
-    return lane
+/** `first`: when the log began. */
+function followClock(lane: TrackedLane, entry: LogEntry, at: number, first: number): void {
+  const { type, from, to, notAfter, notBefore = notAfter } = entry
+  if (type === 'missed' && notAfter !== undefined && notBefore !== undefined) {
+    lane.missed({ notBefore, notAfter, from: from ?? '', to: to ?? '' })
+  } else if (type === 'suspect') {
+    lane.begin({ from: at, state: 'UNKNOWN', doubt: 'suspect' })
+  } else if (type === 'retired') {
+    lane.mark(at, 'retired')
+    lane.begin({ from: at, state: '', doubt: 'not covered' })
+  } else if (type === 'changed' && to !== undefined) {
+    if (lane.open() === undefined && from !== undefined && first < at)
+      lane.begin({ from: first, state: from, doubt: null })
+    lane.begin({ from: at, state: to, doubt: null })
   }
-  for (const { kind, instance } of view.resources) laneOf(kind, instance)
-  for (const [i, entry] of entries.entries()) {
-    if (entry.kind === undefined || entry.instance === undefined) continue
-    const at = times[i] ?? now
-    const lane = laneOf(entry.kind, entry.instance)
-    if (entry.type === 'missed' && entry.notAfter !== undefined) {
-      const { notBefore = entry.notAfter, notAfter, from = '', to = '' } = entry
-      lane.missed.push({ notBefore, notAfter, from, to })
-    } else if (entry.type === 'suspect') {
-      lane.open.push({ from: at, state: 'UNKNOWN', doubt: 'suspect' })
-    } else if (entry.type === 'retired') {
-      lane.marks.push({ at: iso(at), type: 'retired' })
-      lane.open.push({ from: at, state: '', doubt: 'not covered' })
-    } else if (entry.type === 'changed' && entry.to !== undefined) {
-      if (lane.open.length === 0 && entry.from !== undefined && times[0] !== undefined && times[0] < at) {
-        lane.open.push({ from: times[0], state: entry.from, doubt: null })
-      }
-      lane.open.push({ from: at, state: entry.to, doubt: null })
-    }
-  }
-  for (const clock of view.resources) {
-    const { open } = laneOf(clock.kind, clock.instance)
-    const state = clock.state ?? Object.values(clock.metrics).join(' ')
-    if (open.length === 0) open.push({ from: startOf(clock, times, now), state, doubt: null })
-    if (clock.stale)
-      open.push({
-        from: Math.max(open.at(-1)?.from ?? 0, Date.parse(clock.confirmedAt)),
-        state,
-        doubt: 'stale',
-      })
-  }
-  return [...lanes.values()]
 }
 
 /** A clock without an entry in the log has been as it is since the log began, or since it was first seen. */
-function startOf(clock: NodeView['resources'][number], times: readonly number[], now: number): number {
+function closeClock(
+  lane: TrackedLane,
+  clock: NodeView['resources'][number],
+  first: number,
+  now: number,
+): void {
+  const state = clock.state ?? Object.values(clock.metrics).join(' ')
   const since = clock.since ?? clock.notAfter
-  return Math.max(times[0] ?? now, Math.min(now, since === null ? now : publishedAt(since)))
-}
-
-/** The stretches of a lane inside of a span, with what the log does not cover. */
-function cutTo({ open, end, ...lane }: Uncut, { from, to }: Span): Lane {
-  const spans: Stretch[] = []
-  const add = (begin: number, until: number, state: string, doubt: Stretch['doubt']) => {
-    const cut = { from: Math.max(begin, from), to: Math.min(until, to) }
-    if (cut.from < cut.to) spans.push({ from: iso(cut.from), to: iso(cut.to), state, doubt })
-  }
-  const first = open[0]?.from ?? end
-  add(from, first, 'UNKNOWN', 'not covered')
-  for (const [i, stretch] of open.entries())
-    add(stretch.from, open[i + 1]?.from ?? end, stretch.state, stretch.doubt)
-  const isIn = (iso: string) => Date.parse(iso) >= from && Date.parse(iso) <= to
-  return {
-    ...lane,
-    spans,
-    missed: lane.missed.filter(
-      ({ notAfter, notBefore }) => publishedAt(notAfter) >= from && publishedAt(notBefore) <= to,
-    ),
-    marks: lane.marks.filter(({ at }) => isIn(at)),
-  }
-}
-
-/** When each entry happened, in milliseconds: never before the one before it, and never after now. */
-function timesOf(entries: readonly LogEntry[], now: number): number[] {
-  let last = Number.NEGATIVE_INFINITY
-  return entries.map((entry) => {
-    const told = publishedAt(entry.at ?? entry.notAfter ?? '')
-    last = Math.min(now, Number.isNaN(told) ? Math.max(last, 0) : Math.max(last, told))
-    return last
-  })
+  const began = Math.max(first, Math.min(now, since === null ? now : publishedAt(since)))
+  if (lane.open() === undefined) lane.begin({ from: began, state, doubt: null })
+  const from = Math.max(lane.open()?.from ?? 0, Date.parse(clock.confirmedAt))
+  if (clock.stale) lane.begin({ from, state, doubt: 'stale' })
 }
 
 const isOverall = (state: string): state is NodeView['overall'] =>

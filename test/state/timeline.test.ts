@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { timelineOf } from '#shared/state/timeline.ts'
+import { createTimeline, type Span } from '#shared/state/timeline.ts'
 import type { LogEntry } from '#shared/state/document.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
-import { viewOf } from '#shared/state/view.ts'
+import { type NodeView, viewOf } from '#shared/state/view.ts'
 import { clockAt, lockedNode } from '../functions/fleet.ts'
 
 const NOW = Date.parse('2026-11-28T12:00:00Z')
@@ -24,9 +24,14 @@ const changed = (minutes: number, from: string, to: string, node: string) =>
     overall: node,
   })
 
+const timelineOf = (view: NodeView, entries: readonly LogEntry[], span: Span) => {
+  const timeline = createTimeline(view, span, NOW)
+  for (const each of entries) timeline.add([each])
+  return timeline.end()
+}
 const locked = (seenAt = NOW) => viewOf(lockedNode('n', seenAt), NOW, defaultSettings)
 const nodeLane = (view = locked(), entries: readonly LogEntry[] = [], span = DAY) => {
-  const { lanes, ...numbers } = timelineOf(view, entries, span, NOW)
+  const { lanes, ...numbers } = timelineOf(view, entries, span)
   return { ...numbers, spans: lanes[0]?.spans.map(({ from, to, state, doubt }) => [from, to, state, doubt]) }
 }
 
@@ -183,7 +188,7 @@ test('a lane for each clock: changes, what was missed, what is suspect', () => {
     }),
     changed(20, 'UNKNOWN', 'LOCKED', 'LOCKED'),
   ]
-  const { lanes } = timelineOf(view, entries, { from: NOW - 7_200_000, to: NOW }, NOW)
+  const { lanes } = timelineOf(view, entries, { from: NOW - 7_200_000, to: NOW })
   expect(lanes.map(({ kind }) => kind)).toEqual([null, 'lock-state', 'clock-class'])
   expect(lanes[1]?.spans.map(({ state, doubt }) => [state, doubt])).toEqual([
     ['LOCKED', null],

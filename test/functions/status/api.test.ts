@@ -186,17 +186,47 @@ test('what is large is compressed beside the event loop, and HEAD reads nothing 
   expect(isRead).toBe(false)
 })
 
-test('others are served while a long log is read', async () => {
-  const { store } = await status(['a'], { historyPerNode: 5_000, entries: 5_000 })
+/** How many turns the event loop takes meanwhile. */
+async function turnsDuring(work: () => Promise<void>): Promise<number> {
   let turns = 0
+  let isOver = false
   const count = () => {
     turns += 1
-    if (turns < 100) setImmediate(count)
+    if (!isOver) setImmediate(count)
   }
   setImmediate(count)
-  const entries = await entriesSince(store, 'a', 5_000, 0)
-  expect(entries).toHaveLength(5_000)
+  await work()
+  isOver = true
+  return turns
+}
+
+test('others are served while a long log is read', async () => {
+  const { store } = await status(['a'], { historyPerNode: 5_000, entries: 5_000 })
+  let entries = 0
+  const turns = await turnsDuring(async () => {
+    for await (const page of entriesSince(store, 'a', 5_000, 0)) entries += page.length
+  })
+  expect(entries).toBe(5_000)
   expect(turns).toBeGreaterThanOrEqual(5)
+})
+
+test('others are served while a long timeline is read, and while it is made text', async () => {
+  const { store, get } = await status(['a'], { historyPerNode: 5_000 })
+  await store.update('a', (state) => ({
+    state,
+    entries: Array.from({ length: 5_000 }, (_, i) => {
+      const at = isoTime(NOW - (5_000 - i) * 1_000)
+      const [from, to] = i % 2 === 0 ? ['LOCKED', 'FREERUN'] : ['FREERUN', 'LOCKED']
+      return { type: 'overall', from, to, at, via: 'push', overall: to }
+    }),
+    result: undefined,
+  }))
+  const turns = await turnsDuring(async () => {
+    const { json } = await get('/api/nodes/a/timeline')
+    expect(json.lanes[0].spans).toHaveLength(5_001)
+    expect(json.availability).toBe(0.5)
+  })
+  expect(turns).toBeGreaterThanOrEqual(10)
 })
 
 test('the log as CSV keeps nanoseconds and defuses formulas', async () => {
