@@ -3,33 +3,25 @@ import { publishedAt } from '#shared/time.ts'
 import { beganOf, isDoubted } from './because.ts'
 import type { NodeView } from './view.ts'
 
+const within = (meaning: string) => ({ meaning, says: 'within' as const })
+const out = (meaning: string) => ({ meaning, says: 'out' as const })
+
 /**
  * What clock classes say of holdover: ITU-T G.8275.1 (11/2022) §6.4 table 3 for telecom clocks, IEEE 1588-2008 table 5
  * for all others. A class that is not among these, as 6, 248 and 255, says nothing of it (docs/holdover.md).
  */
-export const CLOCK_CLASSES: Readonly<
-  Record<string, { readonly meaning: string; readonly says: 'within' | 'out' }>
-> = {
-  7: { meaning: 'T-GM in holdover, within holdover specification', says: 'within' },
-  14: { meaning: 'in holdover, within specification, own timescale', says: 'within' },
-  52: { meaning: 'class 7 that has degraded (A), out of specification', says: 'out' },
-  58: { meaning: 'class 14 that has degraded (A), out of specification', says: 'out' },
-  135: { meaning: 'T-BC in holdover, within holdover specification', says: 'within' },
-  140: {
-    meaning: 'T-GM in holdover, out of holdover specification, category 1 frequency source',
-    says: 'out',
-  },
-  150: {
-    meaning: 'T-GM in holdover, out of holdover specification, category 2 frequency source',
-    says: 'out',
-  },
-  160: {
-    meaning: 'T-GM in holdover, out of holdover specification, category 3 frequency source',
-    says: 'out',
-  },
-  165: { meaning: 'T-BC in holdover, out of holdover specification', says: 'out' },
-  187: { meaning: 'class 7 that has degraded (B), out of specification', says: 'out' },
-  193: { meaning: 'class 14 that has degraded (B), out of specification', says: 'out' },
+export const CLOCK_CLASSES: Readonly<Record<string, ReturnType<typeof within | typeof out>>> = {
+  7: within('T-GM in holdover, within holdover specification'),
+  14: within('in holdover, within specification, own timescale'),
+  52: out('class 7 that has degraded (A), out of specification'),
+  58: out('class 14 that has degraded (A), out of specification'),
+  135: within('T-BC in holdover, within holdover specification'),
+  140: out('T-GM in holdover, out of holdover specification, category 1 frequency source'),
+  150: out('T-GM in holdover, out of holdover specification, category 2 frequency source'),
+  160: out('T-GM in holdover, out of holdover specification, category 3 frequency source'),
+  165: out('T-BC in holdover, out of holdover specification'),
+  187: out('class 7 that has degraded (B), out of specification'),
+  193: out('class 14 that has degraded (B), out of specification'),
 }
 
 /** How much longer a node in HOLDOVER may be trusted. */

@@ -105,16 +105,16 @@ export async function createSqliteDriver(
     }
   }
 
-  /** What is written in one turn of the event loop is one transaction: the file's journal is written once for all. */
-  let turn: { readonly writes: Writes; readonly done: Promise<(Version | Error)[]> } | undefined
+  let waiting: Writes = []
+  let turn: Promise<(Version | Error)[]> | undefined
 
-  function beginTurn() {
-    const writes: Writes = []
-    const done = setImmediate().then(() => {
-      turn = undefined
-      return commit(writes)
-    })
-    return { writes, done }
+  /** What is written in one turn of the event loop is one transaction: the file's journal is written once for all. */
+  async function commitTurn() {
+    await setImmediate()
+    const writes = waiting
+    waiting = []
+    turn = undefined
+    return commit(writes)
   }
 
   return {
@@ -124,9 +124,9 @@ export async function createSqliteDriver(
         return row && documentOf(row)
       }),
     async write(node, write) {
-      turn ??= beginTurn()
-      const index = turn.writes.push([node, write]) - 1
-      const outcome = (await turn.done)[index]
+      turn ??= commitTurn()
+      const index = waiting.push([node, write]) - 1
+      const outcome = (await turn)[index]
       if (typeof outcome !== 'string') throw outcome
       return outcome
     },
@@ -143,16 +143,15 @@ export async function createSqliteDriver(
     remove: (node, expected) =>
       attempt('be written', () =>
         transaction(db, () => {
-          const row = readDocument.get(node)
-          if (row === undefined) return
-          if (expected !== undefined && row.revision !== expected) throw new ConflictError(node)
+          const { revision = expected } = readDocument.get(node) ?? {}
+          if (expected !== undefined && revision !== expected) throw new ConflictError(node)
           removeDocument.run(node)
           removeLog.run(node)
         }),
       ),
     ping: () => reading(() => void readDocument.get('')),
     async close() {
-      await turn?.done
+      await turn
       if (db.isOpen) db.close()
     },
   }
@@ -167,8 +166,15 @@ function openFile(path: string): DatabaseSync {
     transaction(db, () => {
       const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
       if (version === SCHEMA_VERSION) return
-      const isEmpty = db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined
-      if (version !== 0 || !isEmpty) throw refusal(path, version)
+      if (version !== 0) {
+        const age = version > SCHEMA_VERSION ? 'a newer' : 'an older'
+        throw refused(
+          `The SQLite store ${path} has schema ${version}, made by ${age} version; this one needs schema ${SCHEMA_VERSION}. Move the file away: the next poll restores all states, but not the history`,
+        )
+      }
+      if (db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined) {
+        throw refused(`The SQLite file ${path} is not a PTP Watch store: set STATE_URL to another file`)
+      }
       db.exec(SCHEMA)
     })
     return db
@@ -178,14 +184,7 @@ function openFile(path: string): DatabaseSync {
   }
 }
 
-function refusal(path: string, version: number): StoreError {
-  const age = version > SCHEMA_VERSION ? 'a newer' : 'an older'
-  const message =
-    version === 0
-      ? `The SQLite file ${path} is not a PTP Watch store: set STATE_URL to another file`
-      : `The SQLite store ${path} has schema ${version}, made by ${age} version; this one needs schema ${SCHEMA_VERSION}. Move the file away: the next poll restores all states, but not the history`
-  return new StoreError(message, { retryable: false })
-}
+const refused = (message: string) => new StoreError(message, { retryable: false })
 
 /** Node's own `recursive` goes on for ever where a parent that is there takes no folder, as in /proc. */
 function makeFolder(path: string): void {
