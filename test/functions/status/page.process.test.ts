@@ -1,5 +1,5 @@
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { NodeState } from '#shared/state/document.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { type HostedFunction, onServe, MAIN } from '../../runtime/processes.ts'
@@ -8,10 +8,18 @@ import { clockAt, lockedNode, openStore, put, temporaryFolder } from '../fleet.t
 import { expectNoSideways, openBrowser, violations, watch } from './browser.ts'
 
 let browser: Browser
+/** Eight nodes that no test changes. */
+let eight: Awaited<ReturnType<typeof fleet>>
 beforeAll(async () => {
   browser = await openBrowser()
+  const ends: (() => Promise<void>)[] = [() => browser.close()]
+  eight = await fleet(
+    8,
+    (i) => nodeAt(i, Date.now()),
+    (end) => ends.push(end),
+  )
+  return async () => void (await Promise.all(ends.map((end) => end())))
 })
-afterAll(() => browser?.close())
 
 const nameOf = (i: number) => `worker-${String(i).padStart(4, '0')}.example.com`
 
@@ -29,7 +37,11 @@ function nodeAt(i: number, now: number): NodeState {
 }
 
 /** `status` over a store of its own, as a process; both end with the test. */
-async function fleet(count: number, nodes = (i: number) => nodeAt(i, Date.now())) {
+async function fleet(
+  count: number,
+  nodes = (i: number) => nodeAt(i, Date.now()),
+  atEnd: (end: () => Promise<void>) => void = onTestFinished,
+) {
   const folder = temporaryFolder()
   const stateUrl = `sqlite:${folder.path}/state.db`
   const store = await openStore(stateUrl, 1_000)
@@ -38,7 +50,7 @@ async function fleet(count: number, nodes = (i: number) => nodeAt(i, Date.now())
   }
   const env = { STATE_URL: stateUrl, STALE_AFTER_SECONDS: '36000', PORT: String(await freePort()) }
   let status: HostedFunction = await onServe(MAIN, 'status', env)
-  onTestFinished(async () => {
+  atEnd(async () => {
     await status.stop()
     await store.close()
     folder.remove()
@@ -70,14 +82,12 @@ const rowsAre = (page: Page, count: number) =>
 describe('the fleet page', () => {
   test.each([
     [0, {}],
-    [1, { FREERUN: 1 }],
     [8, { FREERUN: 1, LOCKED: 7 }],
     [500, { FREERUN: 5, HOLDOVER: 4, UNKNOWN: 4, LOCKED: 487 }],
-    [5_000, { FREERUN: 41, HOLDOVER: 41, UNKNOWN: 40, LOCKED: 4_878 }],
   ])(
     'of %i nodes counts them, is accessible and asks nobody else',
     async (count, counts) => {
-      const { url } = await fleet(count)
+      const { url } = count === 8 ? eight : await fleet(count)
       const { page, problems } = await watch(browser, url)
       if (count === 0) {
         await page.getByText('The store holds no nodes yet').waitFor(WAIT)
@@ -89,15 +99,14 @@ describe('the fleet page', () => {
       if (count > 100) expect(await page.locator('a.tile').count()).toBe(count)
       else expect(await page.locator('table.nodes tbody tr').count()).toBe(count)
       await expectNoSideways(page)
-      if (count <= 500) expect(await violations(page)).toEqual([])
+      expect(await violations(page)).toEqual([])
       expect(problems).toEqual([])
     },
     90_000,
   )
 
   test('filters by state, name and label; the address holds them, and opens them again', async () => {
-    const { url } = await fleet(8)
-    const { page } = await watch(browser, url)
+    const { page } = await watch(browser, eight.url)
     const rows = page.locator('table.nodes tbody tr')
     await page.getByRole('button', { name: 'FREERUN' }).click(WAIT)
     await rows.first().waitFor(WAIT)
@@ -138,7 +147,7 @@ describe('the fleet page', () => {
     expect(problems).toEqual([])
   })
 
-  test('counts holdover down by itself, on the row and on the page of the node', async () => {
+  test('counts holdover down by itself, on the row and on the page of the node, to its end without status', async () => {
     const began = (seconds: number) => new Date(Date.now() - seconds * 1000).toISOString()
     const inHoldover = (name: string, seconds: number, ...classes: readonly string[]) => {
       const now = Date.now()
@@ -152,10 +161,15 @@ describe('the fleet page', () => {
       inHoldover('half.example.com', 7_200, '7'),
       inHoldover('spent.example.com', 14_500),
       inHoldover('out.example.com', 60, '165'),
+      inHoldover('soon.example.com', 14_370),
     ]
-    const { url } = await fleet(nodes.length, (i) => nodes[i] ?? nodeAt(i, Date.now()))
+    const { url, stop } = await fleet(nodes.length, (i) => nodes[i] ?? nodeAt(i, Date.now()))
     const { page, problems } = await watch(browser, url)
-    const lineOf = (name: string) => page.locator('tr', { hasText: name }).locator('.holdover')
+    const { page: other } = await watch(browser, url)
+    const lineOf = (name: string, on = page) => on.locator('tr', { hasText: name }).locator('.holdover')
+    await lineOf('soon', other)
+      .getByText(/^\d+ s of holdover left$/)
+      .waitFor(WAIT)
     await lineOf('spent').getByText('holdover budget spent', { exact: true }).waitFor(WAIT)
     await lineOf('out').getByText('out of specification: clock class 165', { exact: true }).waitFor(WAIT)
     await lineOf('half')
@@ -172,24 +186,10 @@ describe('the fleet page', () => {
       await page.goto(`${url}/nodes/${name}.example.com`)
       await page.locator('p.holdover', { hasText: told ?? '' }).waitFor(WAIT)
     }
-    expect(problems).toEqual([])
-  })
-
-  test('a holdover that ends is told without a word from status', async () => {
-    const now = Date.now()
-    const clocks = [
-      clockAt(now, 'lock-state', 'ens1', {
-        state: 'HOLDOVER',
-        since: new Date(now - 14_400_000 + 20_000).toISOString(),
-      }),
-    ]
-    const { url, stop } = await fleet(1, () => lockedNode('a.example.com', now, { clocks }))
-    const { page } = await watch(browser, url)
-    const line = page.locator('.holdover')
-    await line.getByText(/^\d+ s of holdover left$/).waitFor(WAIT)
     await stop()
-    await line.getByText('holdover budget spent').waitFor({ timeout: 60_000 })
-  }, 90_000)
+    await lineOf('soon', other).getByText('holdover budget spent').waitFor({ timeout: 60_000 })
+    expect(problems).toEqual([])
+  }, 150_000)
 
   test('says that it is not live once status is away, and is live again when it is back', async () => {
     const { url, store, stop, restart } = await fleet(8)
@@ -220,8 +220,7 @@ describe('the fleet page', () => {
   }, 60_000)
 
   test('is used by keyboard alone', async () => {
-    const { url } = await fleet(8)
-    const { page } = await watch(browser, url)
+    const { page } = await watch(browser, eight.url)
     await page.getByRole('button', { name: 'FREERUN' }).waitFor(WAIT)
     const press = async (key: string, until: () => Promise<boolean>) => {
       for (let i = 0; i < 40 && !(await until()); i++) await page.keyboard.press(key)
@@ -238,22 +237,26 @@ describe('the fleet page', () => {
     await page.getByRole('heading', { name: 'History' }).waitFor(WAIT)
   })
 
-  test.each([
-    ['360 px wide', { viewport: { width: 360, height: 740 } }],
-    ['dark', { colorScheme: 'dark' }],
-    ['in forced colours', { forcedColors: 'active' }],
-  ] as const)('is readable %s', async (_, options) => {
+  test('is readable 360 px wide, dark and in forced colours', async () => {
     // One in each state, and as wide as they get.
     const { url } = await fleet(4, (i) => nodeAt(i * 41, Date.now()))
-    for (const path of ['/', `/nodes/${nameOf(0)}`]) {
-      const { page, problems } = await watch(browser, url + path, options)
-      await page.locator('.dot.live').waitFor(WAIT)
-      await page.locator('main table').first().waitFor(WAIT)
-      await expectNoSideways(page)
-      expect(await violations(page)).toEqual([])
-      expect(problems).toEqual([])
+    const looks = [
+      { viewport: { width: 360, height: 740 } },
+      { colorScheme: 'dark' },
+      { forcedColors: 'active' },
+    ] as const
+    for (const options of looks) {
+      for (const path of ['/', `/nodes/${nameOf(0)}`]) {
+        const { page, problems } = await watch(browser, url + path, options)
+        await page.locator('.dot.live').waitFor(WAIT)
+        await page.locator('main table').first().waitFor(WAIT)
+        await expectNoSideways(page)
+        expect(await violations(page)).toEqual([])
+        expect(problems).toEqual([])
+        await page.close()
+      }
     }
-  })
+  }, 150_000)
 
   test('takes no harm from names', async () => {
     const names = [
@@ -327,8 +330,7 @@ describe('the page of a node', () => {
   })
 
   test('of a name that the store does not have says so', async () => {
-    const { url } = await fleet(1)
-    const { page } = await watch(browser, `${url}/nodes/nobody`)
+    const { page } = await watch(browser, `${eight.url}/nodes/nobody`)
     await page.getByText('The store has no node of this name').waitFor(WAIT)
   })
 })
