@@ -1,8 +1,8 @@
 import { request } from 'undici'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { createRedHatV2, type Publisher } from '#local/publishers/index.ts'
 import { startRedis } from '../support/redis.ts'
-import { clocksIn, redHatV1, redHatV2 } from './support/publishers.ts'
+import { clocksIn, redHatV2 } from './support/publishers.ts'
 import { eventually, listening, serve, startSystem, type System, tick } from './support/system.ts'
 import { clockOf } from './support/view.ts'
 import { type Watched, watched } from './support/watched.ts'
@@ -40,29 +40,21 @@ async function overall(system: System, publisher: Publisher): Promise<string> {
   return (await system.node(publisher)).overall
 }
 
-const RED_HAT = [
-  { name: 'v2', create: redHatV2 },
-  { name: 'v1', create: redHatV1 },
-]
+test('after a first poll as a whole, rounds ask only for the kinds that decide, and show what changes', async () => {
+  const [publisher] = await listening(redHatV2())
+  const { system, ways } = await everySecond([publisher])
+  const [way] = ways
+  if (way === undefined) throw new Error('There is no way')
+  await eventually(async () => expect(await overall(system, publisher)).toBe('LOCKED'))
+  await eventually(() => expect(pulls(way, 'os-clock-sync-state')).toBeGreaterThan(1))
+  const before = way.asked.length
+  await eventually(() => expect(pulls(way, 'os-clock-sync-state')).toBeGreaterThan(4))
+  const light = new Set(way.asked.slice(before))
+  expect([...light].sort()).toEqual(['GET lock-state/CurrentState', 'GET os-clock-sync-state/CurrentState'])
 
-test.each(RED_HAT)(
-  '$name: after a first poll as a whole, rounds ask only for the kinds that decide, and show what changes',
-  async ({ create }) => {
-    const [publisher] = await listening(create())
-    const { system, ways } = await everySecond([publisher])
-    const [way] = ways
-    if (way === undefined) throw new Error('There is no way')
-    await eventually(async () => expect(await overall(system, publisher)).toBe('LOCKED'))
-    await eventually(() => expect(pulls(way, 'os-clock-sync-state')).toBeGreaterThan(1))
-    const before = way.asked.length
-    await eventually(() => expect(pulls(way, 'os-clock-sync-state')).toBeGreaterThan(4))
-    const light = new Set(way.asked.slice(before))
-    expect([...light].sort()).toEqual(['GET lock-state/CurrentState', 'GET os-clock-sync-state/CurrentState'])
-
-    publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 4000, announce: 'never' })
-    await eventually(async () => expect(await overall(system, publisher)).toBe('FREERUN'))
-  },
-)
+  publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 4000, announce: 'never' })
+  await eventually(async () => expect(await overall(system, publisher)).toBe('FREERUN'))
+})
 
 test('what only a poll as a whole showed is asked for in each round until it is settled', async () => {
   const [publisher] = await listening(redHatV2())
@@ -111,33 +103,21 @@ test('a publisher that is silent holds up no round of the others, and late round
   for (const publisher of publishers.slice(1)) expect(await overall(system, publisher)).toBe('LOCKED')
 })
 
-describe('while a round is under way', () => {
-  const held = async () => {
-    const [publisher] = await listening(redHatV2())
-    const world = await everySecond([publisher])
-    const [way] = world.ways
-    if (way === undefined) throw new Error('There is no way')
-    await eventually(() => expect(pulls(way, 'lock-state')).toBeGreaterThan(1))
-    way.hold()
-    const before = way.asked.length
-    await eventually(() => expect(way.asked.length).toBeGreaterThan(before))
-    return { ...world, way, publisher }
-  }
-
-  test('a tick is answered at once and starts no run of its own', async () => {
-    const { poll, way } = await held()
-    const asked = way.asked.length
-    await tick(poll)
-    expect(way.asked.slice(asked).filter((what) => !what.endsWith('CurrentState'))).toEqual([])
-    way.release()
-  })
-
-  test('SIGTERM ends it, and the process with it', async () => {
-    const { poll, way, lines } = await held()
-    expect(await poll.stop()).toBe(0)
-    way.release()
-    expect(lines().filter(({ level }) => level === 'error')).toEqual([])
-  })
+test('while a round is under way a tick is answered at once and starts no run of its own; SIGTERM ends both', async () => {
+  const [publisher] = await listening(redHatV2())
+  const { poll, ways, lines } = await everySecond([publisher])
+  const [way] = ways
+  if (way === undefined) throw new Error('There is no way')
+  await eventually(() => expect(pulls(way, 'lock-state')).toBeGreaterThan(1))
+  way.hold()
+  const before = way.asked.length
+  await eventually(() => expect(way.asked.length).toBeGreaterThan(before))
+  const asked = way.asked.length
+  await tick(poll)
+  expect(way.asked.slice(asked).filter((what) => !what.endsWith('CurrentState'))).toEqual([])
+  expect(await poll.stop()).toBe(0)
+  way.release()
+  expect(lines().filter(({ level }) => level === 'error')).toEqual([])
 })
 
 test('a store that is away is one line for all publishers and rounds, and is written again when it is back', async () => {

@@ -70,14 +70,6 @@ describe('ptp-watch forget', () => {
     expect(await store.log('b', { after: 0, limit: 9 })).toHaveLength(1)
   })
 
-  test('names each node that it does not know, removes the others, and ends with 1', async () => {
-    const { url, names } = await storeWith('a', 'b')
-    const { code, out, err } = await forget(url, 'A', 'a')
-    expect({ code, out }).toEqual({ code: 1, out: 'removed a: its state and its log\n' })
-    expect(err).toMatch(/^failed: A: unknown: it is not in the store sqlite:/)
-    expect(await names()).toEqual(['b'])
-  })
-
   test('removes a node whose document cannot be read, and says what was wrong with it', async () => {
     const { url, names } = await storeWith('a', 'b')
     const other = new DatabaseSync(url.slice('sqlite:'.length))

@@ -2,7 +2,6 @@ import { expect, onTestFinished, test } from 'vitest'
 import { createRedHatV1, createRedHatV2, type Publisher } from '#local/publishers/index.ts'
 import { postJson, startEndpoint } from './endpoint.ts'
 
-const lockState = '/cluster/node/n1/sync/ptp-status/lock-state'
 const clockClass = '/cluster/node/n1/sync/ptp-status/clock-class'
 
 async function start<P extends Publisher>(publisher: P): Promise<P> {
@@ -27,9 +26,6 @@ function setClasses(publisher: Publisher, ...classes: readonly number[]) {
   return publisher.idle()
 }
 
-const pull = (publisher: Publisher, resource: string) =>
-  fetch(`${publisher.url}/api/ocloudNotifications/v2${resource}/CurrentState`)
-
 test('a publisher loses the next notifications and no other', async () => {
   const { publisher, endpoint } = await subscribedV2()
   await publisher.faults({ drop: 2 })
@@ -51,66 +47,6 @@ test('a publisher swaps two notifications for one endpoint', async () => {
   await publisher.faults({ reorder: 1 })
   await setClasses(publisher, 1, 2, 3)
   expect(endpoint.takeValues()).toEqual(['2', '1', '3'])
-})
-
-test('a publisher whose clock was set back stamps earlier times', async () => {
-  const ticks = 1_795_417_200_000_000_000n
-  const publisher = await start(
-    createRedHatV2({ node: 'n1', release: 'main', warmUpMs: 0, now: () => ticks, uuid: () => 'an-id' }),
-  )
-  const endpoint = await startEndpoint()
-  publisher.setClock({ kind: 'lock-state', state: 'LOCKED' })
-  await publisher.faults({ clockOffsetMs: -1500 })
-  await postJson(`${publisher.url}/api/ocloudNotifications/v2/subscriptions`, {
-    EndpointUri: endpoint.url,
-    ResourceAddress: lockState,
-  })
-  expect(endpoint.bodies[0]).toContain('"id":"an-id"')
-  expect(endpoint.bodies[0]).toContain('"time":"2026-11-23T06:59:58.5Z"')
-})
-
-test('CurrentState of one kind answers 404 until it is healed, other kinds answer as ever', async () => {
-  const { publisher, endpoint } = await subscribedV2()
-  await postJson(`${publisher.url}/api/ocloudNotifications/v2/subscriptions`, {
-    EndpointUri: endpoint.url,
-    ResourceAddress: lockState,
-  })
-  publisher.setClock({ kind: 'lock-state', state: 'LOCKED' }, { kind: 'clock-class', clockClass: 6 })
-  await publisher.faults({ currentState: { 'lock-state': 404 } })
-  expect((await pull(publisher, lockState)).status).toBe(404)
-  expect((await pull(publisher, clockClass)).status).toBe(200)
-  await publisher.faults({ currentState: { 'lock-state': null } })
-  expect((await pull(publisher, lockState)).status).toBe(200)
-})
-
-test('a publisher that refuses connections keeps its port and its subscriptions', async () => {
-  const { publisher } = await subscribedV2()
-  const { url } = publisher
-  await publisher.faults({ refuse: true })
-  await expect(fetch(`${url}/_sim`)).rejects.toThrow()
-  await publisher.faults({ refuse: false })
-  expect(publisher.url).toBe(url)
-  expect(publisher.subscriptions()).toHaveLength(1)
-})
-
-test('a restarted publisher announces its clocks again once it is warm', async () => {
-  const { publisher, endpoint } = await subscribedV2(lockState)
-  publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 4 })
-  await publisher.restart({ warmUpMs: Number.POSITIVE_INFINITY })
-  expect((await pull(publisher, lockState)).status).toBe(404)
-  expect(endpoint.takeValues()).toEqual(['LOCKED 4'])
-  publisher.becomeReady()
-  await publisher.idle()
-  expect(endpoint.takeValues()).toEqual(['LOCKED 4'])
-  expect((await pull(publisher, lockState)).status).toBe(200)
-})
-
-test('a publisher that forgot its subscriptions is silent and answers 404', async () => {
-  const { publisher, endpoint } = await subscribedV2()
-  publisher.forget()
-  await setClasses(publisher, 7)
-  expect(endpoint.bodies).toEqual([])
-  expect((await pull(publisher, clockClass)).status).toBe(404)
 })
 
 test('ten refusals remove the subscriptions of that consumer alone', async () => {

@@ -29,14 +29,6 @@ test('a fleet has eight nodes of all dialects, each with a name of its own', asy
   expect(fleet.publishers.filter(({ transport }) => transport !== undefined)).toHaveLength(2)
 })
 
-test('every lock-state and os-clock of a fresh fleet is locked', async () => {
-  const fleet = await start({})
-  const clocks = fleet.simulated.flatMap((publisher) => publisher.describe().clocks)
-  const states = clocks.filter(({ kind }) => kind === 'lock-state' || kind === 'os-clock-sync-state')
-  expect(states.length).toBeGreaterThanOrEqual(16)
-  expect(new Set(states.map(({ state }) => state))).toEqual(new Set(['LOCKED']))
-})
-
 async function story(seed: number) {
   const fleet = await start({ seed })
   const steps: string[] = []

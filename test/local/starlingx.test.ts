@@ -68,13 +68,6 @@ describe('subscriptions', () => {
     expect((await subscribe(`${endpoint.url}/other`, second)).status).toBe(201)
   })
 
-  test('siblings do not overlap', async () => {
-    const { subscribe } = await start()
-    const { url } = await startEndpoint()
-    expect((await subscribe(url, '/././sync/ptp-status/lock-state')).status).toBe(201)
-    expect((await subscribe(url, '/././sync/ptp-status/clock-class')).status).toBe(201)
-  })
-
   test.each([
     ['/./controller-7/sync', 404],
     ['/cluster/node/controller-0/sync', 404],
@@ -94,17 +87,6 @@ describe('subscriptions', () => {
     expect((await subscribe(lenient.url, '/././sync/sync-status/sync-state')).status).toBe(201)
     expect((await subscribe(failing.url, '/././sync/sync-status/sync-state')).status).toBe(400)
   })
-
-  test('a subscription is shown, listed and deleted by its id', async () => {
-    const { subscribe, base } = await start()
-    const endpoint = await startEndpoint()
-    const created = JSON.parse((await subscribe(endpoint.url, '/././sync/sync-status/sync-state')).body)
-    const one = `${base}/subscriptions/${created.SubscriptionId}`
-    expect(await (await fetch(one)).json()).toEqual(created)
-    expect(await (await fetch(`${base}/subscriptions`)).json()).toEqual([created])
-    expect((await fetch(one, { method: 'DELETE' })).status).toBe(204)
-    expect((await fetch(one)).status).toBe(404)
-  })
 })
 
 describe('CurrentState', () => {
@@ -117,12 +99,6 @@ describe('CurrentState', () => {
     ])
     const one = await pull('/./controller-0/ptp-inst2/sync/ptp-status/lock-state')
     expect(addressesIn(one?.body)).toEqual(['/./controller-0/ptp-inst2/sync/ptp-status/lock-state'])
-  })
-
-  test('is an object for sync-state', async () => {
-    const { pull } = await start()
-    const reply = await pull('/././sync/sync-status/sync-state')
-    expect(JSON.parse(reply?.body ?? '')).toMatchObject({ source: '/sync/sync-status/sync-state' })
   })
 
   test('is a map by instance in the legacy format', async () => {
@@ -310,23 +286,4 @@ test('a restarted sidecar takes subscriptions before it can answer pulls', async
   expect((await pull(lock))?.status).toBe(404)
   publisher.becomeReady()
   expect((await pull(lock))?.status).toBe(200)
-})
-
-test('several nodes are known to one sidecar', async () => {
-  const { publisher, subscribe, pull } = await start({ others: { 'controller-1': { ts: [], synce: [] } } })
-  const endpoint = await startEndpoint()
-  await subscribe(endpoint.url, '/./controller-1/sync/ptp-status/lock-state')
-  publisher.setClockOf('controller-1', { kind: 'lock-state', state: 'LOCKED' })
-  publisher.setClock({ kind: 'lock-state', state: 'HOLDOVER' })
-  await publisher.idle()
-  expect(endpoint.takeValues()).toEqual(['UNKNOWN', 'LOCKED'])
-  expect((await pull('/./controller-1/sync/gnss-status/gnss-sync-status'))?.body).toBe('[]')
-  expect((await subscribe(endpoint.url, '/./controller-1/sync/gnss-status/gnss-sync-status')).status).toBe(
-    500,
-  )
-})
-
-test('health is at the root', async () => {
-  const { publisher } = await start()
-  expect(await (await fetch(`${publisher.url}/health`)).json()).toEqual({ health: true })
 })

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { command } from '#shared/runtime/cli.ts'
 import { createTerminal } from '#shared/runtime/terminal.ts'
 import { echo } from './echo/definition.ts'
-import { type Env, onServe, type Running, start, MAIN } from './processes.ts'
+import { type Env, onServe, type Running, start } from './processes.ts'
 import { gate } from './serving.ts'
 
 const ENTRY = 'test/runtime/echo/main.ts'
@@ -213,31 +213,4 @@ describe('a served function', () => {
       expect(messages).toEqual(['listening', 'held', 'draining', 'closed'])
     },
   )
-
-  test('is served by --serve, too', async () => {
-    const running = run(['echo', '--serve'], { ...ENV, HOST: '127.0.0.1', PORT: '0' })
-    await running.until(/listening/)
-    running.kill()
-    expect(await running.exit).toBe(0)
-  })
-})
-
-describe('ptp-watch itself', () => {
-  const main = async (args: readonly string[], env: Env = {}) => {
-    const running = start([MAIN, ...args], env)
-    return { code: await running.exit, out: running.out(), err: running.err() }
-  }
-
-  test('names its functions', async () => {
-    const { code, out } = await main(['--help'])
-    expect(code).toBe(0)
-    for (const name of ['subscribe', 'status']) expect(out).toMatch(new RegExp(`^ {2}${name} +\\S`, 'm'))
-  })
-
-  test('prints the version of the package', async () => {
-    expect(await main(['--version'])).toMatchObject({
-      code: 0,
-      out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
-    })
-  })
 })

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto'
-import { Agent, request } from 'undici'
+import { request } from 'undici'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
-import { silentLog } from '#shared/log.ts'
 import { type Admit, HttpError, type HttpFunction, NO_CONTENT, notFound } from '#shared/runtime/reply.ts'
-import { ListenError, serve } from '#shared/runtime/serve.ts'
 import { rawConnection } from './raw.ts'
 import { gate, serving } from './serving.ts'
 
@@ -135,13 +133,6 @@ describe('a reply', () => {
     await other.until(/204/)
     later.open()
     expect(await raw.closed()).toMatch(/^HTTP\/1.1 204 /)
-  })
-
-  test('counts its length in bytes', async () => {
-    const { url } = await serving(() => ({ status: 200, body: 'Zürich ⏱' }))
-    const { headers, body } = await request(url)
-    expect(headers['content-length']).toBe('11')
-    expect(await body.text()).toBe('Zürich ⏱')
   })
 
   test('keeps the connection open for longer than the 90 s of publishers', async () => {
@@ -592,38 +583,4 @@ describe('a drain', () => {
     expect(lines.filter((line) => line.includes('were cut'))).toHaveLength(1)
     held.open()
   })
-})
-
-test('the address is logged once it is served', async () => {
-  const { url, port, lines } = await serving(() => NO_CONTENT)
-  expect(url).toBe(`http://127.0.0.1:${port}`)
-  expect(lines.map((line) => JSON.parse(line))).toEqual([
-    expect.objectContaining({ message: 'listening', url }),
-  ])
-})
-
-test('an address that is taken is an error that names it', async () => {
-  const { port } = await serving(() => NO_CONTENT)
-  const second = serve({ handle: () => NO_CONTENT, port, host: '127.0.0.1', log: silentLog })
-  await expect(second).rejects.toThrow(ListenError)
-  await expect(second).rejects.toThrow(
-    `Cannot listen on 127.0.0.1 port ${port}: it is in use by another process`,
-  )
-})
-
-test('connections are reused', async () => {
-  const ports = new Set<unknown>()
-  const { url } = await serving(({ headers }) => {
-    ports.add(headers['x-connection'])
-    return NO_CONTENT
-  })
-  const agent = new Agent({ connections: 1 })
-  onTestFinished(() => agent.close())
-  let opened = 0
-  agent.on('connect', () => {
-    opened += 1
-  })
-  for (let i = 0; i < 5; i++) await request(url, { dispatcher: agent, headers: { 'x-connection': `${i}` } })
-  expect(ports.size).toBe(5)
-  expect(opened).toBe(1)
 })

@@ -32,52 +32,6 @@ test('with ingest gone no publisher can deliver: each is said not to, and nothin
   expect((await examine(system)).code).toBe(0)
 })
 
-test('an ingest with another secret is told from one that is not there', async () => {
-  const [v2] = await startPublishers()
-  const system = await startWatched([v2])
-  const { code, one } = await examine(system, { CALLBACK_SECRET: 'another secret than that of ingest' })
-  expect(code).toBe(1)
-  expect(one('ingest')).toMatchObject({
-    status: 'failed',
-    result: expect.stringContaining('answered 403'),
-    fix: expect.stringContaining('CALLBACK_SECRET'),
-  })
-  expect(one('callback', v2).status).toBe('failed')
-  expect(one('subscriptions', v2).result).toMatch(
-    /with the current CALLBACK_URL and CALLBACK_SECRET, missing: /,
-  )
-})
-
-test('a notification that does not come to this store is missed there', async () => {
-  const [v2, v1, starlingX] = await startPublishers()
-  const system = await startWatched([v2, v1, starlingX])
-  const STATE_URL = `sqlite:${join(await folder(), 'another.db')}`
-  const { code, one } = await examine(system, { STATE_URL }, ['--node', v2.node])
-  expect(code).toBe(1)
-  expect(one('callback', v2)).toMatchObject({
-    status: 'failed',
-    result: 'the publisher posted an initial notification and got 204, but this store did not receive it',
-    fix: expect.stringContaining('STATE_URL'),
-  })
-  expect(one('events', v2)).toMatchObject({ status: 'warning', result: 'the store does not know this node' })
-  const memory = await examine(system, { STATE_URL: 'memory:' }, ['--node', v2.node])
-  expect(memory.code).toBe(0)
-  expect(memory.one('callback', v2)).toMatchObject({
-    status: 'warning',
-    fix: expect.stringContaining('STATE_URL'),
-  })
-})
-
-test('a store that cannot be opened is a finding, and publishers are looked at all the same', async () => {
-  const [v2] = await startPublishers()
-  const system = await startWatched([v2])
-  const { code, one } = await examine(system, { STATE_URL: 'sqlite:/dev/null/state.db' })
-  expect(code).toBe(1)
-  expect(one('store').status).toBe('failed')
-  expect(one('subscriptions', v2).status).toBe('ok')
-  expect(one('callback', v2).status).toBe('skipped')
-})
-
 test('a stuck sidecar is told by what it says and does not send, with how to unstick it', async () => {
   const [v1] = await listening(
     createRedHatV1({ node: 'worker-1', release: '4.14', warmUpMs: 0, hopTimeoutMs: 50, metricsPort: 0 }),
@@ -185,9 +139,46 @@ test('metrics are compared where they are shown, and are no fault where they are
   })
 })
 
-test('a sink that nobody answers at is a failure', async () => {
+test('a wrong secret, store, sink or node of ours is found, and publishers are looked at all the same', async () => {
   const [v2] = await startPublishers()
   const system = await startWatched([v2])
+  const secret = await examine(system, { CALLBACK_SECRET: 'another secret than that of ingest' })
+  expect(secret.code).toBe(1)
+  expect(secret.one('ingest')).toMatchObject({
+    status: 'failed',
+    result: expect.stringContaining('answered 403'),
+    fix: expect.stringContaining('CALLBACK_SECRET'),
+  })
+  expect(secret.one('callback', v2).status).toBe('failed')
+  expect(secret.one('subscriptions', v2).result).toMatch(
+    /with the current CALLBACK_URL and CALLBACK_SECRET, missing: /,
+  )
+
+  const STATE_URL = `sqlite:${join(await folder(), 'another.db')}`
+  const elsewhere = await examine(system, { STATE_URL }, ['--node', v2.node])
+  expect(elsewhere.code).toBe(1)
+  expect(elsewhere.one('callback', v2)).toMatchObject({
+    status: 'failed',
+    result: 'the publisher posted an initial notification and got 204, but this store did not receive it',
+    fix: expect.stringContaining('STATE_URL'),
+  })
+  expect(elsewhere.one('events', v2)).toMatchObject({
+    status: 'warning',
+    result: 'the store does not know this node',
+  })
+  const memory = await examine(system, { STATE_URL: 'memory:' }, ['--node', v2.node])
+  expect(memory.code).toBe(0)
+  expect(memory.one('callback', v2)).toMatchObject({
+    status: 'warning',
+    fix: expect.stringContaining('STATE_URL'),
+  })
+
+  const closed = await examine(system, { STATE_URL: 'sqlite:/dev/null/state.db' })
+  expect(closed.code).toBe(1)
+  expect(closed.one('store').status).toBe('failed')
+  expect(closed.one('subscriptions', v2).status).toBe('ok')
+  expect(closed.one('callback', v2).status).toBe('skipped')
+
   const missing = await listen(createServer((_, response) => response.writeHead(404).end()))
   const away = await examine(system, { K_SINK: 'http://127.0.0.1:1/default' })
   expect(away.code).toBe(1)
@@ -201,12 +192,8 @@ test('a sink that nobody answers at is a failure', async () => {
     status: 'warning',
     result: `OPTIONS ${missing}/default?*** answered 404`,
   })
-})
 
-test('a node that is not in PUBLISHERS is a mistake in the command line', async () => {
-  const [v2] = await startPublishers()
-  const system = await startWatched([v2])
-  const { code, err } = await examine(system, {}, ['--node', `${v2.node},worker-77`])
-  expect(code).toBe(2)
-  expect(err).toContain('PUBLISHERS has no node worker-77')
+  const unlisted = await examine(system, {}, ['--node', `${v2.node},worker-77`])
+  expect(unlisted.code).toBe(2)
+  expect(unlisted.err).toContain('PUBLISHERS has no node worker-77')
 })

@@ -90,13 +90,6 @@ test.each([
   expect(await get(`/api/nodes?${more}&${query}`)).toMatchObject({ code: 200 })
 })
 
-test('a page goes on with the same filters in other words, and with another limit', async () => {
-  const { get } = await fleet()
-  const { json } = await get('/api/nodes?limit=1&overall=FREERUN,HOLDOVER&label=site:a&label=rack:r1')
-  const same = 'overall=holdover,freerun&label=rack:r1&label=site:a&sort=name'
-  expect(names((await get(`/api/nodes?${same}&continue=${json.continue}`)).json)).toEqual(['a3'])
-})
-
 test('the fleet in numbers', async () => {
   const { get } = await fleet()
   const overall = { FREERUN: 2, HOLDOVER: 1, UNKNOWN: 1, LOCKED: 4 }
@@ -268,12 +261,6 @@ test('a log as CSV is as long, and in the order, that is asked for', async () =>
   expect(await numbers('&limit=2')).toEqual([1, 2])
   expect(await numbers('&limit=3&order=newest')).toEqual([30, 29, 28])
   expect(await numbers('')).toHaveLength(30)
-})
-
-test('the newest of a log come first where they are asked for', async () => {
-  const { get } = await status(['a'], { entries: 30, historyPerNode: 1000 })
-  const { json } = await get('/api/nodes/a/log?from=2026-11-22T12:00:00Z&order=newest&limit=3')
-  expect(json.log.map(({ seq }: { seq: number }) => seq)).toEqual([30, 29, 28])
 })
 
 test('a node in HOLDOVER tells until when, in its row and in full; any other has none', async () => {

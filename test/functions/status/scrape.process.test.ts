@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { isoTime } from '#shared/time.ts'
 import { onFramework, onServe, MAIN } from '../../runtime/processes.ts'
 import { checkMetrics } from '../../support/promtool.ts'
-import { startRedis, until } from '../../support/redis.ts'
+import { startRedis } from '../../support/redis.ts'
 import { clockAt, lockedNode, openStore, put, temporaryFolder } from '../fleet.ts'
 
 const HOSTILE = [
@@ -74,46 +74,6 @@ test.each([
     expect(valuesOf(text, 'ptp_watch_clock_class', label).sort()).toEqual(known)
   }
   expect(text.match(/^ptp_watch_store_up .*$/gm)).toEqual(['ptp_watch_store_up 1'])
-})
-
-test('the check itself finds what is wrong', async () => {
-  expect(await checkMetrics('# HELP a_total A.\n# TYPE a_total gauge\na_total{b="c\n"} 1\n')).not.toBe('')
-})
-
-test('a node that is forgotten or gone, a clock that is retired, and every node while the store is away have no series', async () => {
-  const { redis, store, scrape } = await served(['a', 'b'])
-  expect(new Set(valuesOf((await scrape()).text, 'ptp_watch_node_state', 'node'))).toEqual(
-    new Set(['a', 'b']),
-  )
-
-  await store.remove('a')
-  await until(async () => !(await scrape()).text.includes('node="a"'))
-  expect((await scrape()).text).toContain('node="b"')
-
-  const lately = Date.now() - 2 * 86_400_000
-  const publisher = { url: 'http://p', dialect: 'red-hat-v2', reachable: false, checkedAt: isoTime(lately) }
-  await put(store, lockedNode('renamed', lately, { publisher: { ...publisher, goneSince: isoTime(lately) } }))
-  const retired = clockAt(Date.now(), 'clock-class', 'of old', {
-    state: null,
-    metrics: { clockClass: '6' },
-    retired: true,
-  })
-  await put(store, lockedNode('c', Date.now(), { clocks: [retired] }))
-  await until(async () => (await scrape()).text.includes('node="c"'))
-  const page = (await scrape()).text
-  expect(page).not.toContain('node="renamed"')
-  expect(page).not.toContain('of old')
-  expect(page).toContain('ptp_watch_fleet_gone_nodes 1')
-
-  await redis.stop()
-  await until(async () => (await scrape()).text.includes('\nptp_watch_store_up 0\n'))
-  const { text } = await scrape()
-  expect(text).not.toContain('node=')
-  expect(text).toContain('process_resident_memory_bytes ')
-  expect(await checkMetrics(text)).toBe('')
-
-  await redis.start()
-  await until(async () => (await scrape()).text.includes('\nptp_watch_store_up 1\n'))
 })
 
 test('with STATUS_TOKEN_FILE a scrape needs the token, probes do not', async () => {

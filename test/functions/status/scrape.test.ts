@@ -1,4 +1,3 @@
-import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createFleet } from '#functions/status/fleet.ts'
@@ -336,16 +335,6 @@ describe('the seconds in each state', () => {
     await put(store, { ...counting('FREERUN', undefined), incarnation: 'another' })
     expect(Object.values(await series('seconds_total'))).toEqual([0, 0, 0, 0])
   })
-})
-
-test('a scrape is sent in gzip where that is taken', async () => {
-  const { ask } = await scraped(lockedNode('a', NOW))
-  const { headers, bytes } = await ask({ 'accept-encoding': 'gzip' })
-  expect(headers).toMatchObject({
-    'content-encoding': 'gzip',
-    'content-type': expect.stringContaining('version=0.0.4'),
-  })
-  expect(String(gunzipSync(bytes))).toContain('ptp_watch_store_up 1\n')
 })
 
 test('where the page asks for a token, so does the scrape', async () => {

@@ -79,12 +79,6 @@ test('ptp-watch subscribe exits with 1 when a publisher failed, naming it and wh
   expect(err).not.toContain(SECRET)
 })
 
-test('ptp-watch subscribe exits with 2 when it does not know the publishers or the callback', async () => {
-  const { code, err } = await ptpWatch([], { STATE_URL: 'memory:' })
-  expect(code).toBe(2)
-  expect(err).toMatch(/PUBLISHERS[\s\S]*CALLBACK_URL|CALLBACK_URL[\s\S]*PUBLISHERS/)
-})
-
 test('ptp-watch subscribe that is stopped while it waits ends soon, with 1, and names what is missing', async () => {
   const publishers = await startFleet(3_600_000)
   const consumer = await startConsumer()

@@ -297,15 +297,6 @@ describe('a node that disappears', () => {
     )
   })
 
-  test('is a target again once it is back, and not forgotten', async () => {
-    const world = await withGoneNode()
-    await world.discovery().find(KEEP)
-    await startBehindService(world.api, 'goes.example.com')
-    world.now += 3_600_000
-    expect(await found(world)).toMatchObject({ nodes: ['goes.example.com', 'stays.example.com'] })
-    expect(Object.keys(await goneIn(world))).toEqual(['goes.example.com', 'stays.example.com'])
-  })
-
   test('because it never was, under a name that was listed wrongly, is marked, and is no name for anybody', async () => {
     const world = await createDiscoveryWorld()
     const publisher = await startBehindService(world.api, 'right.example.com', { warmUpMs: 3_600_000 })
