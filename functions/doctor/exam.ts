@@ -1,82 +1,120 @@
+import dns from 'node:dns'
+import { isIP } from 'node:net'
+import { promisify } from 'node:util'
+import type { Config } from '#shared/config/index.ts'
 import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
-import type { Answer, CallOptions } from '#shared/http/client.ts'
-import type { Client, HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
+import { nodeOfAddress } from '#shared/publishers/dialects/addresses.ts'
+import type { Client, Resource } from '#shared/publishers/dialects/client.ts'
+import { RED_HAT_V1_BASE } from '#shared/publishers/dialects/red-hat-v1.ts'
+import { RED_HAT_V2_BASE } from '#shared/publishers/dialects/red-hat-v2.ts'
+import { unexpected } from '#shared/publishers/dialects/wire.ts'
 import type { Publishers } from '#shared/publishers/open.ts'
-import type { Place, Target } from '#shared/publishers/target.ts'
+import { foreignIn, planOf } from '#shared/publishers/reconcile/plan.ts'
+import { placeOf, type Target } from '#shared/publishers/target.ts'
 import type { Host } from '#shared/runtime/function.ts'
-import type { NodeState } from '#shared/state/document.ts'
-import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
-import { fixFor } from './words.ts'
-
-/** What is checked once, and what of each publisher, in the order of the output. */
-export const WHOLE = ['publishers', 'node-labels', 'store', 'callback-token', 'ingest', 'sink'] as const
-export const EACH = [
-  ...(['dns', 'health', 'dialect', 'addresses', 'subscriptions', 'callback'] as const),
-  ...(['current-state', 'clock', 'events', 'state', 'metrics'] as const),
-] as const
-
-export type Check = (typeof WHOLE)[number] | (typeof EACH)[number]
-
-/** `warning`: events arrive, but something needs attention. `skipped`: not applicable, or not possible. */
-export type Status = 'ok' | 'warning' | 'failed' | 'skipped'
-
-/** How a check ended, what was found, and the next step, if one is needed. All texts are for people, redacted. */
-export type Verdict = readonly [status: Status, result: string, fix?: string]
-
-export type Verdicts = { [check in Check]?: readonly Verdict[] | undefined }
-
-/** The result of a check that an earlier failure prevented. */
-export const NOT_CHECKED = 'not checked: fix the failure above first'
-
-export type Finding = ReturnType<typeof findingsOf>[number]
-
-/** The lines of a diagnosis, in the order of `checks`. `node`: null for what concerns all publishers. */
-export function findingsOf(node: string | null, checks: readonly Check[], verdicts: Verdicts) {
-  const none: readonly Verdict[] = [['skipped', NOT_CHECKED]]
-  return checks.flatMap((check) =>
-    (verdicts[check] ?? none).map(([status, result, fix = '']) => ({ node, check, status, result, fix })),
-  )
-}
+import { count, type Check, type Verdicts } from './report.ts'
+import { FIX, fixFor } from './words.ts'
 
 /** What the checks of all publishers share. */
 export type Doctor = Pick<Publishers, 'registry' | 'http' | 'others' | 'callback' | 'journal'> &
-  Pick<Host, 'clock' | 'newId'> & {
+  Host &
+  Config & {
     readonly store: Pick<Store, 'read' | 'log'>
-    readonly settings: MergeSettings
-    /** The wanted kinds. */
-    readonly wantedKinds: readonly string[]
-    /** The nodes of every configured publisher. */
-    readonly configured: ReadonlySet<string>
+    readonly signal: AbortSignal
     /** Discovered publishers whose node name is not known yet, with the reason. */
     readonly unnamed: ReadonlyMap<Target, string>
+    /** The nodes of every configured publisher. */
+    readonly configured: ReadonlySet<string>
     readonly storeUp: boolean
     /** Ingest answered a request from here. */
     readonly ingestUp: boolean
-    /** The store is in the memory of this process: it cannot show what ingest received. */
-    readonly ownStore: boolean
   }
 
-/** One publisher, with what it answered so far. */
-export type Asked = Doctor & { readonly target: Target; readonly place: Place; readonly call: CallOptions }
-export type Reached = Asked & { readonly client: Client; readonly health: Answer }
-export type Exam = Reached & {
-  /** Our document of its node. */
-  readonly state: NodeState | undefined
-  /** The wanted resources that it offers. */
-  readonly wanted: readonly Resource[]
-  readonly held: readonly HeldSubscription[]
+/** What the later checks of a publisher go by is not to be had; a verdict says why. */
+export class Stop extends Error {}
+
+export type Exam = Awaited<ReturnType<typeof examOf>>
+
+/** Asks one publisher for what its checks go by; what that shows is in `verdicts`. @throws Stop */
+export async function examOf(doctor: Doctor, target: Target, verdicts: Verdicts) {
+  const { callback } = doctor
+  const { node } = target
+  const place = placeOf(target.url)
+  // For some twenty requests, each with a deadline of its own.
+  const call = { signal: AbortSignal.any([doctor.signal, AbortSignal.timeout(60_000)]) }
+  const stop = (check: Check, result: string, fix: string) => {
+    verdicts[check] = [['failed', result, fix]]
+    return new Stop(result)
+  }
+  const answered = async <T>(check: Check, asked: Promise<T>): Promise<T> => {
+    const answer = await tried(asked)
+    if (answer instanceof PublisherError) throw stop(check, reasonOf(answer), fixFor(answer, place))
+    return answer
+  }
+
+  const host = new URL(target.url).hostname.replace(/^\[|\]$/g, '')
+  // As sockets ask.
+  const found = isIP(host) === 0 ? promisify(dns.lookup)(host, { all: true }) : undefined
+  const addresses = await found?.catch((error: unknown) => {
+    const [, service, namespace = ''] = /^([^.]+)\.([^.]+)\.svc\b/.exec(host) ?? []
+    const fix = service === undefined ? FIX.dns : FIX.service(service, namespace)
+    throw stop('dns', `${host} does not resolve: ${reasonOf(error)}`, fix)
+  })
+  const resolved = addresses && `${host} is ${addresses.map(({ address }) => address).join(', ')}`
+  verdicts.dns = [['ok', resolved ?? 'IP address, no lookup needed']]
+
+  const healthy = async () => {
+    const client = await doctor.registry.client(target, call)
+    const bases = { 'red-hat-v1': RED_HAT_V1_BASE, 'red-hat-v2': RED_HAT_V2_BASE, 'starlingx-v2': '' }
+    const path = `${place.prefix}${bases[client.dialect]}/health`
+    const health = await doctor.http.request(place.origin, { method: 'GET', path }, call)
+    if (health.status !== 200) throw unexpected(health)
+    return { client, health }
+  }
+  const { client, health } = await answered('health', healthy())
+  verdicts.health = [['ok', `200 ${health.body.trim().slice(0, 40)}`]]
+
+  // Only v2 lists addresses; for the others we make them from the configured name, and CurrentState shows whether it is right.
+  const unnamed = doctor.unnamed.get(target)
+  if (unnamed !== undefined)
+    throw stop('addresses', `the name of its node is unknown: ${unnamed}`, FIX.unnamed)
+  const offer = await answered('addresses', client.offer(doctor.resources, call))
+  if (offer.outcome === 'not-ready') throw stop('addresses', offer.reason, FIX.nothingYet)
+  const { resources: wanted, unpublished, node: ownName = node } = offer
+  if (ownName !== node)
+    throw stop('addresses', `it publishes for node ${ownName}`, FIX.otherNode(ownName, node))
+  const without = unpublished.length === 0 ? '' : `, without ${unpublished.join(' ')}`
+  const listed = `${count(wanted.length, 'resource')} of ${node}${without}`
+  if (client.dialect === 'red-hat-v2') verdicts.addresses = [['ok', listed]]
+
+  const state = doctor.storeUp ? await doctor.store.read(node) : undefined
+  const held = await answered('subscriptions', client.list(call))
+  const ours = { node, ownName: offer.node, facts: client, callback, configured: doctor.configured }
+  const plan = planOf({ ...ours, wanted, unpublished, held })
   /** The wanted kinds for which a current subscription of ours is there. */
-  readonly kinds: ReadonlySet<string>
-  /** How many subscriptions other consumers have. */
-  readonly foreign: number
-  readonly pulls: readonly Pulled[]
+  const kinds = new Set(plan.flatMap((step) => (step.do === 'keep' ? [step.resource.kind] : [])))
+  // A v1 sidecar serves one node.
+  const other = held
+    .filter(({ address, endpoint }) => nodeOfAddress(address) === callback.read(endpoint)?.node)
+    .map(({ address }) => nodeOfAddress(address))
+    .find((name) => name !== undefined && name !== node)
+  if (client.uniqueBy === 'resource' && kinds.size === 0 && other !== undefined) {
+    const result = `it holds our subscriptions for node ${other}, none for ${node}`
+    throw stop('subscriptions', result, FIX.otherNode(other, node))
+  }
+  const foreign = foreignIn({ held, callback })
+  const pulls = await pullAll({ client, call }, wanted)
+  return { ...doctor, target, place, call, client, health, wanted, state, held, plan, kinds, foreign, pulls }
 }
 
 export type Pulled = Awaited<ReturnType<typeof pullAll>>[number]
 
 /** Pulls resources; writes nothing. `said`: an answer that tells a state, or may. */
-export function pullAll({ client, call }: Pick<Reached, 'client' | 'call'>, resources: readonly Resource[]) {
+export function pullAll(
+  { client, call }: { client: Client; call: { signal: AbortSignal } },
+  resources: readonly Resource[],
+) {
   return Promise.all(
     resources.map(async (resource) => {
       const answer = await tried(client.currentState(resource.address, call))
@@ -84,34 +122,4 @@ export function pullAll({ client, call }: Pick<Reached, 'client' | 'call'>, reso
       return { resource, answer, said }
     }),
   )
-}
-
-/** A failure after which the later checks of a publisher have nothing to go by. */
-export class Stop extends Error {
-  readonly check: Check
-  readonly fix: string
-
-  constructor(check: Check, result: string, fix: string) {
-    super(result)
-    this.check = check
-    this.fix = fix
-  }
-}
-
-/** @throws Stop with advice, if the publisher does not answer as it should. */
-export async function answered<T>({ place }: Asked, check: Check, asked: Promise<T>): Promise<T> {
-  const answer = await tried(asked)
-  if (answer instanceof PublisherError) throw new Stop(check, reasonOf(answer), fixFor(answer, place))
-  return answer
-}
-
-/** `1 node`, `2 nodes`. */
-export const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`
-
-/** A time span: `12 ms`, `1.5 s`, `3 min`, `2.0 h`, `5.0 days`. */
-export function amount(ms: number): string {
-  if (ms < 1_000) return `${Math.ceil(ms)} ms`
-  if (ms < 120_000) return `${(ms / 1_000).toFixed(1)} s`
-  if (ms < 5_400_000) return `${Math.round(ms / 60_000)} min`
-  return ms < 172_800_000 ? `${(ms / 3_600_000).toFixed(1)} h` : `${(ms / 86_400_000).toFixed(1)} days`
 }

@@ -1,20 +1,17 @@
+import pLimit from 'p-limit'
 import { shownStateUrl } from '#shared/config/state-url.ts'
-import { StoreError } from '#shared/errors.ts'
+import { PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { type Flags, type FunctionDefinition, UsageError } from '#shared/runtime/function.ts'
 import { openStore } from '#shared/state/store/open.ts'
-import {
-  checkIngest,
-  checkNodeLabels,
-  checkPublishers,
-  checkSink,
-  checkStore,
-  checkToken,
-} from './checks/setup.ts'
-import { findingsOf, WHOLE } from './exam.ts'
-import { createView } from './print.ts'
-import { examineAll } from './run.ts'
+import { checkClock, checkNodeName, checkStates, releaseOf } from './answers.ts'
+import { checkEvents, checkMetrics, checkState } from './events.ts'
+import { type Doctor, examOf, Stop } from './exam.ts'
+import { createView, EACH, type Finding, findingsOf, type Verdicts, WHOLE } from './report.ts'
+import * as setup from './setup.ts'
+import { checkCallback, checkSubscriptions } from './subscriptions.ts'
+import { FIX } from './words.ts'
 
 export const doctor: FunctionDefinition = {
   name: 'doctor',
@@ -35,8 +32,7 @@ export const doctor: FunctionDefinition = {
   examples: {
     'ptp-watch doctor': 'checks everything',
     'ptp-watch doctor --node node1.example.com': 'checks one publisher',
-    'ptp-watch doctor --json | jq -r \'.[] | select(.status == "failed") | .node\'':
-      'the nodes with a failure',
+    'ptp-watch doctor --json | jq -r \'.[] | select(.status == "failed") | .node\'': 'nodes that failed',
   },
   environment: ['State', 'Publishers', 'Publisher access', 'Callback', 'Merge', 'Broker', 'Work'],
   required: ['PUBLISHERS', 'CALLBACK_URL'],
@@ -57,33 +53,27 @@ export const doctor: FunctionDefinition = {
         const targets = picked([...found.targets, ...unnamed.keys()], flags)
         const view = createView(terminal, targets.length, flags)
         const [stored, ingest, sink] = await Promise.all([
-          checkStore(store, shownStateUrl(config.stateUrl)),
-          targets.length > 0 ? publishers.prove(targets, signal).then(checkIngest) : undefined,
-          checkSink(config.sink, signal),
+          setup.checkStore(store, shownStateUrl(config.stateUrl)),
+          targets.length > 0 ? publishers.prove(targets, signal).then(setup.checkIngest) : undefined,
+          setup.checkSink(config.sink, signal),
         ])
         const whole = findingsOf(null, WHOLE, {
-          publishers: [checkPublishers(found, config.discovery?.namespace)],
-          'node-labels': checkNodeLabels(found.nodeLabels),
+          publishers: [setup.checkPublishers(found, config.discovery?.namespace)],
+          'node-labels': setup.checkNodeLabels(found.nodeLabels),
           store: [stored],
-          'callback-token': [checkToken(config.callbackSecrets.length)],
+          'callback-token': [setup.checkToken(config.callbackSecrets)],
           ingest: ingest && [ingest],
           sink: [sink],
         })
         if (!signal.aborted) view.show(whole)
         const doctor = {
-          ...publishers,
-          ...host,
-          ...{ store, unnamed, settings: config.merge, wantedKinds: config.resources },
+          ...{ ...config, ...host, ...publishers, store, unnamed, signal },
           configured: new Set([...config.publishers, ...targets].map(({ node }) => node)),
           storeUp: stored[0] === 'ok',
           ingestUp: ingest?.[0] === 'ok',
-          ownStore: config.stateUrl === 'memory:',
         }
-        const concurrency = config.pollConcurrency
-        const each = await examineAll(doctor, targets, { concurrency, signal, onDone: view.show })
-        if (!signal.aborted) return view.end(whole, each)
-        view.stopped()
-        return 1
+        const each = await examineAll(doctor, targets, view.show)
+        return view.end(whole, each, signal.aborted)
       },
       async close() {
         await publishers.close()
@@ -99,4 +89,51 @@ function picked(targets: readonly Target[], { node }: Flags): readonly Target[] 
   const unknown = names.filter((name) => !targets.some((target) => target.node === name))
   if (unknown.length > 0) throw new UsageError(`PUBLISHERS has no node ${unknown.join(', ')}`)
   return targets.filter((target) => names.includes(target.node))
+}
+
+/** Gives the findings in the order of `targets`; none of those that were cut off. */
+function examineAll(doctor: Doctor, targets: readonly Target[], onDone: (all: Finding[]) => void) {
+  const asking = pLimit(doctor.pollConcurrency)
+  const reading = pLimit(doctor.pollConcurrency)
+  const store = { ...doctor.store, read: (node: string) => reading(() => doctor.store.read(node)) }
+  const examine = async (target: Target): Promise<Finding[]> => {
+    const verdicts: Verdicts = {}
+    try {
+      // While one waits for the store, others are asked.
+      const ask = () => (doctor.signal.aborted ? undefined : askAll({ ...doctor, store }, target, verdicts))
+      const arrival = await asking(ask)
+      if (arrival !== undefined) verdicts.callback = [await arrival()]
+    } catch (error) {
+      // A store that failed meanwhile is a finding.
+      if (error instanceof PtpWatchError && error.code !== 'configuration')
+        verdicts.state = [['failed', reasonOf(error), FIX.storeFirst]]
+      else if (!(error instanceof Stop)) throw error
+    }
+    if (doctor.signal.aborted) return []
+    const findings = findingsOf(target.node, EACH, verdicts)
+    onDone(findings)
+    return findings
+  }
+  return Promise.all(targets.map(examine))
+}
+
+/** Every check of one publisher. Gives the one that is left to do once nothing more is asked of it. */
+async function askAll(doctor: Doctor, target: Target, verdicts: Verdicts) {
+  const exam = await examOf(doctor, target, verdicts)
+  verdicts.subscriptions = [await checkSubscriptions(exam)]
+  verdicts.dialect = [['ok', `${exam.client.dialect}, ${releaseOf(exam)}`]]
+  const named = checkNodeName(exam)
+  verdicts.addresses = named[0] === 'failed' ? [named] : (verdicts.addresses ?? [named])
+  if (named[0] === 'failed') return undefined
+  verdicts['current-state'] = checkStates(exam)
+  verdicts.clock = [checkClock(exam)]
+  verdicts.metrics = [await checkMetrics(exam)]
+  if (!doctor.storeUp) return undefined
+  // Before the callback, whose notification changes the store.
+  verdicts.events = [await checkEvents(exam)]
+  verdicts.state = [await checkState(exam)]
+  const callback = await checkCallback(exam)
+  if (typeof callback === 'function') return callback
+  verdicts.callback = [callback]
+  return undefined
 }

@@ -5,12 +5,13 @@ import type { Place } from '#shared/publishers/target.ts'
 const NO_ROUTE = 'Check network policies and firewalls on the way, and whether the node is up'
 const HANGS_UP = 'It closes the connection: if it expects TLS, use https in `url`; else see its log'
 const FIRST_ONLY = 'The sidecar delivers each event only to the first matching subscription'
-const OWN_SIDECAR =
-  'Run a separate sidecar for PTP Watch, or delete the other subscription and recreate it after ours'
+const OWN_SIDECAR = 'Run a separate sidecar for PTP Watch, or recreate the other subscription after ours'
 
 /** The next steps that checks tell. */
 // biome-ignore format: a text a line
 export const FIX = {
+  credentials: 'It requires credentials: set PUBLISHER_TOKEN_FILE, or PUBLISHER_CERT_FILE and PUBLISHER_KEY_FILE',
+  failing: 'It, or a proxy in front of it, is failing: see its log, then retry',
   publishersUnlisted: (namespace: string) => `Make the API server reachable and allow this process to list Services in ${namespace}. The publishers known from the store are checked`,
   publishersListed: 'List them in PUBLISHERS. In an Indexed Job with more parts than publishers, some parts have none',
   publishersFound: 'Check that the publishers run in that namespace, with enableEventPublisher true',
@@ -64,15 +65,13 @@ export const FIX = {
 } as const
 
 /** By the codes of Node.js, OpenSSL and undici. */
+// biome-ignore format: a text a line
 const BY_CODE: Readonly<Record<string, string>> = {
-  ECONNREFUSED:
-    'Nothing listens there: check that the publisher runs (`oc -n openshift-ptp get pods -o wide` shows the linuxptp-daemon of each node), the port in `url`, and that enableEventPublisher is true',
+  ECONNREFUSED: 'Nothing listens there: check that the publisher runs (`oc -n openshift-ptp get pods -o wide` shows the linuxptp-daemon of each node), the port in `url`, and that enableEventPublisher is true',
   ENOTFOUND: 'Correct the host in `url`, or create its Service',
   EAI_AGAIN: 'The DNS server does not answer: fix DNS first',
   EHOSTUNREACH: NO_ROUTE,
   ENETUNREACH: NO_ROUTE,
-  ETIMEDOUT: NO_ROUTE,
-  UND_ERR_CONNECT_TIMEOUT: NO_ROUTE,
   CERT_HAS_EXPIRED: 'Its certificate has expired: renew it (or correct the clock of this machine)',
   CERT_NOT_YET_VALID: 'Its certificate is not valid yet: compare its clock with that of this machine',
   ERR_TLS_CERT_ALTNAME_INVALID: 'Use a host name in `url` that its certificate contains',
@@ -91,9 +90,8 @@ export function fixFor(error: PublisherError, place: Place): string {
   const known = untrusted(error, 'PUBLISHER_CA_FILE') ?? BY_CODE[codeIn(error) ?? '']
   if (known !== undefined) return known
   if (error.code === 'timeout') return NO_ROUTE
-  if (status === 401 || status === 403)
-    return 'It requires credentials: set PUBLISHER_TOKEN_FILE, or PUBLISHER_CERT_FILE and PUBLISHER_KEY_FILE'
-  if (status >= 500) return 'It, or a proxy in front of it, is failing: see its log, then retry'
+  if (status === 401 || status === 403) return FIX.credentials
+  if (status >= 500) return FIX.failing
   return `Check that \`url\` (${place.shown}) is the API of a publisher; its base path \`/api/…\` may be omitted, and \`dialect\` left at auto`
 }
 

@@ -19,10 +19,7 @@ export const history: FunctionDefinition = {
   ].join('\n'),
   operands: '<node>',
   flags: {
-    from: {
-      value: 'time',
-      description: 'RFC 3339, or how long ago: 90m, 24h, 7d. Default 24h.',
-    },
+    from: { value: 'time', description: 'RFC 3339, or how long ago: 90m, 24h, 7d. Default 24h.' },
     to: { value: 'time', description: 'The same. Default now.' },
     csv: { description: 'The log as CSV, for a spreadsheet.' },
     json: { description: 'The log, and the time in each state, as JSON.' },
@@ -94,8 +91,8 @@ function spanOf(flags: Flags, now: number): Span {
 function summaryOf({ from, to, seconds, uncoveredSeconds, availability }: Omit<Timeline, 'lanes'>): string {
   if (availability === null) return `From ${from} to ${to}: the log does not reach into this span.`
   const covered = (Date.parse(to) - Date.parse(from)) / 1000 - uncoveredSeconds
-  const states = Object.entries(seconds).filter(([, time]) => time > 0)
-  const times = states.map(([state, time]) => `${state} ${hours(time)}`).join(', ')
+  const spent = Object.entries(seconds).filter(([, time]) => time > 0)
+  const times = spent.map(([state, time]) => `${state} ${hours(time)}`).join(', ')
   const gap = uncoveredSeconds >= 1 ? ` The log does not cover ${hours(uncoveredSeconds)} of the span.` : ''
   // Never rounded up to 100 %.
   const percent = Math.floor(availability * 100_000) / 1000

@@ -40,10 +40,7 @@ export type RunContext = {
   readonly operands?: readonly string[]
 }
 
-/**
- * Takes one CloudEvent. Where it throws, the sender tries again. The Functions Framework checks nothing: any attribute
- * may be missing.
- */
+/** Where it throws, the sender tries again. The Functions Framework checks nothing: any attribute may be missing. */
 export type OnEvent = (event: Readonly<CloudEventV1<unknown>>) => Promise<void>
 
 /** A function that was opened: what it holds (a store, connections) is held until `close`. */
@@ -55,10 +52,7 @@ export type OpenFunction = {
   readonly onEvent?: OnEvent
   /** What `handle` refuses whatever the body says: the host asks before it takes the body, where it can. */
   readonly admit?: Admit
-  /**
-   * Runs once and gives the exit code: 0, or 1 where a part failed. Absent: the function is only served.
-   * What it throws ends the process with 1, a ConfigurationError with 2. `signal` is aborted by SIGTERM or SIGINT.
-   */
+  /** Runs once and gives the exit code: 0, or 1 where a part failed. What it throws ends with 1, or 2 (ConfigurationError). */
   readonly run?: (flags: Flags, context: RunContext) => Promise<number>
   /** Whether the store answers; readiness shows it. Absent: there is no store. */
   readonly ping?: () => Promise<void>
@@ -81,10 +75,7 @@ export type FunctionDefinition = {
   readonly environment: readonly Group[]
   /** Variables without which it cannot work: missing, they are reported with all other problems. */
   readonly required: readonly VariableName[]
-  /**
-   * How it can be hosted. `ptp-watch <name>` runs it once where it can be run; `ptp-watch <name> --serve`,
-   * FUNCTION_TARGET without an argument, and the Functions Framework serve it.
-   */
+  /** `ptp-watch <name>` runs it; with `--serve`, by FUNCTION_TARGET or under the Functions Framework it is served. */
   readonly modes: { readonly serve: boolean; readonly run: boolean }
   /** `flags` are those of a command line that has it served; elsewhere there are none. */
   open(config: Config, host: Host, flags?: Flags): Promise<OpenFunction>

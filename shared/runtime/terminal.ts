@@ -22,10 +22,7 @@ export function createTerminal({ stdout, stderr }: { stdout: Stream; stderr: Str
   }
 }
 
-/**
- * Resolves when all that was written has left the process, which `process.exit` does not wait for; after `ms`
- * milliseconds in any case, if that is given.
- */
+/** Resolves when all that was written has left the process, or after `ms`: `process.exit` does not wait for that. */
 export async function flushed(stream: NodeJS.WriteStream, ms?: number): Promise<void> {
   const empty = async () => {
     // A stream that has drained may be written to because of that.

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { missedSinceSubscribed, sumIn } from '#functions/doctor/checks/metrics.ts'
+import { missedSinceSubscribed, sumIn } from '#functions/doctor/events.ts'
 import { emptyNodeState, type LogEntry } from '#shared/state/document.ts'
 
 const at = (minute: number) => `2026-11-28T03:0${minute}:00.000Z`

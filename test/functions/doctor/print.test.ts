@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-import { EACH, findingsOf, type Verdicts } from '#functions/doctor/exam.ts'
-import { createView } from '#functions/doctor/print.ts'
+import { createView, EACH, findingsOf, type Verdicts } from '#functions/doctor/report.ts'
 
 function terminal({ interactive = false, colour = false } = {}) {
   const said = { out: '', err: '' }

@@ -1,14 +1,53 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 import type { Flags } from '#shared/runtime/function.ts'
 import type { Terminal } from '#shared/runtime/terminal.ts'
-import { count, type Finding, NOT_CHECKED, type Status } from './exam.ts'
 
-const SHOWN: Readonly<Record<Status, { word: string; style?: Parameters<typeof styleText>[0] }>> = {
-  ok: { word: 'ok', style: 'green' },
-  warning: { word: 'warning', style: 'yellow' },
-  failed: { word: 'FAILED', style: 'red' },
-  skipped: { word: '-' },
+/** What is checked once, and what of each publisher, in the order of the output. */
+export const WHOLE = ['publishers', 'node-labels', 'store', 'callback-token', 'ingest', 'sink'] as const
+export const EACH = [
+  ...(['dns', 'health', 'dialect', 'addresses', 'subscriptions', 'callback'] as const),
+  ...(['current-state', 'clock', 'events', 'state', 'metrics'] as const),
+] as const
+
+export type Check = (typeof WHOLE)[number] | (typeof EACH)[number]
+
+/** `warning`: events arrive, but something needs attention. `skipped`: not applicable, or not possible. */
+type Status = 'ok' | 'warning' | 'failed' | 'skipped'
+
+/** How a check ended, what was found, and the next step, if one is needed. All texts are for people, redacted. */
+export type Verdict = readonly [status: Status, result: string, fix?: string]
+export type Verdicts = { [check in Check]?: readonly Verdict[] | undefined }
+
+/** The result of a check that an earlier failure prevented. */
+const NOT_CHECKED = 'not checked: fix the failure above first'
+
+/** The lines of a diagnosis, in the order of `checks`. `node`: null for what concerns all publishers. */
+export function findingsOf(node: string | null, checks: readonly Check[], verdicts: Verdicts) {
+  const none: readonly Verdict[] = [['skipped', NOT_CHECKED]]
+  return checks.flatMap((check) =>
+    (verdicts[check] ?? none).map(([status, result, fix = '']) => ({ node, check, status, result, fix })),
+  )
 }
+
+export type Finding = ReturnType<typeof findingsOf>[number]
+
+/** `1 node`, `2 nodes`. */
+export const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`
+
+/** A time span: `12 ms`, `1.5 s`, `3 min`, `2.0 h`, `5.0 days`. */
+export function amount(ms: number): string {
+  if (ms < 1_000) return `${Math.ceil(ms)} ms`
+  if (ms < 120_000) return `${(ms / 1_000).toFixed(1)} s`
+  if (ms < 5_400_000) return `${Math.round(ms / 60_000)} min`
+  return ms < 172_800_000 ? `${(ms / 3_600_000).toFixed(1)} h` : `${(ms / 86_400_000).toFixed(1)} days`
+}
+
+const SHOWN = {
+  ok: ['ok', 'green'],
+  warning: ['warning', 'yellow'],
+  failed: ['FAILED', 'red'],
+  skipped: ['-', 'reset'],
+} as const
 
 const isChecked = ({ result }: Finding) => result !== NOT_CHECKED
 const hasFailed = (findings: readonly Finding[]) => findings.some(({ status }) => status === 'failed')
@@ -18,9 +57,9 @@ function blockOf(findings: readonly Finding[], { colour }: Terminal): string {
   const [first] = findings
   if (first === undefined) return ''
   const line = (status: Status, head: string, text: string) => {
-    const { word, style } = SHOWN[status]
+    const [word, style] = SHOWN[status]
     const padded = word.padEnd(7)
-    const shown = colour && style !== undefined ? styleText(style, padded, { validateStream: false }) : padded
+    const shown = colour ? styleText(style, padded, { validateStream: false }) : padded
     return `  ${shown}  ${head.padEnd(14)}  ${plain(text)}\n`
   }
   const lines = findings
@@ -32,10 +71,7 @@ function blockOf(findings: readonly Finding[], { colour }: Terminal): string {
   return `${plain(first.node ?? 'ptp-watch')}\n${lines.join('')}`
 }
 
-/**
- * How many publishers deliver events, who fails, and, apart from that, what state the clocks are in: that a clock is in
- * FREERUN does not mean that events fail to arrive.
- */
+/** Who delivers events, and apart from that the states of clocks: events arrive from one in FREERUN too. */
 function summaryOf(whole: readonly Finding[], each: readonly (readonly Finding[])[]): string {
   const findings = [...whole, ...each.flat()]
   const failed = each.filter(hasFailed).map(([first]) => plain(first?.node ?? ''))
@@ -43,12 +79,11 @@ function summaryOf(whole: readonly Finding[], each: readonly (readonly Finding[]
   const proven = each.filter((all) => !hasFailed(all) && !all.some(isUnproven)).length
   const number = (status: Status) => findings.filter((finding) => finding.status === status).length
   const who = each.length > 1 && proven === each.length ? `All ${proven}` : `${proven} of ${each.length}`
-  const states = findings.flatMap(({ check, result }) =>
-    check === 'state' ? (/^overall ([A-Z]+)/.exec(result)?.[1] ?? []) : [],
-  )
-  const counted = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
-    .filter((state) => states.includes(state))
-    .map((state) => `${states.filter((one) => one === state).length} ${state}`)
+  const overall = findings.map(({ check, result }) => check === 'state' && result.split(/\W+/)[1])
+  const counted = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'].flatMap((state) => {
+    const { length } = overall.filter((word) => word === state)
+    return length === 0 ? [] : [`${length} ${state}`]
+  })
   return [
     `${who} publishers deliver events: ${count(number('failed'), 'failure')}, ${count(number('warning'), 'warning')}\n`,
     failed.length === 0 ? '' : `Failed: ${failed.join(', ')}\n`,
@@ -78,17 +113,13 @@ export function createView(terminal: Terminal, total: number, { json, quiet }: F
       if (json !== true) terminal.out(blockOf(wanted(findings), terminal))
       if (terminal.interactive && done < total) terminal.err(`checking publishers ${done}/${total}`)
     },
-    /** Interrupted: what was found until then allows no diagnosis. */
-    stopped() {
-      clear()
-      terminal.err(`Stopped after ${done} of ${count(total, 'publisher')}: no diagnosis\n`)
-    },
-    /** Gives the exit code. */
-    end(whole: readonly Finding[], each: readonly (readonly Finding[])[]): number {
+    /** Gives the exit code. Where it was `stopped`, what was found until then allows no diagnosis. */
+    end(whole: readonly Finding[], each: readonly (readonly Finding[])[], stopped = false): number {
       clear()
       const all = [...whole, ...each.flat()]
-      terminal.out(json === true ? `${JSON.stringify(wanted(all), null, 2)}\n` : summaryOf(whole, each))
-      return hasFailed(all) ? 1 : 0
+      if (stopped) terminal.err(`Stopped after ${done} of ${count(total, 'publisher')}: no diagnosis\n`)
+      else terminal.out(json === true ? `${JSON.stringify(wanted(all), null, 2)}\n` : summaryOf(whole, each))
+      return stopped || hasFailed(all) ? 1 : 0
     },
   }
 }

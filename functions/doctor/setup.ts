@@ -7,14 +7,10 @@ import type { Found } from '#shared/publishers/discovery/index.ts'
 import type { Proof } from '#shared/publishers/reconcile/proof.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { systemClock } from '#shared/time.ts'
-import { count, type Verdict } from '../exam.ts'
-import { FIX, untrusted } from '../words.ts'
+import { count, type Verdict } from './report.ts'
+import { FIX, untrusted } from './words.ts'
 
-/** Which publishers there are. `namespace`: where they are discovered, if they are. */
-export function checkPublishers(
-  { targets, unnamed, failure }: Found,
-  namespace: string | undefined,
-): Verdict {
+export function checkPublishers({ targets, unnamed, failure }: Found, namespace?: string): Verdict {
   const number = targets.length + unnamed.length
   const where = namespace === undefined ? 'PUBLISHERS' : `namespace ${namespace}`
   if (failure !== undefined)
@@ -36,7 +32,6 @@ export function checkNodeLabels(found: Found['nodeLabels']): Verdict[] {
   return [['ok', `labels of ${count(labels.size, 'Node')} read`]]
 }
 
-/** `shown`: the URL of the store, without a password. */
 export async function checkStore(store: Pick<Store, 'ping'>, shown: string): Promise<Verdict> {
   try {
     await store.ping()
@@ -47,10 +42,9 @@ export async function checkStore(store: Pick<Store, 'ping'>, shown: string): Pro
   }
 }
 
-/** `secrets`: how many there are. */
-export function checkToken(secrets: number): Verdict {
-  if (secrets === 0) return ['warning', 'CALLBACK_SECRET is not set', FIX.token]
-  return ['ok', `CALLBACK_SECRET ${secrets === 1 ? 'is set' : 'has two values: rotation in progress'}`]
+export function checkToken({ length }: readonly string[]): Verdict {
+  if (length === 0) return ['warning', 'CALLBACK_SECRET is not set', FIX.token]
+  return ['ok', `CALLBACK_SECRET ${length === 1 ? 'is set' : 'has two values: rotation in progress'}`]
 }
 
 /** Whether ingest answers at CALLBACK_URL and accepts our token, from here; publishers may have another way to it. */

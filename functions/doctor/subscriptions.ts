@@ -1,0 +1,185 @@
+import { PublisherError, reasonOf, tried } from '#shared/errors.ts'
+import { backoffMs, pause } from '#shared/publishers/backoff.ts'
+import { isSyncE } from '#shared/publishers/dialects/addresses.ts'
+import type { Client, Created, Resource } from '#shared/publishers/dialects/client.ts'
+import { blockedText } from '#shared/publishers/reconcile/apply.ts'
+import { createJournal } from '#shared/publishers/reconcile/journal.ts'
+import { isInMemory } from '#shared/publishers/reconcile/unstick.ts'
+import { redact } from '#shared/redact.ts'
+import { otherNodeIn } from './answers.ts'
+import { type Exam, type Pulled, pullAll } from './exam.ts'
+import { amount, count, type Verdict } from './report.ts'
+import { FIX, fixFor } from './words.ts'
+
+/** Whether our subscriptions are there. The first that applies, the gravest first. */
+export async function checkSubscriptions(exam: Exam): Promise<Verdict> {
+  const { client, call, state, wanted, plan, kinds, foreign } = exam
+  const theirs = foreign.length === 0 ? '' : `; ${count(foreign.length, 'foreign subscription')} left alone`
+  const present = `${kinds.size} of ${wanted.length} subscriptions present`
+  const block = plan.find((step) => step.do === 'blocked')
+  if (block !== undefined)
+    return ['failed', `${present}${theirs}`, blockedText(block.resource, block.by.endpoint)]
+
+  const missing = plan.flatMap((step) => (step.do === 'create' ? [step.resource] : []))
+  const wasHeld = (kind: string) => state?.subscriptions.some((one) => one.kind === kind) === true
+  // SyncE is published by 4.17 to 4.19, but only 4.20 and later take a subscription to it (protocol.md §5).
+  const isRefused = ({ kind }: Resource) => isSyncE(kind) && kinds.size > 0 && !wasHeld(kind)
+  const isLacking = ({ kind }: Resource) => state?.lacking?.some((one) => one.kind === kind) === true
+  const lost = missing.filter((one) => !isRefused(one) && !isLacking(one))
+  const leftOver = plan.filter((step) => step.do === 'remove' || ('replaces' in step && step.replaces)).length
+  const [first] = lost
+  if (first !== undefined) {
+    const unlisted = `${present}, not listed: ${namesOf(lost)}; the sidecar delivers them from memory${theirs}`
+    if (client.uniqueBy === 'resource' && (await isInMemory(client, first.address, call)))
+      return ['warning', unlisted, FIX.inMemory]
+    const why = kinds.size === 0 && leftOver > 0 ? ' with the current CALLBACK_URL and CALLBACK_SECRET' : ''
+    return ['failed', `${present}${why}, missing: ${namesOf(lost)}${theirs}`, FIX.subscriptionsLost]
+  }
+  if (leftOver > 0) return ['warning', `${present}, and ${leftOver} unwanted of ours${theirs}`, FIX.leftOver]
+  const unserved = client.dialect === 'starlingx-v2' ? unservedIn(exam, present) : undefined
+  if (unserved !== undefined) return unserved
+  const refused = namesOf(missing.filter(isRefused))
+  const lacking = namesOf(missing.filter((one) => !isRefused(one)))
+  const unasked = refused === '' ? '' : ` (${refused}: not supported before 4.20)`
+  const without = lacking === '' ? '' : ` (not offered by the host: ${lacking})`
+  return ['ok', `${present}${unasked}${without}${theirs}`]
+}
+
+const namesOf = (resources: readonly { kind: string }[]) => resources.map(({ kind }) => kind).join(' ')
+
+/** Who gets no events because StarlingX's sidecar serves the first matching subscription only (starlingx.md). */
+function unservedIn(exam: Exam, present: string): Verdict | undefined {
+  const { client, callback, wanted, held, foreign, kinds } = exam
+  const own = callback.endpointFor(client.node)
+  // Beside a subscription to all, each notification arrives twice, and the first two are served.
+  const served = held.some(({ address }) => pathOf(address) === '/sync') ? 2 : 1
+  const meetings = wanted
+    .filter(({ kind }) => kinds.has(kind))
+    .map(({ kind, address }) => {
+      const place = held.findIndex((one) => one.address === address && one.endpoint === own)
+      const met = foreign.filter((one) => matches(one.address, address))
+      const before = met.filter((one) => held.indexOf(one) < place)
+      return { kind, before, after: met.length - before.length }
+    })
+  const starved = meetings.filter(({ before }) => before.length >= served)
+  const behind = starved.length > 0 ? starved : meetings.filter(({ before }) => before.length > 0)
+  const whose = new Set(behind.flatMap(({ before }) => before.map(({ endpoint }) => redact(endpoint))))
+  const text = `${present}, but another consumer is served before us: ${namesOf(behind)} (${[...whose].join(', ')})`
+  if (starved.length > 0) return ['failed', text, FIX.starved]
+  if (behind.length > 0) return ['warning', text, FIX.twice]
+  const starving = namesOf(served === 1 ? meetings.filter(({ after }) => after > 0) : [])
+  if (starving === '') return undefined
+  return ['warning', `${present}, but another consumer comes after us: ${starving}`, FIX.starving]
+}
+
+/** As the sidecar compares: a common start of the path, of the same node, of all, or of its own. */
+function matches(other: string, ours: string): boolean {
+  const [theirs, own] = [pathOf(other), pathOf(ours)]
+  const node = other.split('/')[2]
+  const isSame = node === '.' || node === '*' || node === ours.split('/')[2]
+  return isSame && theirs !== undefined && own?.startsWith(theirs) === true
+}
+
+const pathOf = (address: string) => /\/sync(?:\/.*)?$/i.exec(address)?.[0].toLowerCase()
+
+/**
+ * Proves that the publisher reaches ingest, and ingest this store. v2 and StarlingX post an initial notification while
+ * they create a subscription, and refuse an equal one: so we create an extra one for a moment, whose endpoint has a
+ * query. v1 has one for each resource and only tries the endpoint, with an empty body: so we post one of ours again,
+ * which changes nothing (protocol.md §2.4). Gives how to wait for the store, where that is left to do.
+ */
+export async function checkCallback(exam: Exam): Promise<Verdict | (() => Promise<Verdict>)> {
+  const { client, place, callback, ingestUp } = exam
+  const pulled = chosen(exam)
+  if (pulled === undefined) return ['skipped', 'the publisher offers none of the wanted resources']
+  const proving = client.sendsInitial ? proveByInitial(exam, pulled) : proveByPostingAgain(exam, pulled)
+  const verdict = await tried(proving)
+  if (!(verdict instanceof PublisherError)) return verdict
+  if (verdict.status !== 400) return ['failed', reasonOf(verdict), fixFor(verdict, place)]
+  const fix = ingestUp ? FIX.way : FIX.ingest(callback.secured)
+  return ['failed', `the publisher cannot deliver: ${reasonOf(verdict)}`, fix]
+}
+
+/** Best one whose state is known; at v1 one that is there. Every release takes the kinds that are not SyncE. */
+function chosen({ client, held, kinds, pulls }: Exam): Pulled | undefined {
+  const able = pulls.filter(({ resource }) => !isSyncE(resource.kind))
+  if (client.uniqueBy !== 'resource') return able.find(({ said }) => said !== undefined) ?? able[0]
+  const isThere = ({ resource }: Pulled) => held.some(({ address }) => address === resource.address)
+  return able.find(({ resource }) => kinds.has(resource.kind)) ?? able.find(isThere) ?? able[0]
+}
+
+async function proveByInitial(exam: Exam, { resource, said }: Pulled): ReturnType<typeof checkCallback> {
+  const { client, store, clock, callback, call } = exam
+  const { kind, address } = resource
+  const endpoint = `${callback.endpointFor(client.node)}?doctor=${exam.newId()}`
+  const before = (await store.read(client.node))?.counters.received ?? 0
+  const startedAt = clock.now()
+  // As long as it may be posting, the kind is pending, so that it merges as what it is (design.md §3, rule 9).
+  const journal = createJournal(exam.journal, client.node)
+  await journal.pending(kind, client.queryTime)
+  let shown = said
+  let created: Created | PublisherError
+  try {
+    created = await tried(client.create({ address, endpoint }, call))
+    // Without an answer the publisher may still be creating: the entry stands until it expires.
+    if (!(created instanceof PublisherError) || created.status !== undefined) {
+      journal.answered(kind)
+      await journal.flush()
+    }
+    if (created instanceof PublisherError) throw created
+    // Where nobody is subscribed, it answers a pull only while the extra one is there.
+    if (created.outcome === 'created') shown ??= (await pullAll(exam, [resource]))[0]?.said
+  } finally {
+    await tried(removeExtra(client, endpoint))
+  }
+  if (created.outcome === 'exists')
+    return ['skipped', `409, no second subscription is allowed. ${created.reason}`.trim(), FIX.oneEach]
+  if (created.outcome === 'not-ready') return ['failed', created.reason, FIX.notReady]
+  const result = 'the publisher posted an initial notification and got 204'
+  if (exam.stateUrl === 'memory:') return ['warning', `${result}; this store cannot show it`, FIX.ownStore]
+  if ((shown?.readings?.observations.length ?? 0) === 0)
+    return ['ok', `${result}; it held no state that the store would show`]
+  return async () => {
+    if (await hasArrived(exam, before))
+      return ['ok', `${result}; the store had it after ${amount(clock.now() - startedAt)}`]
+    return ['failed', `${result}, but this store did not receive it`, FIX.otherStore(redact(endpoint))]
+  }
+}
+
+/** Without an answer it may have been created all the same. @throws PublisherError: the next poll deletes what is left. */
+async function removeExtra(client: Client, endpoint: string) {
+  // Not even the end of the process shortens it.
+  const call = { deadlineMs: 5_000 }
+  for (const held of await client.list(call))
+    if (held.endpoint === endpoint) await client.remove(held.id, call)
+}
+
+/** Whether the document shows more than `before` received, within 10 s: ingest writes a mere confirmation after 5 s. */
+async function hasArrived({ store, client, call, random }: Exam, before: number): Promise<boolean> {
+  const ended = AbortSignal.any([AbortSignal.timeout(10_000), call.signal])
+  for (let look = 1; ; look += 1) {
+    if (((await store.read(client.node))?.counters.received ?? 0) > before) return true
+    if (ended.aborted) return false
+    await pause(backoffMs(look, random), ended)
+  }
+}
+
+async function proveByPostingAgain(exam: Exam, { resource }: Pulled): Promise<Verdict> {
+  const { client, callback, call, held } = exam
+  const { address } = resource
+  const created = await client.create({ address, endpoint: callback.endpointFor(client.node) }, call)
+  const isNew = !held.some((one) => one.address === address)
+  if (isNew && created.outcome === 'created') {
+    // Only what is subscribed to can be pulled: now it tells which node this is.
+    const other = otherNodeIn(await pullAll(exam, [resource]), client.node)
+    if (other !== undefined) {
+      await client.remove(created.id, call)
+      const result = `this is the sidecar of node ${other}. The subscription that showed it was deleted again`
+      return ['failed', result, FIX.otherNode(other, client.node)]
+    }
+  }
+  const isListed = async () => (await client.list(call)).some((one) => one.address === address)
+  const made = isNew && (await isListed()) ? '; that created the missing subscription' : ''
+  const result = `the sidecar tried our endpoint and got 204${made}. It sends no state with it: \`events\` shows whether some arrived`
+  return ['ok', result]
+}
