@@ -23,26 +23,8 @@ export const eventData = z.object({ node: z.string(), ...logEntry.shape })
 
 export type EventData = z.infer<typeof eventData>
 
-export type Severity = 'critical' | 'warning' | 'info'
-
 /** In structured JSON. `time` has the publisher's nanoseconds where the publisher gave it. */
-export type OutgoingEvent = Readonly<
-  CloudEventV1<EventData> & {
-    specversion: '1.0'
-    subject: string
-    datacontenttype: 'application/json'
-    node: string
-    severity: Severity
-    partitionkey: string
-    sequence: string
-    kind?: string
-    state?: string
-    previousstate?: string
-    site?: string
-    region?: string
-    data: EventData
-  }
->
+export type OutgoingEvent = Readonly<ReturnType<typeof eventOf>>
 
 /** CloudEvents 1.0.2 §3.1.1 leaves no bound to attributes, but the headers of HTTP are bounded. Characters. */
 const LONGEST_ATTRIBUTE = 256
@@ -57,7 +39,7 @@ export function eventOf(
   incarnation: string,
   entry: LogEntry,
   labels: Readonly<Record<string, string>> = {},
-): OutgoingEvent {
+) {
   const { kind, instance, from, to, at, notAfter } = entry
   const time = at ?? notAfter
   return {
@@ -78,7 +60,7 @@ export function eventOf(
     ...(labels.site ? { site: attributeOf(labels.site) } : {}),
     ...(labels.region ? { region: attributeOf(labels.region) } : {}),
     data: { node, ...entry },
-  }
+  } as const satisfies CloudEventV1<EventData>
 }
 
 /** Every number that a log can reach has as many digits, so that the order of text is the order of numbers. */
@@ -91,7 +73,7 @@ function idOf(parts: readonly string[]): string {
 const WARNINGS: ReadonlySet<string> = new Set(['missed', 'suspect', 'stale', 'blind', 'restored'])
 
 /** FREERUN must stop a radio; what is not known to be good is worth a look. */
-export function severityOf({ type, to }: Pick<LogEntry, 'type' | 'to'>): Severity {
+export function severityOf({ type, to }: Pick<LogEntry, 'type' | 'to'>) {
   if (to === 'FREERUN') return 'critical'
   if (WARNINGS.has(type)) return 'warning'
   return to === 'HOLDOVER' || to === 'UNKNOWN' ? 'warning' : 'info'

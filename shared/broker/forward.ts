@@ -11,37 +11,13 @@ import { CONCURRENCY, type Sent, type Sink } from './sink.ts'
 
 /** How many entries of a node are read, and marked as sent, at once. */
 const BATCH = 100
-/** What another process has logged is left to that process for so long. Milliseconds. */
+/** Entries that another process logged are left to that process for so long. Milliseconds. */
 const LEFT_OVER_AFTER = 2_000
 /** Pauses between tries: doubled each time, half of each by chance. Milliseconds. */
 const FIRST_PAUSE = 500
 const LONGEST_PAUSE = 30_000
-/** So many failures in a row, of whatever nodes, and the sink is down: all pause, then one node tries it alone. */
+/** After so many failures in a row, of whatever nodes, the sink is down: all pause, then one node tries it alone. */
 const DOWN_AFTER = 3
-/** How long the sink may take for what is left when the process ends, in milliseconds; the host gives it 5 s. */
-const LAST_CHANCE = 2_500
-
-/**
- * Sends what the log holds after `forwarded`: the log is the outbox, the store its only memory (design.md §6). An entry
- * is sent only after the sink took the one before it; repeats have the same id.
- */
-export type Forwarder = {
-  /** The store through which functions write while there is a sink: what they log is sent, without them waiting. */
-  readonly store: Store
-  /** Tries all that is left once, now. True when nothing is left; the rest goes with the next event of its node. */
-  settle(signal: AbortSignal): Promise<boolean>
-  /** Gives what is left a last chance, bounded in time. The store is left open. */
-  close(): Promise<void>
-}
-
-export type ForwarderDeps = {
-  readonly store: Store
-  readonly sink: Sink
-  readonly log: Log
-  readonly metrics: Metrics
-  /** [0, 1), for jitter. */
-  readonly random: () => number
-}
 
 /** A node that has something to send. */
 type Line = {
@@ -56,20 +32,38 @@ type Line = {
 /** Entries that the sink lacks, of one incarnation of a document. */
 type Unsent = Pick<NodeState, 'incarnation' | 'labels'> & { readonly entries: readonly LogEntry[] }
 
-/** Up to where the sink has a log. */
+/** The last entry of a log that the sink took. */
 type Position = { readonly incarnation: string; readonly seq: number }
 
-type Failed = Extract<Sent, { outcome: 'failed' }>
+export type Forwarder = ReturnType<typeof createForwarder>
 
-/** `lastChanceMs`: how long the sink may take for what is left at the end. */
-export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANCE } = {}): Forwarder {
-  const { store, sink, log, random } = deps
-  const { events, waiting } = createBrokerMetrics(deps.metrics)
-  const lines = new Map<string, Line>()
-  const limit = pLimit(CONCURRENCY)
-  const ended = new AbortController()
-  let failuresInRow = 0
-  let pause: NodeJS.Timeout | undefined
+export type ForwarderDeps = {
+  readonly store: Store
+  readonly sink: Sink
+  readonly log: Log
+  readonly metrics: Metrics
+  /** [0, 1), for jitter. */
+  readonly random: () => number
+}
+
+/**
+ * Sends what the log holds after `forwarded`: the log is the outbox, the store its only memory (design.md §6). An entry
+ * is sent only after the sink took the one before it; repeats have the same id. `lastChanceMs`: how long the sink may
+ * take at the end for what is left; the host gives it 5 s.
+ */
+export function createForwarder(
+  { store, sink, log, metrics, random }: ForwarderDeps,
+  { lastChanceMs = 2_500 } = {},
+) {
+  const events = metrics.counter({
+    name: 'ptp_watch_forwarded_total',
+    help: 'Events sent to the sink, by its answer: failed ones are retried, rejected ones are skipped.',
+    labels: { outcome: ['accepted', 'rejected', 'failed'] },
+  })
+  const waiting = metrics.gauge({
+    name: 'ptp_watch_forward_waiting_nodes',
+    help: 'Nodes with events that the sink has not accepted yet, as far as this process knows.',
+  })
   const sinkOutage = createOutage(log, {
     failed: 'sink failed: events wait in the log and are retried',
     recovered: 'sink accepts events again',
@@ -78,8 +72,13 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
     failed: 'events could not be read from the store or marked as sent: retried with back-off',
     recovered: 'events are read from the store and marked as sent again',
   })
+  const lines = new Map<string, Line>()
+  const limit = pLimit(CONCURRENCY)
+  const ended = new AbortController()
+  let failuresInRow = 0
+  let pause: NodeJS.Timeout | undefined
 
-  const backoff = (times: number, afterMs = 0) =>
+  const backoff = (times: number, afterMs: number) =>
     Math.max(afterMs, Math.min(FIRST_PAUSE * 2 ** (times - 1), LONGEST_PAUSE) * (0.5 + random() / 2))
 
   /** Marks what was sent of a node, and gives where its log stands; undefined if it is not forwarded. */
@@ -89,21 +88,43 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       // More than there is was sent of a document that is gone: removed, or a backup now.
       const isOfIt = sent !== undefined && sent.incarnation === current.incarnation && sent.seq <= current.seq
       const forwarded = Math.max(current.forwarded, isOfIt ? sent.seq : 0)
-      const { incarnation, labels, seq } = current
-      const state = forwarded > current.forwarded ? { ...current, forwarded } : undefined
-      return { state, result: { incarnation, labels, seq, forwarded } }
+      const result = { ...current, forwarded }
+      return { state: forwarded > current.forwarded ? result : undefined, result }
     })
 
   /** Marks what was sent of a node and reads what is next; undefined when nothing is left. */
   const next = async (node: string, sent?: Position): Promise<Unsent | undefined> => {
-    const place = await mark(node, sent)
-    if (place === undefined || place.forwarded >= place.seq) return undefined
-    const entries = await store.log(node, { after: place.forwarded, limit: BATCH })
-    return entries.length === 0 ? undefined : { ...place, entries }
+    const state = await mark(node, sent)
+    if (state === undefined || state.forwarded >= state.seq) return undefined
+    const entries = await store.log(node, { after: state.forwarded, limit: BATCH })
+    return entries.length === 0 ? undefined : { ...state, entries }
+  }
+
+  /** Counts an answer of the sink, and pauses all nodes where it is down. */
+  const count = (line: Line, answer: Sent) => {
+    events.inc({ outcome: answer.outcome })
+    if (answer.outcome !== 'failed') {
+      line.failures = 0
+      failuresInRow = 0
+      if (limit.concurrency < CONCURRENCY) limit.concurrency = CONCURRENCY
+      return sinkOutage.worked(line.node)
+    }
+    const { reason, afterMs = 0 } = answer
+    sinkOutage.failed(line.node, { reason })
+    // Those that were under way when it was found to be down tell nothing new.
+    if (pause !== undefined) return
+    failuresInRow += 1
+    if (failuresInRow < DOWN_AFTER && afterMs === 0) return
+    limit.concurrency = 1
+    const over = () => {
+      pause = undefined
+      beginAll()
+    }
+    pause = setTimeout(over, backoff(failuresInRow, afterMs)).unref()
   }
 
   /** Sends all that is left of a node, in batches that are marked; gives the failure that ended it, if one did. */
-  const sendAll = async (line: Line, written?: Unsent): Promise<Failed | undefined> => {
+  const sendAll = async (line: Line, written?: Unsent) => {
     const { node } = line
     let sent: Position | undefined
     for (let unsent = written ?? (await next(node)); unsent !== undefined; unsent = await next(node, sent)) {
@@ -118,33 +139,10 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
         if (answer.outcome === 'rejected')
           log.error('sink rejected event permanently; skipping', { node, entry, reason: answer.reason })
         sent = { incarnation, seq: entry.seq }
-        sinkAnswered(line, answer)
+        count(line, answer)
       }
     }
     return undefined
-  }
-
-  const sinkAnswered = (line: Line, { outcome }: Sent) => {
-    events.inc({ outcome })
-    line.failures = 0
-    failuresInRow = 0
-    if (limit.concurrency < CONCURRENCY) limit.concurrency = CONCURRENCY
-    sinkOutage.worked(line.node)
-  }
-
-  const sinkFailed = ({ node }: Line, { outcome, reason, afterMs = 0 }: Failed) => {
-    events.inc({ outcome })
-    sinkOutage.failed(node, { reason })
-    // Those that were under way when it was found to be down tell nothing new.
-    if (pause !== undefined) return
-    failuresInRow += 1
-    if (failuresInRow < DOWN_AFTER && afterMs === 0) return
-    limit.concurrency = 1
-    const over = () => {
-      pause = undefined
-      beginAll()
-    }
-    pause = setTimeout(over, backoff(failuresInRow, afterMs)).unref()
   }
 
   /** True when all of the node is sent; else it is tried again later. */
@@ -155,7 +153,7 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       storeOutage.worked(line.node)
       if (failed === undefined) return true
       if (ended.signal.aborted) return false
-      sinkFailed(line, failed)
+      count(line, failed)
       afterMs = failed.afterMs ?? 0
     } catch (error) {
       storeOutage.failed(line.node, { reason: reasonOf(error) })
@@ -190,17 +188,14 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
   }
 
   /** `written` is sent as it is, if nothing of the node is under way: all after it is read from the store. */
-  const add = (
-    node: string,
-    { afterMs = 0, written }: { afterMs?: number; written?: Unsent | undefined },
-  ) => {
-    const line: Line = lines.get(node) ?? { node, again: false, failures: 0 }
-    const isNew = !lines.has(node)
+  const add = (node: string, afterMs: number, written?: Unsent) => {
+    const known = lines.get(node)
+    const line: Line = known ?? { node, again: false, failures: 0 }
     lines.set(node, line)
     line.again = true
     waiting.set({}, lines.size)
-    if (afterMs === 0 && line.failures === 0) begin(line, isNew ? written : undefined)
-    else if (isNew) line.timer = setTimeout(begin, afterMs, line).unref()
+    if (afterMs === 0 && line.failures === 0) begin(line, known === undefined ? written : undefined)
+    else if (known === undefined) line.timer = setTimeout(begin, afterMs, line).unref()
   }
 
   const update: Store['update'] = async (node, change) => {
@@ -218,11 +213,12 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       return state === undefined ? outcome : { ...outcome, state: { ...state, forwarded } }
     }
     const result = await store.update(node, forwarding)
-    if (written !== undefined) add(node, { written: isBehind ? undefined : written })
-    else if (isBehind) add(node, { afterMs: LEFT_OVER_AFTER })
+    if (written !== undefined) add(node, 0, isBehind ? undefined : written)
+    else if (isBehind) add(node, LEFT_OVER_AFTER)
     return result
   }
 
+  /** Tries all that is left once, now. True when nothing is left; the rest goes with the next event of its node. */
   const settle = async (signal: AbortSignal): Promise<boolean> => {
     beginAll()
     const { promise: aborted, resolve } = Promise.withResolvers<void>()
@@ -236,8 +232,11 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
   }
 
   return {
+    /** The store through which functions write: what they log is sent, without them waiting. */
     store: { ...store, update },
     settle,
+
+    /** Gives what is left a last chance, bounded in time. The store is left open. */
     async close() {
       await settle(AbortSignal.timeout(lastChanceMs))
       ended.abort(new Error('The process ends'))
@@ -246,19 +245,5 @@ export function createForwarder(deps: ForwarderDeps, { lastChanceMs = LAST_CHANC
       await Promise.all([...lines.values()].map(({ running }) => running))
       await sink.close()
     },
-  }
-}
-
-function createBrokerMetrics(metrics: Metrics) {
-  return {
-    events: metrics.counter({
-      name: 'ptp_watch_forwarded_total',
-      help: 'Events sent to the sink, by its answer: failed ones are retried, rejected ones are skipped.',
-      labels: { outcome: ['accepted', 'rejected', 'failed'] },
-    }),
-    waiting: metrics.gauge({
-      name: 'ptp_watch_forward_waiting_nodes',
-      help: 'Nodes with events that the sink has not accepted yet, as far as this process knows.',
-    }),
   }
 }

@@ -14,11 +14,7 @@ export type Sent =
   /** A later try may succeed. `afterMs`: not before that, as the sink asked for. */
   | { readonly outcome: 'failed'; readonly reason: string; readonly afterMs?: number }
 
-export type Sink = {
-  /** One try; with a 401 and a token that has changed since, two. Never throws. */
-  send(event: OutgoingEvent, signal: AbortSignal): Promise<Sent>
-  close(): Promise<void>
-}
+export type Sink = ReturnType<typeof createSink>
 
 /** `url` is K_SINK, `overrides` are the extensions of K_CE_OVERRIDES, `ca` is trusted beside the authorities of Node.js. */
 export type SinkOptions = Config['sink'] & {
@@ -45,7 +41,7 @@ const SHOWN = 200
 const RETRYABLE: ReadonlySet<number> = new Set([401, 403, 404, 407, 408, 409, 425, 429])
 
 /** Posts events to K_SINK in structured mode, the only one that keeps every attribute whole. */
-export function createSink(options: SinkOptions): Sink {
+export function createSink(options: SinkOptions) {
   const { url, overrides, ca, tokenFile, clock, log, timeoutMs = TIMEOUT } = options
   const { origin, pathname, search } = new URL(url)
   const credentials = createCredentials(
@@ -54,22 +50,22 @@ export function createSink(options: SinkOptions): Sink {
     { whom: 'the sink', values: trustedBeside(ca), optional: true },
   )
   const http = createHttp({ clock, log }, { credentials, connections: CONCURRENCY, deadlineMs: timeoutMs })
-  const headers = { 'content-type': 'application/cloudevents+json; charset=utf-8' }
+  const request = {
+    method: 'POST',
+    path: `${pathname}${search}`,
+    headers: { 'content-type': 'application/cloudevents+json; charset=utf-8' },
+    statusOnly: true,
+  } as const
 
   return {
-    async send(event, signal) {
+    /** One try; with a 401 and a token that has changed since, two. Never throws. */
+    async send(event: OutgoingEvent, signal: AbortSignal): Promise<Sent> {
       const body = JSON.stringify({ ...event, ...overrides })
-      const request = {
-        method: 'POST',
-        path: `${pathname}${search}`,
-        headers,
-        body,
-        statusOnly: true,
-      } as const
       try {
-        const { status, body: text, retryAfterMs } = await http.request(origin, request, { signal })
+        const answer = await http.request(origin, { ...request, body }, { signal })
+        const { status, retryAfterMs } = answer
         if (status >= 200 && status < 300) return { outcome: 'accepted' }
-        const shown = text.slice(0, SHOWN).trim()
+        const shown = answer.body.slice(0, SHOWN).trim()
         const reason = `the sink answered ${status}${shown === '' ? '' : `: ${shown}`}`
         if (status >= 400 && status < 500 && !RETRYABLE.has(status)) return { outcome: 'rejected', reason }
         if (retryAfterMs === undefined) return { outcome: 'failed', reason }
