@@ -260,7 +260,7 @@ export function parseEntry(node: string, text: string): LogEntry {
 }
 
 /** What helps against a document that cannot be read. */
-export const repairOf = (node: string): string =>
+const repairOf = (node: string): string =>
   `ptp-watch forget ${node} removes it, with its history, and the next poll restores its state`
 
 function parse<T>(schema: z.ZodMiniType<T>, text: string, what: string, repair = ''): T {

@@ -5,7 +5,7 @@ import { ConflictError, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { createRedisClient } from '#shared/redis/client.ts'
 import { RedisError } from '#shared/redis/failure.ts'
-import { damagedState, parseDocument, parseEntry, repairOf } from '#shared/state/document.ts'
+import { damagedState, parseDocument, parseEntry } from '#shared/state/document.ts'
 import { byBytes, type Driver, type Versioned } from '#shared/state/store/driver.ts'
 
 /**
@@ -32,7 +32,8 @@ export function placeOf(node: string) {
 }
 
 /** What the server runs as one change, under the name by which it remembers it. */
-const script = (text: string) => ({ text, sha1: hash('sha1', text) })
+type Script = { readonly text: string; readonly sha1: string }
+const script = (text: string): Script => ({ text, sha1: hash('sha1', text) })
 
 /**
  * KEYS: state, log, index. ARGV: node, expected version or nothing where there is no document, new version, document,
@@ -78,7 +79,8 @@ end
 return all
 `)
 
-const textsReply = z.array(z.string())
+const changeReply = z.literal([0, 1])
+const namesReply = z.array(z.string())
 const documentReply = z.tuple([z.nullable(z.string()), z.nullable(z.string())])
 const versionsReply = z.array(z.tuple([z.string(), z.string()]))
 const logReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.string()])]))
@@ -103,39 +105,38 @@ export async function createRedisDriver(
 ): Promise<Driver> {
   const client = createRedisClient(url, { log, files: redis }, waitMs)
 
+  async function ask<T>(reply: z.ZodMiniType<T>, tag: string, command: readonly string[]): Promise<T> {
+    const parsed = reply.safeParse(await client.send(tag, command))
+    if (parsed.success) return parsed.data
+    throw new StoreError('Redis returned an unexpected reply', { retryable: false })
+  }
+
   /** A server that does not remember the script is given its text. */
-  async function run(
+  async function run<T>(
+    reply: z.ZodMiniType<T>,
     tag: string,
-    { text, sha1 }: typeof WRITE,
+    { text, sha1 }: Script,
     keys: readonly string[],
     args: readonly string[],
-  ) {
+  ): Promise<T> {
     const rest = [String(keys.length), ...keys, ...args]
     try {
-      return await client.send(tag, ['EVALSHA', sha1, ...rest])
+      return await ask(reply, tag, ['EVALSHA', sha1, ...rest])
     } catch (error) {
       if (!(error instanceof RedisError) || error.reply !== 'NOSCRIPT') throw error
-      return client.send(tag, ['EVAL', text, ...rest])
+      return ask(reply, tag, ['EVAL', text, ...rest])
     }
   }
 
-  async function change(node: string, script: typeof WRITE, args: readonly string[]): Promise<void> {
+  async function change(node: string, script: Script, args: readonly string[]): Promise<void> {
     const { tag, keys } = placeOf(node)
-    if ((await run(tag, script, keys, [node, ...args])) !== 1) throw new ConflictError(node)
+    if ((await run(changeReply, tag, script, keys, [node, ...args])) !== 1) throw new ConflictError(node)
   }
 
   async function read(node: string): Promise<Versioned | undefined> {
     const { tag, keys } = placeOf(node)
-    const [version, text] = checked(
-      documentReply,
-      await client.send(tag, ['HMGET', keys[0], 'version', 'state']),
-    )
-    if (version === null) return undefined
-    if (text !== null) return { state: parseDocument(node, text), version }
-    throw new StoreError(
-      `The stored document of node ${node} is damaged or was written by an older version: ${repairOf(node)}`,
-      { retryable: false },
-    )
+    const [version, text] = await ask(documentReply, tag, ['HMGET', keys[0], 'version', 'state'])
+    return version === null ? undefined : { state: parseDocument(node, text ?? ''), version }
   }
 
   const shown = (node: string) =>
@@ -166,24 +167,20 @@ export async function createRedisDriver(
       return version
     },
     async list({ limit, from = '' }) {
-      const count = String(limit + 1)
-      const shares = TAGS.map((tag) =>
-        client.send(tag, ['ZRANGEBYLEX', indexKey(tag), `[${from}`, '+', 'LIMIT', '0', count]),
-      )
-      const replies = await Promise.all(shares)
-      const sorted = replies.flatMap((reply) => checked(textsReply, reply)).sort(byBytes)
+      const range = [`[${from}`, '+', 'LIMIT', '0', String(limit + 1)]
+      const shares = TAGS.map((tag) => ask(namesReply, tag, ['ZRANGEBYLEX', indexKey(tag), ...range]))
+      const sorted = (await Promise.all(shares)).flat().sort(byBytes)
       const found = await Promise.all(sorted.slice(0, limit).map(shown))
       return { nodes: found.filter((each) => each !== undefined), next: sorted[limit] }
     },
     async versions() {
-      const shares = TAGS.map((tag) => run(tag, VERSIONS, [indexKey(tag)], [statePrefix(tag)]))
-      const pairs = (await Promise.all(shares)).flatMap((reply) => checked(versionsReply, reply))
-      return new Map(pairs.sort(([a], [b]) => byBytes(a, b)))
+      const shares = TAGS.map((tag) => run(versionsReply, tag, VERSIONS, [indexKey(tag)], [statePrefix(tag)]))
+      return new Map((await Promise.all(shares)).flat().sort(([a], [b]) => byBytes(a, b)))
     },
     async log(node, { after, limit }) {
       const { tag, keys } = placeOf(node)
-      const range = ['XRANGE', keys[1], String(Math.max(0, after + 1)), '+', 'COUNT', String(limit)]
-      const lines = checked(logReply, await client.send(tag, range))
+      const range = [keys[1], String(Math.max(0, after + 1)), '+', 'COUNT', String(limit)]
+      const lines = await ask(logReply, tag, ['XRANGE', ...range])
       return lines.map(([, [, text]]) => parseEntry(node, text))
     },
     remove: (node, expected = '') => change(node, REMOVE, [expected]),
@@ -192,10 +189,4 @@ export async function createRedisDriver(
       client.close()
     },
   }
-}
-
-function checked<T>(schema: z.ZodMiniType<T>, reply: unknown): T {
-  const parsed = schema.safeParse(reply)
-  if (parsed.success) return parsed.data
-  throw new StoreError('Redis returned an unexpected reply', { retryable: false })
 }
