@@ -172,13 +172,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     ['nodes', list],
     ['nodes/{node}', async ({ node }) => jsonReply(200, await known(nodeWithLog(deps, node)))],
     ['nodes/{node}/log', log],
-    [
-      'nodes/{node}/timeline',
-      async (asked) => {
-        const headers = { 'content-type': 'application/json' }
-        return { status: 200, headers, stream: timelineJson(await timeline(asked)) }
-      },
-    ],
+    ['nodes/{node}/timeline', async (asked) => streamed(timelineJson(await timeline(asked)))],
     [
       'nodes/{node}/availability',
       async (asked) => jsonReply(200, { ...(await timeline(asked)), lanes: undefined }),
@@ -201,15 +195,12 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   const route = (request: HttpRequest): Promise<Reply> | Reply => {
     const segments = pathSegments(request.path)
     if (segments === undefined) return errorReply(400, 'path', 'The path is not properly encoded')
-    const [first, second, ...rest] = segments
+    const [first, second = '', ...rest] = segments
     const isNodes = first === 'nodes' && rest.length === 0
     // What is left of the address of a node once its name is deleted.
-    const isFleet = isNodes && (second === undefined || second === '')
+    const isFleet = isNodes && second === ''
     const isPage = first === undefined || (isNodes && !isFleet)
-    const file =
-      second !== undefined && rest.length === 0 && first !== undefined
-        ? assets.file(first, second)
-        : undefined
+    const file = first !== undefined && rest.length === 0 ? assets.file(first, second) : undefined
     if (first !== 'api' && !isPage && !isFleet && file === undefined) return notFound()
     if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed(['GET', 'HEAD'])
     const { query } = request
@@ -241,7 +232,11 @@ async function jsonStream<R>(head: string, pieces: Pieces<R>, tailOf: (result: R
     }
     yield (separator === ',' ? '' : head) + tailOf(piece.value)
   }
-  return { status: 200, headers: { 'content-type': 'application/json' }, stream: stream() }
+  return streamed(stream())
+}
+
+function streamed(json: AsyncGenerator<string>): Reply {
+  return { status: 200, headers: { 'content-type': 'application/json' }, stream: json }
 }
 
 type Pages = AsyncIterable<readonly LogEntry[]>
