@@ -56,14 +56,8 @@ export const subscribe: FunctionDefinition = {
         const mode = { remove: flags.remove === true, dryRun: flags['dry-run'] === true }
         isMuted = terminal.interactive && !host.log.on('debug')
         const subscribing = subscribeAll(deps, { ...mode, tell: createProgress(terminal, mode), signal })
-        const { results, withheld, failure } = await subscribing.finally(
-          () => terminal.interactive && terminal.err(CLEAR_LINE),
-        )
-        if (failure !== undefined) terminal.err(`failed: ${failure.message}\n`)
-        printOutcome(terminal, results, mode)
-        if (withheld !== undefined) terminal.err(`failed: ${withheld}\n`)
-        const isDone = results.every(({ outcome }) => outcome !== 'failed')
-        return isDone && failure === undefined && withheld === undefined ? 0 : 1
+        const clear = () => terminal.interactive && terminal.err(CLEAR_LINE)
+        return printOutcome(terminal, await subscribing.finally(clear), mode)
       },
       ping: () => opened.ping(),
       async close() {

@@ -3,7 +3,7 @@ import type { Step } from '#shared/publishers/reconcile/plan.ts'
 import type { Reconciled } from '#shared/publishers/reconcile/reconciler.ts'
 import { redact } from '#shared/redact.ts'
 import type { Terminal } from '#shared/runtime/terminal.ts'
-import type { Mode, Progress } from './run.ts'
+import type { Mode, Outcome, Progress } from './run.ts'
 
 export const CLEAR_LINE = '\r\u001b[2K'
 
@@ -63,22 +63,26 @@ function doneIn(all: readonly Reconciled[]): string[] {
   ])
 }
 
-/** The end of a run: the plan where one was asked for, the failures by name, a line of totals. */
-export function printOutcome(terminal: Terminal, results: readonly Reconciled[], { dryRun, remove }: Mode) {
-  const { out, err } = terminal
-  if (dryRun) for (const one of results) out(planText(one))
+/** The end of a run: the plan where one was asked for, the failures by name, a line of totals. Gives the exit code. */
+export function printOutcome({ out, err, interactive }: Terminal, outcome: Outcome, mode: Mode): number {
+  const { results, withheld, failure } = outcome
+  const failed = results.filter((one) => one.outcome === 'failed')
+  if (failure !== undefined) err(`failed: ${failure.message}\n`)
+  if (mode.dryRun) for (const one of results) out(planText(one))
   for (const { node, url, notes } of results)
     for (const note of notes) err(`warning: ${node} (${url}): ${note}\n`)
-  const failed = results.filter(({ outcome }) => outcome === 'failed')
   for (const { node, url, problems } of failed)
     for (const problem of problems) err(`failed: ${node} (${url}): ${problem}\n`)
-  const lacking = terminal.interactive ? results.flatMap((one) => one.lacking) : []
+  const lacking = interactive ? results.flatMap((one) => one.lacking) : []
   for (const [kind, { length }] of Map.groupBy(lacking, (one) => one.kind))
     err(`not offered: ${kind}, by the hosts of ${length} of ${results.length} publishers\n`)
-  const done = `${results.length - failed.length} of ${results.length} publishers ${dryRun ? 'checked, nothing changed' : 'done'}`
-  const planned = dryRun ? plannedIn(results.flatMap(({ plan }) => plan)) : []
+  const done = `${results.length - failed.length} of ${results.length} publishers ${mode.dryRun ? 'checked, nothing changed' : 'done'}`
+  const planned = mode.dryRun ? plannedIn(results.flatMap(({ plan }) => plan)) : []
   out(`${[done, ...planned, ...doneIn(results)].join(', ')}\n`)
-  if (remove) err('The next poll or subscribe recreates these subscriptions: stop scheduled polls first\n')
+  if (mode.remove)
+    err('The next poll or subscribe recreates these subscriptions: stop scheduled polls first\n')
+  if (withheld !== undefined) err(`failed: ${withheld}\n`)
+  return failed.length === 0 && failure === undefined && withheld === undefined ? 0 : 1
 }
 
 function plannedIn(steps: readonly Step[]): string[] {

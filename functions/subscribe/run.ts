@@ -5,16 +5,14 @@ import { backoffMs, pause } from '#shared/publishers/backoff.ts'
 import type { Publishers } from '#shared/publishers/open.ts'
 import { together } from '#shared/publishers/reconcile/apply.ts'
 import { type Proof, withheldText } from '#shared/publishers/reconcile/proof.ts'
-import { type Reconciled, type Reconciler, unreconciled } from '#shared/publishers/reconcile/reconciler.ts'
+import { type Reconciled, unreconciled } from '#shared/publishers/reconcile/reconciler.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import type { Host } from '#shared/runtime/function.ts'
 import type { HttpFunction } from '#shared/runtime/reply.ts'
 import { createTickHandler } from '#shared/runtime/tick.ts'
 
-export type SubscribeDeps = Pick<Publishers, 'find' | 'named' | 'prove'> & {
-  readonly reconciler: Pick<Reconciler, 'reconcile'>
-} & Pick<Host, 'clock' | 'random'> &
-  Pick<Config, 'pollConcurrency' | 'subscribeDeadlineMs'>
+type Deps = Pick<Publishers, 'find' | 'named' | 'prove' | 'reconciler'> &
+  Pick<Host & Config, 'clock' | 'random' | 'pollConcurrency' | 'subscribeDeadlineMs'>
 
 export type Mode = { readonly remove?: boolean; readonly dryRun?: boolean }
 
@@ -26,6 +24,8 @@ export type Progress = (now: {
   readonly total: number
 }) => void
 
+export type Outcome = Awaited<ReturnType<typeof subscribeAll>>
+
 /**
  * Goes once over all publishers, and again over those that are not ready, until the deadline. All are tried before any
  * is tried again, so that dead ones keep nobody waiting. Gives one result for each, in their order; `withheld`: what to
@@ -33,7 +33,7 @@ export type Progress = (now: {
  * @throws ConfigurationError where ingest rejects our token
  */
 export async function subscribeAll(
-  deps: SubscribeDeps,
+  deps: Deps,
   { remove = false, dryRun = false, tell, signal }: Mode & { tell?: Progress; signal?: AbortSignal },
 ) {
   const { reconciler, clock, random } = deps
