@@ -66,13 +66,9 @@ const ago = (time: string, now: number) => `${amount(Math.max(0, now - milliseco
 
 function newestOf({ clocks, counters }: NodeState, now: number): string {
   const { received, duplicate, late, missed, quarantined } = counters
-  const pushed = clocks.flatMap(({ pushedAt }) => pushedAt ?? []).sort()
-  const newest = pushed.at(-1)
-  const what =
-    newest === undefined
-      ? 'no event has arrived yet, only initial notifications'
-      : `the newest event arrived ${ago(newest, now)}`
-  return `${what} (received ${received}, duplicate ${duplicate}, late ${late}, missed ${missed}, quarantined ${quarantined})`
+  const [newest] = clocks.flatMap(({ pushedAt }) => pushedAt ?? []).sort((a, b) => (a < b ? 1 : -1))
+  const arrived = newest && `the newest event arrived ${ago(newest, now)}`
+  return `${arrived ?? 'no event has arrived yet, only initial notifications'} (received ${received}, duplicate ${duplicate}, late ${late}, missed ${missed}, quarantined ${quarantined})`
 }
 
 /** What the store says of the node. Stale: nobody polls, or the publisher does not answer. */

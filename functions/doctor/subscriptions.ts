@@ -27,10 +27,9 @@ export async function checkSubscriptions(exam: Exam): Promise<Verdict> {
   const isLacking = ({ kind }: Resource) => state?.lacking?.some((one) => one.kind === kind) === true
   const lost = missing.filter((one) => !isRefused(one) && !isLacking(one))
   const leftOver = plan.filter((step) => step.do === 'remove' || ('replaces' in step && step.replaces)).length
-  const [first] = lost
-  if (first !== undefined) {
+  if (lost[0] !== undefined) {
     const unlisted = `${present}, not listed: ${namesOf(lost)}; the sidecar delivers them from memory${theirs}`
-    if (client.uniqueBy === 'resource' && (await isInMemory(client, first.address, call)))
+    if (client.uniqueBy === 'resource' && (await isInMemory(client, lost[0].address, call)))
       return ['warning', unlisted, FIX.inMemory]
     const why = kinds.size === 0 && leftOver > 0 ? ' with the current CALLBACK_URL and CALLBACK_SECRET' : ''
     return ['failed', `${present}${why}, missing: ${namesOf(lost)}${theirs}`, FIX.subscriptionsLost]
