@@ -1,9 +1,21 @@
 import { INFO } from '#shared/kinds.ts'
-import type { Offer, Resource } from './client.ts'
+import type { Offer } from './client.ts'
 
 /** Listed by 4.17 to 4.19, but only 4.20 and later can be subscribed to it (protocol.md §5). */
 export function isSyncE(kind: string): boolean {
   return kind.startsWith('synce-')
+}
+
+/** Offers each of these kinds that has an address. `node`: what the publisher calls its node, where it says so. */
+export function offerOf(
+  kinds: readonly string[],
+  addressOf: (kind: string) => string | undefined,
+  node?: string,
+): Offer {
+  const found = kinds.map((kind) => ({ kind, address: addressOf(kind) ?? '' }))
+  const resources = found.filter(({ address }) => address !== '')
+  const unpublished = found.filter(({ address }) => address === '').map(({ kind }) => kind)
+  return { outcome: 'offered', resources, unpublished, node }
 }
 
 /**
@@ -13,18 +25,11 @@ export function isSyncE(kind: string): boolean {
  * (protocol.md §2.6, §5).
  */
 export function wellKnown(kinds: readonly string[], api: 'v1' | 'v2', path: string): Offer {
-  const resources = kinds.flatMap((kind): Resource[] => {
+  return offerOf(kinds, (kind) => {
     const info = INFO.get(kind)
-    if (info === undefined || (api === 'v1' && isSyncE(kind))) return []
-    const resource = api === 'v1' ? (info.v1Resource ?? info.resource) : info.resource
-    return [{ kind, address: `${path}/sync/${resource}` }]
+    if (info === undefined || (api === 'v1' && isSyncE(kind))) return undefined
+    return `${path}/sync/${(api === 'v1' && info.v1Resource) || info.resource}`
   })
-  return { outcome: 'offered', resources, unpublished: without(kinds, resources), node: undefined }
-}
-
-/** The kinds that none of these resources has. */
-export function without(kinds: readonly string[], resources: readonly Resource[]): string[] {
-  return kinds.filter((kind) => !resources.some((resource) => resource.kind === kind))
 }
 
 /** The node that an address names; undefined for one that names none (`/././…`, `/./*` …). */

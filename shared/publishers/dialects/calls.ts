@@ -3,24 +3,32 @@ import { type Place, pathOf } from '#shared/publishers/target.ts'
 import type { Created, CurrentState } from './client.ts'
 import { messageOf, readList, readPull, readSubscription, unexpected } from './wire.ts'
 
-export type Calls = ReturnType<typeof createCalls>
-
-/** Statuses by which a dialect says that it holds no subscriptions, or none of an id. */
-type Nothing = { readonly list?: readonly number[]; readonly id: readonly number[] }
-
-/** The calls of one publisher; `base` is the path of its API. */
-export function createCalls(http: Http, { origin, prefix }: Place, base: string, nothing: Nothing) {
-  const subscriptions = `${prefix}${base}/subscriptions`
+/**
+ * What the clients of several dialects have in common. `base`: the path of the API. `nothing`: the statuses that say
+ * that there are no subscriptions, or none of an id.
+ */
+export function createCalls(
+  http: Http,
+  { origin, prefix, shown }: Place,
+  node: string,
+  base: string,
+  nothing: { readonly list?: number; readonly id: readonly number[] },
+) {
   const get = (path: string, options?: CallOptions) =>
     http.request(origin, { method: 'GET', path: `${prefix}${base}${path}` }, options)
+  const subscriptions = `${prefix}${base}/subscriptions`
+  const post = (body: object, options?: CallOptions) =>
+    http.request(origin, { method: 'POST', path: subscriptions, body: JSON.stringify(body) }, options)
+
   return {
+    node,
+    url: shown,
     get,
-    post: (body: object, options?: CallOptions) =>
-      http.request(origin, { method: 'POST', path: subscriptions, body: JSON.stringify(body) }, options),
+    post,
 
     async list(options?: CallOptions) {
       const answer = await get('/subscriptions', options)
-      if (nothing.list?.includes(answer.status)) return []
+      if (answer.status === nothing.list) return []
       if (answer.status !== 200) throw unexpected(answer)
       return readList(answer)
     },
@@ -32,45 +40,31 @@ export function createCalls(http: Http, { origin, prefix }: Place, base: string,
       if (nothing.id.includes(answer.status)) return false
       throw unexpected(answer)
     },
-  }
-}
 
-/** A create of version 2. `notReady`: why a 404 means that it cannot be created yet. */
-export async function createOverV2(
-  calls: Calls,
-  { address, endpoint }: { address: string; endpoint: string },
-  notReady: (answer: Answer) => string,
-  options?: CallOptions,
-): Promise<Created> {
-  const answer = await calls.post({ EndpointUri: endpoint, ResourceAddress: address }, options)
-  switch (answer.status) {
-    case 200:
-    case 201: {
+    /** A create of version 2. `notReady`: why a 404 means that it cannot be created yet. */
+    async createV2(
+      { address, endpoint }: { address: string; endpoint: string },
+      notReady: (answer: Answer) => string,
+      options?: CallOptions,
+    ): Promise<Created> {
+      const answer = await post({ EndpointUri: endpoint, ResourceAddress: address }, options)
+      if (answer.status === 409) return { outcome: 'exists', reason: messageOf(answer.body) }
+      if (answer.status === 404) return { outcome: 'not-ready', reason: notReady(answer) }
+      if (answer.status !== 200 && answer.status !== 201) throw unexpected(answer)
       const held = readSubscription(answer)
       return { outcome: 'created', id: held.id, endpoint: held.endpoint }
-    }
-    case 409:
-      return { outcome: 'exists', reason: messageOf(answer.body) }
-    case 404:
-      return { outcome: 'not-ready', reason: notReady(answer) }
-    default:
-      throw unexpected(answer)
-  }
-}
+    },
 
-/** A pull of version 2. */
-export async function pullOverV2(
-  calls: Calls,
-  node: string,
-  address: string,
-  options?: CallOptions,
-): Promise<CurrentState> {
-  const answer = await calls.get(`${pathOf(address)}/CurrentState`, options)
-  const { status, sentAt, receivedAt } = answer
-  if (status === 200) return readPull(answer, node)
-  if (status !== 404 && status !== 400) throw unexpected(answer)
-  const message = messageOf(answer.body)
-  const reason = message === '' ? `it answered ${status}` : `it answered ${status}: ${message}`
-  // Not subscribed, no data and not ready all look the same here (protocol.md §3.4).
-  return { outcome: 'none', cause: 'unknown', reason, sentAt, receivedAt }
+    /** A pull of version 2. */
+    async pullV2(address: string, options?: CallOptions): Promise<CurrentState> {
+      const answer = await get(`${pathOf(address)}/CurrentState`, options)
+      const { status, sentAt, receivedAt } = answer
+      if (status === 200) return readPull(answer, node)
+      if (status !== 404 && status !== 400) throw unexpected(answer)
+      const message = messageOf(answer.body)
+      const reason = message === '' ? `it answered ${status}` : `it answered ${status}: ${message}`
+      // Not subscribed, no data and not ready all look the same here (protocol.md §3.4).
+      return { outcome: 'none', cause: 'unknown', reason, sentAt, receivedAt }
+    },
+  }
 }

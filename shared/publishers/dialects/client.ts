@@ -27,41 +27,40 @@ export type Offer =
     }
   | { readonly outcome: 'not-ready'; readonly reason: string }
 
-/** What became of a create. */
+/**
+ * What became of a create.
+ * - `foreign`: v1's 201 with somebody else's subscription: one exists for the resource, and events go to its endpoint.
+ * - `exists`: 409, the same one exists; its id is in the list.
+ * - `not-ready`: 404, warming up, or the resource is none of this publisher's; the two look the same (protocol.md §3.1).
+ */
 export type Created =
-  | { readonly outcome: 'created'; readonly id: string; readonly endpoint: string }
-  /** 409: the same one exists; its id is in the list. */
-  | { readonly outcome: 'exists'; readonly reason: string }
-  /** v1's 201 with somebody else's subscription: one exists for the resource, and events go to its endpoint. */
-  | { readonly outcome: 'foreign'; readonly id: string; readonly endpoint: string }
-  /** 404: warming up, or the resource is none of this publisher's; the two look the same (protocol.md §3.1). */
-  | { readonly outcome: 'not-ready'; readonly reason: string }
+  | { readonly outcome: 'created' | 'foreign'; readonly id: string; readonly endpoint: string }
+  | { readonly outcome: 'exists' | 'not-ready'; readonly reason: string }
 
-export type NoStateCause = 'no-data' | 'not-subscribed' | 'not-ready' | 'unregistered' | 'unknown'
-
-/** The answer to a pull. `sentAt` and `receivedAt` are our time, RFC 3339. */
-export type CurrentState =
+/**
+ * The answer to a pull. `sentAt` and `receivedAt` are our time, RFC 3339; `date` is the `Date` header, by the publisher's
+ * clock. `readings`: what the body says of clocks; undefined if it is not JSON. `unregistered`: v1, the publisher has
+ * lost the sidecar's registration; creating again heals it.
+ */
+export type CurrentState = { readonly sentAt: string; readonly receivedAt: string } & (
   | {
       readonly outcome: 'answered'
       readonly body: string
-      /** What the body says of clocks; undefined if it is not JSON. */
       readonly readings: Normalised | undefined
-      /** The `Date` header, by the publisher's clock. */
       readonly date?: string | undefined
-      readonly sentAt: string
-      readonly receivedAt: string
     }
   | {
       readonly outcome: 'none'
-      /** `unregistered`: v1, the publisher has lost the sidecar's registration; re-creating heals it. */
-      readonly cause: NoStateCause
+      readonly cause: 'no-data' | 'not-subscribed' | 'not-ready' | 'unregistered' | 'unknown'
       readonly reason: string
-      readonly sentAt: string
-      readonly receivedAt: string
     }
+)
 
-/** What differs between dialects and matters to those who use a client. */
-export type DialectFacts = {
+/**
+ * One publisher, spoken to in its dialect. Every call throws PublisherError when the publisher cannot be reached, is
+ * too slow, answers with a status that its protocol does not have there, or with a body that is none of its own.
+ */
+export type Client = {
   readonly dialect: Dialect
   /** Posts the current state to the endpoint while it creates a subscription (design.md §3, rule 9). */
   readonly sendsInitial: boolean
@@ -71,13 +70,6 @@ export type DialectFacts = {
   readonly listProves: boolean
   /** What a subscription is unique by: v1 has one for a resource, whoever made it. */
   readonly uniqueBy: 'resource' | 'resource-and-endpoint'
-}
-
-/**
- * One publisher, spoken to in its dialect. Every call throws PublisherError when the publisher cannot be reached, is
- * too slow, answers with a status that its protocol does not have there, or with a body that is none of its own.
- */
-export type Client = DialectFacts & {
   readonly node: string
   /** Where it is, for messages and documents: redacted. */
   readonly url: string

@@ -3,7 +3,7 @@ import type { Http } from '#shared/http/client.ts'
 import { type Place, pathOf } from '#shared/publishers/target.ts'
 import { wellKnown } from './addresses.ts'
 import { createCalls } from './calls.ts'
-import type { Client, NoStateCause } from './client.ts'
+import type { Client } from './client.ts'
 import { messageOf, readPull, readSubscription, unexpected } from './wire.ts'
 
 export const RED_HAT_V1_BASE = '/api/ocloudNotifications/v1'
@@ -17,7 +17,7 @@ const PULL_DEADLINE_MS = 7_000
  * The texts by which a sidecar says why there is no state (protocol.md §2.5), and what stands behind them.
  * `unreachable` and `timeout`: the sidecar answers, its publisher does not.
  */
-const REASONS: readonly (readonly [RegExp, NoStateCause | 'unreachable' | 'timeout'])[] = [
+const REASONS = [
   [/is not registered with the event publisher/, 'unregistered'],
   [/not found for the requesting client/, 'unregistered'],
   [/^subscription not found/, 'not-subscribed'],
@@ -28,29 +28,26 @@ const REASONS: readonly (readonly [RegExp, NoStateCause | 'unreachable' | 'timeo
   [/time ?out waiting for status/i, 'timeout'],
   [/deadline exceeded|i\/o timeout|Client\.Timeout/, 'timeout'],
   [/dial tcp|connection re(fused|set)|no such host|\bEOF\b/, 'unreachable'],
-]
+] as const
 
 /** The sidecar of 4.10 to 4.18 (protocol.md §2). Addresses are made of the configured node: it has no list of them. */
 export function createRedHatV1(http: Http, place: Place, node: string): Client {
   // 4.16 to 4.18 refuse an unknown id with 400, 4.14 says OK to it (protocol.md §2.2).
-  const { get, post, list, remove } = createCalls(http, place, RED_HAT_V1_BASE, { id: [400, 404] })
+  const calls = createCalls(http, place, node, RED_HAT_V1_BASE, { id: [400, 404] })
 
   return {
+    ...calls,
     dialect: 'red-hat-v1',
     sendsInitial: false,
     queryTime: true,
     listProves: false,
     uniqueBy: 'resource',
-    node,
-    url: place.shown,
-    list,
-    remove,
 
     offer: async (kinds) => wellKnown(kinds, 'v1', `/cluster/node/${node}`),
 
     async create({ address, endpoint }, options) {
       const body = { endpointUri: endpoint, resource: address }
-      const answer = await post(body, { deadlineMs: CREATE_DEADLINE_MS, ...options })
+      const answer = await calls.post(body, { deadlineMs: CREATE_DEADLINE_MS, ...options })
       if (answer.status !== 201) throw unexpected(answer)
       const { id, endpoint: kept } = readSubscription(answer)
       // The one that exists for this resource comes back, whoever made it (protocol.md §2.4).
@@ -59,7 +56,7 @@ export function createRedHatV1(http: Http, place: Place, node: string): Client {
 
     async currentState(address, options) {
       const path = `${pathOf(address)}/CurrentState`
-      const answer = await get(path, { deadlineMs: PULL_DEADLINE_MS, ...options })
+      const answer = await calls.get(path, { deadlineMs: PULL_DEADLINE_MS, ...options })
       const { body, sentAt, receivedAt, status, attempted } = answer
       // Its `Date` is the sidecar's, the reading's time the publisher's.
       if (status === 200) return { ...readPull(answer, node), date: undefined }

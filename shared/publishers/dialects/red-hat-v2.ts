@@ -1,27 +1,24 @@
 import { kindOfAddress } from '#shared/events/kind.ts'
 import type { Answer, Http } from '#shared/http/client.ts'
 import type { Place } from '#shared/publishers/target.ts'
-import { nodeOfAddress, wellKnown, without } from './addresses.ts'
-import { createCalls, createOverV2, pullOverV2 } from './calls.ts'
-import type { Client, Resource } from './client.ts'
+import { nodeOfAddress, offerOf, wellKnown } from './addresses.ts'
+import { createCalls } from './calls.ts'
+import type { Client } from './client.ts'
 import { readList, unexpected } from './wire.ts'
 
 export const RED_HAT_V2_BASE = '/api/ocloudNotifications/v2'
 
 /** The publisher on the node itself: the proxy of 4.16 and later, and linuxptp-daemon's own API (protocol.md §3, §8). */
 export function createRedHatV2(http: Http, place: Place, node: string): Client {
-  const calls = createCalls(http, place, RED_HAT_V2_BASE, { id: [404] })
+  const calls = createCalls(http, place, node, RED_HAT_V2_BASE, { id: [404] })
   /** Without a list of what it publishes, it is the daemon's own API, whose pulls have the time of the last change. */
   let isProxy = true
 
   return {
+    ...calls,
     dialect: 'red-hat-v2',
     listProves: true,
     uniqueBy: 'resource-and-endpoint',
-    node,
-    url: place.shown,
-    list: calls.list,
-    remove: calls.remove,
     get queryTime() {
       return isProxy
     },
@@ -34,23 +31,19 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
       isProxy = answer.status !== 404
       if (!isProxy) return wellKnown(kinds, 'v2', `/cluster/node/${node}`)
       if (answer.status !== 200) throw unexpected(answer)
-      const published = readList(answer).flatMap(({ address }) => {
-        const kind = kindOfAddress(address)
-        return kind === undefined ? [] : [{ kind, address, name: nodeOfAddress(address) }]
-      })
+      const published = readList(answer)
+        .map(({ address }) => ({ address, kind: kindOfAddress(address), name: nodeOfAddress(address) }))
+        .filter(({ kind }) => kind !== undefined)
       if (published.length === 0) return { outcome: 'not-ready', reason: 'it publishes nothing yet' }
       // One that names the configured node goes before one that does not: they are compared later.
       const names = published.map(({ name }) => name)
       const named = names.includes(node) ? node : names.find((name) => name !== undefined)
-      const resources = kinds.flatMap((kind): Resource[] => {
-        const found = published.find((resource) => resource.kind === kind && resource.name === named)
-        return found === undefined ? [] : [{ kind, address: found.address }]
-      })
-      return { outcome: 'offered', resources, unpublished: without(kinds, resources), node: named }
+      const ofNode = published.filter(({ name }) => name === named)
+      return offerOf(kinds, (kind) => ofNode.find((one) => one.kind === kind)?.address, named)
     },
 
-    create: (subscription, options) => createOverV2(calls, subscription, notReady, options),
-    currentState: (address, options) => pullOverV2(calls, node, address, options),
+    create: (subscription, options) => calls.createV2(subscription, notReady, options),
+    currentState: calls.pullV2,
   }
 }
 

@@ -8,7 +8,7 @@ import { createRedHatV2, RED_HAT_V2_BASE } from './red-hat-v2.ts'
 import { createStarlingX, STARLINGX_V2_BASE } from './starlingx.ts'
 import { unexpected } from './wire.ts'
 
-const CLIENTS: Readonly<Record<Dialect, (http: Http, place: Place, node: string) => Client>> = {
+const CLIENTS = {
   'red-hat-v1': createRedHatV1,
   'red-hat-v2': createRedHatV2,
   'starlingx-v2': createStarlingX,
@@ -72,25 +72,13 @@ export async function detectDialect(http: Http, place: Place, options?: CallOpti
   const own = await get(`${RED_HAT_V2_BASE}/subscriptions`)
   if (own.status === 200 && /^\s*(?:\[|null\s*$)/.test(own.body)) return 'red-hat-v2'
   const root = await get('/health')
-  if (root.status === 200 && /^\s*\{\s*"ok"\s*:\s*true\s*\}\s*$/.test(root.body)) {
-    throw unknown(
-      place,
-      'is the transport port of a v1 publisher or sidecar, which serves no subscriptions: ' +
-        'set `url` to the API of its sidecar (port 8089) and `transport` to this address',
-    )
-  }
-  if (root.status === 200) {
+  const isTransport = root.status === 200 && /^\s*\{\s*"ok"\s*:\s*true\s*\}\s*$/.test(root.body)
+  if (root.status === 200 && !isTransport) {
     const list = await get(`${STARLINGX_V2_BASE}/subscriptions`)
     if (list.status === 200 || /"health"/.test(root.body)) return 'starlingx-v2'
   }
-  throw unknown(
-    place,
-    `speaks no known dialect: GET ${RED_HAT_V2_BASE}/health answered ${v2.status}, ` +
-      `${RED_HAT_V1_BASE}/health ${v1.status} and /health ${root.status}; ` +
-      'check `url`, or set `dialect` to red-hat-v1, red-hat-v2 or starlingx-v2',
-  )
-}
-
-function unknown(place: Place, what: string): PublisherError {
-  return new PublisherError('status', `${place.shown} ${what}`, { url: place.shown })
+  const what = isTransport
+    ? 'is the transport port of a v1 publisher or sidecar, which serves no subscriptions: set `url` to the API of its sidecar (port 8089) and `transport` to this address'
+    : `speaks no known dialect: GET ${RED_HAT_V2_BASE}/health answered ${v2.status}, ${RED_HAT_V1_BASE}/health ${v1.status} and /health ${root.status}; check \`url\`, or set \`dialect\` to red-hat-v1, red-hat-v2 or starlingx-v2`
+  throw new PublisherError('status', `${place.shown} ${what}`, { url: place.shown })
 }

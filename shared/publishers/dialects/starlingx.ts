@@ -4,7 +4,7 @@ import { isNumeric } from '#shared/kinds.ts'
 import type { Place } from '#shared/publishers/target.ts'
 import { milliseconds, nanoseconds } from '#shared/time.ts'
 import { wellKnown } from './addresses.ts'
-import { createCalls, createOverV2, pullOverV2 } from './calls.ts'
+import { createCalls } from './calls.ts'
 import type { Client, CurrentState } from './client.ts'
 
 export const STARLINGX_V2_BASE = '/ocloudNotifications/v2'
@@ -23,11 +23,10 @@ const STARTING = 'its notification service has just started and has only start v
  */
 export function createStarlingX(http: Http, place: Place, node: string): Client {
   // To some images an empty list is a 404.
-  const calls = createCalls(http, place, STARLINGX_V2_BASE, { list: [404], id: [404] })
+  const calls = createCalls(http, place, node, STARLINGX_V2_BASE, { list: 404, id: [404] })
 
   const pull = async (address: string, options?: CallOptions): Promise<CurrentState> => {
-    const deadlineMs = options?.deadlineMs ?? PULL_DEADLINE_MS
-    const state = await pullOverV2(calls, node, address, { ...options, deadlineMs })
+    const state = await calls.pullV2(address, { deadlineMs: PULL_DEADLINE_MS, ...options })
     // A kind without an instance is an empty answer: 404 is a node that the sidecar has not heard of, or not in time.
     return state.outcome === 'none' ? { ...state, cause: 'not-ready' } : state
   }
@@ -43,15 +42,12 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
   }
 
   return {
+    ...calls,
     dialect: 'starlingx-v2',
     sendsInitial: true,
     queryTime: false,
     listProves: true,
     uniqueBy: 'resource-and-endpoint',
-    node,
-    url: place.shown,
-    list: calls.list,
-    remove: calls.remove,
 
     async currentState(address, options) {
       const state = await pull(address, options)
@@ -72,12 +68,11 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
 
     async create(subscription, options) {
       // It would post start values to us.
-      const start = await tried(startNow({ ...options, deadlineMs: undefined }))
+      const start = await tried(startNow({ ...options, deadlineMs: PULL_DEADLINE_MS }))
       if (!(start instanceof PublisherError) && start.at !== undefined)
         return { outcome: 'not-ready', reason: STARTING }
       const unknown = () => `the sidecar answered 404: it has not heard of node ${node}, or has just started`
-      const call = { deadlineMs: CREATE_DEADLINE_MS, ...options }
-      return await createOverV2(calls, subscription, unknown, call)
+      return await calls.createV2(subscription, unknown, { deadlineMs: CREATE_DEADLINE_MS, ...options })
     },
   }
 }

@@ -44,10 +44,7 @@ export function readSubscription(answer: Answer): HeldSubscription {
 }
 
 /** An answered pull, with what its body says of the clocks of `node`. */
-export function readPull(
-  { body, date, sentAt, receivedAt }: Answer,
-  node: string,
-): Extract<CurrentState, { outcome: 'answered' }> {
+export function readPull({ body, date, sentAt, receivedAt }: Answer, node: string): CurrentState {
   const value = parse(body)
   const readings = value === undefined ? undefined : normalise(value, { node, receivedAt, via: 'poll' })
   return { outcome: 'answered', body, readings, date, sentAt, receivedAt }
@@ -56,11 +53,8 @@ export function readPull(
 /** Characters. */
 const LONGEST_MESSAGE = 400
 
-const errorBody = z.object({
-  error: z.optional(z.unknown()),
-  faultstring: z.optional(z.unknown()),
-  message: z.optional(z.unknown()),
-})
+const unknown = z.optional(z.unknown())
+const errorBody = z.object({ error: unknown, faultstring: unknown, message: unknown })
 
 /**
  * The message of an error body: `{"error":"…"}`, also where that text is JSON again (`{"message":"…"}`, v1), or
@@ -75,14 +69,11 @@ export function messageOf(body: string): string {
 }
 
 /** What to throw for a status that the protocol does not have there. */
-export function unexpected(answer: Answer): PublisherError {
-  const message = messageOf(answer.body)
+export function unexpected({ attempted: { what, url }, status, body }: Answer): PublisherError {
+  const message = messageOf(body)
   const said = message === '' ? '' : `: ${message}`
-  return new PublisherError('status', `${answer.attempted.what} answered ${answer.status}${said}`, {
-    url: answer.attempted.url,
-    status: answer.status,
-    retryable: answer.status >= 500 || answer.status === 429,
-  })
+  const retryable = status >= 500 || status === 429
+  return new PublisherError('status', `${what} answered ${status}${said}`, { url, status, retryable })
 }
 
 function read<T>(schema: z.ZodMiniType<T>, answer: Answer): T {
@@ -91,16 +82,9 @@ function read<T>(schema: z.ZodMiniType<T>, answer: Answer): T {
   return result.data
 }
 
-function misread(answer: Answer, what: string): PublisherError {
-  const start = redact(answer.body.slice(0, 80))
-  return new PublisherError(
-    'body',
-    `${answer.attempted.url} answered ${answer.status} with ${what}: ${start}`,
-    {
-      url: answer.attempted.url,
-      status: answer.status,
-    },
-  )
+function misread({ attempted: { url }, status, body }: Answer, what: string): PublisherError {
+  const message = `${url} answered ${status} with ${what}: ${redact(body.slice(0, 80))}`
+  return new PublisherError('body', message, { url, status })
 }
 
 function parse(body: string): unknown {

@@ -1,5 +1,5 @@
 import type { Callback } from '#shared/callback.ts'
-import type { DialectFacts, HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
+import type { Client, HeldSubscription, Resource } from '#shared/publishers/dialects/client.ts'
 import { kindOfAddress } from '#shared/events/kind.ts'
 import { nodeOfAddress } from '#shared/publishers/dialects/addresses.ts'
 
@@ -32,7 +32,7 @@ export type Step =
 
 export type Situation = {
   readonly node: string
-  readonly facts: Pick<DialectFacts, 'uniqueBy' | 'listProves'>
+  readonly facts: Pick<Client, 'uniqueBy' | 'listProves'>
   /** The resources to subscribe to. */
   readonly wanted: readonly Resource[]
   /** Wanted kinds that the publisher does not publish just now: their subscriptions stay. */
