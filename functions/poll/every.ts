@@ -1,11 +1,22 @@
 import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
+import { pause } from '#shared/publishers/backoff.ts'
 import type { Publishers } from '#shared/publishers/open.ts'
 import { type Proof, withheldText } from '#shared/publishers/reconcile/proof.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { UsageError } from '#shared/runtime/function.ts'
 import type { PollMetrics } from './metrics.ts'
-import type { Polled } from './poll.ts'
+import type { Poller } from './poll.ts'
+
+export type RoundsDeps = {
+  readonly publishers: Pick<Publishers, 'find' | 'prove'>
+  readonly poller: Poller
+  readonly log: Log
+  readonly metrics: PollMetrics
+  readonly random: () => number
+  /** Does the work unless a run is under way; false if it did not. */
+  readonly alone: (work: () => Promise<void>) => Promise<boolean>
+}
 
 /** Publishers serve their consumers one after another: nobody asks them more often. Milliseconds. */
 const LEAST_MS = 1_000
@@ -27,21 +38,60 @@ export function readEvery(text: string, staleAfterMs: number): number {
   )
 }
 
+/** How often discovery looks for publishers where rounds are seconds apart. */
+const FIND_EVERY_MS = 60_000
+
 /**
- * Runs a round every so many milliseconds, a tenth sooner or later by chance, so that several processes do not keep
- * step. The next one begins when the one before is over. `round` resolves to false where it did nothing, for a run was
- * under way. `close` ends the round that is under way, and resolves when it is over.
+ * Polls in rounds `everyMs` apart, a tenth sooner or later by chance, so that several processes do not keep step. The
+ * next one begins when the one before is over. Publishers are looked for again each minute, and our callback is proven
+ * again, beside the rounds, which that may outlast. A round
+ * is left out while another run is under way. `close` ends the round that is under way, and resolves when it is over.
  */
 export function startRounds(
-  { log, metrics, random }: { log: Log; metrics: PollMetrics; random: () => number },
-  everyMs: number,
-  round: (signal: AbortSignal) => Promise<boolean>,
-): { close(): Promise<void> } {
+  { publishers, poller, log, metrics, random, alone }: RoundsDeps,
+  { everyMs, deadlineMs }: { everyMs: number; deadlineMs: number },
+) {
   const ended = new AbortController()
+  const { signal } = ended
+  let targets: readonly Target[] | undefined
+  let proof: Proof | undefined
+  let finding: Promise<void> | undefined
+  let findAt = 0
+  let isWithheldReported = false
   let isLate = false
   let failing: string | undefined
-  let timer: NodeJS.Timeout
-  let running = Promise.resolve()
+
+  const find = async () => {
+    findAt = performance.now() + FIND_EVERY_MS
+    try {
+      const found = await publishers.find({ signal, marks: true })
+      const before = proof
+      proof = await publishers.prove(found.targets, signal)
+      // Once, and again when it has become right in between.
+      if (proof.outcome === 'refused' && before?.outcome !== 'refused') log.error(proof.error.message)
+      targets = found.targets
+      if (found.failure !== undefined) findAt = 0
+    } catch (error) {
+      findAt = 0
+      if (!signal.aborted) log.error('publishers could not be listed: retried', { reason: reasonOf(error) })
+    }
+    finding = undefined
+  }
+
+  const round = async () => {
+    if (finding === undefined && performance.now() >= findAt) finding = find()
+    if (targets === undefined) await finding
+    // What waits for the sink is sent beside the rounds: this process stays.
+    const polled = await poller.round(targets ?? [], {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]),
+      ...{ everyMs, random, ...(proof && { proof: proof.outcome }) },
+    })
+    if (proof === undefined) return
+    // Once, and again when our callback has answered in between.
+    const problem = withheldText(polled, proof)
+    if (problem !== undefined && !isWithheldReported) log.warn(problem)
+    isWithheldReported = proof.outcome !== 'proven' && (isWithheldReported || problem !== undefined)
+  }
 
   const report = (tookMs: number, reason: string | undefined) => {
     metrics.roundSeconds.observe({}, tookMs / 1000)
@@ -60,81 +110,29 @@ export function startRounds(
     } else if (wasLate && !isLate) log.info('poll rounds are within the interval again', times)
   }
 
-  const runOne = async () => {
-    const startedAt = performance.now()
-    let reason: string | undefined
-    try {
-      if (!(await round(ended.signal))) return
-    } catch (error) {
-      reason = reasonOf(error)
+  const run = async () => {
+    await pause(random() * everyMs, signal)
+    while (!signal.aborted) {
+      const startedAt = performance.now()
+      let reason: string | undefined
+      let isRun = true
+      try {
+        isRun = await alone(round)
+      } catch (error) {
+        reason = reasonOf(error)
+      }
+      const tookMs = performance.now() - startedAt
+      if (isRun && !signal.aborted) report(tookMs, reason)
+      await pause(Math.max(0, everyMs * (0.9 + random() / 5) - tookMs), signal)
     }
-    if (!ended.signal.aborted) report(performance.now() - startedAt, reason)
   }
-
-  const plan = (inMs: number) => {
-    timer = setTimeout(() => {
-      const begunAt = performance.now()
-      running = runOne().then(() => {
-        if (ended.signal.aborted) return
-        plan(Math.max(0, everyMs * (0.9 + random() / 5) - (performance.now() - begunAt)))
-      })
-    }, inMs)
-  }
-  plan(random() * everyMs)
+  const running = run()
 
   return {
     async close() {
       ended.abort(new Error('The process ends'))
-      clearTimeout(timer)
       await running
+      await finding
     },
-  }
-}
-
-/** How often discovery looks for publishers where rounds are seconds apart. */
-const FIND_EVERY_MS = 60_000
-
-/**
- * What rounds poll: the publishers that were found last, and the last proof of our callback. Both are looked for again
- * each minute, beside the rounds, which that may outlast.
- */
-export function createFinder({ find, prove }: Pick<Publishers, 'find' | 'prove'>, log: Log) {
-  let targets: readonly Target[] | undefined
-  let proof: Proof | undefined
-  let finding: Promise<void> | undefined
-  let findAt = 0
-  let isWithheldReported = false
-
-  const findAgain = async (signal: AbortSignal) => {
-    findAt = performance.now() + FIND_EVERY_MS
-    try {
-      const found = await find({ signal, marks: true })
-      const before = proof
-      proof = await prove(found.targets, signal)
-      // Once, and again when it has become right in between.
-      if (proof.outcome === 'refused' && before?.outcome !== 'refused') log.error(proof.error.message)
-      targets = found.targets
-      if (found.failure !== undefined) findAt = 0
-    } catch (error) {
-      findAt = 0
-      if (!signal.aborted) log.error('publishers could not be listed: retried', { reason: reasonOf(error) })
-    }
-    finding = undefined
-  }
-
-  return {
-    async found(signal: AbortSignal) {
-      if (finding === undefined && performance.now() >= findAt) finding = findAgain(signal)
-      if (targets === undefined) await finding
-      return { targets: targets ?? [], proof }
-    },
-    /** Once, and again when our callback has answered in between. */
-    reportWithheld(polled: readonly Polled[]): void {
-      if (proof === undefined) return
-      const problem = withheldText(polled, proof)
-      if (problem !== undefined && !isWithheldReported) log.warn(problem)
-      isWithheldReported = proof.outcome !== 'proven' && (isWithheldReported || problem !== undefined)
-    },
-    settled: async () => finding,
   }
 }

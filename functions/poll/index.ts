@@ -1,13 +1,12 @@
 import { openForwarder } from '#shared/broker/open.ts'
-import type { ConfigurationError, DiscoveryError } from '#shared/errors.ts'
 import { openPublishers } from '#shared/publishers/open.ts'
 import { withheldText } from '#shared/publishers/reconcile/proof.ts'
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { createTickHandler } from '#shared/runtime/tick.ts'
 import { openStore } from '#shared/state/store/open.ts'
-import { createFinder, readEvery, startRounds } from './every.ts'
+import { readEvery, startRounds } from './every.ts'
 import { createPollMetrics } from './metrics.ts'
-import { createPoller, type Polled } from './poll.ts'
+import { createPoller } from './poll.ts'
 
 export const poll: FunctionDefinition = {
   name: 'poll',
@@ -67,10 +66,8 @@ export const poll: FunctionDefinition = {
       }
     }
 
-    const run = async (
-      signal: AbortSignal,
-      { quiet = false, onDone }: { quiet?: boolean; onDone?: (done: number, total: number) => void } = {},
-    ): Promise<Run> => {
+    /** `onDone`: told of each publisher, by a caller that prints the problems: they are not logged too. */
+    const run = async (signal: AbortSignal, onDone?: (done: number, total: number) => void) => {
       const startedAt = clock.now()
       const ended = AbortSignal.any([signal, AbortSignal.timeout(pollDeadlineMs)])
       let found = 0
@@ -82,7 +79,7 @@ export const poll: FunctionDefinition = {
         const polled = await poller.poll(targets, {
           signal: ended,
           proof: proof.outcome,
-          quiet,
+          quiet: onDone !== undefined,
           onDone: () => onDone?.(++done, targets.length),
         })
         // Each poll was shown the document again, and with it what others could not send.
@@ -90,6 +87,7 @@ export const poll: FunctionDefinition = {
         const withheld = withheldText(polled, proof)
         if (withheld !== undefined) log.warn(withheld)
         const nameless = unnamed.map(({ target, reason }) => ({ node: target.node, problems: [reason] }))
+        // Ingest rejects our token: all were pulled, and no subscription was changed.
         const refusal = proof.outcome === 'refused' ? proof.error : undefined
         return { polled: [...polled, ...nameless], failure, refusal }
       } finally {
@@ -98,19 +96,11 @@ export const poll: FunctionDefinition = {
     }
 
     // However many publishers are silent, the others are asked again before they would be stale.
-    const deadlineMs = Math.min(pollDeadlineMs, Math.max(everyMs ?? 0, settings.staleAfterMs / 2))
-    const finder = createFinder(publishers, log)
-    const round = async (signal: AbortSignal, everyMs: number) => {
-      const { targets, proof } = await finder.found(signal)
-      const ended = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(deadlineMs))])
-      // What waits for the sink is sent beside the rounds: this process stays.
-      const options = { signal: ended, everyMs, random, ...(proof && { proof: proof.outcome }) }
-      finder.reportWithheld(await poller.round(targets, options))
-    }
+    const deadlineMs = Math.ceil(Math.min(pollDeadlineMs, Math.max(everyMs ?? 0, settings.staleAfterMs / 2)))
     const rounds =
       everyMs === undefined
         ? undefined
-        : startRounds({ log, metrics, random }, everyMs, (signal) => alone(() => round(signal, everyMs)))
+        : startRounds({ publishers, poller, log, metrics, random, alone }, { everyMs, deadlineMs })
 
     return {
       handle: createTickHandler(async (signal) => {
@@ -122,11 +112,8 @@ export const poll: FunctionDefinition = {
       }),
       async run(_flags, { signal, terminal }) {
         // Each run is a process of its own, for which every problem would be new: they are printed at its end.
-        const { polled, failure, refusal } = await run(signal, {
-          quiet: true,
-          onDone: (done, total) => {
-            if (terminal.interactive) terminal.err(`\r\u001b[2Kpolling ${done}/${total}`)
-          },
+        const { polled, failure, refusal } = await run(signal, (done, total) => {
+          if (terminal.interactive) terminal.err(`\r\u001b[2Kpolling ${done}/${total}`)
         })
         if (terminal.interactive) terminal.err('\r\u001b[2K')
         const failed = polled.filter(({ problems }) => problems.length > 0)
@@ -141,18 +128,10 @@ export const poll: FunctionDefinition = {
       ping: () => opened.ping(),
       async close() {
         await rounds?.close()
-        await finder.settled()
         await publishers.close()
         await forwarder.close()
         await opened.close()
       },
     }
   },
-}
-
-type Run = {
-  readonly polled: readonly Polled[]
-  readonly failure: DiscoveryError | undefined
-  /** Ingest rejects our token: all were pulled, and no subscription was changed. */
-  readonly refusal: ConfigurationError | undefined
 }

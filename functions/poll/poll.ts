@@ -13,7 +13,9 @@ import { OVERALL_KINDS } from '#shared/state/merge/overall.ts'
 import { mergePulls } from '#shared/state/merge/pull.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { isoTime, milliseconds } from '#shared/time.ts'
-import { namesClocks, type Pullable, type PullDeps, pullAll } from './pulls.ts'
+import { namesClocks, type PullDeps, pullAll } from './pulls.ts'
+
+export type Poller = ReturnType<typeof createPoller>
 
 export type PollDeps = PullDeps & {
   readonly reconciler: Reconciler
@@ -31,6 +33,8 @@ export type Polled = {
   readonly problems: readonly string[]
   /** Old subscriptions of ours that were not deleted for want of a proof of our callback. */
   readonly withheld?: number
+  /** Why the store did not take what was polled. */
+  readonly outage?: StoreError
 }
 
 /** What ends a poll early, and how publishers are reconciled. */
@@ -53,11 +57,6 @@ type Memory = {
   /** A light poll saw transitions that a v1 sidecar never pushed: the next poll as a whole tries to unstick it. */
   missed: boolean
 }
-
-/** `memory`: what is remembered of it, if anything is. Silent ones go last, and those tried longest ago first. */
-type Due = { target: Target; memory: Memory | undefined; isWhole: boolean; isSilent: number; triedAt: number }
-
-type Tried = Polled & { readonly outage?: StoreError }
 
 export function createPoller(deps: PollDeps) {
   const { reconciler, store, clock, log, metrics, newId, settings, concurrency } = deps
@@ -94,23 +93,18 @@ export function createPoller(deps: PollDeps) {
     return { disagreements, isMissed: missed > 0 }
   }
 
-  const pollWhole = async (target: Target, options: PollOptions): Promise<Polled> => {
-    const startedAt = clock.now()
+  const pollWhole = async (target: Target, startedAt: number, options: PollOptions): Promise<Polled> => {
     const { node } = target
     const found = await reconciler.reconcile(target, { ...options, handOver: true })
+    const { resources, applied, lacking, closing = (state) => state } = found
     if (found.isNobody === true) {
-      remember(target, found, [], startedAt)
-      metrics.polls.inc({ outcome: 'failed' })
+      remember(target, resources, [], startedAt)
       return { node, problems: found.problems }
     }
-    const { resources, applied, lacking, closing = (state) => state } = found
-    const subscriptionOf = (kind: string): Pullable['subscription'] => {
+    const { pulls, ...answers } = await pullAll(deps, target, resources, options.signal, (kind) => {
       if (applied?.held.has(kind)) return 'held'
       return lacking.some((one) => one.kind === kind) ? 'lacking' : undefined
-    }
-    const pullable = resources.map((one) => ({ ...one, subscription: subscriptionOf(one.kind) }))
-    const { pulls, ...answers } = await pullAll(deps, target, pullable, options.signal)
-    const problems = [...new Set([...found.problems, ...answers.problems])]
+    })
     const { disagreements, isMissed } = await merge(node, pulls, startedAt, closing, waysOf(found))
     if (disagreements.length > 0) {
       metrics.disagreements.inc({}, disagreements.length)
@@ -121,29 +115,26 @@ export function createPoller(deps: PollDeps) {
     if (disagreements.length > 0 || (found.dialect === 'red-hat-v1' && missed)) {
       await reconciler.unstick(target, options)
     }
-    remember(target, found, pulls, startedAt)
-    metrics.polls.inc({ outcome: problems.length === 0 ? 'ok' : 'failed' })
-    log.debug('polled', { node, problems, durationMs: clock.now() - startedAt })
+    remember(target, resources, pulls, startedAt)
+    const problems = [...new Set([...found.problems, ...answers.problems])]
     return { node, problems, withheld: applied?.withheld ?? 0 }
   }
 
-  const remember = (target: Target, found: Reconciled, pulls: readonly Pull[], triedAt: number) => {
+  const remember = (target: Target, offered: Memory['resources'], pulls: readonly Pull[], now: number) => {
     const { resources = [], failures = 0 } = memories.get(target) ?? {}
+    const foundBy = (pull: Pull) => (namesClocks(pull) ? 'clocks' : 'nothing')
     memories.set(target, {
-      resources: found.resources.length > 0 ? found.resources : resources,
-      found: new Map(
-        pulls.map((one) => [one.kind, one.none ? 'none' : namesClocks(one) ? 'clocks' : 'nothing']),
-      ),
+      resources: offered.length > 0 ? offered : resources,
+      found: new Map(pulls.map((pull) => [pull.kind, pull.none ? 'none' : foundBy(pull)])),
       failures: pulls.length > 0 ? 0 : failures + 1,
-      triedAt,
-      wholeAt: triedAt + WHOLE_EVERY_MS,
+      triedAt: now,
+      wholeAt: now + WHOLE_EVERY_MS,
       missed: false,
     })
   }
 
   /** Only pulls, of what decides and what is in doubt; whatever is wrong is left to a poll as a whole. */
-  const pollLight = async (target: Target, memory: Memory, { signal }: PollOptions): Promise<Polled> => {
-    const startedAt = clock.now()
+  const pollLight = async (target: Target, startedAt: number, signal: AbortSignal, memory: Memory) => {
     const { node } = target
     const doubtful = store.remembered(node)?.clocks.filter(isInDoubt) ?? []
     const wanted = memory.resources.filter(
@@ -151,16 +142,13 @@ export function createPoller(deps: PollDeps) {
     )
     memory.triedAt = startedAt
     // Where the subscription was there and the publisher had no such clock, it still has none.
-    const pullable = wanted.map((one): Pullable => {
-      return { ...one, subscription: memory.found.get(one.kind) === 'none' ? 'held' : undefined }
-    })
-    const { pulls, problems } = await pullAll(deps, target, pullable, signal)
+    const { pulls, problems } = await pullAll(deps, target, wanted, signal, (kind) =>
+      memory.found.get(kind) === 'none' ? 'held' : undefined,
+    )
     const { isMissed } = await merge(node, pulls, startedAt, (state) => checked(state, pulls, startedAt))
     if (isMissed) memory.missed = true
     const lost = pulls.some((one) => !namesClocks(one) && memory.found.get(one.kind) === 'clocks')
     if ((pulls.length === 0 && wanted.length > 0) || lost) memory.wholeAt = startedAt
-    metrics.lightPolls.inc({ outcome: problems.length === 0 ? 'ok' : 'failed' })
-    log.debug('polled lightly', { node, problems, durationMs: clock.now() - startedAt })
     return { node, problems }
   }
 
@@ -173,31 +161,35 @@ export function createPoller(deps: PollDeps) {
     return { ...state, publisher: { ...publisher, checkedAt: isoTime(now) } }
   }
 
-  const tryOne = async (target: Target, options: PollOptions, light?: Memory): Promise<Tried> => {
+  /** Polls a publisher as a whole, or lightly where it is given what is remembered of it. */
+  const tryOne = async (target: Target, options: PollOptions, light?: Memory): Promise<Polled> => {
     const { node } = target
     if (options.signal.aborted) return { node, problems: ['not reached: the poll was ended first'] }
+    const startedAt = clock.now()
+    let polled: Polled
     try {
-      const polled = await (light ? pollLight(target, light, options) : pollWhole(target, options))
+      polled = await (light
+        ? pollLight(target, startedAt, options.signal, light)
+        : pollWhole(target, startedAt, options))
       storeOutage.worked(node)
-      return polled
     } catch (error) {
       if (!(error instanceof PtpWatchError)) throw error
-      metrics[light === undefined ? 'polls' : 'lightPolls'].inc({ outcome: 'failed' })
-      const problems = [reasonOf(error)]
-      if (!(error instanceof StoreError)) return { node, problems }
-      storeOutage.failed(node, { reason: reasonOf(error) })
-      return { node, problems, outage: error }
+      const reason = reasonOf(error)
+      const isOutage = error instanceof StoreError
+      if (isOutage) storeOutage.failed(node, { reason })
+      polled = { node, problems: [reason], ...(isOutage && { outage: error }) }
     }
+    const { problems } = polled
+    metrics[light ? 'lightPolls' : 'polls'].inc({ outcome: problems.length === 0 ? 'ok' : 'failed' })
+    log.debug(light ? 'polled lightly' : 'polled', { node, problems, durationMs: clock.now() - startedAt })
+    return polled
   }
 
-  const tryAll = async <Each>(
-    all: readonly Each[],
-    one: (each: Each) => Promise<Tried>,
-  ): Promise<Polled[]> => {
-    const tried = await pLimit(concurrency).map(all, one)
-    const outage = tried[0]?.outage
-    if (outage !== undefined && tried.every((each) => each.outage !== undefined)) throw outage
-    return tried
+  const tryAll = async <Each>(all: readonly Each[], one: (each: Each) => Promise<Polled>) => {
+    const polled = await pLimit(concurrency).map(all, one)
+    const outage = polled[0]?.outage
+    if (outage !== undefined && polled.every((each) => each.outage !== undefined)) throw outage
+    return polled
   }
 
   return {
@@ -220,17 +212,14 @@ export function createPoller(deps: PollDeps) {
       { everyMs, random, ...options }: PollOptions & { everyMs: number; random: () => number },
     ) {
       const now = clock.now()
-      const due = targets.flatMap((target): Due[] => {
+      const due = targets.flatMap((target) => {
         const memory = memories.get(target)
-        if (memory === undefined) return [{ target, memory, isWhole: true, isSilent: 0, triedAt: 0 }]
-        // A round begins a little sooner or later than it is due; what is later than it can be, our clock was set back.
-        const leftMs = wholeDueAt(memory, everyMs) - now
-        const isWhole = leftMs <= everyMs / 2 || leftMs > WHOLE_EVERY_MS
-        const { failures, triedAt } = memory
-        if (!isWhole && failures > 0) return []
-        return [{ target, memory, isWhole, isSilent: Number(failures > 0), triedAt }]
+        const { triedAt = 0, failures = 0 } = memory ?? {}
+        const isWhole = memory === undefined || isWholeDue(memory, everyMs, now)
+        return isWhole || failures === 0 ? [{ target, memory, isWhole, triedAt, failures }] : []
       })
-      due.sort((a, b) => a.isSilent - b.isSilent || a.triedAt - b.triedAt)
+      // Those tried longest ago first.
+      due.sort((a, b) => Math.sign(a.failures) - Math.sign(b.failures) || a.triedAt - b.triedAt)
       return tryAll(due, async ({ target, memory, isWhole }) => {
         const one = await tryOne(target, options, isWhole ? undefined : memory)
         // So that those that were polled together for the first time are not so each time.
@@ -242,10 +231,12 @@ export function createPoller(deps: PollDeps) {
   }
 }
 
-/** When a poll is due that looks at all of a publisher. */
-function wholeDueAt({ failures, triedAt, wholeAt }: Memory, everyMs: number): number {
-  if (failures === 0) return wholeAt
-  return triedAt + Math.min(WHOLE_EVERY_MS, everyMs * 2 ** Math.max(0, failures - 2))
+/** Whether a publisher is polled as a whole in a round that begins now. */
+function isWholeDue({ failures, triedAt, wholeAt }: Memory, everyMs: number, now: number): boolean {
+  const retryAt = triedAt + Math.min(WHOLE_EVERY_MS, everyMs * 2 ** Math.max(0, failures - 2))
+  const leftMs = (failures === 0 ? wholeAt : retryAt) - now
+  // A round begins a little sooner or later than it is due; what is later than it can be, our clock was set back.
+  return leftMs <= everyMs / 2 || leftMs > WHOLE_EVERY_MS
 }
 
 /** What a run of the reconciler knows of the ways by which a node reaches us; undefined where it could not look. */

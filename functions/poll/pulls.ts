@@ -7,14 +7,14 @@ import type { Pull } from '#shared/state/merge/draft.ts'
 import { type Clock, nanoseconds } from '#shared/time.ts'
 import type { PollMetrics } from './metrics.ts'
 
-/** A resource to pull, and our subscription to it: `lacking` where it was refused since the host has no such clocks. */
-export type Pullable = Resource & { readonly subscription: 'held' | 'lacking' | undefined }
-
 export type PullDeps = {
   readonly registry: Registry
   readonly clock: Clock
   readonly metrics: PollMetrics
 }
+
+/** What is known of our subscription to a kind: `lacking` where it was refused since the host has no such clocks. */
+type Subscription = 'held' | 'lacking' | undefined
 
 /**
  * Pulls these resources of a publisher. `problems`: why others brought nothing, one line each; its failure to answer at
@@ -23,19 +23,20 @@ export type PullDeps = {
 export async function pullAll(
   { registry, clock, metrics }: PullDeps,
   target: Target,
-  resources: readonly Pullable[],
+  resources: readonly Resource[],
   signal: AbortSignal,
-): Promise<{ readonly pulls: readonly Pull[]; readonly problems: readonly string[] }> {
-  if (resources.length === 0) return { pulls: [], problems: [] }
-  const client = await tried(registry.client(target, { signal }))
+  subscriptionOf: (kind: string) => Subscription,
+) {
+  const client = resources.length === 0 ? undefined : await tried(registry.client(target, { signal }))
+  if (client === undefined) return { pulls: [], problems: [] }
   if (client instanceof PublisherError) return { pulls: [], problems: [reasonOf(client)] }
-  const asked = resources.map(async (resource) => {
+  const asked = resources.map(async ({ kind, address }) => {
     const sentAt = clock.now()
-    const answer = await tried(client.currentState(resource.address, { signal }))
+    const answer = await tried(client.currentState(address, { signal }))
     metrics.pullSeconds.observe({}, Math.max(0, clock.now() - sentAt) / 1000)
     const isFailed = answer instanceof PublisherError
     metrics.pulls.inc({ outcome: isFailed ? 'failed' : answer.outcome })
-    return isFailed ? reasonOf(answer) : readAnswer(answer, client, resource)
+    return isFailed ? reasonOf(answer) : readAnswer(answer, client, kind, subscriptionOf(kind))
   })
   const answers = await Promise.all(asked)
   return {
@@ -52,7 +53,8 @@ export function namesClocks({ observations, named }: Pull): boolean {
 function readAnswer(
   answer: CurrentState,
   { listProves, queryTime }: Client,
-  { kind, subscription }: Pullable,
+  kind: string,
+  subscription: Subscription,
 ): Pull | string {
   const { sentAt, receivedAt } = answer
   const base = { kind, via: 'poll', sentAt, receivedAt, queryTime } as const
