@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { Publisher } from '#local/publishers/index.ts'
 import { freePort } from '../support/free-port.ts'
 import { clocksIn, linuxptpDaemon, redHatV2, steady } from './support/publishers.ts'
-import { eventually, listening, startSystem } from './support/system.ts'
+import { listening, startSystem } from './support/system.ts'
 import { shownOf, truthOf } from './support/truth.ts'
 import { clockOf, entriesOf } from './support/view.ts'
 
@@ -46,22 +46,6 @@ test('the snapshot of a restart, in no order and with old times, changes nothing
   )
   expect(entriesOf(node, 'changed')).toEqual(entriesOf(before, 'changed'))
   expect(node.counters).toMatchObject({ missed: 0, clockSteps: 0, quarantined: 0 })
-})
-
-test('what ingest could not take is found by the next poll, since nobody repeats it', async () => {
-  const { publisher, system } = await withTwoInterfaces()
-  await system.stopIngest()
-  publisher.setClock({ ...first, state: 'FREERUN', offset: 9_999 })
-  await publisher.idle()
-  await system.startIngest()
-  await eventually(async () => {
-    await system.tick()
-    const node = await system.node(publisher)
-    expect(node.overall).toBe('FREERUN')
-    expect(entriesOf(node, 'missed', 'lock-state')).toMatchObject([
-      { instance: 'ens2f0/master', to: 'FREERUN' },
-    ])
-  })
 })
 
 test('a node whose proxy gives way to the daemon keeps one clock of each kind', async () => {

@@ -1,14 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
-import * as z from 'zod/mini'
-import packageJson from '../../package.json' with { type: 'json' }
 import { startSink } from '../support/sink.ts'
 import { COMPILE_CACHE } from '../runtime/processes.ts'
 import { eventually } from './support/system.ts'
@@ -169,20 +167,6 @@ test('npm start: killed, it leaves no process behind', async () => {
   child.kill('SIGKILL')
   await exit
   await eventually(() => expect(functions.filter(isAlive)).toEqual([]))
-})
-
-test('npm start: when npm is killed, all ends', async () => {
-  const { scripts } = z.object({ scripts: z.object({ start: z.string() }) }).parse(packageJson)
-  const folder = await mkdtemp(join(tmpdir(), 'ptp-watch-npm-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
-  const script = scripts.start.replaceAll(/ (?=local\/|build-page)/g, ` '${ROOT}'`)
-  await writeFile(join(folder, 'package.json'), JSON.stringify({ scripts: { start: script } }))
-  const { child, out } = await starting('npm', ['start', '--prefix', folder])
-  await eventually(() => expect(out()).toMatch(/^http:\/\/localhost/m))
-  await functionsOf(child)
-  const all = descendantsOf(child.pid)
-  child.kill('SIGKILL')
-  await eventually(() => expect(all.filter(isAlive)).toEqual([]))
 })
 
 test('npm start | head ends quietly', async () => {

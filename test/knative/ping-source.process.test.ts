@@ -75,16 +75,6 @@ const running = (poll: Pod) =>
   vi.waitFor(async () => expect(await metric(poll, 'ptp_watch_poll_running')).toBe(1), { timeout: 60_000 })
 
 describe('poll as a Service, ticked by its PingSource', () => {
-  it('answers 202 without a body once the run is over', async () => {
-    const { publishers, tick, locks, poll } = await startCluster()
-    expect(await locks()).toEqual(['LOCKED', 'LOCKED'])
-    for (const publisher of publishers) publisher.setClock({ ...SILENT, state: 'FREERUN', offset: 900 })
-    expect(await tick()).toMatchObject(ACCEPTED)
-    // There when the answer came.
-    expect(await locks()).toEqual(['FREERUN', 'FREERUN'])
-    expect(await polls(poll)).toBe(4)
-  })
-
   it('answers a tick during a run at once, and starts no second run', async () => {
     const { publishers, tick, poll } = await startCluster()
     await publishers[0]?.faults({ currentState: { all: 'hang' } })
