@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config'
+import WaitingBetween from './test/support/waiting-between.ts'
 
 const PROCESSES = 'test/**/*.process.test.ts'
+/** The faults that last 20 s and more: `npm run test:faults`, and `.ci/run` beside all others. */
+const FAULTS = process.env.FAULTS ? ['test/faults/*.long.ts'] : []
 
 /**
  * Two suites: `unit` is pure or runs in the process of the test; `processes` starts others (our functions, Redis,
@@ -14,6 +17,7 @@ export default defineConfig({
     globalSetup: './test/support/build.ts',
     // Files share the modules that their worker has loaded: loading them again took as long as the tests.
     isolate: false,
+    sequence: { sequencer: WaitingBetween },
     projects: [
       {
         extends: true,
@@ -31,9 +35,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'processes',
-          include: [PROCESSES],
-          // They wait for each other much of the time, so that a third worker finds room on two cores.
-          maxWorkers: 3,
+          include: [PROCESSES, ...FAULTS],
+          // They wait for each other much of the time, so that more workers find room on two cores.
+          maxWorkers: FAULTS.length > 0 ? 5 : 4,
           sequence: { groupOrder: 1 },
           testTimeout: 180_000,
           hookTimeout: 60_000,

@@ -9,9 +9,6 @@ import { startSink, type TestSink } from '../../support/sink.ts'
 import { faultsOf, heldIn, lostFrom, wrongAtSink } from './audit.ts'
 import { type Load, type LoadOptions, startLoad } from './load.ts'
 
-// A Broker that was away is tried again after up to 30 s, and this machine may have much else to do.
-vi.setConfig({ testTimeout: 180_000 })
-
 export const NODES: readonly string[] = ['a', 'b', 'c', 'd'].map((name) => `${name}.site-a.example.com`)
 
 /** Stores of a test's own: the environment that leads to them, and what a test may do to them. */

@@ -1,4 +1,3 @@
-import { afterAll } from 'vitest'
 import { silentLog } from '#shared/log.ts'
 import { createRedisDriver } from '#shared/state/drivers/redis.ts'
 import { PATIENT, type RedisServer, startRedis } from '../../support/redis.ts'
@@ -6,7 +5,14 @@ import type { SharedSubject } from './processes.ts'
 
 let server: Promise<RedisServer> | undefined
 let databases = 0
-afterAll(async () => (await server)?.close())
+
+/** For `afterAll` of each file that makes such subjects. */
+export async function endRedisSubjects(): Promise<void> {
+  const ended = server
+  server = undefined
+  databases = 0
+  await (await ended)?.close()
+}
 
 /** A database of its own on the redis-server of this test file, and a driver over it for each `open`. */
 export async function makeRedisSubject(): Promise<SharedSubject> {

@@ -1,12 +1,15 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
 import type { Driver } from '#shared/state/store/driver.ts'
 import { emptyNodeState } from '#shared/state/document.ts'
 import type { Change } from '#shared/state/store/change.ts'
 import { createStore, type Store } from '#shared/state/store/store.ts'
+import { endRedisSubjects } from '../drivers/redis-subject.ts'
 import { LOCAL_STORES } from '../drivers/stores.ts'
+
+afterAll(endRedisSubjects)
 
 const NODES = ['a', 'b'] as const
 

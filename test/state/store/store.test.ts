@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
 import { createLog, silentLog } from '#shared/log.ts'
 import { type Counters, emptyNodeState, type NodeState } from '#shared/state/document.ts'
@@ -6,7 +6,10 @@ import type { Change } from '#shared/state/store/change.ts'
 import { createStore, type StoreOptions } from '#shared/state/store/store.ts'
 import { createGate } from '../drivers/gate.ts'
 import { numbers, range } from '../drivers/samples.ts'
+import { endRedisSubjects } from '../drivers/redis-subject.ts'
 import { LOCAL_STORES } from '../drivers/stores.ts'
+
+afterAll(endRedisSubjects)
 
 /** Makes the document if there is none, and writes `name` into the log. */
 function note(name: string, extra: Partial<NodeState> = {}): Change<string> {
