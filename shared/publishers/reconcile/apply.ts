@@ -43,14 +43,9 @@ export function together(earlier: Applied | undefined, later: Applied | undefine
     ...new Set([...earlier[list], ...later[list]]),
   ]
   const created = union('created')
-  return {
-    ...later,
-    created,
-    adopted: union('adopted').filter((kind) => !created.includes(kind)),
-    refreshed: union('refreshed'),
-    restored: union('restored'),
-    removed: earlier.removed + later.removed,
-  }
+  const adopted = union('adopted').filter((kind) => !created.includes(kind))
+  const removed = earlier.removed + later.removed
+  return { ...later, created, adopted, refreshed: union('refreshed'), restored: union('restored'), removed }
 }
 
 /** What one try at one publisher is about. */
@@ -67,14 +62,11 @@ export type Attempt = {
   readonly clock: Clock
 }
 
-/** A create that came to nothing. */
+/** A create that came to nothing. `reason` is for people, redacted. `isNotTaken`: it was answered 404. */
 type Refusal = {
   readonly resource: Resource
-  readonly endpoint?: string
-  /** For people, redacted. */
   readonly reason: string
   readonly error?: PublisherError
-  /** 404: the publisher takes no subscription to it, or is warming up. */
   readonly isNotTaken?: boolean
 }
 
@@ -93,24 +85,13 @@ const STUCK =
 export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promise<Applied> {
   const { client, journal, situation, call, log, clock } = attempt
   const { node } = client
+  const endpoint = situation.callback.endpointFor(node)
   let { isProven } = attempt
+  let isEndpointTried = false
   const refusals: Refusal[] = []
   const applied: Applied = {
-    created: [],
-    adopted: [],
-    refreshed: [],
-    restored: [],
-    held: new Set(),
-    lacking: [],
-    removed: 0,
-    withheld: 0,
-    problems: [],
-    retryable: false,
-  }
-
-  /** A v1 sidecar tries the endpoint itself, from where it matters, and wants the same 204 before it answers 201. */
-  const onTaken = () => {
-    if (client.uniqueBy === 'resource') isProven = true
+    ...{ created: [], adopted: [], refreshed: [], restored: [], held: new Set(), lacking: [] },
+    ...{ removed: 0, withheld: 0, problems: [], retryable: false },
   }
 
   /** False where it was withheld. */
@@ -119,16 +100,16 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
       applied.withheld += 1
       return false
     }
-    const { id, address, endpoint } = subscription
+    const { id, address, endpoint: theirs } = subscription
     if (await client.remove(id, call)) {
       applied.removed += 1
-      log.info('subscription removed', { node, id, address, endpoint: redact(endpoint), why })
+      log.info('subscription removed', { node, id, address, endpoint: redact(theirs), why })
     }
     return true
   }
 
   /** True if it is the one on record. */
-  const hold = async ({ kind, address }: Resource, id: string, endpoint: string): Promise<boolean> => {
+  const hold = async ({ kind, address }: Resource, id: string): Promise<boolean> => {
     applied.held.add(kind)
     const before = await journal.idOnRecord(kind, id)
     if (before === id) return true
@@ -141,58 +122,71 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
     return false
   }
 
-  let isEndpointTried = false
+  /** A v1 sidecar tries the endpoint itself, from where it matters, and wants the same 204 before it answers 201. */
+  const taken = (created: Created) => {
+    if ('id' in created && client.uniqueBy === 'resource') isProven = true
+  }
+
+  /**
+   * Asks for one subscription. While the publisher may be posting its initial notification, the node has the kind as
+   * pending (design.md §3, rule 9).
+   */
+  const post = async ({ kind, address }: Resource): Promise<Created> => {
+    if (client.sendsInitial) await journal.pending(kind, client.queryTime)
+    const created = await tried(client.create({ address, endpoint }, call))
+    const isFailed = created instanceof PublisherError
+    // Without an answer the publisher may still be creating: the entry stands until it expires.
+    if (client.sendsInitial && !(isFailed && created.status === undefined)) {
+      journal.answered(kind, { sentInitial: !isFailed && created.outcome === 'created' })
+    }
+    if (isFailed) throw created
+    taken(created)
+    return created
+  }
+
   /**
    * Lets a v1 sidecar try the endpoint before anything is removed. By a resource of its own: a second POST for ours
    * would leave the old one in its memory for good (protocol.md §2.4).
    */
-  const tryEndpoint = async (endpoint: string): Promise<void> => {
+  const tryEndpoint = async () => {
     if (isEndpointTried) return
     const probe = await client.create({ address: `/cluster/node/${node}/ptp-watch`, endpoint }, call)
-    if (probe.outcome === 'created' || probe.outcome === 'foreign') await client.remove(probe.id, call)
+    if ('id' in probe) await client.remove(probe.id, call)
     isEndpointTried = true
-    onTaken()
+    taken(probe)
   }
 
-  const post = async (resource: Resource, endpoint: string): Promise<Created> => {
-    const created = await createAnnounced(attempt, resource, endpoint)
-    if (created.outcome === 'created' || created.outcome === 'foreign') onTaken()
-    return created
-  }
-
-  const create = async (resource: Resource, endpoint: string, replaces?: HeldSubscription): Promise<void> => {
+  const create = async (resource: Resource, replaces?: HeldSubscription): Promise<unknown> => {
     const { kind, address } = resource
     if (replaces !== undefined) {
-      await tryEndpoint(endpoint)
+      await tryEndpoint()
       if (!(await remove(replaces, 'replaced'))) return
     }
     const isOldOne = (created: Created) =>
       created.outcome === 'foreign' && ownerOf({ ...created, address }, situation) !== 'foreign'
-    let created = await post(resource, endpoint)
+    let created = await post(resource)
     if (created.outcome === 'foreign' && isOldOne(created)) {
       if (!(await remove({ ...created, address }, 'replaced'))) return
-      created = await post(resource, endpoint)
-      if (isOldOne(created)) return void refusals.push({ resource, reason: STUCK })
+      created = await post(resource)
+      if (isOldOne(created)) return refusals.push({ resource, reason: STUCK })
     }
     switch (created.outcome) {
-      case 'created': {
-        const isOnRecord = await hold(resource, created.id, endpoint)
-        return void applied[isOnRecord ? 'refreshed' : 'created'].push(kind)
-      }
+      case 'created':
+        return applied[(await hold(resource, created.id)) ? 'refreshed' : 'created'].push(kind)
       case 'foreign':
-        return void applied.problems.push(blockedText(resource, created.endpoint))
+        return applied.problems.push(blockedText(resource, created.endpoint))
       case 'not-ready':
-        return void refusals.push({ resource, reason: created.reason, isNotTaken: true })
+        return refusals.push({ resource, reason: created.reason, isNotTaken: true })
       case 'exists': {
         const list = await client.list(call)
         const equal = list.find((held) => held.address === address && held.endpoint === endpoint)
         if (equal === undefined) {
           const said = created.reason === '' ? '' : `: ${created.reason}`
           const reason = `it says that there is one already (409) but lists none${said}`
-          return void refusals.push({ resource, reason })
+          return refusals.push({ resource, reason })
         }
-        await hold(resource, equal.id, endpoint)
-        return void applied.adopted.push(kind)
+        await hold(resource, equal.id)
+        return applied.adopted.push(kind)
       }
     }
   }
@@ -200,14 +194,14 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
   const take = async (step: Step): Promise<unknown> => {
     switch (step.do) {
       case 'remove':
-        if (step.after !== undefined && !applied.held.has(step.after.kind)) return
-        return await remove(step.subscription, step.why)
+        return step.after && !applied.held.has(step.after.kind)
+          ? undefined
+          : await remove(step.subscription, step.why)
       case 'keep':
-        if (step.refresh) return await create(step.resource, step.endpoint)
-        if (await hold(step.resource, step.id, step.endpoint)) return
-        return applied.adopted.push(step.resource.kind)
+        if (step.refresh) return await create(step.resource)
+        return (await hold(step.resource, step.id)) || applied.adopted.push(step.resource.kind)
       case 'create':
-        return await create(step.resource, step.endpoint, step.replaces)
+        return await create(step.resource, step.replaces)
       case 'blocked':
         return applied.problems.push(blockedText(step.resource, step.by.endpoint))
     }
@@ -223,9 +217,8 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
       continue
     }
     inRow += 1
-    if (step.do === 'create' || step.do === 'keep') {
-      refusals.push({ ...step, reason: reasonOf(error), error })
-    } else if (step.do !== 'blocked') {
+    if ('resource' in step) refusals.push({ resource: step.resource, reason: reasonOf(error), error })
+    else {
       applied.problems.push(`${step.subscription.address} could not be removed: ${reasonOf(error)}`)
       applied.retryable ||= error.retryable
     }
@@ -240,71 +233,42 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
   return applied
 }
 
-/**
- * Asks for one subscription. While the publisher may be posting its initial notification, the node has the kind as
- * pending (design.md §3, rule 9).
- */
-async function createAnnounced(
-  { client, journal, call }: Attempt,
-  { kind, address }: Resource,
-  endpoint: string,
-): Promise<Created> {
-  if (!client.sendsInitial) return await client.create({ address, endpoint }, call)
-  await journal.pending(kind, client.queryTime)
-  const created = await tried(client.create({ address, endpoint }, call))
-  const isAnswered = !(created instanceof PublisherError)
-  // Without an answer the publisher may still be creating: the entry stands until it expires.
-  if (isAnswered || created.status !== undefined) {
-    journal.answered(kind, { sentInitial: isAnswered && created.outcome === 'created' })
-  }
-  if (isAnswered) return created
-  throw created
-}
-
 /** What the refusals of one try mean: kinds that the host lacks, problems to report, or a publisher that takes nothing. */
 async function judge(attempt: Attempt, applied: Applied, refusals: readonly Refusal[]): Promise<void> {
-  const { client, before, call, clock } = attempt
+  const { client, situation, before, call, log, clock } = attempt
+  const { node } = client
   const isTaking = applied.created.length + applied.adopted.length + applied.refreshed.length > 0
   const others: Refusal[] = []
   for (const refusal of refusals) {
-    const { kind } = refusal.resource
-    const isKnown = isSyncE(kind) || (before?.lacking?.some((one) => one.kind === kind) ?? false)
-    const found =
-      applied.held.size === 0 ? undefined : await emptinessOf(client, refusal, isTaking || isKnown, call)
-    if (found === undefined) others.push(refusal)
-    else applied.lacking.push({ kind, refusedAt: isoTime(clock.now()), answers: found.answers })
+    const { kind, address } = refusal.resource
+    const wasLacking = before?.lacking?.some((one) => one.kind === kind) === true
+    const state = applied.held.size === 0 ? undefined : await tried(client.currentState(address, call))
+    const isEmpty = state !== undefined && !(state instanceof PublisherError) && isNothing(state)
+    // A refused pull is no proof, since some publishers answer only for what is subscribed to: then a 404 counts, from
+    // one that takes others now.
+    const answers = isEmpty && state.outcome === 'answered'
+    const isLacking =
+      answers || (isEmpty && refusal.isNotTaken === true && (isTaking || isSyncE(kind) || wasLacking))
+    if (isLacking) applied.lacking.push({ kind, refusedAt: isoTime(clock.now()), answers })
+    else others.push(refusal)
+    if (isLacking && !wasLacking) log.info('kind not offered by the host; not subscribed', { node, kind })
   }
   const hard = others.find(({ error }) => error !== undefined && error.status !== 400)?.error
   if (applied.held.size === 0 && hard !== undefined) {
     applied.failure = hard
     return
   }
-  applied.problems.push(...linesOf(others))
+  applied.problems.push(...linesOf(others, situation.callback.endpointFor(node)))
   applied.retryable ||= others.some(
     ({ error, isNotTaken }) => isNotTaken === true || error?.retryable === true || error?.status === 400,
   )
 }
 
-/**
- * Whether a pull of a refused kind has nothing to show either, so that the host lacks it; undefined where it may have
- * it. `answers`: the pull was answered with nothing in it, which is proof. A refused pull is none, since some
- * publishers answer only for what is subscribed to: then a 404 counts, from one that `takesOthers` now.
- */
-async function emptinessOf(
-  client: Client,
-  { resource, isNotTaken = false }: Refusal,
-  takesOthers: boolean,
-  call: CallOptions,
-): Promise<{ readonly answers: boolean } | undefined> {
-  const state = await tried(client.currentState(resource.address, call))
-  if (state instanceof PublisherError) return undefined
-  if (state.outcome === 'answered') return isEmpty(state) ? { answers: true } : undefined
-  return isNotTaken && takesOthers && state.cause === 'unknown' ? { answers: false } : undefined
-}
-
-function isEmpty({ body, readings }: Extract<CurrentState, { outcome: 'answered' }>): boolean {
-  if (readings === undefined) return body.trim() === ''
-  const { observations, named, placeholders, problems } = readings
+/** Whether a pull has nothing to show: it was answered with nothing in it, or refused without a cause. */
+function isNothing(state: CurrentState): boolean {
+  if (state.outcome === 'none') return state.cause === 'unknown'
+  if (state.readings === undefined) return state.body.trim() === ''
+  const { observations, named, placeholders, problems } = state.readings
   return observations.length + named.length + placeholders.length + problems.length === 0
 }
 
@@ -321,14 +285,13 @@ function inOrder(plan: readonly Step[], isProven: boolean): Step[] {
 }
 
 /** One line for all that were refused alike; a 400 is mostly about our endpoint. */
-function linesOf(refusals: readonly Refusal[]): string[] {
+function linesOf(refusals: readonly Refusal[], endpoint: string): string[] {
   const alike = Map.groupBy(refusals, ({ error, reason }) => error?.status ?? error?.code ?? reason)
-  return [...alike.values()].map((same) => {
+  return Array.from(alike.values(), (same) => {
     const kinds = same.map(({ resource }) => resource.kind).join(' ')
-    const { reason = '', error, endpoint = '' } = same[0] ?? {}
-    const isOurs = error?.status === 400
+    const isOurs = same[0]?.error?.status === 400
     const hint = isOurs ? ` – it must reach ${redact(endpoint)} and get 204 from it in time` : ''
-    return `${kinds}: ${reason}${hint}`
+    return `${kinds}: ${same[0]?.reason ?? ''}${hint}`
   })
 }
 

@@ -148,7 +148,37 @@ export function createJournal(deps: JournalDeps, node: string, labels: Target['l
     },
 
     /** What the end of a run makes of the document. */
-    closing: (ending: Ending) => changeBy(ending, clock.now(), refreshMs),
+    closing(ending: Ending): Change {
+      const { url, reachable, problem, held, keeps } = ending
+      const now = clock.now()
+      const checkedAt = isoTime(now)
+      return (state) => {
+        const labels = ending.labels ?? state.labels ?? {}
+        const subscriptions = state.subscriptions
+          .filter(keeps)
+          .map((one) => (held.has(one.kind) ? { ...one, confirmedAt: checkedAt } : one))
+        const before = state.publisher
+        const { unreachableSince, blindSince } = before ?? {}
+        const reachedAt = before?.reachable ? before.checkedAt : before?.reachedAt
+        const publisher = {
+          url,
+          dialect: ending.dialect ?? before?.dialect ?? 'unknown',
+          reachable,
+          checkedAt,
+          ...(problem !== undefined && { problem }),
+          ...(!reachable && reachedAt !== undefined && { reachedAt }),
+          ...(unreachableSince !== undefined && { unreachableSince }),
+          ...(blindSince !== undefined && { blindSince }),
+        }
+        const isSame =
+          before !== undefined &&
+          isDeepStrictEqual({ ...before, checkedAt }, publisher) &&
+          isDeepStrictEqual(state.labels ?? {}, labels) &&
+          subscriptions.length === state.subscriptions.length &&
+          isWithin(before.checkedAt, now, refreshMs)
+        return isSame ? state : { ...state, labels, publisher, subscriptions }
+      }
+    },
   }
   return journal
 }
@@ -172,43 +202,6 @@ export function withoutLacking(state: NodeState, kinds: readonly string[]): Node
   const left = lacking?.filter(({ kind }) => !kinds.includes(kind))
   if (left?.length === lacking?.length) return state
   return left === undefined || left.length === 0 ? others : { ...others, lacking: left }
-}
-
-function changeBy(ending: Ending, now: number, refreshMs: number): Change {
-  const { url, reachable, problem, held, keeps } = ending
-  const checkedAt = isoTime(now)
-  return (state) => {
-    const { labels = state.labels ?? {} } = ending
-    const subscriptions = state.subscriptions
-      .filter(keeps)
-      .map((one) => (held.has(one.kind) ? { ...one, confirmedAt: checkedAt } : one))
-    const before = state.publisher
-    const dialect = ending.dialect ?? before?.dialect ?? 'unknown'
-    const isSame =
-      before !== undefined &&
-      subscriptions.length === state.subscriptions.length &&
-      before.url === url &&
-      before.dialect === dialect &&
-      before.reachable === reachable &&
-      before.problem === problem &&
-      before.goneSince === undefined &&
-      isDeepStrictEqual(state.labels ?? {}, labels) &&
-      isWithin(before.checkedAt, now, refreshMs)
-    if (isSame) return state
-    const { unreachableSince, blindSince } = before ?? {}
-    const reachedAt = before?.reachable ? before.checkedAt : before?.reachedAt
-    const publisher = {
-      url,
-      dialect,
-      reachable,
-      checkedAt,
-      ...(problem !== undefined && { problem }),
-      ...(!reachable && reachedAt !== undefined && { reachedAt }),
-      ...(unreachableSince !== undefined && { unreachableSince }),
-      ...(blindSince !== undefined && { blindSince }),
-    }
-    return { ...state, labels, publisher, subscriptions }
-  }
 }
 
 /** Whether a stored time of ours is of the last so many ms; one in the future is of a clock that was set back. */

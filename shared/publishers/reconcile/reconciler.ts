@@ -29,7 +29,7 @@ export type ReconcileOptions = {
   readonly handOver?: boolean
 }
 
-/** What became of one publisher. */
+/** What became of one publisher. What is for people is one line each, redacted. */
 export type Reconciled = {
   readonly node: string
   /** Redacted. */
@@ -40,7 +40,7 @@ export type Reconciled = {
   /** The wanted resources that it offers, for pulls; empty where that could not be learnt. */
   readonly resources: readonly Resource[]
   readonly plan: readonly Step[]
-  /** What was done; absent if nothing was. */
+  /** What was done; undefined if nothing was. */
   readonly applied: Applied | undefined
   /** Whether it answered; undefined where it was given up before it could have. */
   readonly reachable: boolean | undefined
@@ -50,9 +50,9 @@ export type Reconciled = {
   readonly foreign: number
   /** It failed or left old subscriptions, and a later try may succeed. */
   readonly retryable: boolean
-  /** Why it failed; one line each, redacted. */
+  /** Why it failed. */
   readonly problems: readonly string[]
-  /** What works but needs looking after; one line each, redacted. */
+  /** What works but needs looking after. */
   readonly notes: readonly string[]
   /** The publisher gave another name than the configured one. */
   readonly isMisnamed?: boolean
@@ -111,7 +111,21 @@ export function createReconciler(
   { kinds, configured }: { kinds: readonly string[]; configured: ReadonlySet<string> },
 ) {
   const { http, registry, callback, log, clock } = deps
-  const metrics = createReconcilerMetrics(deps.metrics)
+  const subscriptions = deps.metrics.counter({
+    name: 'ptp_watch_subscriptions_total',
+    help: 'Subscriptions of PTP Watch that were created, adopted, restored after a loss, or removed.',
+    labels: { action: ['created', 'adopted', 'restored', 'removed'] },
+  })
+  const unsticks = deps.metrics.counter({
+    name: 'ptp_watch_sidecar_unsticks_total',
+    help: 'Stuck v1 sidecars that were re-subscribed and flushed.',
+    labels: { outcome: ['ok', 'failed'] },
+  })
+  const reconciles = deps.metrics.counter({
+    name: 'ptp_watch_reconciles_total',
+    help: 'Reconciliations of the subscriptions at one publisher.',
+    labels: { outcome: ['ok', 'failed'] },
+  })
   /** By node: the problem last logged. */
   const logged = new Map<string, string>()
 
@@ -121,86 +135,84 @@ export function createReconciler(
     journal: Journal,
     options: ReconcileOptions,
   ): Promise<Reconciled> => {
+    const { node } = target
     const { signal, proof, remove = false, dryRun = false } = options
     const call = { signal }
     const client = await registry.client(target, call)
-    const answered = { ...unreconciled(target), dialect: client.dialect, reachable: true }
+    let found: Reconciled = { ...unreconciled(target), dialect: client.dialect, reachable: true }
     const offer = remove ? NOTHING_WANTED : await client.offer(kinds, call)
-    if (offer.outcome === 'not-ready') return { ...answered, problems: [offer.reason], retryable: true }
-    if (isOther(offer.node, target)) return misnamed(answered, offer.node)
+    if (offer.outcome === 'not-ready') return { ...found, problems: [offer.reason], retryable: true }
+    if (isOther(offer.node, target)) return misnamed(found, offer.node)
 
     const held = await client.list(call)
     const before = await journal.document()
     const known = remove ? [] : stillLacking(before, client, clock.now())
-    const isKnown = (kind: string) => known.some((one) => one.kind === kind)
-    const wanted = offer.resources.filter(({ kind }) => !isKnown(kind))
-    const unpublished = [...offer.unpublished, ...known.map(({ kind }) => kind)]
-    const own = { node: target.node, facts: client, ownName: offer.node, callback, configured }
-    const situation: Situation = { ...own, wanted, unpublished, held }
-    const plan = planOf(situation)
-    const looked = {
-      ...{ ...answered, resources: wanted, plan, lacking: known },
-      foreign: foreignIn(situation).length,
+    const resources = offer.resources.filter(({ kind }) => !known.some((one) => one.kind === kind))
+    const situation: Situation = {
+      ...{ node, facts: client, ownName: offer.node, callback, configured, held, wanted: resources },
+      unpublished: [...offer.unpublished, ...known.map(({ kind }) => kind)],
     }
+    const plan = planOf(situation)
+    found = { ...found, resources, plan, lacking: known, foreign: foreignIn(situation).length }
     // Where it holds subscriptions it can tell its name before anything is done under a wrong one.
-    const early = client.listProves || held.length === 0 ? undefined : await ownNameOf(client, wanted, call)
-    if (isOther(early, target)) return misnamed(looked, early)
+    const early =
+      client.listProves || held.length === 0 ? undefined : await ownNameOf(client, resources, call)
+    if (isOther(early, target)) return misnamed(found, early)
     if (dryRun) {
       const blocked = plan.filter((step) => step.do === 'blocked')
-      return { ...looked, problems: blocked.map(({ resource, by }) => blockedText(resource, by.endpoint)) }
+      return { ...found, problems: blocked.map(({ resource, by }) => blockedText(resource, by.endpoint)) }
     }
     // A publisher is asked for nothing with a token that ingest does not take; what is there may well work.
-    if (proof === 'refused' && !remove) return looked
+    if (proof === 'refused' && !remove) return found
 
     const isProven = remove || proof === 'proven'
     const applied = await applyPlan({ client, journal, situation, before, isProven, call, log, clock }, plan)
-    if (applied.failure !== undefined) {
-      // What it offers is known: that it takes no subscription just now must not keep it from being pulled.
-      const failed = failedBy(target, applied.failure)
-      return { ...looked, applied, ...failed, problems: [...applied.problems, ...failed.problems] }
-    }
-    const { problems, retryable } = applied
-    const done = { ...looked, applied, problems, retryable }
-    if (remove) return { ...done, notes: await deliveredNote(client, plan, applied, call) }
+    const { failure, problems, retryable } = applied
+    // What it offers is known: that it takes no subscription just now must not keep it from being pulled.
+    if (failure !== undefined) return failed({ ...found, applied, problems }, target, failure)
+    found = { ...found, applied, problems, retryable }
+    if (remove) return { ...found, notes: await deliveredNote(client, plan, applied, call) }
 
     const lacking = [...known, ...applied.lacking]
     if (applied.lacking.length > 0) journal.note((state) => ({ ...state, lacking }))
-    for (const { kind } of applied.lacking) {
-      if (before?.lacking?.some((one) => one.kind === kind)) continue
-      log.info('kind not offered by the host; not subscribed', { node: target.node, kind })
-    }
-    // Those that answer are pulled all the same: that they have no clock is worth knowing, and so is their first one.
-    const resources = offer.resources.filter(({ kind }) =>
-      lacking.every((one) => one.kind !== kind || one.answers),
+    const made = plan.flatMap((step) =>
+      step.do === 'create' && applied.held.has(step.resource.kind) ? [step.resource] : [],
     )
-    const made = plan.flatMap((step) => (step.do === 'create' ? [step.resource] : []))
-    const heldNow = made.filter(({ kind }) => applied.held.has(kind))
-    const kept = { ...done, resources, lacking, notes: await unlistedNote(client, heldNow, call) }
-    if (client.listProves) return kept
+    found = {
+      ...found,
+      // Those that answer are pulled all the same: that they have no clock is worth knowing, and so is their first one.
+      resources: offer.resources.filter(({ kind }) =>
+        lacking.every((one) => one.kind !== kind || one.answers),
+      ),
+      lacking,
+      notes: await unlistedNote(client, made, call),
+    }
+    if (client.listProves) return found
 
-    const name = early ?? (await ownNameOf(client, wanted, call))
+    const name = early ?? (await ownNameOf(client, situation.wanted, call))
     if (name instanceof PublisherError) {
-      const retry = retryable || name.retryable
-      return { ...kept, problems: [...problems, reasonOf(name)], retryable: retry, reachable: false }
+      const isRetryable = retryable || name.retryable
+      return { ...found, problems: [...problems, reasonOf(name)], retryable: isRetryable, reachable: false }
     }
     // What it says is that node's: it is not pulled.
-    if (isOther(name, target)) return misnamed(kept, name)
+    if (isOther(name, target)) return misnamed(found, name)
     // That the sidecar took our endpoint is as good a proof.
     if (name !== undefined && applied.held.size > 0) await removeStale(client, situation, applied, call)
-    return kept
+    return found
   }
 
-  /** What follows from a publisher that did not answer as it should. One that answers otherwise may have been upgraded. */
-  const failedBy = (target: Target, error: PublisherError) => {
+  /** A publisher that did not answer as it should. One that answers otherwise may have been upgraded. */
+  const failed = (found: Reconciled, target: Target, error: PublisherError): Reconciled => {
     const reachable = error.code === 'status' || error.code === 'body'
     if (reachable) registry.forget(target)
-    return { problems: [reasonOf(error)], retryable: error.retryable, reachable }
+    const problems = [...found.problems, reasonOf(error)]
+    return { ...found, problems, retryable: error.retryable, reachable }
   }
 
   const tryTwice = async (target: Target, journal: Journal, options: ReconcileOptions) => {
     const once = async () => {
       const one = await tried(tryOnce(target, journal, options))
-      return one instanceof PublisherError ? { ...unreconciled(target), ...failedBy(target, one) } : one
+      return one instanceof PublisherError ? failed(unreconciled(target), target, one) : one
     }
     const wasKnown = registry.knows(target)
     const first = await once()
@@ -222,11 +234,11 @@ export function createReconciler(
   }
 
   const count = ({ outcome, applied }: Reconciled) => {
-    metrics.reconciles.inc({ outcome: outcome === 'failed' ? 'failed' : 'ok' })
+    reconciles.inc({ outcome: outcome === 'failed' ? 'failed' : 'ok' })
     for (const action of ['created', 'adopted', 'restored'] as const) {
-      metrics.subscriptions.inc({ action }, applied?.[action].length ?? 0)
+      subscriptions.inc({ action }, applied?.[action].length ?? 0)
     }
-    metrics.subscriptions.inc({ action: 'removed' }, applied?.removed ?? 0)
+    subscriptions.inc({ action: 'removed' }, applied?.removed ?? 0)
   }
 
   /**
@@ -289,31 +301,11 @@ export function createReconciler(
       const problem = transport === undefined ? undefined : await flushSidecar(http, transport, { signal })
       const problems = problem === undefined ? found.problems : [...found.problems, problem]
       const outcome = problems.length === 0 ? 'ok' : 'failed'
-      metrics.unsticks.inc({ outcome })
+      unsticks.inc({ outcome })
       const done = transport === undefined ? 're-subscribed' : 're-subscribed and flushed'
       log.warn(`${done} stuck sidecar`, { node, outcome, problems })
       return { ...found, problems, outcome: outcome === 'ok' ? found.outcome : 'failed' }
     },
-  }
-}
-
-function createReconcilerMetrics(metrics: Metrics) {
-  return {
-    subscriptions: metrics.counter({
-      name: 'ptp_watch_subscriptions_total',
-      help: 'Subscriptions of PTP Watch that were created, adopted, restored after a loss, or removed.',
-      labels: { action: ['created', 'adopted', 'restored', 'removed'] },
-    }),
-    unsticks: metrics.counter({
-      name: 'ptp_watch_sidecar_unsticks_total',
-      help: 'Stuck v1 sidecars that were re-subscribed and flushed.',
-      labels: { outcome: ['ok', 'failed'] },
-    }),
-    reconciles: metrics.counter({
-      name: 'ptp_watch_reconciles_total',
-      help: 'Reconciliations of the subscriptions at one publisher.',
-      labels: { outcome: ['ok', 'failed'] },
-    }),
   }
 }
 
