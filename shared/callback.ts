@@ -3,34 +3,19 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 /** 192 bits of the HMAC, as base64url. */
 const TOKEN_LENGTH = 32
 
-/** Where publishers reach us, and the tokens that make a callback path a credential (design.md §5). */
-export type Callback = {
-  /** The EndpointUri of a node's subscriptions, with the token of the newest secret. It is a credential. */
-  endpointFor(node: string): string
-  /** Whether the token of a callback path is good for this node, by any of the secrets. Constant time. */
-  verify(node: string, token: string): boolean
-  /** The token of `/cloudevents/<token>`; undefined without a secret. */
-  readonly brokerToken: string | undefined
-  verifyBroker(token: string): boolean
-  /** With a secret only paths with a token serve. */
-  readonly secured: boolean
-  /**
-   * What an EndpointUri under our callback says, whatever its query; undefined for a foreign one. The bare `/event` of
-   * a publisher that serves one consumer names no node.
-   */
-  read(uri: string): { readonly node: string | undefined; readonly token: string | undefined } | undefined
-}
+export type Callback = ReturnType<typeof createCallback>
 
 /**
- * `url`: base of the callback, without the `/event`. `secrets`: newest first; the first one signs, all verify.
- * A token is HMAC-SHA256 over `event:<node>` or `broker`, so that none of them opens another door.
+ * Where publishers reach us, and the tokens that make a callback path a credential (design.md §5). `url`: base of the
+ * callback, without the `/event`. `secrets`: newest first; the first one signs, all verify. A token is HMAC-SHA256 over
+ * `event:<node>` or `broker`, so that none of them opens another door.
  */
-export function createCallback(options: { url: string; secrets?: readonly string[] | undefined }): Callback {
+export function createCallback(options: { url: string; secrets?: readonly string[] | undefined }) {
   const base = `${options.url.replace(/\/+$/, '')}/event`
   const secrets = options.secrets ?? []
   const [newest] = secrets
 
-  const verifyText = (text: string, token: string) => {
+  const verify = (text: string, token: string) => {
     const given = Buffer.from(token)
     // All are tried, so that time tells nothing.
     return secrets
@@ -40,15 +25,27 @@ export function createCallback(options: { url: string; secrets?: readonly string
   }
 
   return {
+    /** With a secret only paths with a token serve. */
     secured: newest !== undefined,
-    endpointFor(node) {
+
+    /** The EndpointUri of a node's subscriptions, with the token of the newest secret. It is a credential. */
+    endpointFor(node: string) {
       const token = newest === undefined ? '' : `/${sign(newest, `event:${node}`)}`
       return `${base}/${encodeURIComponent(node)}${token}`
     },
-    verify: (node, token) => verifyText(`event:${node}`, token),
+
+    /** Whether the token of a callback path is good for this node, by any of the secrets. Constant time. */
+    verify: (node: string, token: string) => verify(`event:${node}`, token),
+
+    /** The token of `/cloudevents/<token>`; undefined without a secret. */
     brokerToken: newest === undefined ? undefined : sign(newest, 'broker'),
-    verifyBroker: (token) => verifyText('broker', token),
-    read(uri) {
+    verifyBroker: (token: string) => verify('broker', token),
+
+    /**
+     * What an EndpointUri under our callback says, whatever its query; undefined for a foreign one. The bare `/event` of
+     * a publisher that serves one consumer names no node.
+     */
+    read(uri: string) {
       if (uri === base) return { node: undefined, token: undefined }
       if (!uri.startsWith(`${base}/`)) return undefined
       const [path = ''] = uri.slice(base.length + 1).split('?', 1)

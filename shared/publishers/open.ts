@@ -1,43 +1,20 @@
-import { type Callback, createCallback } from '#shared/callback.ts'
+import { createCallback } from '#shared/callback.ts'
 import type { Config } from '#shared/config/index.ts'
 import { createCredentials } from '#shared/credentials.ts'
 import { ConfigurationError } from '#shared/errors.ts'
-import { type CallOptions, createHttp, type Http } from '#shared/http/client.ts'
+import { type CallOptions, createHttp } from '#shared/http/client.ts'
 import type { Log } from '#shared/log.ts'
 import type { Metrics } from '#shared/metrics.ts'
 import { conditionOf } from '#shared/state/merge/overall.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
-import { createRegistry, type Registry } from './dialects/registry.ts'
+import { createRegistry } from './dialects/registry.ts'
 import { markUnlisted } from './discovery/gone.ts'
 import type { FindOptions, Found } from './discovery/index.ts'
 import type { JournalDeps } from './reconcile/journal.ts'
 import { type Proof, proveCallback } from './reconcile/proof.ts'
-import { createReconciler, type Reconciler } from './reconcile/reconciler.ts'
+import { createReconciler } from './reconcile/reconciler.ts'
 import type { Target } from './target.ts'
-
-/** What speaks to the publishers of a configuration. */
-export type Publishers = {
-  readonly registry: Registry
-  readonly reconciler: Reconciler
-  /** The publishers of this process's shard: those that are listed, or those that discovery finds now. */
-  find(options: FindOptions): Promise<Found>
-  /**
-   * For a target that discovery found without the name of its node: the same with its name, asked for again.
-   * @throws PublisherError while it does not say.
-   */
-  named(target: Target, call?: CallOptions): Promise<Target>
-  /** Whether our callback answers as ingest does; asked for the first of these nodes. Once for each run. */
-  prove(targets: readonly Target[], signal?: AbortSignal): Promise<Proof>
-  /** The way to them, for questions that no client has. */
-  readonly http: Pick<Http, 'request'>
-  /** The way to servers that are no publishers, and are not shown what publishers are: ingest, metrics. */
-  readonly others: Pick<Http, 'request'>
-  /** For a journal of the caller's own. */
-  readonly journal: JournalDeps
-  readonly callback: Callback
-  close(): Promise<void>
-}
 
 export type PublishersDeps = {
   readonly store: Store
@@ -47,15 +24,14 @@ export type PublishersDeps = {
   readonly newId: () => string
 }
 
+export type Publishers = Awaited<ReturnType<typeof openPublishers>>
+
 /**
- * Once in a process.
+ * What speaks to the publishers of a configuration, once in a process.
  * @throws ConfigurationError without CALLBACK_URL, by which ours are told from others'; where a file of credentials cannot
  * be used; or publishers are to be discovered and there is no way to an API server.
  */
-export async function openPublishers(
-  config: Config,
-  { store, clock, log, metrics, newId }: PublishersDeps,
-): Promise<Publishers> {
+export async function openPublishers(config: Config, { store, clock, log, metrics, newId }: PublishersDeps) {
   const { callbackUrl, merge } = config
   if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
   const { index, count } = config.shard
@@ -86,8 +62,18 @@ export async function openPublishers(
   const { openDiscovery } = namespace === undefined ? {} : await import('./discovery/index.ts')
   const discovery = await openDiscovery?.(namespace ?? '', config, { http, store, clock, log })
   return {
-    ...{ registry, reconciler, http, others, journal, callback },
-    async find(options) {
+    registry,
+    reconciler,
+    /** The way to them, for questions that no client has. */
+    http,
+    /** The way to servers that are no publishers, and are not shown what publishers are: ingest, metrics. */
+    others,
+    /** For a journal of the caller's own. */
+    journal,
+    callback,
+
+    /** The publishers of this process's shard: those that are listed, or those that discovery finds now. */
+    async find(options: FindOptions): Promise<Found> {
       if (discovery === undefined) {
         if (options.marks) await markUnlisted({ store, clock, log }, config)
         return { targets, unnamed: [], failure: undefined }
@@ -97,16 +83,24 @@ export async function openPublishers(
       for (const { node } of found.targets) configured.add(node)
       return found
     },
-    async named(target, call) {
+
+    /**
+     * For a target that discovery found without the name of its node: the same with its name, asked for again.
+     * @throws PublisherError while it does not say.
+     */
+    async named(target: Target, call?: CallOptions): Promise<Target> {
       if (discovery === undefined) return target
       const named = await discovery.named(target, call)
       configured.add(named.node)
       return named
     },
-    prove: async ([first], signal) =>
-      first === undefined
-        ? { outcome: 'unreachable', reason: 'there is no node to check it with' }
-        : await proveCallback({ callback, http: others }, first.node, signal),
+
+    /** Whether our callback answers as ingest does; asked for the first of these nodes. Once for each run. */
+    async prove([first]: readonly Target[], signal?: AbortSignal): Promise<Proof> {
+      if (first !== undefined) return await proveCallback({ callback, http: others }, first.node, signal)
+      return { outcome: 'unreachable', reason: 'there is no node to check it with' }
+    },
+
     async close() {
       await discovery?.close()
       await http.close()

@@ -28,7 +28,8 @@ export function wellKnown(kinds: readonly string[], api: 'v1' | 'v2', path: stri
   return offerOf(kinds, (kind) => {
     const info = INFO.get(kind)
     if (info === undefined || (api === 'v1' && isSyncE(kind))) return undefined
-    return `${path}/sync/${(api === 'v1' && info.v1Resource) || info.resource}`
+    const resource = api === 'v1' ? (info.v1Resource ?? info.resource) : info.resource
+    return `${path}/sync/${resource}`
   })
 }
 

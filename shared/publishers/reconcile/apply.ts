@@ -10,7 +10,6 @@ import type {
   Resource,
 } from '#shared/publishers/dialects/client.ts'
 import { redact } from '#shared/redact.ts'
-import type { NodeState } from '#shared/state/document.ts'
 import { type Clock, isoTime } from '#shared/time.ts'
 import type { Journal, Lacking } from './journal.ts'
 import { ownerOf, type Situation, type Step } from './plan.ts'
@@ -53,8 +52,6 @@ export type Attempt = {
   readonly client: Client
   readonly journal: Journal
   readonly situation: Situation
-  /** The node's document before. */
-  readonly before: NodeState | undefined
   /** Whether our callback answers. Without that nothing is deleted (design.md §5). */
   readonly isProven: boolean
   readonly call: CallOptions
@@ -194,9 +191,8 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
   const take = async (step: Step): Promise<unknown> => {
     switch (step.do) {
       case 'remove':
-        return step.after && !applied.held.has(step.after.kind)
-          ? undefined
-          : await remove(step.subscription, step.why)
+        if (step.after !== undefined && !applied.held.has(step.after.kind)) return
+        return await remove(step.subscription, step.why)
       case 'keep':
         if (step.refresh) return await create(step.resource)
         return (await hold(step.resource, step.id)) || applied.adopted.push(step.resource.kind)
@@ -235,8 +231,9 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
 
 /** What the refusals of one try mean: kinds that the host lacks, problems to report, or a publisher that takes nothing. */
 async function judge(attempt: Attempt, applied: Applied, refusals: readonly Refusal[]): Promise<void> {
-  const { client, situation, before, call, log, clock } = attempt
+  const { client, journal, situation, call, log, clock } = attempt
   const { node } = client
+  const before = await journal.document()
   const isTaking = applied.created.length + applied.adopted.length + applied.refreshed.length > 0
   const others: Refusal[] = []
   for (const refusal of refusals) {

@@ -13,7 +13,7 @@ import { type Applied, applyPlan, blockedText, together } from './apply.ts'
 import { type Change, createJournal, type Journal, type JournalDeps, type Lacking } from './journal.ts'
 import { foreignIn, ownerOf, planOf, type Situation, type Step } from './plan.ts'
 import type { Proof } from './proof.ts'
-import { flushSidecar, isInMemory, unlistedNote } from './unstick.ts'
+import { deliveredNote, flushSidecar, unlistedNote } from './unstick.ts'
 
 export type ReconcileOptions = {
   readonly signal?: AbortSignal | undefined
@@ -78,9 +78,6 @@ const ENOUGH_MS = 1_000
 /** A lacking kind is asked for again after this, in ms: publishers are upgraded, hosts get hardware. */
 const ASK_AGAIN_MS = 3_600_000
 
-const STILL_DELIVERED =
-  'the sidecar still holds deleted subscriptions in memory and delivers them until it restarts: restart it (its pod)'
-
 const NOTHING_WANTED: Offer = { outcome: 'offered', resources: [], unpublished: [], node: undefined }
 
 /** What is known of a publisher before it was asked anything. */
@@ -130,11 +127,7 @@ export function createReconciler(
   const logged = new Map<string, string>()
 
   /** One try at one publisher. Throws PublisherError where it does not answer as it should. */
-  const tryOnce = async (
-    target: Target,
-    journal: Journal,
-    options: ReconcileOptions,
-  ): Promise<Reconciled> => {
+  const tryOnce = async (target: Target, journal: Journal, options: ReconcileOptions) => {
     const { node } = target
     const { signal, proof, remove = false, dryRun = false } = options
     const call = { signal }
@@ -166,12 +159,12 @@ export function createReconciler(
     if (proof === 'refused' && !remove) return found
 
     const isProven = remove || proof === 'proven'
-    const applied = await applyPlan({ client, journal, situation, before, isProven, call, log, clock }, plan)
+    const applied = await applyPlan({ client, journal, situation, isProven, call, log, clock }, plan)
     const { failure, problems, retryable } = applied
     // What it offers is known: that it takes no subscription just now must not keep it from being pulled.
     if (failure !== undefined) return failed({ ...found, applied, problems }, target, failure)
     found = { ...found, applied, problems, retryable }
-    if (remove) return { ...found, notes: await deliveredNote(client, plan, applied, call) }
+    if (remove) return { ...found, notes: await deliveredNote(client, plan, applied.removed, call) }
 
     const lacking = [...known, ...applied.lacking]
     if (applied.lacking.length > 0) journal.note((state) => ({ ...state, lacking }))
@@ -233,14 +226,6 @@ export function createReconciler(
     else log.warn('subscriptions out of sync', fields)
   }
 
-  const count = ({ outcome, applied }: Reconciled) => {
-    reconciles.inc({ outcome: outcome === 'failed' ? 'failed' : 'ok' })
-    for (const action of ['created', 'adopted', 'restored'] as const) {
-      subscriptions.inc({ action }, applied?.[action].length ?? 0)
-    }
-    subscriptions.inc({ action: 'removed' }, applied?.removed ?? 0)
-  }
-
   /**
    * Creates, repairs and removes our subscriptions at one publisher. Idempotent. Throws StoreError, never
    * PublisherError.
@@ -262,7 +247,11 @@ export function createReconciler(
     const isCut = signal?.aborted === true && !found.reachable && clock.now() - startedAt < ENOUGH_MS
     if (!isCut && !remove) report(found, quiet)
     if (dryRun) return found
-    count(found)
+    reconciles.inc({ outcome: isFailed ? 'failed' : 'ok' })
+    for (const action of ['created', 'adopted', 'restored'] as const) {
+      subscriptions.inc({ action }, applied?.[action].length ?? 0)
+    }
+    subscriptions.inc({ action: 'removed' }, applied?.removed ?? 0)
     if (isCut) {
       await journal.flush()
       return { ...found, reachable: undefined }
@@ -335,13 +324,6 @@ async function ownNameOf(
 
 function isOther(name: string | PublisherError | undefined, { node }: Target): name is string {
   return typeof name === 'string' && name !== node
-}
-
-/** What a v1 sidecar goes on delivering after all of ours were deleted. */
-async function deliveredNote(client: Client, plan: readonly Step[], { removed }: Applied, call: CallOptions) {
-  const [first] = plan.flatMap((step) => (step.do === 'remove' ? [step.subscription.address] : []))
-  const mayDeliver = client.uniqueBy === 'resource' && removed > 0 && first !== undefined
-  return mayDeliver && (await isInMemory(client, first, call)) ? [STILL_DELIVERED] : []
 }
 
 /** What a wrong node name left at a sidecar can be told only now that the publisher's own name is certain. */

@@ -3,6 +3,7 @@ import type { CallOptions, Http } from '#shared/http/client.ts'
 import type { Client, Resource } from '#shared/publishers/dialects/client.ts'
 import { unexpected } from '#shared/publishers/dialects/wire.ts'
 import { placeOf } from '#shared/publishers/target.ts'
+import type { Step } from './plan.ts'
 
 /** One GET may lose its race inside the sidecar, the second then wins it (protocol.md §2.6). */
 const TRIES = 2
@@ -26,19 +27,30 @@ export async function flushSidecar(
 }
 
 /** What a v1 sidecar delivers from memory but does not list, of those that it has just said it made (protocol.md §2.4). */
-export async function unlistedNote(
-  client: Client,
-  made: readonly Resource[],
-  call: CallOptions,
-): Promise<string[]> {
-  if (client.uniqueBy !== 'resource' || made.length === 0) return []
-  const listed = await tried(client.list(call))
-  if (listed instanceof PublisherError) return []
+export async function unlistedNote(client: Client, made: readonly Resource[], call: CallOptions) {
+  const listed =
+    client.uniqueBy === 'resource' && made.length > 0 ? await tried(client.list(call)) : undefined
+  if (listed === undefined || listed instanceof PublisherError) return []
   const unlisted = made.filter(({ address }) => listed.every((one) => one.address !== address))
   if (unlisted.length === 0) return []
   const kinds = unlisted.map(({ kind }) => kind).join(' ')
   return [
     `${kinds}: the sidecar delivers these from memory but does not list them, and forgets them when it restarts. Restart it (its pod): the next poll or subscribe then creates them`,
+  ]
+}
+
+/** What a v1 sidecar goes on delivering after all of ours were deleted. */
+export async function deliveredNote(
+  client: Client,
+  plan: readonly Step[],
+  removed: number,
+  call: CallOptions,
+) {
+  const first = plan.find((step) => step.do === 'remove')?.subscription
+  const mayDeliver = client.uniqueBy === 'resource' && removed > 0 && first !== undefined
+  if (!mayDeliver || !(await isInMemory(client, first.address, call))) return []
+  return [
+    'the sidecar still holds deleted subscriptions in memory and delivers them until it restarts: restart it (its pod)',
   ]
 }
 
