@@ -16,14 +16,6 @@ import { type Proof, proveCallback } from './reconcile/proof.ts'
 import { createReconciler } from './reconcile/reconciler.ts'
 import type { Target } from './target.ts'
 
-export type PublishersDeps = {
-  readonly store: Store
-  readonly clock: Clock
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly newId: () => string
-}
-
 export type Publishers = Awaited<ReturnType<typeof openPublishers>>
 
 /**
@@ -31,7 +23,11 @@ export type Publishers = Awaited<ReturnType<typeof openPublishers>>
  * @throws ConfigurationError without CALLBACK_URL, by which ours are told from others'; where a file of credentials cannot
  * be used; or publishers are to be discovered and there is no way to an API server.
  */
-export async function openPublishers(config: Config, { store, clock, log, metrics, newId }: PublishersDeps) {
+export async function openPublishers(
+  config: Config,
+  deps: { store: Store; clock: Clock; log: Log; metrics: Metrics; newId: () => string },
+) {
+  const { store, clock, log, metrics, newId } = deps
   const { callbackUrl, merge } = config
   if (callbackUrl === undefined) throw new ConfigurationError(['CALLBACK_URL must be set'])
   const { index, count } = config.shard

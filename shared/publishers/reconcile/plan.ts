@@ -76,6 +76,7 @@ export function foreignIn({ held, callback }: Pick<Situation, 'held' | 'callback
 export function planOf(situation: Situation): Step[] {
   const { node, facts, wanted, unpublished, held, callback } = situation
   const endpoint = callback.endpointFor(node)
+  const isUnique = facts.uniqueBy === 'resource'
   const removals = held.flatMap((subscription): Step[] => {
     const { address } = subscription
     const owner = ownerOf(subscription, situation)
@@ -89,20 +90,18 @@ export function planOf(situation: Situation): Step[] {
   const steps = wanted.map((resource): Step => {
     const there = held.filter(({ address }) => address === resource.address)
     // Two creates at the same moment can both succeed. Every reconciler keeps the same one of the two.
-    const equal = there
+    const [equal] = there
       .filter((subscription) => subscription.endpoint === endpoint)
-      .toSorted((a, b) => (a.id < b.id ? -1 : 1))[0]
-    const others = there.filter((other) => other !== equal)
-    const older = others.filter((subscription) => ownerOf(subscription, situation) === 'ours')
-    const replaces = facts.uniqueBy === 'resource' && equal === undefined ? older.shift() : undefined
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    const older = there.filter((one) => one !== equal && ownerOf(one, situation) === 'ours')
+    const replaces = isUnique && equal === undefined ? older.shift() : undefined
     for (const subscription of older) {
       replaced.push({ do: 'remove', subscription, why: 'replaced', after: resource })
     }
     if (equal !== undefined)
       return { do: 'keep', resource, id: equal.id, endpoint, refresh: !facts.listProves }
-    const foreign = others.find((subscription) => ownerOf(subscription, situation) === 'foreign')
-    if (facts.uniqueBy === 'resource' && foreign !== undefined)
-      return { do: 'blocked', resource, by: foreign }
+    const by = isUnique ? there.find((one) => ownerOf(one, situation) === 'foreign') : undefined
+    if (by !== undefined) return { do: 'blocked', resource, by }
     return { do: 'create', resource, endpoint, ...(replaces !== undefined && { replaces }) }
   })
   return [...removals, ...steps, ...replaced]

@@ -64,14 +64,6 @@ export type Reconciled = {
 
 export type Reconciler = ReturnType<typeof createReconciler>
 
-export type ReconcilerDeps = JournalDeps & {
-  readonly http: Http
-  readonly registry: Registry
-  readonly callback: Callback
-  readonly log: Log
-  readonly metrics: Metrics
-}
-
 /** Publishers answer from memory: one that had so long could have answered. Milliseconds. */
 const ENOUGH_MS = 1_000
 
@@ -104,7 +96,7 @@ export function unreconciled(target: Target): Reconciled {
  * change from run to run. Once in a process.
  */
 export function createReconciler(
-  deps: ReconcilerDeps,
+  deps: JournalDeps & { http: Http; registry: Registry; callback: Callback; log: Log; metrics: Metrics },
   { kinds, configured }: { kinds: readonly string[]; configured: ReadonlySet<string> },
 ) {
   const { http, registry, callback, log, clock } = deps
