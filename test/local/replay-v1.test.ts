@@ -21,8 +21,7 @@ function create(release: '4.14' | '4.18') {
   })
 }
 
-// Most of their time is spent waiting.
-describe.concurrent('a v1 publisher of 4.14 and its sidecar answer and call as recorded', () => {
+describe('a v1 publisher of 4.14 and its sidecar answer and call as recorded', () => {
   test.each(scenarios)('%s', (scenario) => prove(`release-4.14-v1/${scenario}`, create('4.14')))
 
   test.each(eventScenarios)('%s, fed with the recorded log lines', (scenario) =>
@@ -32,7 +31,7 @@ describe.concurrent('a v1 publisher of 4.14 and its sidecar answer and call as r
   test('stuck-sidecar', () => prove('release-4.14-v1/stuck-sidecar', create('4.14'), { stuckFrom: 15 }))
 })
 
-describe.concurrent('a v1 publisher of 4.18 and its sidecar answer and call as recorded', () => {
+describe('a v1 publisher of 4.18 and its sidecar answer and call as recorded', () => {
   test.each(scenarios)('%s', (scenario) => prove(`release-4.18-v1/${scenario}`, create('4.18')))
 
   test.each([...eventScenarios, 'events-ntp'])('%s, fed with the recorded log lines', (scenario) =>

@@ -9,8 +9,7 @@ const eventScenarios = ['events-oc', 'events-gm', 'events-dual', 'events-ntp']
 
 const options = { node, warmUpMs: Number.POSITIVE_INFINITY, deliveryTimeoutMs: 2000 * timeScale }
 
-// Most of their time is spent waiting.
-describe.concurrent('a v2 publisher of today answers and calls as recorded', () => {
+describe('a v2 publisher of today answers and calls as recorded', () => {
   const create = () => createRedHatV2({ ...options, release: 'main' })
 
   test.each([...scenarios, 'restart-cmd', 'events-tbc'])('%s', (scenario) =>
@@ -22,7 +21,7 @@ describe.concurrent('a v2 publisher of today answers and calls as recorded', () 
   )
 })
 
-describe.concurrent('a v2 publisher of 4.18 answers and calls as recorded', () => {
+describe('a v2 publisher of 4.18 answers and calls as recorded', () => {
   const create = () => createRedHatV2({ ...options, release: '4.18' })
 
   test.each(scenarios)('%s', (scenario) => prove(`release-4.18-v2/${scenario}`, create()))
