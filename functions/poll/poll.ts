@@ -218,11 +218,11 @@ export function createPoller(deps: PollDeps) {
         const isWhole = memory === undefined || isWholeDue(memory, everyMs, now)
         return isWhole || failures === 0 ? [{ target, memory, isWhole, triedAt, failures }] : []
       })
-      // Those tried longest ago first.
+      // Silent publishers go last; else those tried longest ago go first.
       due.sort((a, b) => Math.sign(a.failures) - Math.sign(b.failures) || a.triedAt - b.triedAt)
       return tryAll(due, async ({ target, memory, isWhole }) => {
         const one = await tryOne(target, options, isWhole ? undefined : memory)
-        // So that those that were polled together for the first time are not so each time.
+        // Spreads whole polls over the minute: otherwise all publishers would be due in the same round.
         const first = memory === undefined ? memories.get(target) : undefined
         if (first !== undefined) first.wholeAt -= (random() * WHOLE_EVERY_MS) / 2
         return one

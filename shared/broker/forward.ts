@@ -85,7 +85,7 @@ export function createForwarder(
   const mark = (node: string, sent?: Position) =>
     store.update(node, (current) => {
       if (current?.forwarded === undefined) return { result: undefined }
-      // More than there is was sent of a document that is gone: removed, or a backup now.
+      // A position beyond the log is of a document that was removed, or set back to a backup.
       const isOfIt = sent !== undefined && sent.incarnation === current.incarnation && sent.seq <= current.seq
       const forwarded = Math.max(current.forwarded, isOfIt ? sent.seq : 0)
       const result = { ...current, forwarded }
@@ -111,7 +111,7 @@ export function createForwarder(
     }
     const { reason, afterMs = 0 } = answer
     sinkOutage.failed(line.node, { reason })
-    // Those that were under way when it was found to be down tell nothing new.
+    // Failures of sends that were under way when the sink went down are not counted again.
     if (pause !== undefined) return
     failuresInRow += 1
     if (failuresInRow < DOWN_AFTER && afterMs === 0) return
@@ -158,7 +158,7 @@ export function createForwarder(
     } catch (error) {
       storeOutage.failed(line.node, { reason: reasonOf(error) })
     }
-    // Last in turn: should its events alone fail, the others get through.
+    // Moved to the end, so that a node whose events alone fail does not hold up the others.
     lines.delete(line.node)
     lines.set(line.node, line)
     line.failures += 1

@@ -67,7 +67,7 @@ type Refusal = {
   readonly isNotTaken?: boolean
 }
 
-/** Steps in a row that failed and together took this long, in ms: the next would too. */
+/** The publisher is given up after several failed steps in a row that took this long together. Milliseconds. */
 const LOST_MS = 10_000
 
 /** What a v1 sidecar has in memory more than once is delivered from there until it restarts (protocol.md §2.4). */
@@ -75,9 +75,9 @@ const STUCK =
   'the sidecar has deleted our previous subscription but still delivers to its endpoint from memory: restart the sidecar (its pod); the next poll or subscribe then creates the new one. Keep the previous CALLBACK_SECRET as the second value until then'
 
 /**
- * Carries out a plan. Creates go one after another: each makes the publisher post to us before it answers. A refused
- * kind says nothing of the others, so all are asked for. It ends with `failure` if the publisher stops answering, or
- * took nothing at all; what was done until then is on record with the next write.
+ * Carries out a plan. Creates go one after another: each makes the publisher post to us before it answers. One refused
+ * kind does not stop the others. Ends with `failure` if the publisher stops answering or accepts nothing at all; what
+ * was done until then is recorded with the next write.
  */
 export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promise<Applied> {
   const { client, journal, situation, call, log, clock } = attempt
@@ -223,7 +223,7 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
     if (isSilent || (inRow > 1 && clock.now() - sinceMs >= LOST_MS)) break
   }
 
-  // What comes from now on is a push: the last create is answered, and no other one follows to write it.
+  // From now on its notifications are ordinary pushes: no later create writes that the last one was answered.
   if (applied.created.length + applied.refreshed.length > 0) await journal.flush()
   if (applied.failure === undefined) await judge(attempt, applied, refusals)
   return applied
@@ -241,8 +241,8 @@ async function judge(attempt: Attempt, applied: Applied, refusals: readonly Refu
     const wasLacking = before?.lacking?.some((one) => one.kind === kind) === true
     const state = applied.held.size === 0 ? undefined : await tried(client.currentState(address, call))
     const isEmpty = state !== undefined && !(state instanceof PublisherError) && isNothing(state)
-    // A refused pull is no proof, since some publishers answer only for what is subscribed to: then a 404 counts, from
-    // one that takes others now.
+    // Some publishers answer pulls only for what is subscribed to, so a refused pull proves nothing by itself: the
+    // create must have been answered 404, too, by a publisher that accepts other kinds now.
     const answers = isEmpty && state.outcome === 'answered'
     const isLacking =
       answers || (isEmpty && refusal.isNotTaken === true && (isTaking || isSyncE(kind) || wasLacking))

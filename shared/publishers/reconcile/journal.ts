@@ -40,9 +40,8 @@ export type JournalDeps = {
 export type Journal = ReturnType<typeof createJournal>
 
 /**
- * What the reconciler writes into one node's document. What an answer brought waits for the next write, that before
- * the next create or the one at the end: one write for each create, not two. Methods that read or write throw
- * StoreError.
+ * Collects what the reconciler changes in one node's document, and writes it before the next create and at the end:
+ * one write for each create, not two. Methods that read or write throw StoreError.
  */
 export function createJournal(deps: JournalDeps, node: string, labels: Target['labels'] = {}) {
   const { store, clock, overall, newIncarnation, refreshMs } = deps

@@ -64,7 +64,7 @@ export type Reconciled = {
 
 export type Reconciler = ReturnType<typeof createReconciler>
 
-/** Publishers answer from memory: one that had so long could have answered. Milliseconds. */
+/** Publishers answer from memory: one that does not answer within this time is silent. Milliseconds. */
 const ENOUGH_MS = 1_000
 
 /** A lacking kind is asked for again after this, in ms: publishers are upgraded, hosts get hardware. */
@@ -139,7 +139,7 @@ export function createReconciler(
     }
     const plan = planOf(situation)
     found = { ...found, resources, plan, lacking: known, foreign: foreignIn(situation).length }
-    // Where it holds subscriptions it can tell its name before anything is done under a wrong one.
+    // A sidecar with subscriptions answers pulls: check the name of its node before changing anything.
     const early =
       client.listProves || held.length === 0 ? undefined : await ownNameOf(client, resources, call)
     if (isOther(early, target)) return misnamed(found, early)
@@ -147,13 +147,13 @@ export function createReconciler(
       const blocked = plan.filter((step) => step.do === 'blocked')
       return { ...found, problems: blocked.map(({ resource, by }) => blockedText(resource, by.endpoint)) }
     }
-    // A publisher is asked for nothing with a token that ingest does not take; what is there may well work.
+    // Ingest would reject the token of anything created now; what is there may well work.
     if (proof === 'refused' && !remove) return found
 
     const isProven = remove || proof === 'proven'
     const applied = await applyPlan({ client, journal, situation, isProven, call, log, clock }, plan)
     const { failure, problems, retryable } = applied
-    // What it offers is known: that it takes no subscription just now must not keep it from being pulled.
+    // It can still be pulled: `resources` stay.
     if (failure !== undefined) return failed({ ...found, applied, problems }, target, failure)
     found = { ...found, applied, problems, retryable }
     if (remove) return { ...found, notes: await deliveredNote(client, plan, applied.removed, call) }
@@ -165,7 +165,7 @@ export function createReconciler(
     )
     found = {
       ...found,
-      // Those that answer are pulled all the same: that they have no clock is worth knowing, and so is their first one.
+      // Lacking kinds that answer pulls are still pulled: that shows when the host gets its first such clock.
       resources: offer.resources.filter(({ kind }) =>
         lacking.every((one) => one.kind !== kind || one.answers),
       ),
@@ -179,9 +179,9 @@ export function createReconciler(
       const isRetryable = retryable || name.retryable
       return { ...found, problems: [...problems, reasonOf(name)], retryable: isRetryable, reachable: false }
     }
-    // What it says is that node's: it is not pulled.
+    // Its readings are those of another node: it is not pulled.
     if (isOther(name, target)) return misnamed(found, name)
-    // That the sidecar took our endpoint is as good a proof.
+    // The sidecar has just checked our endpoint, which proves our callback.
     if (name !== undefined && applied.held.size > 0) await removeStale(client, situation, applied, call)
     return found
   }
@@ -232,10 +232,10 @@ export function createReconciler(
     const found: Reconciled = {
       ...attempted,
       outcome: isFailed ? 'failed' : dryRun ? 'planned' : 'ok',
-      // Another try comes with another proof.
+      // The next try may find our callback proven.
       retryable: (isFailed && attempted.retryable) || (applied?.withheld ?? 0) > 0,
     }
-    // We gave it up before it could have answered: what was known of it stands. One that had its time is silent.
+    // The run was cut short before the publisher could have answered: what was known of it stands.
     const isCut = signal?.aborted === true && !found.reachable && clock.now() - startedAt < ENOUGH_MS
     if (!isCut && !remove) report(found, quiet)
     if (dryRun) return found
@@ -250,7 +250,7 @@ export function createReconciler(
     }
     if (found.isMisnamed && (await journal.discard())) return { ...found, isNobody: true }
     const wanted = new Set(resources.map(({ kind }) => kind))
-    // What could not be looked at stays on record: so it is known as lost when it is found gone.
+    // What could not be checked stays on record, so that a later run can tell that it was lost.
     const isUnknown = remove ? applied === undefined || applied.failure !== undefined : wanted.size === 0
     const closing = journal.closing({
       url: found.url,
@@ -318,7 +318,7 @@ function isOther(name: string | PublisherError | undefined, { node }: Target): n
   return typeof name === 'string' && name !== node
 }
 
-/** What a wrong node name left at a sidecar can be told only now that the publisher's own name is certain. */
+/** Removes what a wrong node name left behind: the publisher's own name must be certain for that. */
 async function removeStale(client: Client, situation: Situation, applied: Applied, call: CallOptions) {
   const certain = { ...situation, ownName: situation.node }
   for (const held of situation.held) {
