@@ -25,30 +25,30 @@ export function createConditionMetrics(metrics: Metrics) {
   return {
     updates: metrics.counter({
       name: 'ptp_watch_node_condition_updates_total',
-      help: 'Looks at a node, by what became of the conditions of its Node; absent: the cluster has no such Node.',
+      help: 'Updates of the conditions of a Node, by result; absent: the cluster has no such Node.',
       labels: { outcome: ['changed', 'heartbeat', 'unchanged', 'absent', 'failed'] },
     }),
     events: metrics.counter({
       name: 'ptp_watch_kubernetes_events_total',
-      help: 'Occurrences written as Kubernetes Events of Nodes, by reason.',
+      help: 'Log entries written as Kubernetes Events of Nodes, by reason.',
       labels: { reason: EVENT_REASONS },
     }),
     sweeps: metrics.counter({
       name: 'ptp_watch_condition_sweeps_total',
-      help: 'Sweeps of the store, by whether all Nodes could be brought up to date.',
+      help: 'Sweeps of the store, by whether all Nodes could be updated.',
       labels: { outcome: ['ok', 'failed'] },
     }),
     lastSweep: metrics.gauge({
       name: 'ptp_watch_condition_sweep_last_success_timestamp_seconds',
-      help: 'When a sweep last brought all Nodes up to date.',
+      help: 'When a sweep last updated all Nodes, in seconds since 1970.',
     }),
     tainted: metrics.gauge({
       name: 'ptp_watch_nodes_tainted',
-      help: 'Nodes that have the taint of TAINT, by the last sweep.',
+      help: 'Nodes with the taint of TAINT at the last sweep.',
     }),
     withheld: metrics.gauge({
       name: 'ptp_watch_nodes_taint_withheld',
-      help: 'Nodes that free-run without the taint, since their group has as many tainted Nodes as it may have.',
+      help: 'Nodes in FREERUN without the taint, because their site has reached its limit of tainted Nodes.',
     }),
   }
 }

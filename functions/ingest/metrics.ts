@@ -35,7 +35,7 @@ export function createIngestMetrics(metrics: Metrics) {
     }),
     waiting: metrics.gauge({
       name: 'ptp_watch_backlog_events',
-      help: 'Events that were answered 503 and wait here for the store to recover.',
+      help: 'Events answered with 503 that are buffered until the store recovers.',
     }),
     lost: metrics.counter({
       name: 'ptp_watch_backlog_dropped_total',

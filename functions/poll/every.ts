@@ -73,7 +73,7 @@ export function startRounds(
       if (found.failure !== undefined) findAt = 0
     } catch (error) {
       findAt = 0
-      if (!signal.aborted) log.error('publishers could not be listed: retried', { reason: reasonOf(error) })
+      if (!signal.aborted) log.error('cannot list publishers; retrying', { reason: reasonOf(error) })
     }
     finding = undefined
   }
@@ -97,8 +97,8 @@ export function startRounds(
     metrics.roundSeconds.observe({}, tookMs / 1000)
     metrics.rounds.inc({ outcome: reason === undefined ? 'ok' : 'failed' })
     if (reason !== undefined && reason !== failing) {
-      log.error('poll round failed: retried with the next round', { reason })
-    } else if (reason === undefined && failing !== undefined) log.info('poll rounds work again')
+      log.error('poll round failed; retrying with the next round', { reason })
+    } else if (reason === undefined && failing !== undefined) log.info('poll rounds succeed again')
     failing = reason
 
     const wasLate = isLate

@@ -7,17 +7,17 @@ export function createPollMetrics(metrics: Metrics) {
   return {
     polls: metrics.counter({
       name: 'ptp_watch_polls_total',
-      help: 'Polls of a publisher, by whether all of it went well.',
+      help: 'Full polls of a publisher, by result.',
       labels: { outcome: ['ok', 'failed'] },
     }),
     lightPolls: metrics.counter({
       name: 'ptp_watch_light_polls_total',
-      help: 'Polls of a publisher for what decides its overall state alone, by whether all of it went well.',
+      help: 'Light polls of a publisher (only the clocks that decide the state of the node), by result.',
       labels: { outcome: ['ok', 'failed'] },
     }),
     rounds: metrics.counter({
       name: 'ptp_watch_poll_rounds_total',
-      help: 'Rounds of poll --every, by whether the store took what they brought.',
+      help: 'Rounds of poll --every, by whether the store accepted the results.',
       labels: { outcome: ['ok', 'failed'] },
     }),
     roundSeconds: metrics.histogram({
@@ -31,21 +31,21 @@ export function createPollMetrics(metrics: Metrics) {
     }),
     pulls: metrics.counter({
       name: 'ptp_watch_pulls_total',
-      help: 'Questions for a CurrentState, by whether the publisher had one to tell.',
+      help: 'CurrentState requests, by result: answered, no state (none), or failed.',
       labels: { outcome: ['answered', 'none', 'failed'] },
     }),
     pullSeconds: metrics.histogram({
       name: 'ptp_watch_pull_duration_seconds',
-      help: 'Time until the answer to a question for a CurrentState.',
+      help: 'Response time of CurrentState requests.',
       buckets: [0.005, 0.02, 0.1, 0.5, 2, 5],
     }),
     missed: metrics.counter({
       name: 'ptp_watch_missed_transitions_total',
-      help: 'Transitions that only a poll has shown, and that no push has dated by the next one.',
+      help: 'Transitions found only by polling, without a push by the next poll.',
     }),
     disagreements: metrics.counter({
       name: 'ptp_watch_disagreements_total',
-      help: 'Clocks whose pulled state had contradicted the newest push for longer than the settle time.',
+      help: 'Clocks whose polled state contradicted the newest push for longer than the settle time.',
     }),
     running: metrics.gauge({ name: 'ptp_watch_poll_running', help: '1 while a poll runs.' }),
   }

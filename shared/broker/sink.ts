@@ -6,10 +6,10 @@ import type { Log } from '#shared/log.ts'
 import type { Clock } from '#shared/time.ts'
 import type { OutgoingEvent } from './event.ts'
 
-/** What became of an event at the sink. */
+/** The sink's answer to an event. */
 export type Sent =
   | { readonly outcome: 'accepted' }
-  /** The sink will never take it: it is set aside, not tried again. */
+  /** The sink will never accept it: it is skipped. */
   | { readonly outcome: 'rejected'; readonly reason: string }
   /** A later try may succeed. `afterMs`: not before that, as the sink asked for. */
   | { readonly outcome: 'failed'; readonly reason: string; readonly afterMs?: number }
@@ -27,9 +27,9 @@ export type SinkOptions = Config['sink'] & {
 
 /** How many events may be under way at once, of different nodes. */
 export const CONCURRENCY = 32
-/** A sink that takes 5 s or more for an event still takes it. Milliseconds. */
+/** Milliseconds: some sinks need 5 s or more for an event. */
 const TIMEOUT = 10_000
-/** The longest that a sink's Retry-After is heeded for, in milliseconds. */
+/** The longest Retry-After of a sink that is respected. Milliseconds. */
 const LONGEST_WAIT = 60_000
 /** How much of an answer is shown. Characters. */
 const SHOWN = 200

@@ -9,16 +9,16 @@ import { type Attempted, attemptedOf, failureOf, isCutOff } from './failure.ts'
 
 export type HttpRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
-  /** Sent as it is: `/./` and `//` in it survive, which `new URL` would fold (starlingx.md). */
+  /** Sent as is: `/./` and `//` survive, which `new URL` would normalize (starlingx.md). */
   readonly path: string
   readonly body?: string | undefined
-  /** The type of a body is `application/json`, and what is accepted too, where they do not say otherwise. */
+  /** `content-type` and `accept` are `application/json` unless given here. */
   readonly headers?: Readonly<Record<string, string>>
-  /** The status is the answer, even if the body breaks off or never ends. */
+  /** Only the status matters, even if the body breaks off or never ends. */
   readonly statusOnly?: boolean
 }
 
-/** How one request may be bounded: by its own deadline (ms), and by a signal. */
+/** Limits of one request: its own deadline (ms), and a signal. */
 export type CallOptions = {
   readonly deadlineMs?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -40,8 +40,8 @@ export type Answer = {
 
 export type Http = {
   /**
-   * Gives the complete answer, whatever its status; redirects are not followed. A 401 is asked once more if the
-   * credentials in their files have changed; a GET whose connection was cut off is asked once more.
+   * The complete answer, whatever its status; redirects are not followed. After a 401 the request is repeated once if
+   * the credentials in their files have changed; a GET whose connection was cut is repeated once.
    * @throws PublisherError `timeout` at the deadline or when `signal` is aborted, `unreachable` when no answer came,
    * `body` for one that is too large.
    */
@@ -57,25 +57,25 @@ export type HttpOptions = {
   /** Connections, and so requests, at once to one origin. */
   readonly connections?: number
   /**
-   * Requests at once to all origins. With it a request waits for its turn, and its deadline starts after that; without
-   * it the deadline covers the wait for a connection.
+   * Requests at once to all origins together. Others wait, and their deadlines start after the wait; without it the
+   * deadline covers the wait for a connection.
    */
   readonly overall?: number
-  /** Origins whose connections stay open between requests; those idle for longest are closed. */
+  /** Origins whose connections stay open between requests; those idle the longest are closed. */
   readonly keptOpen?: number
-  /** The largest body, in bytes; -1 for any. 1 MiB is many times what a publisher with hundreds of clocks answers. */
+  /** The largest body, in bytes; -1 for any. A publisher with hundreds of clocks stays far below 1 MiB. */
   readonly bodyLimit?: number
   /** The name that the server's certificate must bear, if it is not its host. */
   readonly serverName?: string | undefined
 }
 
-/** In ms: longer than polls in seconds are apart, shorter than a minute. */
+/** Milliseconds: longer than the interval of poll rounds, shorter than a minute. */
 const KEEP_ALIVE_MS = 15_000
 
 /** The one HTTP client: a pool of connections per origin, TLS and bearer token from files. */
 export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: HttpOptions = {}): Http {
   const { credentials, deadlineMs: usualMs = 5_000, connections = 2, keptOpen = 512 } = options
-  /** The one that was used last is last. */
+  /** In order of last use. */
   const pools = new Map<string, { pool: Pool; shown: Credentials }>()
   const inFlight = new Set<Promise<unknown>>()
   const inTurn = options.overall === undefined ? undefined : createTurns(options.overall, connections)
@@ -103,7 +103,7 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
     return pool
   }
 
-  /** Asks as often as it may: see {@link Http.request}. */
+  /** With the repeats of {@link Http.request}. */
   const ask = async (origin: string, request: HttpRequest, { deadlineMs = usualMs, signal }: CallOptions) => {
     const attempted = attemptedOf(request.method, `${origin}${request.path}`)
     const late = (why: string) =>
@@ -161,7 +161,7 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
     },
     async close() {
       await Promise.allSettled(inFlight)
-      // Not `close`, which also waits 10 s for a connection that is still being made for a request that timed out.
+      // Not `close`: it waits 10 s for a connection that is still being opened for a request that timed out.
       await Promise.all([...pools.values()].map(({ pool }) => pool.destroy()))
     },
   }
@@ -246,7 +246,7 @@ function poolWith(
   })
 }
 
-/** Lets so many requests run at once to one origin and to all together; the others wait. */
+/** Limits the requests at once to one origin and to all together; the others wait. */
 function createTurns(overall: number, perOrigin: number) {
   const all = pLimit(overall)
   const origins = new Map<string, LimitFunction>()

@@ -2,7 +2,7 @@ import { errors } from 'undici'
 import { PublisherError } from '#shared/errors.ts'
 import { redact } from '#shared/redact.ts'
 
-/** What a request was, for messages: `what` is its method and `url`, both redacted. */
+/** A request, for messages: `what` is its method and `url`, redacted. */
 export type Attempted = { readonly what: string; readonly url: string }
 
 /** Nearly all requests need no message: it is made when it is asked for. */
@@ -36,7 +36,7 @@ export function failureOf(error: unknown, attempted: Attempted): unknown {
   return new PublisherError(kind, `${what} got no answer`, { url, retryable: true, cause: error })
 }
 
-/** A connection that ended before the answer was complete, as a kept one does that was closed just as it was used. */
+/** The connection ended before the answer was complete: for example, a kept one was closed just as it was reused. */
 export function isCutOff(error: unknown): boolean {
   const code = networkCodeOf(error)
   return code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET'

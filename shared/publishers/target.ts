@@ -12,26 +12,23 @@ export type Target = {
   readonly transport?: string | undefined
   /** Where its proxy or sidecar serves its own metrics, for a comparison with ours. */
   readonly metrics?: string | undefined
-  /** What people group and filter nodes by. Absent: not known just now, those in the document stay. */
+  /** What people group and filter nodes by. Absent: not known now, those in the document are kept. */
   readonly labels?: Readonly<Record<string, string>> | undefined
 }
 
-/** Where requests go: `prefix` is the path of a proxy in between, without a trailing slash, mostly empty. */
+/** Where requests go. `prefix` is the path of a proxy in front, without a trailing slash; mostly empty. */
 export type Place = { readonly origin: string; readonly prefix: string; readonly shown: string }
 
 const API_BASE = /\/(?:api\/)?ocloudNotifications\/v[12]$/i
 
-/** Splits the configured URL; the API's base path at its end is taken off, each client adds its own. */
+/** Splits a configured URL, without the API's base path at its end: each client adds its own. */
 export function placeOf(url: string): Place {
   const { origin, pathname } = new URL(url)
   const prefix = pathname.replace(/\/+$/, '').replace(API_BASE, '')
   return { origin, prefix, shown: redact(`${origin}${prefix}`) }
 }
 
-/**
- * An address as part of a raw request path: what may not stand there is percent-encoded, the rest stays as it is,
- * `/./` too. It comes with its leading slash.
- */
+/** An address, with its leading slash, as a raw request path: only what is not allowed there is percent-encoded. */
 export function pathOf(address: string): string {
   return address.replace(/[^\x21-\x7e]|[%?#"<>\\^`{|}]/gu, encodeURIComponent)
 }

@@ -8,7 +8,7 @@ export type BodyLimits = {
   readonly bodiesBytes: number
 }
 
-/** What becomes of one body: one of the two is called, once, or neither where the client goes away. */
+/** What to do with a body: one of the two is called once, or neither if the client goes away. */
 type Taker = {
   /** `release` is to be called once the body is no longer needed. */
   readonly onWhole: (body: Uint8Array, release: () => void) => void
@@ -19,7 +19,7 @@ type Taker = {
 /** Several times the largest that a publisher was seen to send (docs/hosting.md). Bytes. */
 export const SMALL_BODY = 8 * 1024
 
-/** A chunk of a byte costs as much as one of a thousand: beyond the first few, chunks have this length on average. Bytes. */
+/** A chunk of one byte costs as much as one of a thousand: after the first few, chunks must average this. Bytes. */
 const LEAST_CHUNK = 256
 const FREE_CHUNKS = 200
 
@@ -29,7 +29,7 @@ const FREE_CHUNKS = 200
  */
 export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
   let held = 0
-  /** How to refuse those that are still arriving, in the order in which they began. */
+  /** Refuses each body that is still arriving, in the order in which they began. */
   const arriving = new Set<(reply: Reply) => void>()
 
   return (request: IncomingMessage, { onWhole, onRefused }: Taker): void => {
@@ -57,7 +57,7 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
       if (needed > bodyBytes) return refuse(tooLarge(bodyBytes))
       if (chunks > FREE_CHUNKS && needed < chunks * LEAST_CHUNK) return refuse(SPLINTERED)
       if (needed > buffer.length) {
-        // Nearly every body comes in one chunk, which is kept as it is.
+        // Nearly every body arrives in one chunk, which is kept as is.
         const larger = size === 0 ? chunk : Buffer.allocUnsafeSlow(Math.min(bodyBytes, 2 * needed + 256))
         if (size > 0) larger.set(buffer.subarray(0, size))
         held += larger.length - buffer.length

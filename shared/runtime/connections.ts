@@ -4,17 +4,17 @@ import type { Socket } from 'node:net'
 type Connection = {
   /** Where it stands among those that may be closed. */
   place: Set<Socket>
-  /** Requests that are whole and not answered yet: it is not closed for the sake of others. */
+  /** Complete requests that are not answered yet: meanwhile it is not closed to make room. */
   answering: number
   /** The request whose body is arriving. */
   arriving: IncomingMessage | undefined
-  /** Responses that are not written to the end. */
+  /** Responses that are not written completely. */
   unfinished: number
-  /** It has had an answer that was no 4xx. */
+  /** It has had a response other than 4xx. */
   proven: boolean
-  /** It was told to go, and is open only until it has read that. */
+  /** It was refused, and stays open only until it has read the reply. */
   refused: boolean
-  /** To be done once all is answered. */
+  /** Called once everything is answered. */
   end: (() => void) | undefined
 }
 
@@ -22,8 +22,8 @@ type Connection = {
 const MOST_PIPELINED = 8
 
 /**
- * Bounds the number of connections, and of requests pipelined over one. `server.maxConnections` would let those that
- * came first keep all others out.
+ * Limits the number of connections, and of requests pipelined over one. `server.maxConnections` would let those that
+ * came first lock out all others.
  */
 export function createConnections(limits: { connections: number; keepAliveTimeout: number }) {
   const all = new Map<Socket, Connection>()
@@ -68,7 +68,7 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
       socket.once('close', () => gone(socket))
     },
 
-    /** The head of a request has come. False: there were too many on this connection, which is closed. */
+    /** The head of a request has arrived. False: there were too many on this connection, which is closed. */
     begins(request: IncomingMessage, response: ServerResponse): boolean {
       const { socket } = request
       const one = all.get(socket)
@@ -85,7 +85,7 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
       return true
     },
 
-    /** All of a request has come. */
+    /** A request is complete. */
     whole(socket: Socket): void {
       const one = all.get(socket)
       if (one === undefined) return
@@ -103,7 +103,7 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
       }
       if (one.refused || one.answering > 0) return
       one.end?.()
-      // Node.js starts this time only when the client has read the response.
+      // Node.js starts this timeout only when the client has read the response.
       if (one.end === undefined && socket.writableLength > 0) socket.setTimeout(limits.keepAliveTimeout)
     },
 
@@ -116,7 +116,7 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
 
     isRefused: (socket: Socket): boolean => all.get(socket)?.refused === true,
 
-    /** Nothing more can be read from it: runs `end` once the requests before that are answered. */
+    /** Nothing more can be read from it: calls `end` once all earlier requests are answered. */
     broken(socket: Socket, end: () => void): void {
       const one = all.get(socket)
       if (one === undefined || (one.answering === 0 && one.arriving?.complete !== true)) end()
@@ -125,7 +125,7 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
   }
 }
 
-/** Larger than nearly every notification with its head, so that those pass as they came. Bytes. */
+/** Larger than nearly every notification with its head, so that those pass in one piece. Bytes. */
 const PIECE = 2_048
 
 /**

@@ -10,12 +10,12 @@ import { answer, invalidRequest, served, targetOf, writeReply } from './listener
 import { errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './reply.ts'
 import { DEFAULT_LIMITS } from './serve.ts'
 
-/** What the Functions Framework hands to a function of its `http` signature, as far as we read it. */
+/** What the Functions Framework passes to an `http` function, as far as we use it. */
 type FrameworkRequest = IncomingMessage & { rawBody?: Buffer; originalUrl?: string }
 
 type Hosted = { readonly handle: HttpFunction; readonly log: Log }
 
-/** Opens at the first call, whichever that is; where it fails the next call tries again, and `err` is told why. */
+/** Opens at the first call; if that fails, `err` is told why, and the next call tries again. */
 function opener<T>(open: () => Promise<T>, err: (text: string) => void): () => Promise<T> {
   let opening: Promise<T> | undefined
   return () => {
@@ -78,13 +78,13 @@ export function toFramework(
   }
 }
 
-/** The body that the framework left unread for want of a Content-Type; undefined if it is larger than `limit`. */
+/** The body that the framework did not read for lack of a Content-Type; undefined if it is larger than `limit`. */
 async function unparsed(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request) {
     size += chunk.length
-    // What is too much is read all the same: a client that is still sending would not see the reply.
+    // The rest is read anyway: a client that is still sending would not see the reply.
     if (size <= limit) chunks.push(chunk)
   }
   return size <= limit ? Buffer.concat(chunks, size) : undefined

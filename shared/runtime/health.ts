@@ -6,12 +6,12 @@ import { type Admit, errorReply, type HttpFunction, jsonReply, methodNotAllowed 
 
 export type Phase = 'starting' | 'ready' | 'draining'
 
-/** How long one answer of the store is believed: probes come several times a second. Milliseconds. */
+/** How long the store's answer is reused: there are several probes a second. Milliseconds. */
 const PING_TTL = 1_000
 /** How long a probe waits for the store; probes themselves give up after a second. Milliseconds. */
 const PING_TIMEOUT = 500
 
-/** A function over HTTP. `admit`: what it refuses whatever the body says. */
+/** A function over HTTP. `admit` refuses requests regardless of their body. */
 export type Served = { readonly handle: HttpFunction; readonly admit?: Admit | undefined }
 
 /**
@@ -61,7 +61,7 @@ export function withHealth(
   }
 }
 
-/** Asks at most once a {@link PING_TTL}, for all who ask, and takes too long an answer for none. */
+/** Pings at most once a {@link PING_TTL} for all callers; an answer that takes too long counts as down. */
 function createProbe(ping: () => Promise<void>, clock: Clock): () => Promise<'up' | 'down'> {
   let asked = Number.NEGATIVE_INFINITY
   let answer: Promise<'up' | 'down'> = Promise.resolve('down')
@@ -69,7 +69,7 @@ function createProbe(ping: () => Promise<void>, clock: Clock): () => Promise<'up
     const now = clock.now()
     if (now - asked < PING_TTL && now >= asked) return answer
     asked = now
-    // Whatever the driver throws, the store is down; why is for those who use it to log.
+    // Any error means that the store is down; its users log why.
     answer = within(PING_TIMEOUT, ping(), () => 'late').then(
       () => 'up',
       () => 'down',

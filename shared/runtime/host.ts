@@ -83,7 +83,7 @@ const STATUSES = [200, 202, 204, 400, 403, 404, 405, 408, 413, 415, 417, 431, 50
 function createReplyCount(metrics: Metrics): (status: number) => void {
   const replies = metrics.counter({
     name: 'ptp_watch_http_replies_total',
-    help: 'HTTP responses by status, including those that the server gave by itself: 400, 408, 413, 417, 431.',
+    help: 'HTTP responses by status, including those of the server itself: 400, 408, 413, 417, 431.',
     labels: { status: [...STATUSES.map(String), 'other'] },
   })
   return (status) => replies.inc({ status: STATUSES.includes(status) ? String(status) : 'other' })

@@ -14,7 +14,7 @@ export function served({ open, host }: Opened, phase: () => Phase): Served {
   return withHealth({ handle, admit }, { ...host, phase, ping, scrape })
 }
 
-/** Has a function answer. What it or `send` throws is sent by {@link replyOf}. */
+/** Answers a request with a function; errors become replies by {@link replyOf}. */
 export async function answer(
   handle: HttpFunction,
   request: HttpRequest,

@@ -2,10 +2,10 @@ import { readdirSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Metrics } from '#shared/metrics.ts'
 
-/** How often the delay of the event loop is sampled, as prom-client does. Milliseconds. */
+/** The sampling interval of the event loop delay, as in prom-client. Milliseconds. */
 const RESOLUTION = 10
 
-/** Adds figures of this process and of Node.js, under the names that prom-client gives them. They are read at a scrape. */
+/** Adds metrics of this process and of Node.js, named as in prom-client; they are read at each scrape. */
 export function collectProcessMetrics(metrics: Metrics): void {
   const seconds = (microseconds: number) => microseconds / 1e6
   metrics.read('counter', {
@@ -78,7 +78,7 @@ export function collectProcessMetrics(metrics: Metrics): void {
     .set(labels, 1)
 }
 
-/** What Linux tells in /proc; NaN where that is not mounted, so that a scrape has all the rest. */
+/** Reads from /proc; NaN if it is not mounted, so that the scrape still has all the rest. */
 function fromProc(read: () => number): number {
   try {
     return read()

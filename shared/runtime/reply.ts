@@ -4,7 +4,7 @@ import type { Log } from '#shared/log.ts'
 /** Header names in lower case, as node:http has them. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
-/** What is known of a request before its body. */
+/** A request without its body. */
 export type HttpHead = {
   readonly method: string
   /** As sent, still percent-encoded and without the query; see {@link pathSegments}. */
@@ -19,7 +19,7 @@ export type HttpHead = {
   readonly signal: AbortSignal
 }
 
-/** A request as every host hands it on, its body complete and within the host's limit. */
+/** A request with its complete body, within the host's limit. */
 export type HttpRequest = HttpHead & { readonly body: Uint8Array }
 
 /** 202 and 204 never carry a body: a Broker takes a success with a body for a failure (CloudEvents reply). */
@@ -34,7 +34,7 @@ export type Reply = {
 /** A function that can be hosted over HTTP. Whatever it throws becomes a reply by {@link replyOf}. */
 export type HttpFunction = (request: HttpRequest) => Promise<Reply> | Reply
 
-/** Why a request is refused whatever its body says; our server then does not take the body. Undefined: it is admitted. */
+/** Refuses a request regardless of its body, which our server then does not read. Undefined: it is admitted. */
 export type Admit = (head: HttpHead) => Reply | undefined
 
 export const NO_CONTENT: Reply = Object.freeze({ status: 204 })
@@ -42,7 +42,7 @@ export const ACCEPTED: Reply = Object.freeze({ status: 202 })
 
 const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' })
 
-/** A refusal that a function throws rather than returns. `headers` are added to the reply. */
+/** An error reply that a function throws. `headers` are added to the reply. */
 export class HttpError extends PtpWatchError {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>

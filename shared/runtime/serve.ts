@@ -9,11 +9,11 @@ import { createConnections, readInPieces } from './connections.ts'
 import { answer, invalidRequest, targetOf, writeReply } from './listener.ts'
 import { type Admit, errorReply, type HttpFunction, type Reply, tooLarge } from './reply.ts'
 
-/** What a server lets its clients do. Times in milliseconds, sizes in bytes. */
+/** The limits of a server. Times in milliseconds, sizes in bytes. */
 export type Limits = BodyLimits & {
   /** A larger head is answered 431. */
   readonly headBytes: number
-  /** How many connections are open at once; one more closes the one that can best be spared. */
+  /** How many connections may be open at once; one more closes the least valuable one. */
   readonly connections: number
   /** From the connection, or the first byte of a request, to the end of its head. */
   readonly headersTimeout: number
@@ -42,7 +42,7 @@ export const DEFAULT_LIMITS: Limits = {
   lingerTime: 200,
 }
 
-/** How much more is read from a client that was refused, for it to see the reply. Bytes. */
+/** How much more is read from a refused client, so that it sees the reply. Bytes. */
 const MOST_UNWANTED = 8 * 1024 * 1024
 
 /** How many connections wait in the kernel to be accepted; beyond it a client tries again after a second. */
@@ -63,19 +63,19 @@ export type Serving = {
 export class ListenError extends PtpWatchError {}
 
 /**
- * Hosts a function on node:http, and bounds what clients can make it hold (connections.ts, bodies.ts): whoever can
- * connect can flood it, and publishers must get through. Port 0 takes any free port.
+ * Serves a function on node:http, and limits what clients can make it hold (connections.ts, bodies.ts): anyone who can
+ * connect can flood it, and publishers must still get through. Port 0 takes any free port.
  * @throws ListenError if the address is taken or not ours.
  */
 export async function serve(options: {
   handle: HttpFunction
-  /** What can be refused before there is a body. */
+  /** Refuses requests before their body is read. */
   admit?: Admit | undefined
   port: number
   host: string
   log: Log
   limits?: Partial<Limits>
-  /** Told the status of every reply, those to what never reaches the function included. */
+  /** Called with the status of every reply, including those that never reach the function. */
   onReply?: (status: number) => void
 }): Promise<Serving> {
   const { handle, admit, log, onReply = () => {} } = options
@@ -99,7 +99,7 @@ export async function serve(options: {
   server.on('connection', connections.opened)
   server.on('connection', readInPieces)
 
-  /** Replies at once, and closes when the client has sent the rest: a close before that would destroy the reply. */
+  /** Replies at once, and closes once the client has sent the rest: an earlier close would destroy the reply. */
   const refuse = (request: IncomingMessage, response: ServerResponse, reply: Reply) => {
     const { socket } = request
     connections.refused(socket)

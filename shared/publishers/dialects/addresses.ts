@@ -1,7 +1,7 @@
 import { INFO } from '#shared/kinds.ts'
 import type { Offer } from './client.ts'
 
-/** Listed by 4.17 to 4.19, but only 4.20 and later can be subscribed to it (protocol.md §5). */
+/** 4.17 to 4.19 list these, but only 4.20 and later accept subscriptions to them (protocol.md §5). */
 export function isSyncE(kind: string): boolean {
   return kind.startsWith('synce-')
 }
@@ -19,10 +19,9 @@ export function offerOf(
 }
 
 /**
- * What a publisher offers that lists nothing: the addresses that every release has, after the `path` of its node.
- * Whether the host has such a clock, a create or a pull shows. v1 calls the clock class by another name, and the v2 name
- * would be accepted there and never deliver; over v1 the states of SyncE arrive as `0`, and pulls do not know it
- * (protocol.md §2.6, §5).
+ * The offer of a publisher that lists nothing: the addresses of every release, under the `path` of its node. Whether the
+ * host has such a clock is found by a create or a pull. v1 has another name for the clock class: it would accept the v2
+ * name and never deliver. Over v1, SyncE states arrive as `0` and cannot be pulled (protocol.md §2.6, §5).
  */
 export function wellKnown(kinds: readonly string[], api: 'v1' | 'v2', path: string): Offer {
   return offerOf(kinds, (kind) => {
@@ -33,14 +32,14 @@ export function wellKnown(kinds: readonly string[], api: 'v1' | 'v2', path: stri
   })
 }
 
-/** The node that an address names; undefined for one that names none (`/././…`, `/./*` …). */
+/** The node that an address names, if any (`/././…` and `/./*` name none). */
 export function nodeOfAddress(address: string): string | undefined {
   const segments = address.split('/').filter((segment) => segment !== '')
   const name = segments[0] === 'cluster' ? segments[2] : segments[0] === '.' ? segments[1] : undefined
   return name === '.' || name === '*' ? undefined : name
 }
 
-/** The nodes that the addresses in a body name: what the publisher calls the node that it speaks of. */
+/** The nodes named in the addresses of a body: the publisher's own name for its node. */
 export function nodesNamed(body: string): string[] {
   const names = Array.from(body.matchAll(/"\/+cluster\/+node\/+([^/"\\]+)/g), ([, name]) => name ?? '')
   return [...new Set(names)]

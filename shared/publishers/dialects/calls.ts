@@ -41,7 +41,7 @@ export function createCalls(
       throw unexpected(answer)
     },
 
-    /** A create of version 2. `notReady`: why a 404 means that it cannot be created yet. */
+    /** A create in version 2. `notReady` gives the reason behind a 404. */
     async createV2(
       { address, endpoint }: { address: string; endpoint: string },
       notReady: (answer: Answer) => string,
@@ -55,7 +55,7 @@ export function createCalls(
       return { outcome: 'created', id: held.id, endpoint: held.endpoint }
     },
 
-    /** A pull of version 2. */
+    /** A pull in version 2. */
     async pullV2(address: string, options?: CallOptions): Promise<CurrentState> {
       const answer = await get(`${pathOf(address)}/CurrentState`, options)
       const { status, sentAt, receivedAt } = answer

@@ -3,10 +3,10 @@ import type { CallOptions } from '#shared/http/client.ts'
 
 export type Dialect = 'red-hat-v1' | 'red-hat-v2' | 'starlingx-v2'
 
-/** A resource of a publisher: what kind of reading it gives, and the address to subscribe to and to pull. */
+/** A resource of a publisher: its kind, and the address to subscribe to and to pull. */
 export type Resource = { readonly kind: string; readonly address: string }
 
-/** A subscription as the publisher lists it, ours or a foreign one. */
+/** A subscription in a publisher's list, ours or foreign. */
 export type HeldSubscription = {
   readonly id: string
   readonly address: string
@@ -15,8 +15,8 @@ export type HeldSubscription = {
 }
 
 /**
- * What a publisher offers. `node` is the name it calls itself by, where it says so. `unpublished` are wanted kinds
- * that it does not have. It is not ready while it publishes nothing yet (protocol.md §3.3).
+ * What a publisher offers. `node` is its own name for its node, if it gives one; `unpublished` are wanted kinds that it
+ * does not have. Until it publishes something it is not ready (protocol.md §3.3).
  */
 export type Offer =
   | {
@@ -57,28 +57,28 @@ export type CurrentState = { readonly sentAt: string; readonly receivedAt: strin
 )
 
 /**
- * One publisher, spoken to in its dialect. Every call throws PublisherError when the publisher cannot be reached, is
- * too slow, answers with a status that its protocol does not have there, or with a body that is none of its own.
+ * A client of one publisher, in its dialect. Every call throws PublisherError if the publisher cannot be reached, is too
+ * slow, or answers with a status or a body that its protocol does not have there.
  */
 export type Client = {
   readonly dialect: Dialect
   /** Posts the current state to the endpoint while it creates a subscription (design.md §3, rule 9). */
   readonly sendsInitial: boolean
-  /** The `time` of a pull is the time of the question, by the publisher's clock (design.md §3, rule 6). */
+  /** The `time` of a pull is the time of the request, on the publisher's clock (design.md §3, rule 6). */
   readonly queryTime: boolean
-  /** The list proves that a subscription is served. v1's sidecar lists what its publisher may have forgotten. */
+  /** Being listed proves that a subscription is served. A v1 sidecar may list what its publisher has forgotten. */
   readonly listProves: boolean
-  /** What a subscription is unique by: v1 has one for a resource, whoever made it. */
+  /** What makes a subscription unique: v1 allows one for each resource, whoever created it. */
   readonly uniqueBy: 'resource' | 'resource-and-endpoint'
   readonly node: string
-  /** Where it is, for messages and documents: redacted. */
+  /** Its URL for messages and documents: redacted. */
   readonly url: string
-  /** Which of these kinds it offers, with their exact addresses. */
+  /** The resources that it offers of these kinds, with their exact addresses. */
   offer(kinds: readonly string[], options?: CallOptions): Promise<Offer>
-  /** Every subscription it holds, foreign ones too. */
+  /** All subscriptions that it holds, including foreign ones. */
   list(options?: CallOptions): Promise<readonly HeldSubscription[]>
   create(subscription: { address: string; endpoint: string }, options?: CallOptions): Promise<Created>
-  /** False if there was none of this id (as far as the dialect tells). */
+  /** False if there was none with this id, as far as the dialect tells. */
   remove(id: string, options?: CallOptions): Promise<boolean>
   /** Pulls the state of one resource. */
   currentState(address: string, options?: CallOptions): Promise<CurrentState>

@@ -8,14 +8,14 @@ import { messageOf, readPull, readSubscription, unexpected } from './wire.ts'
 
 export const RED_HAT_V1_BASE = '/api/ocloudNotifications/v1'
 
-/** The sidecar waits up to 10 s for our endpoint while it creates (protocol.md §2.3). */
+/** During a create, the sidecar waits up to 10 s for our endpoint (protocol.md §2.3). */
 const CREATE_DEADLINE_MS = 12_000
-/** And up to 5 s for its publisher on a pull (§2.5). */
+/** During a pull, it waits up to 5 s for its publisher (§2.5). */
 const PULL_DEADLINE_MS = 7_000
 
 /**
- * The texts by which a sidecar says why there is no state (protocol.md §2.5), and what stands behind them.
- * `unreachable` and `timeout`: the sidecar answers, its publisher does not.
+ * The texts by which a sidecar says why there is no state (protocol.md §2.5), and their causes. `unreachable` and
+ * `timeout`: the sidecar answers, but its publisher does not.
  */
 const REASONS = [
   [/is not registered with the event publisher/, 'unregistered'],
@@ -30,7 +30,7 @@ const REASONS = [
   [/dial tcp|connection re(fused|set)|no such host|\bEOF\b/, 'unreachable'],
 ] as const
 
-/** The sidecar of 4.10 to 4.18 (protocol.md §2). Addresses are made of the configured node: it has no list of them. */
+/** The sidecar of 4.10 to 4.18 (protocol.md §2). It lists no addresses: they are built from the configured node. */
 export function createRedHatV1(http: Http, place: Place, node: string): Client {
   // 4.16 to 4.18 refuse an unknown id with 400, 4.14 says OK to it (protocol.md §2.2).
   const calls = createCalls(http, place, node, RED_HAT_V1_BASE, { id: [400, 404] })
@@ -50,7 +50,7 @@ export function createRedHatV1(http: Http, place: Place, node: string): Client {
       const answer = await calls.post(body, { deadlineMs: CREATE_DEADLINE_MS, ...options })
       if (answer.status !== 201) throw unexpected(answer)
       const { id, endpoint: kept } = readSubscription(answer)
-      // The one that exists for this resource comes back, whoever made it (protocol.md §2.4).
+      // If the resource has a subscription, that one is returned, whoever created it (protocol.md §2.4).
       return { outcome: kept === endpoint ? 'created' : 'foreign', id, endpoint: kept }
     },
 

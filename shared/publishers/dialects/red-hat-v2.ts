@@ -11,7 +11,7 @@ export const RED_HAT_V2_BASE = '/api/ocloudNotifications/v2'
 /** The publisher on the node itself: the proxy of 4.16 and later, and linuxptp-daemon's own API (protocol.md §3, §8). */
 export function createRedHatV2(http: Http, place: Place, node: string): Client {
   const calls = createCalls(http, place, node, RED_HAT_V2_BASE, { id: [404] })
-  /** Without a list of what it publishes, it is the daemon's own API, whose pulls have the time of the last change. */
+  /** If it has no list of publishers, it is the daemon's own API, whose pulls have the time of the last change. */
   let isProxy = true
 
   return {
@@ -35,7 +35,7 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
         .map(({ address }) => ({ address, kind: kindOfAddress(address), name: nodeOfAddress(address) }))
         .filter(({ kind }) => kind !== undefined)
       if (published.length === 0) return { outcome: 'not-ready', reason: 'it publishes nothing yet' }
-      // One that names the configured node goes before one that does not: they are compared later.
+      // The configured node is preferred if it is among the names; they are compared later.
       const names = published.map(({ name }) => name)
       const named = names.includes(node) ? node : names.find((name) => name !== undefined)
       const ofNode = published.filter(({ name }) => name === named)
@@ -47,7 +47,7 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
   }
 }
 
-/** A path that this server does not have is answered with a text; its own 404 is empty. */
+/** Its own 404 is empty; an unknown path is answered with a text. */
 function notReady(answer: Answer): string {
   if (answer.body !== '') throw unexpected(answer)
   return 'it does not accept subscriptions to this resource (404)'

@@ -16,7 +16,7 @@ const CLIENTS = {
 
 export type Registry = ReturnType<typeof createRegistry>
 
-/** From the configured publishers to clients that speak their dialect. */
+/** The clients of the configured publishers, each in its dialect. */
 export function createRegistry({ http, log }: { http: Http; log: Log }) {
   // Weak: with discovery targets come and go.
   const clients = new WeakMap<Target, Client>()
@@ -39,10 +39,10 @@ export function createRegistry({ http, log }: { http: Http; log: Log }) {
       return client
     },
 
-    /** Whether its dialect was found out before by probing. */
+    /** Whether its dialect is known by detection. */
     knows: (target: Target) => target.dialect === 'auto' && clients.has(target),
 
-    /** Its dialect is found out again next time: its answers do not fit, as after an upgrade. */
+    /** Detects its dialect again next time: its answers do not fit, as after an upgrade. */
     forget(target: Target) {
       if (target.dialect === 'auto') clients.delete(target)
     },
@@ -50,8 +50,8 @@ export function createRegistry({ http, log }: { http: Http; log: Log }) {
 }
 
 /**
- * Finds out what a publisher speaks, by the health checks of the dialects (protocol.md §1, starlingx.md), and by the list
- * of subscriptions where there is none.
+ * Detects the dialect of a publisher by the health checks of the dialects (protocol.md §1, starlingx.md), or by its list
+ * of subscriptions if it has none.
  * @throws PublisherError if it cannot be reached, is failing, or speaks none of them; the message then says what to
  * configure.
  */
@@ -59,7 +59,7 @@ export async function detectDialect(http: Http, place: Place, options?: CallOpti
   const get = async (path: string): Promise<Answer> => {
     const request = { method: 'GET', path: `${place.prefix}${path}` } as const
     const answer = await http.request(place.origin, request, options)
-    // A proxy in between that has nobody to ask, or a failing publisher: no word about its dialect.
+    // From a proxy without a backend, or a failing publisher: this says nothing about its dialect.
     if (answer.status >= 500 || answer.status === 429) throw unexpected(answer)
     return answer
   }

@@ -27,11 +27,11 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
 
   const pull = async (address: string, options?: CallOptions): Promise<CurrentState> => {
     const state = await calls.pullV2(address, { deadlineMs: PULL_DEADLINE_MS, ...options })
-    // A kind without an instance is an empty answer: 404 is a node that the sidecar has not heard of, or not in time.
+    // A kind without an instance gives an empty answer. 404 means that the sidecar has not heard of the node (in time).
     return state.outcome === 'none' ? { ...state, cause: 'not-ready' } : state
   }
 
-  /** The two kinds that every node has: with the same time to the microsecond they are start values. */
+  /** Every node has these two kinds; if their times are equal to the microsecond, they are start values. */
   const startNow = async (options?: CallOptions) => {
     const states = ['sync-state', 'os-clock-sync-state'].map((kind) =>
       pull(`/./${node}/sync/sync-status/${kind}`, options),
@@ -54,13 +54,13 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
       const like = startLikeIn(state)
       if (like === undefined) return state
       const start = await tried(startNow(options))
-      // What is worse stands where it cannot be told.
+      // If that cannot be told, the worse state stands.
       if (start instanceof PublisherError) return state
       if (start.at !== undefined && (like.at === undefined || like.at === start.at)) {
         const { sentAt, receivedAt } = state
         return { outcome: 'none', cause: 'not-ready', reason: STARTING, sentAt, receivedAt }
       }
-      // The start may have ended in between: by then the others have been looked at.
+      // The start may have ended in between; by now all clocks have been read.
       return start.isRecent ? await pull(address, options) : state
     },
 

@@ -66,7 +66,7 @@ export async function markGone(
   )
   const [reason] = unmarked
   if (reason === undefined) return
-  const message = 'nodes that are gone could not be marked: retried at the next poll'
+  const message = 'cannot mark nodes as gone; retrying at the next poll'
   deps.log.warn(message, { nodes: unmarked.length, reason })
 }
 

@@ -109,7 +109,7 @@ export function createDiscovery(
       })
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
-      log.warn('known nodes could not be listed: none is marked as gone', { reason: reasonOf(error) })
+      log.warn('cannot list known nodes; none is marked as gone', { reason: reasonOf(error) })
       return []
     }
   }

@@ -35,8 +35,8 @@ export function createNodeLabels(client: KubernetesClient, log: Log, take: reado
     ...LIST_MS,
   }
   const reportFailure = createProblemLog(log, {
-    failed: 'labels of Nodes could not be read: nodes keep the labels that they have',
-    recovered: 'labels of Nodes are read again',
+    failed: 'cannot read Node labels; nodes keep the labels that they have',
+    recovered: 'Node labels can be read again',
   })
   const told = new Set<string>()
   const tellOnce = (about: string, nodes: readonly string[], message: string, fields: LogFields = {}) => {

@@ -19,7 +19,7 @@ export type Step =
       /** One of ours in its place: the publisher tries the new endpoint first, then this one is removed (v1). */
       readonly replaces?: HeldSubscription
     }
-  /** It is there. `refresh`: post it again all the same, since the list proves nothing (v1). */
+  /** It exists. `refresh`: post it again anyway, since being listed proves nothing (v1). */
   | {
       readonly do: 'keep'
       readonly resource: Resource
@@ -27,7 +27,7 @@ export type Step =
       readonly endpoint: string
       readonly refresh: boolean
     }
-  /** A foreign subscription holds the resource (v1 has one for each). It is left alone. */
+  /** A foreign subscription holds the resource (v1 allows one for each). It is left alone. */
   | { readonly do: 'blocked'; readonly resource: Resource; readonly by: HeldSubscription }
 
 export type Situation = {
@@ -35,9 +35,9 @@ export type Situation = {
   readonly facts: Pick<Client, 'uniqueBy' | 'listProves'>
   /** The resources to subscribe to. */
   readonly wanted: readonly Resource[]
-  /** Wanted kinds that the publisher does not publish just now: their subscriptions stay. */
+  /** Wanted kinds that the publisher does not publish now: their subscriptions are kept. */
   readonly unpublished: readonly string[]
-  /** What the publisher calls its node, where it says so. */
+  /** The publisher's own name for its node, if it gives one. */
   readonly ownName: string | undefined
   readonly held: readonly HeldSubscription[]
   readonly callback: Pick<Callback, 'endpointFor' | 'read'>
@@ -67,12 +67,12 @@ export function ownerOf(
   return named === node || ownName === node ? 'stale' : 'foreign'
 }
 
-/** Other consumers' subscriptions. None is under our callback, of whatever node: a StarlingX sidecar serves several. */
+/** Other consumers' subscriptions: those outside our callback. A StarlingX sidecar serves several nodes of ours. */
 export function foreignIn({ held, callback }: Pick<Situation, 'held' | 'callback'>): HeldSubscription[] {
   return held.filter(({ endpoint }) => callback.read(endpoint) === undefined)
 }
 
-/** What to do so that of ours the publisher holds exactly the wanted subscriptions: none, where none is. Pure. */
+/** The steps after which the publisher holds exactly the wanted subscriptions of ours. Pure. */
 export function planOf(situation: Situation): Step[] {
   const { node, facts, wanted, unpublished, held, callback } = situation
   const endpoint = callback.endpointFor(node)
@@ -89,7 +89,7 @@ export function planOf(situation: Situation): Step[] {
   const replaced: Step[] = []
   const steps = wanted.map((resource): Step => {
     const there = held.filter(({ address }) => address === resource.address)
-    // Two creates at the same moment can both succeed. Every reconciler keeps the same one of the two.
+    // Two simultaneous creates can both succeed. Every reconciler keeps the same one.
     const [equal] = there
       .filter((subscription) => subscription.endpoint === endpoint)
       .toSorted((a, b) => (a.id < b.id ? -1 : 1))

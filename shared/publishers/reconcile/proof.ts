@@ -45,7 +45,7 @@ export async function proveCallback(
   return { outcome: 'wrong', reason }
 }
 
-/** What to tell people of subscriptions that stay for want of a proof; undefined where there are none. */
+/** Tells people of subscriptions that were not deleted for lack of a proof; undefined if there are none. */
 export function withheldText(found: readonly { withheld?: number }[], proof: Proof): string | undefined {
   const count = found.reduce((sum, { withheld = 0 }) => sum + withheld, 0)
   if (count === 0 || proof.outcome === 'refused') return undefined

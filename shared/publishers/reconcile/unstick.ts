@@ -5,7 +5,7 @@ import { unexpected } from '#shared/publishers/dialects/wire.ts'
 import { placeOf } from '#shared/publishers/target.ts'
 import type { Step } from './plan.ts'
 
-/** One GET may lose its race inside the sidecar, the second then wins it (protocol.md §2.6). */
+/** The first GET may lose a race inside the sidecar; the second then wins it (protocol.md §2.6). */
 const TRIES = 2
 
 /**
@@ -26,7 +26,7 @@ export async function flushSidecar(
   return undefined
 }
 
-/** What a v1 sidecar delivers from memory but does not list, of those that it has just said it made (protocol.md §2.4). */
+/** Notes subscriptions that a v1 sidecar just accepted and delivers, but does not list (protocol.md §2.4). */
 export async function unlistedNote(client: Client, made: readonly Resource[], call: CallOptions) {
   const listed =
     client.uniqueBy === 'resource' && made.length > 0 ? await tried(client.list(call)) : undefined
@@ -39,7 +39,7 @@ export async function unlistedNote(client: Client, made: readonly Resource[], ca
   ]
 }
 
-/** What a v1 sidecar goes on delivering after all of ours were deleted. */
+/** Notes that a v1 sidecar still delivers after all our subscriptions were deleted. */
 export async function deliveredNote(
   client: Client,
   plan: readonly Step[],

@@ -123,7 +123,7 @@ test.each([
     expect(targets.map((target) => 'labels' in target)).toEqual([false, false])
     end(world)
     expect((await discovery.find(KEEP)).targets).toEqual(before)
-    const told = 'labels of Nodes could not be read: nodes keep the labels that they have'
+    const told = 'cannot read Node labels; nodes keep the labels that they have'
     expect(linesOf(world)).toEqual([`warn ${told}`, `warn ${told}`, 'info labels of Nodes are read again'])
   },
 )
