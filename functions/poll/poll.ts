@@ -37,37 +37,37 @@ export type Polled = {
   readonly outage?: StoreError
 }
 
-/** What ends a poll early, and how publishers are reconciled. */
+/** `signal` ends a poll early. */
 export type PollOptions = { readonly signal: AbortSignal } & Pick<ReconcileOptions, 'proof' | 'quiet'>
 
-/** How often a publisher is polled as a whole where rounds are seconds apart. */
+/** How often a publisher gets a full poll where rounds are seconds apart. Milliseconds. */
 const WHOLE_EVERY_MS = 60_000
 
 /** What rounds remember of a publisher. Our times in milliseconds. */
 type Memory = {
-  /** What its last poll as a whole found it to offer; empty where it could not be learnt. */
+  /** The resources that its last full poll found; empty if unknown. */
   resources: readonly Resource[]
-  /** What the pulls of that poll came to, by kind. */
+  /** What the pulls of that poll returned, by kind. */
   found: ReadonlyMap<string, 'clocks' | 'none' | 'nothing'>
   /** How many polls in a row it did not answer. */
   failures: number
   triedAt: number
-  /** When it is to be polled as a whole. */
+  /** When its next full poll is due. */
   wholeAt: number
-  /** A light poll saw transitions that a v1 sidecar never pushed: the next poll as a whole tries to unstick it. */
+  /** A light poll saw transitions that a v1 sidecar never pushed: the next full poll tries to unstick it. */
   missed: boolean
 }
 
 export function createPoller(deps: PollDeps) {
   const { reconciler, store, clock, log, metrics, newId, settings, concurrency } = deps
   const storeOutage = createOutage(log, {
-    failed: 'the store cannot be written: what was polled is lost, and is retried at the next poll',
-    recovered: 'the store takes what is polled again',
+    failed: 'cannot write to the store: poll results are lost, retrying at the next poll',
+    recovered: 'the store accepts poll results again',
   })
   // Weak: with discovery targets come and go.
   const memories = new WeakMap<Target, Memory>()
 
-  /** Merges what a poll brought with what else it makes of the document; logs the transitions. */
+  /** Merges the results of a poll and its `closing` change; logs the transitions. */
   const merge = async (
     node: string,
     pulls: readonly Pull[],
@@ -110,7 +110,7 @@ export function createPoller(deps: PollDeps) {
       metrics.disagreements.inc({}, disagreements.length)
       log.warn('pulls contradict pushes', { node, disagreements })
     }
-    // A sidecar that is stuck before its first push contradicts nothing, but what it holds back is missed.
+    // A sidecar that got stuck before its first push contradicts nothing, but its transitions are missed.
     const missed = memories.get(target)?.missed === true || isMissed
     if (disagreements.length > 0 || (found.dialect === 'red-hat-v1' && missed)) {
       await reconciler.unstick(target, options)
@@ -133,7 +133,7 @@ export function createPoller(deps: PollDeps) {
     })
   }
 
-  /** Only pulls, of what decides and what is in doubt; whatever is wrong is left to a poll as a whole. */
+  /** Only pulls the deciding kinds and what is in doubt; problems are left to the next full poll. */
   const pollLight = async (target: Target, startedAt: number, signal: AbortSignal, memory: Memory) => {
     const { node } = target
     const doubtful = store.remembered(node)?.clocks.filter(isInDoubt) ?? []
@@ -141,7 +141,7 @@ export function createPoller(deps: PollDeps) {
       ({ kind }) => OVERALL_KINDS.has(kind) || doubtful.some((clock) => clock.kind === kind),
     )
     memory.triedAt = startedAt
-    // Where the subscription was there and the publisher had no such clock, it still has none.
+    // If the publisher had no such clock at the last full poll, an empty answer still means that.
     const { pulls, problems } = await pullAll(deps, target, wanted, signal, (kind) =>
       memory.found.get(kind) === 'none' ? 'held' : undefined,
     )
@@ -152,7 +152,7 @@ export function createPoller(deps: PollDeps) {
     return { node, problems }
   }
 
-  /** That a publisher answered is written as seldom as a confirmation is. */
+  /** Records that a publisher answered, as rarely as a confirmation is written. */
   const checked = (state: NodeState, pulls: readonly Pull[], now: number): NodeState => {
     const { publisher } = state
     if (pulls.length === 0 || publisher === undefined || !publisher.reachable) return state
@@ -235,18 +235,18 @@ export function createPoller(deps: PollDeps) {
 function isWholeDue({ failures, triedAt, wholeAt }: Memory, everyMs: number, now: number): boolean {
   const retryAt = triedAt + Math.min(WHOLE_EVERY_MS, everyMs * 2 ** Math.max(0, failures - 2))
   const leftMs = (failures === 0 ? wholeAt : retryAt) - now
-  // A round begins a little sooner or later than it is due; what is later than it can be, our clock was set back.
+  // Rounds vary a little in time. If more than the interval is left, our clock was set back.
   return leftMs <= everyMs / 2 || leftMs > WHOLE_EVERY_MS
 }
 
-/** What a run of the reconciler knows of the ways by which a node reaches us; undefined where it could not look. */
+/** How the state of a node can reach us, as the reconciler found; undefined if it could not check. */
 function waysOf({ reachable, applied }: Reconciled): Ways | undefined {
   if (reachable === false) return 'unreachable'
   if (reachable === undefined || applied === undefined) return undefined
   return applied.held.size > 0 ? 'open' : 'cut'
 }
 
-/** What it says is to be settled by the next pull (design.md §3). */
+/** Whether the next pull has to settle the state of a clock (design.md §3). */
 function isInDoubt({ retired, suspect, contested, undated }: NodeState['clocks'][number]): boolean {
   return !retired && (suspect !== undefined || contested || undated !== undefined)
 }

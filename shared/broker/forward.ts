@@ -9,11 +9,11 @@ import type { Store } from '#shared/state/store/store.ts'
 import { eventOf } from './event.ts'
 import { CONCURRENCY, type Sent, type Sink } from './sink.ts'
 
-/** How many entries of a node are read, and marked as sent, at once. */
+/** How many log entries of a node are read, and marked as sent, at once. */
 const BATCH = 100
 /** Entries that another process logged are left to that process for so long. Milliseconds. */
 const LEFT_OVER_AFTER = 2_000
-/** Pauses between tries: doubled each time, half of each by chance. Milliseconds. */
+/** Pauses between tries: doubled each time, half of it random. Milliseconds. */
 const FIRST_PAUSE = 500
 const LONGEST_PAUSE = 30_000
 /** After so many failures in a row, of whatever nodes, the sink is down: all pause, then one node tries it alone. */
@@ -22,7 +22,7 @@ const DOWN_AFTER = 3
 /** A node that has something to send. */
 type Line = {
   readonly node: string
-  /** More came while it was being sent. */
+  /** More was logged while it was being sent. */
   again: boolean
   failures: number
   timer?: NodeJS.Timeout
@@ -69,7 +69,7 @@ export function createForwarder(
     recovered: 'sink accepts events again',
   })
   const storeOutage = createOutage(log, {
-    failed: 'events could not be read from the store or marked as sent: retried with back-off',
+    failed: 'cannot read events from the store or mark them as sent; retrying with back-off',
     recovered: 'events are read from the store and marked as sent again',
   })
   const lines = new Map<string, Line>()
@@ -167,7 +167,7 @@ export function createForwarder(
   }
 
   const run = async (line: Line, written?: Unsent): Promise<void> => {
-    // What made the node wait is answered first.
+    // The request that logged it is answered first.
     await nextTurn()
     const isDone = pause === undefined && !ended.signal.aborted && (await attempt(line, written))
     line.running = undefined
@@ -201,7 +201,7 @@ export function createForwarder(
   const update: Store['update'] = async (node, change) => {
     let written: Unsent | undefined
     let isBehind = false
-    // May run again: what its last run saw is what was written.
+    // May run again: the last run is the one that was written.
     const forwarding: typeof change = (current) => {
       const outcome = change(current)
       const { entries: added = [], state = added.length > 0 ? current : undefined } = outcome
@@ -209,7 +209,7 @@ export function createForwarder(
       const entries = added.map((entry, index) => ({ ...entry, seq: seq + index + 1 }))
       written = state && entries.length > 0 ? { ...state, entries } : undefined
       isBehind = forwarded < seq
-      // A document that was there before there was a sink keeps its history to itself.
+      // What was logged before there was a sink is not sent.
       return state === undefined ? outcome : { ...outcome, state: { ...state, forwarded } }
     }
     const result = await store.update(node, forwarding)
@@ -218,7 +218,7 @@ export function createForwarder(
     return result
   }
 
-  /** Tries all that is left once, now. True when nothing is left; the rest goes with the next event of its node. */
+  /** Tries everything that is left once, now. True if nothing is left; the rest goes with the next event of its node. */
   const settle = async (signal: AbortSignal): Promise<boolean> => {
     beginAll()
     const { promise: aborted, resolve } = Promise.withResolvers<void>()
@@ -236,7 +236,7 @@ export function createForwarder(
     store: { ...store, update },
     settle,
 
-    /** Gives what is left a last chance, bounded in time. The store is left open. */
+    /** Tries what is left once more, for a limited time. The store stays open. */
     async close() {
       await settle(AbortSignal.timeout(lastChanceMs))
       ended.abort(new Error('The process ends'))

@@ -14,28 +14,28 @@ import { type Clock, isoTime } from '#shared/time.ts'
 import type { Journal, Lacking } from './journal.ts'
 import { ownerOf, type Situation, type Step } from './plan.ts'
 
-/** What applying a plan has done, by kinds, and what went wrong. */
+/** What applying a plan did, by kind, and what went wrong. */
 export type Applied = {
   readonly created: string[]
   readonly adopted: string[]
   readonly refreshed: string[]
   readonly restored: string[]
-  /** Kinds that are certainly there now. */
+  /** Kinds whose subscriptions are certainly there now. */
   readonly held: Set<string>
-  /** Kinds that the publisher refused while it took others, and that its host turned out to lack. */
+  /** Kinds that the publisher refused while it accepted others: its host does not have them. */
   readonly lacking: Lacking[]
   removed: number
-  /** Subscriptions that stay until our callback is proven. */
+  /** Subscriptions not deleted because our callback is not proven. */
   withheld: number
   /** For people, redacted. */
   readonly problems: string[]
-  /** The publisher is warming up or our endpoint is not up yet: a later try may succeed. */
+  /** The publisher is still starting, or our endpoint is not up yet: a later try may succeed. */
   retryable: boolean
-  /** Why it was given up before the end. */
+  /** Why it was abandoned. */
   failure?: PublisherError
 }
 
-/** What two tries of one run have done; what holds now is what the later one found. */
+/** The results of two tries in one run together; the later one says what is there now. */
 export function together(earlier: Applied | undefined, later: Applied | undefined): Applied | undefined {
   if (earlier === undefined || later === undefined) return later ?? earlier
   const union = (list: 'created' | 'adopted' | 'refreshed' | 'restored') => [
@@ -47,12 +47,12 @@ export function together(earlier: Applied | undefined, later: Applied | undefine
   return { ...later, created, adopted, refreshed: union('refreshed'), restored: union('restored'), removed }
 }
 
-/** What one try at one publisher is about. */
+/** One try at one publisher. */
 export type Attempt = {
   readonly client: Client
   readonly journal: Journal
   readonly situation: Situation
-  /** Whether our callback answers. Without that nothing is deleted (design.md §5). */
+  /** Our callback answers. Otherwise nothing is deleted (design.md §5). */
   readonly isProven: boolean
   readonly call: CallOptions
   readonly log: Log
@@ -70,7 +70,7 @@ type Refusal = {
 /** The publisher is given up after several failed steps in a row that took this long together. Milliseconds. */
 const LOST_MS = 10_000
 
-/** What a v1 sidecar has in memory more than once is delivered from there until it restarts (protocol.md §2.4). */
+/** A v1 sidecar that has a subscription in memory twice delivers to it until it restarts (protocol.md §2.4). */
 const STUCK =
   'the sidecar has deleted our previous subscription but still delivers to its endpoint from memory: restart the sidecar (its pod); the next poll or subscribe then creates the new one. Keep the previous CALLBACK_SECRET as the second value until then'
 
@@ -91,7 +91,7 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
     ...{ removed: 0, withheld: 0, problems: [], retryable: false },
   }
 
-  /** False where it was withheld. */
+  /** False if it was withheld. */
   const remove = async (subscription: HeldSubscription, why: string): Promise<boolean> => {
     if (!isProven) {
       applied.withheld += 1
@@ -119,7 +119,7 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
     return false
   }
 
-  /** A v1 sidecar tries the endpoint itself, from where it matters, and wants the same 204 before it answers 201. */
+  /** A v1 sidecar answers 201 only after our endpoint gave it a 204, which proves our callback. */
   const taken = (created: Created) => {
     if ('id' in created && client.uniqueBy === 'resource') isProven = true
   }
@@ -142,8 +142,8 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
   }
 
   /**
-   * Lets a v1 sidecar try the endpoint before anything is removed. By a resource of its own: a second POST for ours
-   * would leave the old one in its memory for good (protocol.md §2.4).
+   * Makes a v1 sidecar try the endpoint before anything is removed, by a resource made up for it: a second POST for a
+   * real one would leave the old subscription in its memory for good (protocol.md §2.4).
    */
   const tryEndpoint = async () => {
     if (isEndpointTried) return
@@ -229,7 +229,7 @@ export async function applyPlan(attempt: Attempt, plan: readonly Step[]): Promis
   return applied
 }
 
-/** What the refusals of one try mean: kinds that the host lacks, problems to report, or a publisher that takes nothing. */
+/** Sorts the failed creates of one try into kinds that the host does not have, problems, or a failed publisher. */
 async function judge(attempt: Attempt, applied: Applied, refusals: readonly Refusal[]): Promise<void> {
   const { client, journal, situation, call, log, clock } = attempt
   const { node } = client
@@ -270,8 +270,8 @@ function isNothing(state: CurrentState): boolean {
 }
 
 /**
- * SyncE after the other creates: by then it is known whether the publisher takes any. Removals that are not allowed
- * yet after all creates, which may prove our callback.
+ * SyncE last of the creates: by then it is known whether the publisher accepts any. Removals that are not allowed yet
+ * come after all creates, which may prove our callback.
  */
 function inOrder(plan: readonly Step[], isProven: boolean): Step[] {
   const rank = (step: Step) => {
@@ -281,7 +281,7 @@ function inOrder(plan: readonly Step[], isProven: boolean): Step[] {
   return plan.toSorted((a, b) => rank(a) - rank(b))
 }
 
-/** One line for all that were refused alike; a 400 is mostly about our endpoint. */
+/** One line for all refused for the same reason; a 400 is mostly about our endpoint. */
 function linesOf(refusals: readonly Refusal[], endpoint: string): string[] {
   const alike = Map.groupBy(refusals, ({ error, reason }) => error?.status ?? error?.code ?? reason)
   return Array.from(alike.values(), (same) => {
@@ -292,7 +292,7 @@ function linesOf(refusals: readonly Refusal[], endpoint: string): string[] {
   })
 }
 
-/** What to tell people of a resource that a foreign subscription holds (v1). */
+/** Tells people that a foreign subscription holds a resource (v1). */
 export function blockedText({ kind }: Resource, endpoint: string): string {
   const whose =
     endpoint === '' ? 'without an endpoint (its events are only logged)' : `of ${redact(endpoint)}`

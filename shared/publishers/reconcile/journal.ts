@@ -10,17 +10,17 @@ const PENDING_MS = 10_000
 /** A kind that a host lacks, as its document has it. */
 export type Lacking = NonNullable<NodeState['lacking']>[number]
 
-/** What one answer, or the end of a run, makes of a document: the same one where it says nothing new. Pure. */
+/** A change to a document, which it returns as is if there is nothing new. Pure. */
 export type Change = (state: NodeState) => NodeState
 
-/** How a run found a publisher, and which subscriptions on record are still meant to be there. */
+/** The result of a run, and which recorded subscriptions are kept. */
 export type Ending = {
   readonly url: string
-  /** Undefined where it could not be detected this time: the known one stands. */
+  /** Undefined if it could not be detected this time: the known one is kept. */
   readonly dialect: string | undefined
   readonly reachable: boolean
   readonly problem?: string | undefined
-  /** Absent where they are not known just now: those of the document stay. */
+  /** Absent if they are not known now: those in the document are kept. */
   readonly labels?: Target['labels']
   readonly held: ReadonlySet<string>
   readonly keeps: (subscription: Subscription) => boolean
@@ -33,7 +33,7 @@ export type JournalDeps = {
   readonly overall: (state: NodeState) => string
   /** A fresh random value, for a document that is made. */
   readonly newIncarnation: () => string
-  /** A confirmation alone is written when the stored one is older than this, in ms. */
+  /** A confirmation alone is written only if the stored one is older than this. Milliseconds. */
   readonly refreshMs: number
 }
 
@@ -60,13 +60,13 @@ export function createJournal(deps: JournalDeps, node: string, labels: Target['l
     state.pending.filter((entry) => entry.kind !== kind || entry.requestedAt !== announced.get(kind))
 
   const journal = {
-    /** The document as this process knows it, or else as the store has it. */
+    /** The cached document, or else the one in the store. */
     document: async () => {
       known ??= store.remembered(node)
       return known ?? (await read())
     },
 
-    /** The id on record for a kind; read again from the store unless it is `id`: another reconciler may have written. */
+    /** The recorded id for a kind. If it is not `id`, the document is read again: another process may have written. */
     async idOnRecord(kind: string, id: string) {
       const idOf = () => known?.subscriptions.find((held) => held.kind === kind)?.id
       if (idOf() !== id && !isRead) await read()
@@ -182,7 +182,7 @@ export function createJournal(deps: JournalDeps, node: string, labels: Target['l
   return journal
 }
 
-/** Where one reading of a clock came, it was the initial notification, and what that alone showed may be missed (rule 9). */
+/** A single reading of a clock was the initial notification: a transition seen only there may be missed (rule 9). */
 function proven(
   clocks: NodeState['clocks'],
   { kind, requestedAt, heard = [] }: NodeState['pending'][number],
@@ -203,7 +203,7 @@ export function withoutLacking(state: NodeState, kinds: readonly string[]): Node
   return left === undefined || left.length === 0 ? others : { ...others, lacking: left }
 }
 
-/** Whether a stored time of ours is of the last so many ms; one in the future is of a clock that was set back. */
+/** Whether a stored time of ours lies within so many ms of now; if our clock was set back, it may be in the future. */
 function isWithin(time: string, now: number, ms: number): boolean {
   return Math.abs(now - milliseconds(time)) < ms
 }

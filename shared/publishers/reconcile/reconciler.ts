@@ -23,9 +23,9 @@ export type ReconcileOptions = {
   readonly remove?: boolean
   /** Only find out what would be done: nothing is created, removed or written. */
   readonly dryRun?: boolean
-  /** The caller tells people of `problems`: they are not logged too. Notes are. */
+  /** The caller reports `problems`, so they are not logged. Notes are. */
   readonly quiet?: boolean
-  /** Leaves the end of the run to a write of the caller's: see {@link Reconciled.closing}. */
+  /** The caller writes the end of the run itself: see {@link Reconciled.closing}. */
   readonly handOver?: boolean
 }
 
@@ -37,12 +37,12 @@ export type Reconciled = {
   readonly dialect: Dialect | undefined
   /** `failed` also where only some of its subscriptions could not be made. */
   readonly outcome: 'ok' | 'planned' | 'failed'
-  /** The wanted resources that it offers, for pulls; empty where that could not be learnt. */
+  /** The wanted resources that it offers, for pulls; empty if unknown. */
   readonly resources: readonly Resource[]
   readonly plan: readonly Step[]
   /** What was done; undefined if nothing was. */
   readonly applied: Applied | undefined
-  /** Whether it answered; undefined where it was given up before it could have. */
+  /** Whether it answered; undefined if the run was cut short before it could. */
   readonly reachable: boolean | undefined
   /** The kinds that its host lacks. Those whose pulls are `answers` are among `resources`. */
   readonly lacking: readonly Lacking[]
@@ -58,7 +58,7 @@ export type Reconciled = {
   readonly isMisnamed?: boolean
   /** No node has this name: the publisher gave another, and nothing is on record under it. */
   readonly isNobody?: boolean
-  /** What the caller is to make of the document in a write of its own; only with `handOver`. */
+  /** The change that the caller has to write; only with `handOver`. */
   readonly closing?: Change
 }
 
@@ -67,12 +67,12 @@ export type Reconciler = ReturnType<typeof createReconciler>
 /** Publishers answer from memory: one that does not answer within this time is silent. Milliseconds. */
 const ENOUGH_MS = 1_000
 
-/** A lacking kind is asked for again after this, in ms: publishers are upgraded, hosts get hardware. */
+/** A kind that the host lacks is tried again after this: hosts get hardware, publishers upgrades. Milliseconds. */
 const ASK_AGAIN_MS = 3_600_000
 
 const NOTHING_WANTED: Offer = { outcome: 'offered', resources: [], unpublished: [], node: undefined }
 
-/** What is known of a publisher before it was asked anything. */
+/** The result for a publisher before anything was asked. */
 export function unreconciled(target: Target): Reconciled {
   return {
     node: target.node,
@@ -202,12 +202,12 @@ export function createReconciler(
     const wasKnown = registry.knows(target)
     const first = await once()
     if (!wasKnown || registry.knows(target)) return first
-    // It does not answer as it did before: again at once, with its dialect detected again.
+    // It no longer answers as before: try again at once, and detect its dialect again.
     const second = await once()
     return { ...second, applied: together(first.applied, second.applied) }
   }
 
-  /** Logged when it changes: a publisher that is down for a day is not reported at every poll. */
+  /** Logs only changes: a publisher that is down for a day is not reported at every poll. */
   const report = ({ node, dialect, notes, problems, isMisnamed }: Reconciled, quiet: boolean) => {
     const problem = [...(quiet ? [] : problems), ...notes].join('; ')
     if (problem === (logged.get(node) ?? '')) return
@@ -290,7 +290,7 @@ export function createReconciler(
   }
 }
 
-/** The kinds on record that are not to be asked for yet. What one dialect refused says nothing of another. */
+/** The recorded kinds that are not to be tried yet; they count for the dialect that refused them only. */
 function stillLacking(state: NodeState | undefined, client: Client, now: number): readonly Lacking[] {
   if (state?.publisher?.dialect !== client.dialect) return []
   const isRecent = ({ refusedAt }: Lacking) => Math.abs(now - milliseconds(refusedAt)) < ASK_AGAIN_MS

@@ -124,7 +124,7 @@ test.each([
     end(world)
     expect((await discovery.find(KEEP)).targets).toEqual(before)
     const told = 'cannot read Node labels; nodes keep the labels that they have'
-    expect(linesOf(world)).toEqual([`warn ${told}`, `warn ${told}`, 'info labels of Nodes are read again'])
+    expect(linesOf(world)).toEqual([`warn ${told}`, `warn ${told}`, 'info Node labels can be read again'])
   },
 )
 
