@@ -43,9 +43,9 @@ const FIND_EVERY_MS = 60_000
 
 /**
  * Polls in rounds `everyMs` apart, a tenth sooner or later by chance, so that several processes do not keep step. The
- * next one begins when the one before is over. Publishers are looked for again each minute, and our callback is proven
- * again, beside the rounds, which that may outlast. A round
- * is left out while another run is under way. `close` ends the round that is under way, and resolves when it is over.
+ * next one begins when the one before is over; it is left out while a run of another kind is under way. Beside the
+ * rounds, publishers are looked for and our callback is proven once a minute, which may take longer than a round.
+ * `close` ends the round that is under way, and resolves when it is over.
  */
 export function startRounds(
   { publishers, poller, log, metrics, random, alone }: RoundsDeps,
