@@ -37,7 +37,7 @@ export default defineConfig({
           name: 'processes',
           include: [PROCESSES, ...FAULTS],
           // They wait for each other much of the time, so that more workers find room on two cores.
-          maxWorkers: FAULTS.length > 0 ? 5 : 4,
+          maxWorkers: FAULTS.length > 0 ? 4 : 3,
           sequence: { groupOrder: 1 },
           testTimeout: 180_000,
           hookTimeout: 60_000,
