@@ -126,9 +126,9 @@ export async function createConfigMapDriver(
   }
 
   return {
-    async read(node) {
+    async read(node, known) {
       const found = await get(node)
-      return found && read(node, found)
+      return found && found.metadata.resourceVersion === known?.version ? known : found && read(node, found)
     },
     async write(node, write) {
       const { expected } = write

@@ -17,7 +17,8 @@ export function createMemoryDriver(): Driver {
   }
 
   return {
-    read: async (node) => read(node),
+    read: async (node, known) =>
+      known !== undefined && known.version === rows.get(node)?.version ? known : read(node),
     async write(node, { state, entries, expected, trimThrough }) {
       const row = rows.get(node)
       if (row?.version !== expected) throw new ConflictError(node)

@@ -118,10 +118,10 @@ export async function createSqliteDriver(
   }
 
   return {
-    read: (node) =>
+    read: (node, known) =>
       reading(() => {
         const row = readDocument.get(node)
-        return row && documentOf(row)
+        return row && row.revision === known?.version ? known : row && documentOf(row)
       }),
     async write(node, write) {
       turn ??= commitTurn()

@@ -33,7 +33,8 @@ export type Page = {
  * `ConflictError` when the version is not the expected one, and have then changed nothing.
  */
 export type Driver = {
-  read(node: string): Promise<Versioned | undefined>
+  /** The newest document; `known` itself, without reading it again, if it is still the newest. */
+  read(node: string, known?: Versioned): Promise<Versioned | undefined>
   write(node: string, write: Write): Promise<Version>
   /**
    * At most `limit` (1 or more) documents from the position `from`, which came as `next` of the page before.

@@ -47,9 +47,6 @@ export type StoreOptions = {
   readonly random?: () => number
 }
 
-/** A document as it was last read or written here; both undefined where there was none. */
-type Known = { readonly state: NodeState | undefined; readonly version: Version | undefined }
-
 /** The store over a driver, which it closes with itself. */
 export function createStore(driver: Driver, options: StoreOptions): Store {
   const { historyPerNode, log, random = Math.random } = options
@@ -58,11 +55,12 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   const queue = createQueue({ change, remove })
   let closing: Promise<void> | undefined
 
-  async function load(node: string): Promise<Known> {
-    const found = await driver.read(node)
+  /** Undefined where there is none. */
+  async function load(node: string, known?: Versioned): Promise<Versioned | undefined> {
+    const found = await driver.read(node, known)
     if (found === undefined) documents.delete(node)
     else documents.set(node, found)
-    return found ?? { state: undefined, version: undefined }
+    return found
   }
 
   async function change(node: string, jobs: Job[], more: () => Job[]): Promise<void> {
@@ -81,27 +79,33 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
 
   /**
    * Changes begin from the cached document, and compare-and-set tells whether it is the newest. "Nothing to do", and the
-   * failure of a change, are believed only of a document that was just read.
+   * failure of a change, are believed only once the store has confirmed that the document is the newest.
    */
   async function commit(node: string, jobs: Job[], more: () => Job[]): Promise<readonly Settled[]> {
-    let cached = documents.get(node)
+    const cached = documents.get(node)
+    let known = cached ?? (await load(node))
+    let isChecked = cached === undefined
     for (let conflicts = 0; ; ) {
-      const known = cached ?? (await load(node))
       const settled: Settled[] = []
       const changed = applyAll(
-        known.state,
+        known?.state,
         jobs.map((job) => (current) => {
           const one = attempt(node, job, current)
           settled.push(one)
           return one.outcome
         }),
       )
-      if (changed === undefined && cached === undefined) return settled
-      cached = undefined
-      if (changed === undefined) continue
-      const { through, unsent } = trim(known.state, changed.state, historyPerNode)
+      if (changed === undefined) {
+        if (isChecked) return settled
+        const newest = await load(node, known)
+        if (newest === known) return settled
+        known = newest
+        isChecked = true
+        continue
+      }
+      const { through, unsent } = trim(known?.state, changed.state, historyPerNode)
       try {
-        const write = { ...changed, expected: known.version, trimThrough: through }
+        const write = { ...changed, expected: known?.version, trimThrough: through }
         documents.set(node, { state: changed.state, version: await driver.write(node, write) })
         if (unsent > 0) log.error('log entries dropped before the broker had them', { node, dropped: unsent })
         return settled
@@ -115,6 +119,8 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
         )
       }
       if (conflicts > 1) await sleep(random() * Math.min(100, 2 ** conflicts))
+      known = await load(node)
+      isChecked = true
       jobs.push(...more())
     }
   }
@@ -135,10 +141,10 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
 
   async function removeIf(node: string, decide: Decide): Promise<boolean> {
     for (let conflicts = 0; ; conflicts += 1) {
-      const { state, version } = await load(node)
-      if (state === undefined || !decide(state)) return false
+      const found = await load(node)
+      if (found === undefined || !decide(found.state)) return false
       try {
-        await driver.remove(node, version)
+        await driver.remove(node, found.version)
         return true
       } catch (error) {
         if (!(error instanceof ConflictError) || conflicts >= conflictLimit) throw error

@@ -62,6 +62,18 @@ export function driverContract(
       expect(await driver.log('a', { after: 0, limit: 10 })).toEqual(entries(1, 3))
     })
 
+    test('gives back what its reader knows only while that is the newest', async () => {
+      await create('a', 1)
+      const known = await driver.read('a')
+      expect(await driver.read('a', known)).toBe(known)
+      const other = await open()
+      const write = { state: document('a', 2), entries: entries(2, 2), trimThrough: 0 }
+      const version = await other.write('a', { ...write, expected: known?.version })
+      expect(await driver.read('a', known)).toEqual({ state: document('a', 2), version })
+      await other.remove('a')
+      expect(await driver.read('a', known)).toBeUndefined()
+    })
+
     test('answers a ping', async () => {
       await expect(driver.ping()).resolves.toBeUndefined()
     })

@@ -69,10 +69,10 @@ export function createGate(driver: Driver): Gate {
     },
     driver: {
       ...driver,
-      async read(node) {
+      async read(node, known) {
         reads += 1
         check()
-        const read = await driver.read(node)
+        const read = await driver.read(node, known)
         await after()
         return read
       },

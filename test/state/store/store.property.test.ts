@@ -26,9 +26,9 @@ type Call = typeof call extends fc.Arbitrary<infer T> ? T : never
 function interleaved(driver: Driver, scheduler: fc.Scheduler): Driver {
   return {
     ...driver,
-    async read(node) {
+    async read(node, known) {
       await scheduler.schedule(Promise.resolve(), `read ${node}`)
-      const read = await driver.read(node)
+      const read = await driver.read(node, known)
       await scheduler.schedule(Promise.resolve(), `have read ${node}`)
       return read
     },
@@ -133,10 +133,10 @@ test('a store that fails now and then applies exactly what it acknowledged', asy
         }
         const flaky: Driver = {
           ...interleaved(driver, scheduler),
-          async read(node) {
+          async read(node, known) {
             await scheduler.schedule(Promise.resolve())
             fail()
-            return driver.read(node)
+            return driver.read(node, known)
           },
           async write(node, write) {
             await scheduler.schedule(Promise.resolve())
