@@ -133,8 +133,9 @@ export async function createRedisDriver(
     if ((await run(changeReply, tag, script, keys, [node, ...args])) !== 1) throw new ConflictError(node)
   }
 
-  async function read(node: string): Promise<Versioned | undefined> {
+  async function read(node: string, known?: Versioned): Promise<Versioned | undefined> {
     const { tag, keys } = placeOf(node)
+    if (known && (await client.send(tag, ['HGET', keys[0], 'version'])) === known.version) return known
     const [version, text] = await ask(documentReply, tag, ['HMGET', keys[0], 'version', 'state'])
     return version === null ? undefined : { state: parseDocument(node, text ?? ''), version }
   }
