@@ -143,9 +143,9 @@ test('a store that is away is one line for all publishers and rounds, and is wri
   await eventually(async () => expect(await failed()).toBeGreaterThan(1))
   const readiness = await request(`${poll.url}/health/readiness`)
   expect(await readiness.body.json()).toMatchObject({ store: 'down' })
-  expect(lines().filter(({ message }) => message.includes('store cannot be written'))).toHaveLength(1)
+  expect(lines().filter(({ message }) => message.includes('cannot write to the store'))).toHaveLength(1)
   await redis.start()
   await eventually(() =>
-    expect(lines().filter(({ message }) => message.includes('store takes'))).toHaveLength(1),
+    expect(lines().filter(({ message }) => message.includes('store accepts poll results'))).toHaveLength(1),
   )
 })

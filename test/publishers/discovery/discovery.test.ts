@@ -332,7 +332,7 @@ describe('a node that disappears', () => {
     const { targets } = await world.discovery(undefined, { ...store, update }).find(KEEP)
     expect(targets.map(({ node }) => node)).toEqual(['stays.example.com'])
     expect(world.lines).toMatchObject([
-      { level: 'warn', message: expect.stringContaining('gone could not be marked'), nodes: 1 },
+      { level: 'warn', message: expect.stringContaining('cannot mark nodes as gone'), nodes: 1 },
     ])
     await world.discovery().find(KEEP)
     expect(await goneIn(world)).toMatchObject({ 'goes.example.com': isoTime(world.now) })
