@@ -125,11 +125,13 @@ export function createReconciler(
     const call = { signal }
     const client = await registry.client(target, call)
     let found: Reconciled = { ...unreconciled(target), dialect: client.dialect, reachable: true }
-    const offer = remove ? NOTHING_WANTED : await client.offer(kinds, call)
+    const [offer, held] = await Promise.all([
+      remove ? NOTHING_WANTED : client.offer(kinds, call),
+      client.list(call),
+    ])
     if (offer.outcome === 'not-ready') return { ...found, problems: [offer.reason], retryable: true }
     if (isOther(offer.node, target)) return misnamed(found, offer.node)
 
-    const held = await client.list(call)
     const before = await journal.document()
     const known = remove ? [] : stillLacking(before, client, clock.now())
     const resources = offer.resources.filter(({ kind }) => !known.some((one) => one.kind === kind))

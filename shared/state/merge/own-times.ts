@@ -1,6 +1,6 @@
 import type { ClockState, Span } from '#shared/state/document.ts'
 import { isoTime, milliseconds } from '#shared/time.ts'
-import { type Draft, type MergeSettings, patchNode, putClock } from './draft.ts'
+import { type Draft, type MergeSettings, patchNode } from './draft.ts'
 
 /**
  * Whether a stored time of ours lies further in the future than our hosts' clocks may differ, because one of them was
@@ -19,13 +19,18 @@ export function forgetFuture(draft: Draft, heardAt = draft.now): void {
   const { now, settings } = draft
   const heard = isoTime(heardAt)
   const unconfirmed = isoTime(now - settings.staleAfterMs)
-  const ahead = (time: string) => isAhead(time, now, settings)
-  const past = <T extends string | undefined>(time: T) => (time !== undefined && ahead(time) ? heard : time)
+  let isAny = false
+  const ahead = (time: string) => {
+    const isOne = isAhead(time, now, settings)
+    isAny ||= isOne
+    return isOne
+  }
+  const atMost = <T extends string | undefined>(time: T) => (time !== undefined && ahead(time) ? heard : time)
   const received = <T extends { readonly receivedAt: string }>(one: T) => ({
     ...one,
-    receivedAt: past(one.receivedAt),
+    receivedAt: atMost(one.receivedAt),
   })
-  const sent = <T extends { readonly sentAt: string }>(one: T) => ({ ...one, sentAt: past(one.sentAt) })
+  const sent = <T extends { readonly sentAt: string }>(one: T) => ({ ...one, sentAt: atMost(one.sentAt) })
   const isPast = (span: Span) => !ahead(span.since) && !ahead(span.confirmedAt)
 
   const rewritten = (clock: ClockState): ClockState => {
@@ -42,26 +47,19 @@ export function forgetFuture(draft: Draft, heardAt = draft.now): void {
       unnamed: unnamed && isPast(unnamed) ? unnamed : undefined,
     }
   }
-  for (const clock of draft.state.clocks) {
-    const next = rewritten(clock)
-    if (isOther(clock, next)) putClock(draft, next)
-  }
-  const { absent, subscriptions, publisher } = draft.state
-  const next = {
+  const { clocks, absent, subscriptions, publisher } = draft.state
+  const past = {
+    clocks: clocks.map(rewritten),
     absent: Object.fromEntries(Object.entries(absent).filter(([, span]) => isPast(span))),
-    subscriptions: subscriptions.map((one) => ({ ...one, confirmedAt: past(one.confirmedAt) })),
+    subscriptions: subscriptions.map((one) => ({ ...one, confirmedAt: atMost(one.confirmedAt) })),
     publisher: publisher && {
       ...publisher,
-      checkedAt: past(publisher.checkedAt),
-      goneSince: past(publisher.goneSince),
-      reachedAt: past(publisher.reachedAt),
-      unreachableSince: past(publisher.unreachableSince),
-      blindSince: past(publisher.blindSince),
+      checkedAt: atMost(publisher.checkedAt),
+      goneSince: atMost(publisher.goneSince),
+      reachedAt: atMost(publisher.reachedAt),
+      unreachableSince: atMost(publisher.unreachableSince),
+      blindSince: atMost(publisher.blindSince),
     },
   }
-  if (isOther({ absent, subscriptions, publisher }, next)) patchNode(draft, next)
-}
-
-function isOther(before: object, after: object): boolean {
-  return JSON.stringify(before) !== JSON.stringify(after)
+  if (isAny) patchNode(draft, past)
 }
