@@ -17,7 +17,7 @@ const EVENT_TTL = 3_600_000
 /** After how long an Event is written again of what lasts. Milliseconds. */
 const RENEW_AFTER = EVENT_TTL / 2
 
-/** Up to which log entry, of which document, an Event has counted. */
+/** The annotation that names the last log entry, and its document, that an Event has counted. */
 const COUNTED = 'ptp-watch.io/counted'
 
 const PAGE = 1_000

@@ -88,7 +88,7 @@ export function createTaints(
   return async (swept: readonly Swept[], all: ReadonlyMap<string, ClusterNode>, run: Run): Promise<void> => {
     try {
       const states = new Map(swept.map(({ node, overall }) => [node.name, overall]))
-      /** One of which nothing could be found out now keeps what it has. */
+      /** The taint of a Node whose state could not be read stays as it is. */
       const isOver = (name: string) => {
         const state = states.get(name)
         return state === undefined ? !all.has(name) : state !== 'FREERUN' && state !== 'UNKNOWN'

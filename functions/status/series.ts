@@ -8,7 +8,7 @@ import { escapeLabel } from '#shared/metrics.ts'
 import { OVERALL } from './api.ts'
 import type { ShownNode } from './shown.ts'
 
-/** The metrics of which each node has series, in the order in which they are exposed; totals are counters. */
+/** The metrics of each node, in the order in which they are exposed; those named `_total` are counters. */
 export const NODE_METRICS = {
   ptp_watch_node_state: '1 for the state that the node is in, 0 for the others.',
   ptp_watch_node_state_since_timestamp_seconds:
@@ -128,7 +128,7 @@ function addClock(add: Add, { kind, instance, state, metrics }: NodeView['resour
   const clockClass = Number(metrics.clockClass ?? Number.NaN)
   if (kind === 'clock-class' && Number.isFinite(clockClass)) add('ptp_watch_clock_class', clockClass, clock)
   if (kind !== 'gnss-sync-status' || state === null) return
-  // All words that receivers use would be ten series each, of which nine are 0.
+  // Receivers use ten words: a series for each would be ten a receiver, nine of them 0.
   add('ptp_watch_gnss_state', Number(state === SYNCHRONIZED), { ...clock, state: SYNCHRONIZED })
   if (state !== SYNCHRONIZED) add('ptp_watch_gnss_state', 1, { ...clock, state })
 }

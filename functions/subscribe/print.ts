@@ -7,7 +7,7 @@ import type { Mode, Outcome, Progress } from './run.ts'
 
 export const CLEAR_LINE = '\r\u001b[2K'
 
-/** `7 created, 2 removed`: those of which there are any. */
+/** `7 created, 2 removed`: only counts above 0. */
 const counted = (counts: readonly [count: number, what: string][]) =>
   counts.flatMap(([count, what]) => (count > 0 ? [`${count} ${what}`] : []))
 

@@ -40,7 +40,7 @@ export type RunContext = {
   readonly operands?: readonly string[]
 }
 
-/** Where it throws, the sender tries again. The Functions Framework checks nothing: any attribute may be missing. */
+/** If it throws, the sender tries again. The Functions Framework does not check events: any attribute may be missing. */
 export type OnEvent = (event: Readonly<CloudEventV1<unknown>>) => Promise<void>
 
 /** A function that was opened: what it holds (a store, connections) is held until `close`. */

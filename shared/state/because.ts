@@ -4,7 +4,7 @@ import { milliseconds, nanoseconds } from '#shared/time.ts'
 
 type Clock = NodeView['resources'][number]
 
-/** Why a node is in its state: a phrase for people, and the clock that decides, or the kind of which there is none. */
+/** Why a node is in its state: a phrase for people, and the clock that decides, or the kind that has no clock. */
 type Cause = {
   readonly because: string
   readonly kind?: string | undefined

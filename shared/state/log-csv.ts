@@ -37,7 +37,7 @@ export function lineOf(cells: readonly (string | number | undefined)[]): string 
 
 /**
  * A spreadsheet would run what begins like a formula, in some languages also in full width: an apostrophe makes it a
- * text. In some a semicolon separates cells, of which the second could be a formula. A terminal gets no controls.
+ * text. In some a semicolon separates cells, and the second could be a formula. A terminal gets no controls.
  */
 function quoted(text: string): string {
   const told = text.replace(/(?![\t\r\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')

@@ -108,7 +108,7 @@ export function createTimeline(view: NodeView, span: Span, now: number) {
 
 type TrackedLane = ReturnType<typeof createLane>
 
-/** A lane of which what lies in the span is kept, with what the log does not cover. */
+/** A lane, cut to the span, with the time that the log does not cover. */
 function createLane({ from, to }: Span, kind: string | null = null, instance: string | null = null) {
   const lane: Lane = { kind, instance, spans: [], missed: [], marks: [] }
   const seconds = { FREERUN: 0, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 0 }

@@ -25,7 +25,7 @@ export function spentBy(state: NodeState, until: number, settings: MergeSettings
   return spent
 }
 
-/** The counted time that the next write stores. If our clock was set back, none is taken away. */
+/** The counted time that the next write stores. It never goes down, even if our clock was set back. */
 export function countSpent(before: NodeState, now: number, settings: MergeSettings): NodeState['spent'] {
   const { until = isoTime(now) } = before.spent ?? {}
   const isLater = milliseconds(until) > now && !isAhead(until, now, settings)
