@@ -52,7 +52,7 @@ export type Serving = {
   readonly url: string
   readonly port: number
   /**
-   * Stops accepting, tells functions by `request.signal`, answers what is in flight or arrives over connections
+   * Accepts what waits and nothing more, tells functions by `request.signal`, answers what is in flight or arrives over connections
    * that are still open (with `Connection: close`), and resolves when all connections are closed. False: the time
    * was not enough and requests were cut. Repeated calls share one drain.
    */
@@ -194,6 +194,7 @@ export async function serve(options: {
       cut = true
       server.closeAllConnections()
     }, limits.drainTimeout)
+    await acceptWaiting(server, limits.lingerTime)
     // http.Server's own close would close idle connections at once, with requests under way on them.
     await new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve()))
     clearInterval(sweep)
@@ -207,6 +208,19 @@ export async function serve(options: {
 }
 
 const EMPTY = new Uint8Array(0)
+
+/** Accepts the connections that the kernel has made already, one a turn: with the listener they would be reset. */
+async function acceptWaiting(server: NetServer, atMostMs: number): Promise<void> {
+  const until = performance.now() + atMostMs
+  let quietTurns = 0
+  const accepted = () => {
+    quietTurns = 0
+  }
+  server.on('connection', accepted)
+  // Signals are handled late in a turn: the first one may end before anything could be accepted.
+  for (; quietTurns < 2 && performance.now() < until; quietTurns += 1) await nextTurn()
+  server.off('connection', accepted)
+}
 
 const PARSE_ERRORS: Readonly<Record<string, readonly [status: number, phrase: string, message: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'The request took too long to arrive'],

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
+import { rawConnection } from '../runtime/raw.ts'
 import { onFramework, onServe, MAIN } from '../runtime/processes.ts'
 import { startLoad } from './support/load.ts'
 import { environmentOf, NODES, proveNothingLost, sinkOfTest, sqliteStore } from './support/world.ts'
@@ -44,3 +45,22 @@ test.each(HOSTS)(
     await proveNothingLost({ env, sink, load })
   },
 )
+
+test('SIGTERM while connections wait to be accepted: they are answered, not reset', async () => {
+  const { url, process } = await onServe(MAIN, 'ingest', { STATE_URL: 'memory:' })
+  onTestFinished(async () => {
+    process.kill('SIGKILL')
+    await process.exit
+  })
+  // The kernel makes connections for a process that stands still.
+  process.kill('SIGSTOP')
+  const waiting = await Promise.all(
+    Array.from({ length: 100 }, () => rawConnection(Number(new URL(url).port))),
+  )
+  for (const connection of waiting)
+    connection.send('POST /event/worker-0 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n')
+  process.kill('SIGTERM')
+  process.kill('SIGCONT')
+  for (const connection of waiting) expect(await connection.closed()).toMatch(/^HTTP\/1.1 204 /)
+  expect(await process.exit).toBe(0)
+})

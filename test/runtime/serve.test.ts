@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { request } from 'undici'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
 import { type Admit, HttpError, type HttpFunction, NO_CONTENT, notFound } from '#shared/runtime/reply.ts'
 import { rawConnection } from './raw.ts'
@@ -549,7 +549,8 @@ describe('a drain', () => {
     expect(signal()?.aborted).toBe(false)
     const drained = drain()
     expect(signal()?.aborted).toBe(true)
-    await expect(rawConnection(port)).rejects.toThrow('ECONNREFUSED')
+    const connected = async () => (await rawConnection(port))[Symbol.dispose]()
+    await vi.waitFor(() => expect(connected()).rejects.toThrow('ECONNREFUSED'))
     held.open()
     expect(await raw.closed()).toMatch(/^HTTP\/1.1 200 OK\r\n.*connection: close\r\n.*held$/is)
     expect(await drained).toBe(true)
