@@ -54,6 +54,8 @@ export const timeOfEntry = ({ at, notAfter }: LogEntry) => publishedAt(at ?? not
 
 type Open = { readonly from: number; readonly state: string; readonly doubt: Stretch['doubt'] }
 
+const UNCOVERED = { state: 'UNKNOWN', doubt: 'not covered' } as const
+
 /**
  * The history of a node from its log, which is added a page at a time, the oldest first, so that a long one holds
  * nobody up. It begins before `span.from` where it reaches so far. The newest state lasts until `now`, by `view`;
@@ -72,10 +74,15 @@ export function createTimeline(view: NodeView, span: Span, now: number) {
   for (const clock of view.resources) clockOf(clock)
   let first: number | undefined
   let last = Number.NEGATIVE_INFINITY
+  let lastSeq: number | undefined
 
   const follow = (entry: LogEntry) => {
     const told = timeOfEntry(entry)
     const at = Math.min(now, Number.isNaN(told) ? Math.max(last, 0) : Math.max(last, told))
+    // What an entry that cannot be read told is not known.
+    if (lastSeq !== undefined && entry.seq > lastSeq + 1)
+      for (const lane of [node, ...clocks.values()]) lane.begin({ from: last, ...UNCOVERED })
+    lastSeq = entry.seq
     last = at
     first ??= at
     followNode(node, entry, at)
@@ -115,7 +122,7 @@ function createLane({ from, to }: Span, kind: string | null = null, instance: st
   let open: Open | undefined
 
   const end = (at: number) => {
-    const { state, doubt, ...begun } = open ?? { from, state: 'UNKNOWN', doubt: 'not covered' }
+    const { state, doubt, ...begun } = open ?? { from, ...UNCOVERED }
     const begin = Math.max(begun.from, from)
     const until = Math.min(at, to)
     if (begin >= until) return
@@ -151,7 +158,8 @@ function followNode(lane: TrackedLane, { type, overall: state, notBefore = '' }:
   const tellsSilence = (type === 'stale' || type === 'recovered') && silentAt < at
   if (tellsSilence && before !== undefined && before.doubt !== 'stale')
     lane.begin({ from: Math.max(before.from, silentAt), state: 'UNKNOWN', doubt: 'stale' })
-  const doubt = type === 'stale' ? 'stale' : type === 'recovered' ? null : (before?.doubt ?? null)
+  const isOver = type === 'recovered' || before?.doubt === 'not covered'
+  const doubt = type === 'stale' ? 'stale' : isOver ? null : (before?.doubt ?? null)
   const newest = lane.open()
   if (newest?.state !== state || newest.doubt !== doubt) lane.begin({ from: at, state, doubt })
   if (type === 'restored') lane.mark(at, 'restored')
@@ -195,7 +203,8 @@ function closeClock(
   const state = clock.state ?? Object.values(clock.metrics).join(' ')
   const since = clock.since ?? clock.notAfter
   const began = Math.max(first, Math.min(now, since === null ? now : publishedAt(since)))
-  if (lane.open() === undefined) lane.begin({ from: began, state, doubt: null })
+  const { from: known = 0, doubt = 'not covered' } = lane.open() ?? {}
+  if (doubt === 'not covered') lane.begin({ from: Math.max(known, began), state, doubt: null })
   const from = Math.max(lane.open()?.from ?? 0, Date.parse(clock.confirmedAt))
   if (clock.stale) lane.begin({ from, state, doubt: 'stale' })
 }

@@ -1,10 +1,23 @@
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, test, vi } from 'vitest'
 import { eventOf } from '#shared/broker/event.ts'
 import { StoreError } from '#shared/errors.ts'
 import type { Driver } from '#shared/state/store/driver.ts'
 import { createMemoryDriver } from '#shared/state/drivers/memory.ts'
+import { openDriver } from '#shared/state/store/open.ts'
 import { range } from '../state/drivers/samples.ts'
-import { join, numbersOf, NODE, openSink, SHARED, soon, stateOf, touch, transit } from './world.ts'
+import {
+  join,
+  numbersOf,
+  NODE,
+  openSink,
+  SHARED,
+  soon,
+  stateOf,
+  temporaryDatabase,
+  touch,
+  transit,
+} from './world.ts'
 
 describe.each(['memory', 'sqlite'] as const)('over a %s store', (kind) => {
   const open = async () => {
@@ -72,6 +85,25 @@ test.each(STORED)('with $what, $sends are sent and the cursor ends at $ends', as
   expect(numbersOf(sink.taken())).toEqual(row.sends)
   await member.forwarder.close()
   expect((await stateOf(member.base)).forwarded).toBe(row.ends)
+})
+
+test('an entry that cannot be read is left out, and holds up none behind it', async () => {
+  const url = temporaryDatabase()
+  const driver = await openDriver(url)
+  const sink = await openSink()
+  const member = await join(driver, sink.url)
+  await transit(member.base, 3)
+  await member.base.update(NODE, (current) => ({
+    ...(current !== undefined && { state: { ...current, forwarded: 0 } }),
+    result: undefined,
+  }))
+  const other = new DatabaseSync(url.slice('sqlite:'.length))
+  other.exec(`UPDATE log SET entry = '{' WHERE seq = 2`)
+  other.close()
+  await touch(member.store)
+  expect(await member.forwarder.settle(soon())).toBe(true)
+  expect(numbersOf(sink.taken())).toEqual([1, 3])
+  expect((await stateOf(member.base)).forwarded).toBe(3)
 })
 
 test('a process without a sink leaves the cursor, and the next one with a sink sends what it logged', async () => {

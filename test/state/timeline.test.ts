@@ -54,6 +54,40 @@ test('a node that fell silent is UNKNOWN since then, whatever else has been sile
   ])
 })
 
+test('from an entry before one that is missing to the next of a clock the log covers nothing', () => {
+  const [first, , third] = [
+    overall(60, 'UNKNOWN', 'LOCKED'),
+    overall(50, 'LOCKED', 'FREERUN'),
+    overall(40, 'HOLDOVER', 'LOCKED'),
+  ]
+  const found = nodeLane(locked(), [first, third])
+  expect(found.spans?.slice(1)).toEqual([
+    [at(60), at(40), 'UNKNOWN', 'not covered'],
+    [at(40), at(0), 'LOCKED', null],
+  ])
+  expect(found).toMatchObject({ availability: 1, seconds: { LOCKED: 2_400, UNKNOWN: 0 } })
+  const lockLane = (entries: readonly LogEntry[], since = NOW) => {
+    const { clocks } = lockedNode('n', NOW)
+    const dated = clocks.map((clock) => ({ ...clock, since: new Date(since).toISOString() }))
+    const view = viewOf(lockedNode('n', NOW, { clocks: dated }), NOW, defaultSettings)
+    const lane = timelineOf(view, entries, DAY).lanes.find(({ kind }) => kind === 'lock-state')
+    return lane?.spans.slice(1).map(({ from, to, state, doubt }) => [from, to, state, doubt])
+  }
+  const told = changed(60, 'UNKNOWN', 'LOCKED', 'LOCKED')
+  const missing = changed(50, 'LOCKED', 'FREERUN', 'FREERUN')
+  const later = changed(40, 'FREERUN', 'LOCKED', 'LOCKED')
+  expect(lockLane([told, missing, later])?.[1]).toEqual([at(50), at(40), 'FREERUN', null])
+  expect(lockLane([told, later])).toEqual([
+    [at(60), at(40), 'UNKNOWN', 'not covered'],
+    [at(40), at(0), 'LOCKED', null],
+  ])
+  // Its own view tells since when it has been as it is.
+  expect(lockLane([told, overall(20, 'FREERUN', 'LOCKED')], NOW - 30 * 60_000)).toEqual([
+    [at(60), at(30), 'UNKNOWN', 'not covered'],
+    [at(30), at(0), 'LOCKED', null],
+  ])
+})
+
 test('a leap second is a time like any other', () => {
   const leap = '2016-12-31T23:59:60.123456789Z'
   const clocks = lockedNode('n', NOW).clocks.map((clock) => ({ ...clock, since: leap }))

@@ -133,7 +133,7 @@ export async function createConfigMapDriver(
     async write(node, write) {
       const { expected } = write
       const before = expected === undefined ? '' : await logBefore(node, expected)
-      const { state, log: after, unsent } = pack(node, before, write, maxBytes)
+      const { state, log: after, unsent } = pack(node, before, write, maxBytes, log)
       const data = { state, ...(after !== before && { log: after }) }
       const ours = { labels: { ...LABELS, [KEY]: keyOf(node) }, annotations: { [NODE]: node } }
       const name = objectNameOf(node)
@@ -169,7 +169,7 @@ export async function createConfigMapDriver(
     },
     versions: async () => new Map(await index()),
     async log(node, { after, limit }) {
-      const entries = entriesOf(node, (await get(node))?.data?.log ?? '')
+      const entries = entriesOf(node, (await get(node))?.data?.log ?? '', log)
       return entries.filter(({ seq }) => seq > after).slice(0, limit)
     },
     async remove(node, expected) {

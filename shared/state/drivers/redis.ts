@@ -5,8 +5,8 @@ import { ConflictError, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { createRedisClient } from '#shared/redis/client.ts'
 import { RedisError } from '#shared/redis/failure.ts'
-import { damagedState, parseDocument, parseEntry } from '#shared/state/document.ts'
-import { byBytes, type Driver, type Versioned } from '#shared/state/store/driver.ts'
+import { damagedState, parseDocument } from '#shared/state/document.ts'
+import { byBytes, type Driver, parseEntries, type Versioned } from '#shared/state/store/driver.ts'
 
 /**
  * The keys of all nodes are spread over sixteen hash tags, so that each share has an index of its nodes in the same
@@ -182,7 +182,11 @@ export async function createRedisDriver(
       const { tag, keys } = placeOf(node)
       const range = [keys[1], String(Math.max(0, after + 1)), '+', 'COUNT', String(limit)]
       const lines = await ask(logReply, tag, ['XRANGE', ...range])
-      return lines.map(([, [, text]]) => parseEntry(node, text))
+      return parseEntries(
+        node,
+        lines.map(([, [, text]]) => text),
+        log,
+      )
     },
     remove: (node, expected = '') => change(node, REMOVE, [expected]),
     ping,

@@ -4,8 +4,15 @@ import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { ConflictError, PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
-import { damagedState, parseDocument, parseEntry } from '#shared/state/document.ts'
-import type { Driver, Version, Versioned, Write } from '#shared/state/store/driver.ts'
+import { type Log, silentLog } from '#shared/log.ts'
+import { damagedState, parseDocument } from '#shared/state/document.ts'
+import {
+  type Driver,
+  parseEntries,
+  type Version,
+  type Versioned,
+  type Write,
+} from '#shared/state/store/driver.ts'
 
 const SCHEMA_VERSION = 3
 const SCHEMA = `
@@ -43,7 +50,7 @@ const PASSING: readonly unknown[] = [...BUSY, 7, 10, 13, 15]
  */
 export async function createSqliteDriver(
   file: string,
-  { busyTimeoutMs = 5000 }: { busyTimeoutMs?: number } = {},
+  { log = silentLog, busyTimeoutMs = 5000 }: { log?: Log; busyTimeoutMs?: number } = {},
 ): Promise<Driver> {
   const path = resolve(file)
 
@@ -139,7 +146,10 @@ export async function createSqliteDriver(
     versions: () =>
       reading(() => new Map(readVersions.all().map((row) => [String(row.node), String(row.revision)]))),
     log: (node, { after, limit }) =>
-      reading(() => readLog.all(node, after, limit).map(({ entry }) => parseEntry(node, String(entry)))),
+      reading(() => {
+        const texts = readLog.all(node, after, limit).map(({ entry }) => String(entry))
+        return parseEntries(node, texts, log)
+      }),
     remove: (node, expected) =>
       attempt('be written', () =>
         transaction(db, () => {

@@ -1,4 +1,6 @@
-import type { LogEntry, NodeState } from '#shared/state/document.ts'
+import { reasonOf } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import { type LogEntry, type NodeState, parseEntry } from '#shared/state/document.ts'
 
 /** Opaque to all but the driver that made it. */
 export type Version = string
@@ -55,4 +57,24 @@ export type Driver = {
 /** The order of nodes. */
 export function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
+
+/**
+ * Log entries of a node from their JSON. Those that cannot be read are logged and left out: one of them must not hide all
+ * others, or hold up what is to be written or sent. The gap in the numbers shows that they are missing.
+ */
+export function parseEntries(node: string, texts: readonly string[], log: Log): LogEntry[] {
+  const problems: string[] = []
+  const entries = texts.flatMap((text) => {
+    try {
+      return parseEntry(node, text)
+    } catch (error) {
+      problems.push(reasonOf(error))
+      return []
+    }
+  })
+  const [problem] = problems
+  if (problem !== undefined)
+    log.error('stored log entries cannot be read; left out', { node, count: problems.length, problem })
+  return entries
 }

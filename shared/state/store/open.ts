@@ -53,7 +53,7 @@ export async function openDriver(url: string, options: DriverOptions = {}): Prom
   switch (scheme) {
     case 'sqlite':
       if (!create && !existsSync(rest)) throw missing(rest)
-      return (await import('#shared/state/drivers/sqlite.ts')).createSqliteDriver(rest)
+      return (await import('#shared/state/drivers/sqlite.ts')).createSqliteDriver(rest, { log })
     case 'memory':
       return (await import('#shared/state/drivers/memory.ts')).createMemoryDriver()
     case 'configmap':

@@ -6,13 +6,13 @@ import { temporaryFolder } from '../fleet.ts'
 import { NOW, status } from './world.ts'
 
 /** Three nodes, of which the document of `b` cannot be read. */
-async function damaged() {
+async function damaged(sql = `UPDATE document SET state = '{"node":"b"}' WHERE node = 'b'`) {
   const folder = temporaryFolder()
   onTestFinished(() => folder.remove())
   const file = `${folder.path}/state.db`
   const found = await status(['a', 'b', 'c'], { url: `sqlite:${file}`, entries: 2 })
   const other = new DatabaseSync(file)
-  other.exec(`UPDATE document SET state = '{"node":"b"}' WHERE node = 'b'`)
+  other.exec(sql)
   other.close()
   return found
 }
@@ -49,6 +49,15 @@ test('the node itself says why it is UNKNOWN, and what removes it; its log and i
     expect(answer.code).toBe(503)
     expect(answer.json.error.message).toContain('The stored document of node b is damaged')
   }
+})
+
+test('a log entry that cannot be read is left out of its node, and hides nothing else', async () => {
+  const { get } = await damaged(`UPDATE log SET entry = '{' WHERE node = 'b' AND seq = 1`)
+  const { code, json } = await get('/api/nodes/b')
+  expect({ code, overall: json.overall }).toEqual({ code: 200, overall: 'LOCKED' })
+  expect(json.log.map(({ seq }: { seq: number }) => seq)).toEqual([2])
+  for (const part of ['log', 'timeline', 'availability'])
+    expect((await get(`/api/nodes/b/${part}`)).code).toBe(200)
 })
 
 test.each(['table', 'json', 'csv', 'name'])('ptp-watch status -o %s prints all nodes', async (output) => {

@@ -69,6 +69,16 @@ describe('what lies in Redis', () => {
     expect((await driver.read('b'))?.state).toEqual(document('b', 2))
   })
 
+  test('and has a log entry that cannot be read has all others', async () => {
+    const server = await start()
+    const driver = await open(server.url)
+    await create(driver, 'a', 3)
+    const key = (await server.cli(['KEYS', '*log:a'])).trim()
+    await server.cli(['XDEL', key, '3-0'])
+    await server.cli(['XADD', key, '3-1', 'entry', '{"seq":3'])
+    expect(await driver.log('a', { after: 0, limit: 9 })).toMatchObject([{ seq: 1 }, { seq: 2 }])
+  })
+
   test('and was removed by hand in part is made anew', async () => {
     const server = await start()
     const driver = await open(server.url)

@@ -1,13 +1,14 @@
 import { StoreError } from '#shared/errors.ts'
-import type { Write } from '#shared/state/store/driver.ts'
-import { type LogEntry, parseEntry } from '#shared/state/document.ts'
+import type { Log } from '#shared/log.ts'
+import { parseEntries, type Write } from '#shared/state/store/driver.ts'
+import type { LogEntry } from '#shared/state/document.ts'
 
 /**
  * What a write makes of a ConfigMap whose log was `before`, within `maxBytes` for document and log together: their texts,
  * the log with an entry on each line. The oldest entries make room; `unsent` are those that the broker has not had.
- * @throws StoreError, not retryable, if the document alone is larger, or the stored log is damaged.
+ * @throws StoreError, not retryable, if the document alone is larger.
  */
-export function pack(node: string, before: string, write: Write, maxBytes: number) {
+export function pack(node: string, before: string, write: Write, maxBytes: number, log: Log) {
   const { forwarded = Number.POSITIVE_INFINITY } = write.state
   const state = JSON.stringify(write.state)
   let room = maxBytes - Buffer.byteLength(state)
@@ -15,7 +16,9 @@ export function pack(node: string, before: string, write: Write, maxBytes: numbe
     const problem = `The document of node ${node} has ${maxBytes - room} bytes; a ConfigMap may hold ${maxBytes}`
     throw new StoreError(problem, { retryable: false })
   }
-  const entries = [...entriesOf(node, before), ...write.entries].filter(({ seq }) => seq > write.trimThrough)
+  const entries = [...entriesOf(node, before, log), ...write.entries].filter(
+    ({ seq }) => seq > write.trimThrough,
+  )
   const lines: string[] = []
   let unsent = 0
   for (const entry of entries.toReversed()) {
@@ -27,8 +30,8 @@ export function pack(node: string, before: string, write: Write, maxBytes: numbe
   return { state, log: lines.reverse().join(''), unsent }
 }
 
-/** The entries of a stored log, oldest first. @throws StoreError, not retryable, if it is damaged. */
-export function entriesOf(node: string, log: string): LogEntry[] {
-  const lines = log.split('\n').filter((line) => line !== '')
-  return lines.map((line) => parseEntry(node, line))
+/** The entries of a stored log, oldest first. */
+export function entriesOf(node: string, stored: string, log: Log): LogEntry[] {
+  const lines = stored.split('\n').filter((line) => line !== '')
+  return parseEntries(node, lines, log)
 }
