@@ -1,6 +1,6 @@
 /** How much is logged, least first. */
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
+type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** What a line is about. `node`, `kind`, `outcome` and `durationMs` where they apply; never a token. */
 export type LogFields = Readonly<Record<string, unknown>>

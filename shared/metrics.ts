@@ -4,8 +4,8 @@
  */
 
 /** Label names, each with all the values that it can ever have: series are closed and start at 0. */
-export type LabelSets = Readonly<Record<string, readonly string[]>>
-export type LabelsOf<L extends LabelSets> = { readonly [K in keyof L]: L[K][number] }
+type LabelSets = Readonly<Record<string, readonly string[]>>
+type LabelsOf<L extends LabelSets> = { readonly [K in keyof L]: L[K][number] }
 
 type Definition<L extends LabelSets> = {
   /** `ptp_watch_…`, in base units (`_seconds`, `_bytes`); a counter ends in `_total`. */
@@ -14,12 +14,12 @@ type Definition<L extends LabelSets> = {
   readonly labels?: L
 }
 
-export type Counter<L extends LabelSets> = {
+type Counter<L extends LabelSets> = {
   /** Adds `by` (default 1, never negative) to the series of these labels. */
   inc(labels: LabelsOf<L>, by?: number): void
 }
-export type Gauge<L extends LabelSets> = { set(labels: LabelsOf<L>, value: number): void }
-export type Histogram<L extends LabelSets> = { observe(labels: LabelsOf<L>, value: number): void }
+type Gauge<L extends LabelSets> = { set(labels: LabelsOf<L>, value: number): void }
+type Histogram<L extends LabelSets> = { observe(labels: LabelsOf<L>, value: number): void }
 
 /** Where the owners of metrics define them, once each: a name that is taken is a RangeError. */
 export type Metrics = {

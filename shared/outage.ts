@@ -4,7 +4,7 @@ import type { Log, LogFields } from './log.ts'
  * Logs that something fails for nodes: one line when the first of them fails and one when none fails any more, however
  * many there are and however often they are tried.
  */
-export type Outage = {
+type Outage = {
   failed(node: string, fields: LogFields): void
   worked(node: string): void
 }

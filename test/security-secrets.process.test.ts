@@ -47,8 +47,8 @@ test('a system at work, and one whose store, sink and publishers fail, says none
   const { ingest, poll } = system
   const said: string[] = []
   const hear = async (services: readonly Service[]) => {
-    for (const { url, process } of services) {
-      said.push(process.out(), process.err(), await textOf(`${url}/metrics`))
+    for (const { url, running } of services) {
+      said.push(running.out(), running.err(), await textOf(`${url}/metrics`))
     }
   }
 
@@ -86,7 +86,7 @@ test('a system at work, and one whose store, sink and publishers fail, says none
   sink.answer(401)
   publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 4000 })
   await publisher.idle()
-  await ingest.process.until(/sink failed: events wait/)
+  await ingest.running.until(/sink failed: events wait/)
   await sink.down()
   await publisher.faults({ refuse: true })
   said.push((await system.run(['subscribe'], { SUBSCRIBE_DEADLINE_SECONDS: '1' })).err)
@@ -105,7 +105,7 @@ test('a system at work, and one whose store, sink and publishers fail, says none
   await redis.stop()
   await hear([ingest, poll])
   await Promise.all([ingest, poll].map((service) => service.stop()))
-  said.push(ingest.process.err(), poll.process.err())
+  said.push(ingest.running.err(), poll.running.err())
 
   expect(said.filter((text) => text.includes(MARK)).map(around(MARK))).toEqual([])
   expect(said.filter((text) => text.includes(token)).map(around(token))).toEqual([])
@@ -117,9 +117,9 @@ test('a function that the API server refuses, or does not let do its work, does 
   const api = await startApi()
   const env = { STATE_URL: 'configmap://ptp-watch', KUBECONFIG: api.kubeconfig, LOG_LEVEL: 'debug' }
   const status = async () => {
-    const process = start([MAIN, 'status'], env)
-    const code = await process.exit
-    return { code, said: process.out() + process.err() }
+    const running = start([MAIN, 'status'], env)
+    const code = await running.exit
+    return { code, said: running.out() + running.err() }
   }
   await api.rotateToken(secretOf('api'))
   const working = await status()
@@ -164,12 +164,12 @@ test.concurrent.each<[string, string]>([
     STATE_URL: 'memory:',
     [variable]: value,
   }
-  const process = start([MAIN, 'subscribe', '--dry-run'], {
+  const running = start([MAIN, 'subscribe', '--dry-run'], {
     ...env,
     SUBSCRIBE_DEADLINE_SECONDS: '1',
   })
-  expect(await process.exit).toBeGreaterThan(0)
-  const said = process.out() + process.err()
+  expect(await running.exit).toBeGreaterThan(0)
+  const said = running.out() + running.err()
   expect(said).not.toContain(MARK)
   expect(said).not.toBe('')
 })

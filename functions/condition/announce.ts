@@ -7,7 +7,7 @@ import type { NodeView } from '#shared/state/view.ts'
 import { secondsOf } from './conditions.ts'
 import type { ConditionDeps } from './metrics.ts'
 import { type ClusterNode, despiteOthers } from './nodes.ts'
-import { type EventReason, messageOf, sortOut } from './occurrences.ts'
+import { type EventReason, eventMessage, sortOut } from './occurrences.ts'
 
 /** Events of what belongs to no namespace are in this one: kubectl and the API server both insist. */
 const EVENTS = { resource: 'events', namespace: 'default' } as const
@@ -119,7 +119,7 @@ export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | '
       if (last?.incarnation === incarnation && last.seq >= seq) return
       const { untold, ailing } = sortOut(await newEntries(state), last?.ailing ?? false)
       for (const [reason, entries] of untold) {
-        await tell(node, reason, entries, { incarnation, message: messageOf(entries, view) })
+        await tell(node, reason, entries, { incarnation, message: eventMessage(entries, view) })
       }
       looked.set(state.node, { incarnation, seq, ailing })
     },

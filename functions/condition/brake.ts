@@ -4,7 +4,7 @@ import type { Swept } from './reconcile.ts'
 const MOST_TAINTED = 0.1
 
 /** Of so many Nodes of a site, how many may be tainted at once. */
-export const limitOf = (nodes: number) => Math.max(1, Math.floor(nodes * MOST_TAINTED))
+export const mostTainted = (nodes: number) => Math.max(1, Math.floor(nodes * MOST_TAINTED))
 
 /** How many of these are in each site. */
 export function countBySite(swept: readonly Swept[]): ReadonlyMap<string, number> {
@@ -29,7 +29,7 @@ export function withinLimit(held: ReadonlySet<string>, swept: readonly Swept[]):
   const used = new Map(countBySite(swept.filter(({ node }) => held.has(node.name))))
   for (const { node, site, overall } of swept) {
     const before = used.get(site) ?? 0
-    if (overall !== 'FREERUN' || taken.has(node.name) || before + unseen >= limitOf(sizes.get(site) ?? 0))
+    if (overall !== 'FREERUN' || taken.has(node.name) || before + unseen >= mostTainted(sizes.get(site) ?? 0))
       continue
     taken.add(node.name)
     used.set(site, before + 1)

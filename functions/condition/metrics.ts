@@ -18,7 +18,7 @@ export type ConditionDeps = {
   readonly metrics: ConditionMetrics
 }
 
-export type ConditionMetrics = ReturnType<typeof createConditionMetrics>
+type ConditionMetrics = ReturnType<typeof createConditionMetrics>
 
 /** What condition counts. */
 export function createConditionMetrics(metrics: Metrics) {

@@ -38,7 +38,7 @@ function reasonFor({ type, from, to }: LogEntry, ailing: boolean): EventReason |
 }
 
 /** Of the newest of these. Why the node is in its state of now goes with an entry that brought it there. */
-export function messageOf(entries: readonly LogEntry[], view: NodeView): string {
+export function eventMessage(entries: readonly LogEntry[], view: NodeView): string {
   const { type, kind, instance, from, to, at, notBefore, notAfter } = entries.at(-1) ?? {}
   const range = notBefore === undefined ? `by ${notAfter}` : `between ${notBefore} and ${notAfter}`
   const when = at === undefined ? range : `at ${at}`

@@ -11,7 +11,7 @@ import type { Taints } from './taints.ts'
 const AT_ONCE = 8
 
 /** How many Nodes are up to date now, and what could not be done, one line each. */
-export type Sweep = { readonly done: number; readonly failures: readonly string[] }
+type Sweep = { readonly done: number; readonly failures: readonly string[] }
 
 /**
  * Brings every Node up to date: it finds what time alone has changed, and what no event told us of. What fails for one

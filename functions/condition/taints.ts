@@ -1,7 +1,7 @@
 import { reasonOf } from '#shared/errors.ts'
 import type { TaintConfig } from '#shared/config/index.ts'
 import type { Announcer } from './announce.ts'
-import { countBySite, limitOf, sizesOf, withinLimit } from './brake.ts'
+import { countBySite, mostTainted, sizesOf, withinLimit } from './brake.ts'
 import type { ConditionDeps } from './metrics.ts'
 import { type ClusterNode, despiteOthers, type Taint } from './nodes.ts'
 import type { Places } from './places.ts'
@@ -65,7 +65,7 @@ export function createTaints(
     metrics.withheld.set({}, withheld.length)
     const counts = countBySite(withheld)
     const fresh = withheld.filter(({ node }) => !withheldBefore.has(node.name))
-    const limitIn = (site: string) => limitOf(sizes.get(site) ?? 0)
+    const limitIn = (site: string) => mostTainted(sizes.get(site) ?? 0)
     for (const site of countBySite(fresh).keys()) {
       log.warn('taint withheld: too many Nodes of the site free-run', {
         ...{ site, withheld: counts.get(site), nodes: sizes.get(site), limit: limitIn(site) },

@@ -1,5 +1,5 @@
 import { PublisherError, reasonOf } from '#shared/errors.ts'
-import type { Answer } from '#shared/http/client.ts'
+import type { HttpAnswer } from '#shared/http/client.ts'
 import { isSyncE, nodesNamed } from '#shared/publishers/dialects/addresses.ts'
 import { milliseconds, nanoseconds } from '#shared/time.ts'
 import type { Exam, Pulled } from './exam.ts'
@@ -125,7 +125,7 @@ export function checkClock({ client: { queryTime }, health, pulls }: Exam): Verd
   return [off < 60_000 ? 'warning' : 'failed', result, FIX.clock]
 }
 
-type Times = Pick<Answer, 'sentAt' | 'receivedAt'>
+type Times = Pick<HttpAnswer, 'sentAt' | 'receivedAt'>
 
 /** How far the publisher's clock is ahead of ours, and how wrong that may be, in ms: its time lies between our two. */
 function offset(theirs: number, { sentAt, receivedAt }: Times, by: string, cutMs = 0) {

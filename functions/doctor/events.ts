@@ -7,8 +7,8 @@ import { conditionOf } from '#shared/state/merge/overall.ts'
 import { mergePulls } from '#shared/state/merge/pull.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { compareTimes, milliseconds } from '#shared/time.ts'
-import { type Exam, type Pulled, pullAll } from './exam.ts'
-import { amount, count, type Verdict } from './report.ts'
+import { type Exam, type Pulled, pullEach } from './exam.ts'
+import { amount, plural, type Verdict } from './report.ts'
 import { FIX } from './words.ts'
 
 /** Whether the store shows what the publisher says, and the age of the newest event: none is sent while nothing changes. */
@@ -20,7 +20,7 @@ export async function checkEvents(exam: Exam): Promise<Verdict> {
     // Pushes may be under way.
     await pause(merge.settleMs, call.signal)
     const told = pulls.flatMap(({ said, resource }) => (said === undefined ? [] : [resource]))
-    const again = await pullAll(exam, told)
+    const again = await pullEach(exam, told)
     state = await store.read(target.node)
     const before = new Set(differing.map(({ name }) => name))
     differing = differencesOf(exam, state, again).filter(({ name }) => before.has(name))
@@ -80,7 +80,7 @@ export async function checkState({ store, clock, merge, target }: Exam): Promise
   const { overall, stale } = conditionOf(state, now, merge)
   const { checkedAt, problem } = state.publisher ?? {}
   const polled = checkedAt === undefined ? 'never polled' : `polled ${ago(checkedAt, now)}`
-  const clocks = count(state.clocks.filter(({ retired }) => !retired).length, 'clock')
+  const clocks = plural(state.clocks.filter(({ retired }) => !retired).length, 'clock')
   const result = `overall ${overall}, ${clocks}, ${polled}`
   if (!stale) return ['ok', result]
   return ['warning', `${result}, stale`, problem === undefined ? FIX.notPolled : FIX.pollFailed(problem)]

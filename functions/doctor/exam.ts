@@ -13,7 +13,7 @@ import { foreignIn, planOf } from '#shared/publishers/reconcile/plan.ts'
 import { placeOf, type Target } from '#shared/publishers/target.ts'
 import type { Host } from '#shared/runtime/function.ts'
 import type { Store } from '#shared/state/store/store.ts'
-import { count, type Check, type Verdicts } from './report.ts'
+import { plural, type Check, type Verdicts } from './report.ts'
 import { FIX, fixFor } from './words.ts'
 
 /** What the checks of all publishers share. */
@@ -85,7 +85,7 @@ export async function examOf(doctor: Doctor, target: Target, verdicts: Verdicts)
   if (ownName !== node)
     throw stop('addresses', `it publishes for node ${ownName}`, FIX.otherNode(ownName, node))
   const without = unpublished.length === 0 ? '' : `, without ${unpublished.join(' ')}`
-  const listed = `${count(wanted.length, 'resource')} of ${node}${without}`
+  const listed = `${plural(wanted.length, 'resource')} of ${node}${without}`
   if (client.dialect === 'red-hat-v2') verdicts.addresses = [['ok', listed]]
 
   const state = doctor.storeUp ? await doctor.store.read(node) : undefined
@@ -104,14 +104,14 @@ export async function examOf(doctor: Doctor, target: Target, verdicts: Verdicts)
     throw stop('subscriptions', result, FIX.otherNode(other, node))
   }
   const foreign = foreignIn({ held, callback })
-  const pulls = await pullAll({ client, call }, wanted)
+  const pulls = await pullEach({ client, call }, wanted)
   return { ...doctor, target, place, call, client, health, wanted, state, held, plan, kinds, foreign, pulls }
 }
 
-export type Pulled = Awaited<ReturnType<typeof pullAll>>[number]
+export type Pulled = Awaited<ReturnType<typeof pullEach>>[number]
 
 /** Pulls resources; writes nothing. `said`: an answer that tells a state, or may. */
-export function pullAll(
+export function pullEach(
   { client, call }: { client: Client; call: { signal: AbortSignal } },
   resources: readonly Resource[],
 ) {

@@ -32,7 +32,7 @@ export function findingsOf(node: string | null, checks: readonly Check[], verdic
 export type Finding = ReturnType<typeof findingsOf>[number]
 
 /** `1 node`, `2 nodes`. */
-export const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`
+export const plural = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`
 
 /** A time span: `12 ms`, `1.5 s`, `3 min`, `2.0 h`, `5.0 days`. */
 export function amount(ms: number): string {
@@ -85,7 +85,7 @@ function summaryOf(whole: readonly Finding[], each: readonly (readonly Finding[]
     return length === 0 ? [] : [`${length} ${state}`]
   })
   return [
-    `${who} publishers deliver events: ${count(number('failed'), 'failure')}, ${count(number('warning'), 'warning')}\n`,
+    `${who} publishers deliver events: ${plural(number('failed'), 'failure')}, ${plural(number('warning'), 'warning')}\n`,
     failed.length === 0 ? '' : `Failed: ${failed.join(', ')}\n`,
     counted.length === 0 ? '' : `Clock states, see ptp-watch status: ${counted.join(', ')}\n`,
   ].join('')
@@ -117,7 +117,7 @@ export function createView(terminal: Terminal, total: number, { json, quiet }: F
     end(whole: readonly Finding[], each: readonly (readonly Finding[])[], stopped = false): number {
       clear()
       const all = [...whole, ...each.flat()]
-      if (stopped) terminal.err(`Stopped after ${done} of ${count(total, 'publisher')}: no diagnosis\n`)
+      if (stopped) terminal.err(`Stopped after ${done} of ${plural(total, 'publisher')}: no diagnosis\n`)
       else terminal.out(json === true ? `${JSON.stringify(wanted(all), null, 2)}\n` : summaryOf(whole, each))
       return stopped || hasFailed(all) ? 1 : 0
     },

@@ -7,7 +7,7 @@ import type { Found } from '#shared/publishers/discovery/index.ts'
 import type { Proof } from '#shared/publishers/reconcile/proof.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { systemClock } from '#shared/time.ts'
-import { count, type Verdict } from './report.ts'
+import { plural, type Verdict } from './report.ts'
 import { FIX, untrusted } from './words.ts'
 
 export function checkPublishers({ targets, unnamed, failure }: Found, namespace?: string): Verdict {
@@ -15,7 +15,7 @@ export function checkPublishers({ targets, unnamed, failure }: Found, namespace?
   const where = namespace === undefined ? 'PUBLISHERS' : `namespace ${namespace}`
   if (failure !== undefined)
     return ['failed', reasonOf(failure), FIX.publishersUnlisted(namespace ?? 'its namespace')]
-  if (number > 0) return ['ok', `${count(number, 'publisher')} in ${where}`]
+  if (number > 0) return ['ok', `${plural(number, 'publisher')} in ${where}`]
   const fix = namespace === undefined ? FIX.publishersListed : FIX.publishersFound
   return ['failed', `no publishers in ${where}`, fix]
 }
@@ -29,7 +29,7 @@ export function checkNodeLabels(found: Found['nodeLabels']): Verdict[] {
     return [['warning', `the cluster has no Node ${absent.join(', ')}`, FIX.nodeLabelsAbsent]]
   const result = `no Node of a publisher has a usable label ${unused.join(', ')}`
   if (labels.size > 0 && unused.length > 0) return [['warning', result, FIX.nodeLabelsUnused]]
-  return [['ok', `labels of ${count(labels.size, 'Node')} read`]]
+  return [['ok', `labels of ${plural(labels.size, 'Node')} read`]]
 }
 
 export async function checkStore(store: Pick<Store, 'ping'>, shown: string): Promise<Verdict> {

@@ -7,14 +7,14 @@ import { createJournal } from '#shared/publishers/reconcile/journal.ts'
 import { isInMemory } from '#shared/publishers/reconcile/unstick.ts'
 import { redact } from '#shared/redact.ts'
 import { otherNodeIn } from './answers.ts'
-import { type Exam, type Pulled, pullAll } from './exam.ts'
-import { amount, count, type Verdict } from './report.ts'
+import { type Exam, type Pulled, pullEach } from './exam.ts'
+import { amount, plural, type Verdict } from './report.ts'
 import { FIX, fixFor } from './words.ts'
 
 /** Whether our subscriptions are there. The first that applies, the gravest first. */
 export async function checkSubscriptions(exam: Exam): Promise<Verdict> {
   const { client, call, state, wanted, plan, kinds, foreign } = exam
-  const theirs = foreign.length === 0 ? '' : `; ${count(foreign.length, 'foreign subscription')} left alone`
+  const theirs = foreign.length === 0 ? '' : `; ${plural(foreign.length, 'foreign subscription')} left alone`
   const present = `${kinds.size} of ${wanted.length} subscriptions present`
   const block = plan.find((step) => step.do === 'blocked')
   if (block !== undefined)
@@ -127,7 +127,7 @@ async function proveByInitial(exam: Exam, { resource, said }: Pulled): ReturnTyp
     }
     if (created instanceof PublisherError) throw created
     // Where nobody is subscribed, it answers a pull only while the extra one is there.
-    if (created.outcome === 'created') shown ??= (await pullAll(exam, [resource]))[0]?.said
+    if (created.outcome === 'created') shown ??= (await pullEach(exam, [resource]))[0]?.said
   } finally {
     await tried(removeExtra(client, endpoint))
   }
@@ -170,7 +170,7 @@ async function proveByPostingAgain(exam: Exam, { resource }: Pulled): Promise<Ve
   const isNew = !held.some((one) => one.address === address)
   if (isNew && created.outcome === 'created') {
     // Only what is subscribed to can be pulled: now it tells which node this is.
-    const other = otherNodeIn(await pullAll(exam, [resource]), client.node)
+    const other = otherNodeIn(await pullEach(exam, [resource]), client.node)
     if (other !== undefined) {
       await client.remove(created.id, call)
       const result = `this is the sidecar of node ${other}. The subscription that showed it was deleted again`

@@ -4,7 +4,7 @@ import { entriesSince, entriesWithin, timeIn } from '#shared/state/history.ts'
 import { logCsv } from '#shared/state/log-csv.ts'
 import { logLine } from '#shared/state/log-line.ts'
 import { openStore } from '#shared/state/store/open.ts'
-import { type Span, type Timeline, createTimeline } from '#shared/state/timeline.ts'
+import { type TimeSpan, type Timeline, createTimeline } from '#shared/state/timeline.ts'
 import { viewOf } from '#shared/state/view.ts'
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -70,7 +70,7 @@ export const history: FunctionDefinition = {
   },
 }
 
-function spanOf(flags: Flags, now: number): Span {
+function spanOf(flags: Flags, now: number): TimeSpan {
   const timeOf = (name: 'from' | 'to', usual: number) => {
     const text = flags[name]
     if (text === undefined) return usual

@@ -16,7 +16,7 @@ const DEFAULTS = {
   budget: 1_500,
 }
 
-export type Write = () => Promise<void>
+export type Delivery = () => Promise<void>
 
 /** Where events wait while the store is down: bounded, in order per node. */
 export type Backlog = {
@@ -25,9 +25,9 @@ export type Backlog = {
    * it waits here, behind all that waits for the same node already, and nothing that comes later overtakes it. `bytes`:
    * what it holds in memory. Throws what `write` throws unless it is a StoreError.
    */
-  deliver(node: string, write: Write, options: { buffer: boolean; bytes: number }): Promise<boolean>
+  deliver(node: string, write: Delivery, options: { buffer: boolean; bytes: number }): Promise<boolean>
   /** The same for a node that is not known to be ours: it never waits, since anybody can make up any number of names. */
-  attempt(write: Write): Promise<boolean>
+  attempt(write: Delivery): Promise<boolean>
   /** How many events wait. */
   count(): number
   /** Tries once more to write all that waits. Resolves to how many could not be written. */
@@ -38,7 +38,7 @@ export type Backlog = {
 type Waiter = {
   readonly bytes: number
   /** Undefined where it must not be repeated here: a Broker repeats what it delivered. */
-  readonly write: Write | undefined
+  readonly write: Delivery | undefined
   /** The first attempt, while it hangs. It may yet succeed, and until it is known nothing may pass it. */
   hanging: Promise<void> | undefined
 }

@@ -21,7 +21,7 @@ import type { Receiver } from './receive.ts'
 /** What we emit ourselves: taken in again it would go round for ever. */
 const OWN_TYPES = 'ptpwatch.'
 
-export type IngestDeps = {
+type IngestDeps = {
   readonly receiver: Receiver
   readonly callback: Callback
   readonly clock: Clock

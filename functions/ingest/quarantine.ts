@@ -35,13 +35,6 @@ export function quarantined(before: NodeState, { message, body, receivedAt }: Qu
   }
 }
 
-/** What the configuration takes for the name of a node. Under any other nothing is stored, whoever vouches for it. */
-const NODE_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
-
-export function isNodeName(text: string): boolean {
-  return NODE_NAME.test(text)
-}
-
 /** Tells of what may come in any number: at once when it is new, after that now and then, with how often it came. */
 export type Told = { add(node: string, reason: string, fields?: LogFields): void }
 

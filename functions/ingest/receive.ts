@@ -1,3 +1,4 @@
+import { isNodeName } from '#shared/config/publishers.ts'
 import { MalformedEventError } from '#shared/errors.ts'
 import { type Context, type Normalised, normaliseEvents } from '#shared/events/normalise.ts'
 import { eventsIn, type WireEvent } from '#shared/events/wire.ts'
@@ -9,7 +10,7 @@ import type { Store } from '#shared/state/store/store.ts'
 import type { Clock } from '#shared/time.ts'
 import type { Backlog } from './backlog.ts'
 import type { IngestMetrics } from './metrics.ts'
-import { beginningOf, createTold, isNodeName, type Quarantine, quarantined } from './quarantine.ts'
+import { beginningOf, createTold, type Quarantine, quarantined } from './quarantine.ts'
 
 /**
  * The largest of 1,702 recorded notifications is one event of 790 bytes with 4 values; a document holds 64 clocks, each of
@@ -20,7 +21,7 @@ const MOST_VALUES = 256
 /** What an event that waits takes beside its texts, by measure. Bytes. */
 const HELD_BESIDE = 1_024
 
-export type Reception = Context & {
+type Reception = Context & {
   /** The bytes that the JSON was read from: what is quarantined is kept as it came. */
   readonly body: Uint8Array
   readonly via: 'push' | 'broker'
@@ -37,7 +38,7 @@ export type Receiver = {
   dropOwn(): void
 }
 
-export type ReceiverDeps = {
+type ReceiverDeps = {
   readonly store: Pick<Store, 'update'>
   readonly backlog: Backlog
   readonly clock: Clock
@@ -85,6 +86,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
       metrics.quarantined.inc({ reason: quarantine.reason })
       rejected.add(node ?? '', quarantine.reason, { detail: quarantine.message, via })
     }
+    // Under no other name than the configuration takes, whoever vouches for it.
     if (node === undefined || !isNodeName(node)) {
       if (node !== undefined && quarantine === undefined) metrics.quarantined.inc({ reason: 'no-node' })
       metrics.events.inc({ outcome: 'unknown' })

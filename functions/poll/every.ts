@@ -8,7 +8,7 @@ import { UsageError } from '#shared/runtime/function.ts'
 import type { PollMetrics } from './metrics.ts'
 import type { Poller } from './poll.ts'
 
-export type RoundsDeps = {
+type RoundsDeps = {
   readonly publishers: Pick<Publishers, 'find' | 'prove'>
   readonly poller: Poller
   readonly log: Log

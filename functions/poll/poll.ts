@@ -3,7 +3,7 @@ import { PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { createOutage } from '#shared/outage.ts'
 import type { Resource } from '#shared/publishers/dialects/client.ts'
-import { type Change, withoutLacking } from '#shared/publishers/reconcile/journal.ts'
+import { type DocumentChange, withoutLacking } from '#shared/publishers/reconcile/journal.ts'
 import type { Reconciled, ReconcileOptions, Reconciler } from '#shared/publishers/reconcile/reconciler.ts'
 import type { Target } from '#shared/publishers/target.ts'
 import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
@@ -17,7 +17,7 @@ import { namesClocks, type PullDeps, pullAll } from './pulls.ts'
 
 export type Poller = ReturnType<typeof createPoller>
 
-export type PollDeps = PullDeps & {
+type PollDeps = PullDeps & {
   readonly reconciler: Reconciler
   readonly store: Pick<Store, 'update' | 'remembered'>
   readonly log: Log
@@ -27,7 +27,7 @@ export type PollDeps = PullDeps & {
   readonly concurrency: number
 }
 
-export type Polled = {
+type Polled = {
   readonly node: string
   /** One line each; none if all went well. */
   readonly problems: readonly string[]
@@ -38,7 +38,7 @@ export type Polled = {
 }
 
 /** `signal` ends a poll early. */
-export type PollOptions = { readonly signal: AbortSignal } & Pick<ReconcileOptions, 'proof' | 'quiet'>
+type PollOptions = { readonly signal: AbortSignal } & Pick<ReconcileOptions, 'proof' | 'quiet'>
 
 /** How often a publisher gets a full poll where rounds are seconds apart. Milliseconds. */
 const WHOLE_EVERY_MS = 60_000
@@ -72,7 +72,7 @@ export function createPoller(deps: PollDeps) {
     node: string,
     pulls: readonly Pull[],
     startedAt: number,
-    closing: Change,
+    closing: DocumentChange,
     ways?: Ways,
   ) => {
     const named = pulls.filter(namesClocks).map(({ kind }) => kind)

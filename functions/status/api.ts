@@ -111,7 +111,7 @@ export const failure = z.object({ error: z.object({ code: z.string(), message: z
 
 export type Row = z.infer<typeof row>
 export type Picture = z.infer<typeof picture>
-export type NodeView = z.infer<typeof node>
+export type NodeJson = z.infer<typeof node>
 export type { LogEntry } from '#shared/state/document.ts'
 export type { Lane, Stretch, Timeline } from '#shared/state/timeline.ts'
 export { availability, timeline } from '#shared/state/timeline.ts'

@@ -15,7 +15,7 @@ const READS_AT_ONCE = 64
 const MOST_REMOVED = 10_000
 
 /** `shownStore`: what the store is, for people, without credentials. */
-export type FleetDeps = Pick<Deps, 'clock' | 'settings'> & {
+type FleetDeps = Pick<Deps, 'clock' | 'settings'> & {
   readonly store: Pick<Store, 'read' | 'versions'>
   readonly log: Log
   readonly shownStore: string

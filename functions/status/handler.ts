@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import {
   checkQuery,
@@ -23,7 +23,7 @@ import type { Fleet } from './fleet.ts'
 import type { Gate } from './gate.ts'
 import { openApi, parametersOf } from './openapi.ts'
 import { choiceOf, fromOf, limitOf, listOf, nodeOf, selectionOf, spanOf, tokenOf } from './query.ts'
-import { isSelected, placeOf, type Selection } from './select.ts'
+import { isSelected, sortKey, type Selection } from './select.ts'
 import { type Deps, nodeWithLog, readShown, rowOf, shownOf } from './shown.ts'
 import { createStream } from './stream.ts'
 
@@ -36,7 +36,7 @@ const SPANS = 1_000
 const CHUNK = 20
 const READS_AT_ONCE = 4
 
-export type HandlerDeps = Deps & {
+type HandlerDeps = Deps & {
   readonly fleet: Fleet
   readonly assets: Assets
   /** Absent, everybody who reaches us may ask. */
@@ -77,7 +77,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     from: string | undefined,
   ): Pieces<string | undefined> {
     const places = (await rowsOf(selection))
-      .map((row) => ({ place: placeOf(row, selection.sort), node: row.node }))
+      .map((row) => ({ place: sortKey(row, selection.sort), node: row.node }))
       .filter(({ place }) => from === undefined || place >= from)
       .sort((a, b) => (a.place < b.place ? -1 : 1))
     const shown = places.slice(0, limit)
@@ -251,7 +251,7 @@ async function* timelineJson({ lanes, ...numbers }: Timeline): AsyncGenerator<st
   for (const [i, { spans, ...lane }] of lanes.entries()) {
     yield `${i === 0 ? '' : ','}${JSON.stringify(lane).slice(0, -1)},"spans":[`
     for (let from = 0; from < spans.length; from += SPANS) {
-      await setImmediate()
+      await nextTurn()
       yield (from === 0 ? '' : ',') + JSON.stringify(spans.slice(from, from + SPANS)).slice(1, -1)
     }
     yield ']}'

@@ -3,8 +3,8 @@ import type { Terminal } from '#shared/runtime/terminal.ts'
 import { milliseconds } from '#shared/time.ts'
 import { fleetCsv } from './csv.ts'
 import { DOUBTS, OVERALL } from './api.ts'
-import { isNamed, isShown, oneOf, partsOf, readSelection, type Selection, sorted } from './select.ts'
-import { AHEAD_MS, duration, fleetTable, type Now } from './table.ts'
+import { isNamed, isShown, oneOfAllowed, partsOf, readSelection, type Selection, sorted } from './select.ts'
+import { AHEAD_MS, shortDuration, fleetTable, type Now } from './table.ts'
 import { type Deps, nodeWithLog, rowOf, type ShownNode, shownOf } from './shown.ts'
 import { cutMiddle, escaped, plain, widthOf } from './text.ts'
 
@@ -115,7 +115,7 @@ function selectionOf({ overall, label, name, sort }: Flags): Selection {
 const refuse = (flag: string, problem: string) => new UsageError(`--${flag} ${problem}`)
 
 function outputOf({ output, json, wide }: Flags): (typeof OUTPUTS)[number] {
-  const named = output === undefined ? undefined : oneOf(OUTPUTS, String(output), 'output', refuse)
+  const named = output === undefined ? undefined : oneOfAllowed(OUTPUTS, String(output), 'output', refuse)
   if (json === true && named !== undefined && named !== 'json')
     throw new UsageError(`--json and --output ${named} exclude each other`)
   const picked = json === true ? 'json' : (named ?? 'table')
@@ -145,6 +145,6 @@ function lastPoll(checkedAt: readonly number[], { now, staleAfterMs }: Now): str
   if (ages.length === 0) return 'Last poll at an unknown time: it lies in the future.'
   // A mere confirmation is written only now and then: the last poll may be more recent.
   const age = Math.min(...ages)
-  if (age < staleAfterMs) return `Last poll ≤${duration(age)} ago.`
-  return `Last poll ${duration(age)} ago: polls have stopped.`
+  if (age < staleAfterMs) return `Last poll ≤${shortDuration(age)} ago.`
+  return `Last poll ${shortDuration(age)} ago: polls have stopped.`
 }

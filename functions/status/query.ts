@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { HttpError } from '#shared/runtime/reply.ts'
 import { timeIn } from '#shared/state/history.ts'
-import type { Span } from '#shared/state/timeline.ts'
-import { oneOf, readSelection, type Selection } from './select.ts'
+import type { TimeSpan } from '#shared/state/timeline.ts'
+import { oneOfAllowed, readSelection, type Selection } from './select.ts'
 
 /** The parameters that say which nodes, in which order, and which one node instead. */
 export const FILTERING = ['overall', 'stale', 'label', 'name'] as const
@@ -39,7 +39,7 @@ export function choiceOf<T extends string>(
   name: string,
   allowed: readonly [T, ...T[]],
 ): T {
-  return oneOf(allowed, query.get(name) ?? allowed[0], name, refuse)
+  return oneOfAllowed(allowed, query.get(name) ?? allowed[0], name, refuse)
 }
 
 /** `limit`: a whole number from 1 to `most`; undefined where it is not given. @throws HttpError 400 */
@@ -88,7 +88,7 @@ export function fromOf(query: URLSearchParams, list: string): string | undefined
  * `from` and `to`: RFC 3339, by default the last 24 h.
  * @throws HttpError 400 if a time cannot be read, or the span ends before it begins.
  */
-export function spanOf(query: URLSearchParams, now: number): Span {
+export function spanOf(query: URLSearchParams, now: number): TimeSpan {
   const timeOf = (name: string) => {
     const text = query.get(name)
     const time = text === null ? undefined : timeIn(text)

@@ -2,7 +2,7 @@ import type { Overall } from '#shared/state/merge/overall.ts'
 import { OVERALL, type Row } from './api.ts'
 import { rowOf, type ShownNode } from './shown.ts'
 
-export const SORTS = ['severity', 'name', 'since'] as const
+const SORTS = ['severity', 'name', 'since'] as const
 
 /** Which nodes to show, and in which order; the same for the command line, the API and the stream. */
 export type Selection = {
@@ -22,7 +22,7 @@ type Given = { readonly [name in 'overall' | 'stale' | 'name' | 'sort']?: string
 }
 
 /** Makes the error for a value that cannot be used: `sort`, `must be one of …`. */
-export type Refuse = (parameter: string, problem: string) => Error
+type Refuse = (parameter: string, problem: string) => Error
 
 /**
  * Reads a selection. `separator` stands between the key and the value of a label.
@@ -38,15 +38,18 @@ export function readSelection(
     if (value !== undefined && /^[\s,]*$/.test(String(value))) throw refuse(parameter, 'is empty')
   }
   return {
-    overall: new Set(partsOf(overall).map((word) => oneOf(OVERALL, word.toUpperCase(), 'overall', refuse))),
-    stale: stale === undefined ? undefined : oneOf(['true', 'false'], stale, 'stale', refuse) === 'true',
+    overall: new Set(
+      partsOf(overall).map((word) => oneOfAllowed(OVERALL, word.toUpperCase(), 'overall', refuse)),
+    ),
+    stale:
+      stale === undefined ? undefined : oneOfAllowed(['true', 'false'], stale, 'stale', refuse) === 'true',
     labels: (label ?? []).map((text) => {
       const at = text.indexOf(separator)
       if (at > 0 && at < text.length - 1) return [text.slice(0, at), text.slice(at + 1)]
       throw refuse('label', `must be <key>${separator}<value>; found ${JSON.stringify(text)}`)
     }),
     name: (name ?? '').trim().toLowerCase(),
-    sort: oneOf(SORTS, sort ?? 'severity', 'sort', refuse),
+    sort: oneOfAllowed(SORTS, sort ?? 'severity', 'sort', refuse),
   }
 }
 
@@ -59,7 +62,7 @@ export function partsOf(text = ''): string[] {
 }
 
 /** The one of `allowed` that a parameter holds. */
-export function oneOf<T extends string>(
+export function oneOfAllowed<T extends string>(
   allowed: readonly T[],
   found: string,
   parameter: string,
@@ -93,13 +96,13 @@ export function isSelected(row: Row, selection: Selection): boolean {
 /** Worst first, by name, or latest change first. */
 export function sorted<T extends ShownNode>(views: readonly T[], sort: Selection['sort']): T[] {
   return views
-    .map((view) => ({ view, place: placeOf(rowOf(view), sort) }))
+    .map((view) => ({ view, place: sortKey(rowOf(view), sort) }))
     .sort((a, b) => (a.place < b.place ? -1 : 1))
     .map(({ view }) => view)
 }
 
 /** Where a node stands in an order: compared by code units, equal for no two nodes. */
-export function placeOf({ node, overall, since }: Row, sort: Selection['sort']): string {
+export function sortKey({ node, overall, since }: Row, sort: Selection['sort']): string {
   if (sort === 'severity') return `${OVERALL.indexOf(overall)} ${node}`
   if (sort === 'name') return node
   const began = since === null ? 0 : Date.parse(since)

@@ -31,7 +31,7 @@ export const NODE_METRICS = {
   ptp_watch_state_seconds_total:
     'Seconds that the node has been in each state, up to the last write of its document.',
 }
-export type NodeMetric = keyof typeof NODE_METRICS
+type NodeMetric = keyof typeof NODE_METRICS
 
 /** The series of one node. */
 export type NodeSeries = {

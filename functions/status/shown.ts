@@ -1,7 +1,7 @@
 import { becauseOf, beganOf } from '#shared/state/because.ts'
 import { damagedState, type LogEntry, type NodeState } from '#shared/state/document.ts'
 import { holdoverOf } from '#shared/state/holdover.ts'
-import { defaultSettings, type MergeSettings } from '#shared/state/merge/draft.ts'
+import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { type Clock, isoTime } from '#shared/time.ts'
@@ -11,9 +11,6 @@ export type Settings = MergeSettings & {
   /** How long a node may be in HOLDOVER, unless a label of its own says otherwise. */
   readonly holdoverBudgetMs: number
 }
-
-/** The defaults of the configuration. */
-export const defaultShown: Settings = { ...defaultSettings, holdoverBudgetMs: 14_400_000 }
 
 /** A node as the API shows it. */
 export type ShownNode = ReturnType<typeof shownOf>

@@ -122,7 +122,7 @@ function holdoverCell({ holdover }: ShownNode, { now }: Now): Cell {
   if (holdover === null) return NONE
   if (!holdover.inSpecification && holdover.clockClass !== null) return ['out of spec', 'red']
   const left = milliseconds(holdover.endsAt) - now
-  return left > 0 ? [`${duration(left)} left`, 'yellow'] : ['spent', 'red']
+  return left > 0 ? [`${shortDuration(left)} left`, 'yellow'] : ['spent', 'red']
 }
 
 /** The worst clock of a kind; one in doubt has a mark, and is no better than UNKNOWN. */
@@ -153,17 +153,17 @@ function publisherCell({ publisher }: ShownNode, { now, staleAfterMs }: Now): Ce
   if (!publisher.reachable) return ['down', 'red']
   const age = now - milliseconds(publisher.checkedAt)
   if (age < -AHEAD_MS) return ['up ?', 'magenta']
-  return age < staleAfterMs ? ['up', 'green'] : [`up ${duration(age)} ago`, 'magenta']
+  return age < staleAfterMs ? ['up', 'green'] : [`up ${shortDuration(age)} ago`, 'magenta']
 }
 
 /** How long a node has been in its state; `≥40s` where only a poll has shown it. */
 function ageCell(view: ShownNode, { now }: Now): Cell {
   const began = beganOf(view)
-  return began === undefined ? NONE : [`${began.orBefore ? '≥' : ''}${duration(now - began.at)}`]
+  return began === undefined ? NONE : [`${began.orBefore ? '≥' : ''}${shortDuration(now - began.at)}`]
 }
 
 /** `42s`, `17m`, `5h`, `12d`; a publisher's clock may be ahead of ours, which counts as now. */
-export function duration(ms: number): string {
+export function shortDuration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000))
   if (seconds < 120) return `${seconds}s`
   if (seconds < 7200) return `${Math.floor(seconds / 60)}m`

@@ -3,7 +3,7 @@ import type { Step } from '#shared/publishers/reconcile/plan.ts'
 import type { Reconciled } from '#shared/publishers/reconcile/reconciler.ts'
 import { redact } from '#shared/redact.ts'
 import type { Terminal } from '#shared/runtime/terminal.ts'
-import type { Mode, Outcome, Progress } from './run.ts'
+import type { Mode, SubscribeOutcome, Progress } from './run.ts'
 
 export const CLEAR_LINE = '\r\u001b[2K'
 
@@ -64,7 +64,11 @@ function doneIn(all: readonly Reconciled[]): string[] {
 }
 
 /** The end of a run: the plan where one was asked for, the failures by name, a line of totals. Gives the exit code. */
-export function printOutcome({ out, err, interactive }: Terminal, outcome: Outcome, mode: Mode): number {
+export function printOutcome(
+  { out, err, interactive }: Terminal,
+  outcome: SubscribeOutcome,
+  mode: Mode,
+): number {
   const { results, withheld, failure } = outcome
   const failed = results.filter((one) => one.outcome === 'failed')
   if (failure !== undefined) err(`failed: ${failure.message}\n`)

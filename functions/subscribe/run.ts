@@ -24,7 +24,7 @@ export type Progress = (now: {
   readonly total: number
 }) => void
 
-export type Outcome = Awaited<ReturnType<typeof subscribeAll>>
+export type SubscribeOutcome = Awaited<ReturnType<typeof subscribeAll>>
 
 /**
  * Goes once over all publishers, and again over those that are not ready, until the deadline. All are tried before any

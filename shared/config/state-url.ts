@@ -11,7 +11,7 @@ const SCHEMES = {
   'rediss-sentinel': { form: 'rediss-sentinel://<host>/<master>', rest: /^\/\/(.+)$/ },
 } as const
 
-export type StateScheme = keyof typeof SCHEMES
+type StateScheme = keyof typeof SCHEMES
 
 /** The forms that a state URL may take, for messages and help. */
 export const STATE_URL_FORMS: readonly string[] = Object.values(SCHEMES).map(({ form }) => form)

@@ -6,7 +6,7 @@ import { dataOf, isObject, parseJson } from './wire.ts'
 /** A CloudEvent as a Broker delivers it, its time as received: the SDK's reader would cut it to milliseconds. */
 export type CloudEvent = Readonly<CloudEventV1<unknown>>
 
-type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
+type DeliveryHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
  * Reads a CloudEvents delivery in binary or structured mode (CloudEvents HTTP binding 1.0.2, §3); of 0.3, which the
@@ -14,7 +14,7 @@ type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
  * @throws MalformedEventError `unsupported-media-type` for a batch or a media type that is not JSON, else
  *   `not-json` or `no-cloudevent`; none of them is worth a retry.
  */
-export function readCloudEvent(headers: Headers, body: Uint8Array): CloudEvent {
+export function readCloudEvent(headers: DeliveryHeaders, body: Uint8Array): CloudEvent {
   const media = mediaType(headers['content-type'])
   if (media === 'application/cloudevents+json') return checked(parseJson(body))
   if (media?.startsWith('application/cloudevents') === true) throw unsupported(media)
@@ -28,7 +28,7 @@ export function readCloudEvent(headers: Headers, body: Uint8Array): CloudEvent {
  * and Triggers send it so. One whose body is a whole event is that event.
  * @throws MalformedEventError for a body that is not JSON and headers that cannot be decoded.
  */
-export function fromBinary(headers: Headers, body: Uint8Array): unknown {
+export function fromBinary(headers: DeliveryHeaders, body: Uint8Array): unknown {
   const data = parseJson(body)
   return isObject(data) && Array.isArray(data.values) ? { ...attributes(headers), data } : data
 }
@@ -38,7 +38,7 @@ export function fromBinary(headers: Headers, body: Uint8Array): unknown {
  * case.
  * @throws MalformedEventError `no-cloudevent` for an encoding that is broken or no UTF-8.
  */
-export function attributes(headers: Headers): Record<string, string> {
+export function attributes(headers: DeliveryHeaders): Record<string, string> {
   const found: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith('ce-') || typeof value !== 'string') continue

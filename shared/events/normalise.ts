@@ -17,7 +17,7 @@ export type Context = {
 /** A clock that was named without a reading of it: numbers alone where a word of state was due. */
 export type Named = { readonly kind: string; readonly instance: string }
 
-export type Placeholder = { readonly kind: string; readonly means: 'ptp-not-set' | 'event-not-found' }
+type Placeholder = { readonly kind: string; readonly means: 'ptp-not-set' | 'event-not-found' }
 
 export type Problem = {
   readonly code: 'no-event' | 'no-kind' | 'no-time' | 'no-node' | 'other-node' | 'no-address'

@@ -12,7 +12,7 @@ export type WireEvent = {
   readonly key: string | undefined
 }
 
-export type WireValue = {
+type WireValue = {
   readonly address: string | undefined
   readonly value: unknown
 }
@@ -77,7 +77,7 @@ function toEvent(body: unknown, key: string | undefined): WireEvent | undefined 
 }
 
 /** The same where it can be read; undefined where it cannot. */
-export function readableData(event: Json): unknown {
+function readableData(event: Json): unknown {
   try {
     return dataOf(event)
   } catch (error) {

@@ -7,7 +7,7 @@ import { redact } from '#shared/redact.ts'
 import { type Clock, isoTime } from '#shared/time.ts'
 import { type Attempted, attemptedOf, failureOf, isCutOff } from './failure.ts'
 
-export type HttpRequest = {
+type OutgoingRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
   /** Sent as is: `/./` and `//` survive, which `new URL` would normalize (starlingx.md). */
   readonly path: string
@@ -24,7 +24,7 @@ export type CallOptions = {
   readonly signal?: AbortSignal | undefined
 }
 
-export type Answer = {
+export type HttpAnswer = {
   readonly attempted: Attempted
   readonly status: number
   /** The exact text of the body. */
@@ -45,7 +45,7 @@ export type Http = {
    * @throws PublisherError `timeout` at the deadline or when `signal` is aborted, `unreachable` when no answer came,
    * `body` for one that is too large.
    */
-  request(origin: string, request: HttpRequest, options?: CallOptions): Promise<Answer>
+  request(origin: string, request: OutgoingRequest, options?: CallOptions): Promise<HttpAnswer>
   /** Waits for requests in flight, then closes all connections. */
   close(): Promise<void>
 }
@@ -104,7 +104,11 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
   }
 
   /** With the repeats of {@link Http.request}. */
-  const ask = async (origin: string, request: HttpRequest, { deadlineMs = usualMs, signal }: CallOptions) => {
+  const ask = async (
+    origin: string,
+    request: OutgoingRequest,
+    { deadlineMs = usualMs, signal }: CallOptions,
+  ) => {
     const attempted = attemptedOf(request.method, `${origin}${request.path}`)
     const late = (why: string) =>
       new PublisherError('timeout', `${attempted.what} ${why}`, { url: attempted.url, retryable: true })
@@ -118,7 +122,7 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
     const ms = Math.max(1, Math.ceil(deadlineMs))
     const timer = setTimeout(() => giveUp(late(`timed out after ${ms} ms`)), ms)
     signal?.addEventListener('abort', onAbort)
-    const once = async (shown: Credentials): Promise<Answer> => {
+    const once = async (shown: Credentials): Promise<HttpAnswer> => {
       const sentAt = isoTime(clock.now())
       const go = () => exchange(poolOf(origin, shown), request, shown, ending)
       const { status, headers, body } = await go()
@@ -170,21 +174,21 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
 /** What ends a request before its answer has come, and the way to end the exchange that is under way. */
 type Ending = { error?: PublisherError; end?: (error: PublisherError) => void }
 
-type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
+type AnswerHeaders = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
 
-type Response = Pick<Answer, 'status' | 'body'> & { readonly headers: Headers }
+type RawAnswer = Pick<HttpAnswer, 'status' | 'body'> & { readonly headers: AnswerHeaders }
 
 const utf8 = new TextDecoder()
 
 /** One request and the whole of its answer. By a handler of our own: undici's `request` makes a stream for each body. */
 function exchange(
   pool: Pool,
-  { method, path, body, headers, statusOnly = false }: HttpRequest,
+  { method, path, body, headers, statusOnly = false }: OutgoingRequest,
   { token }: Credentials,
   ending: Ending,
-): Promise<Response> {
+): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
-    let begun: Omit<Response, 'body'> | undefined
+    let begun: Omit<RawAnswer, 'body'> | undefined
     const chunks: Buffer[] = []
     const fail = (error: unknown) => {
       if (statusOnly && begun !== undefined) resolve({ ...begun, body: '' })

@@ -5,7 +5,7 @@ import { PublisherError, reasonOf, StoreError } from '#shared/errors.ts'
 import { createHttp } from '#shared/http/client.ts'
 import type { Log } from '#shared/log.ts'
 import { systemClock } from '#shared/time.ts'
-import { itemsOf, messageOf, orAbsent } from './objects.ts'
+import { itemsOf, statusMessage, orAbsent } from './objects.ts'
 
 /** How the API server is reached, and as whom. */
 export type Access = {
@@ -51,7 +51,7 @@ export type Call = {
 }
 
 /** `body`: the parsed body; undefined where it was no JSON. */
-export type Answer = { readonly status: number; readonly body: unknown }
+type ApiAnswer = { readonly status: number; readonly body: unknown }
 
 export type KubernetesClient = {
   /**
@@ -59,7 +59,7 @@ export type KubernetesClient = {
    * other call is made either. A read that was cut off is asked once more; a write may have been done, and never is.
    * @throws StoreError with the verb, the resource and the server; retryable unless the request itself was wrong.
    */
-  request(call: Call): Promise<Answer>
+  request(call: Call): Promise<ApiAnswer>
   /** The object that a call gives; undefined where it gives a status that it `expects`. Throws as `request` does. */
   read<T>(call: Call, schema: z.ZodMiniType<T>): Promise<T | undefined>
   /**
@@ -72,7 +72,7 @@ export type KubernetesClient = {
 }
 
 /** `attemptMs` is that of a page, `budgetMs` that of the whole list. */
-export type ListCall = Omit<Call, 'verb' | 'name'> & { readonly signal?: AbortSignal | undefined }
+type ListCall = Omit<Call, 'verb' | 'name'> & { readonly signal?: AbortSignal | undefined }
 
 export type ClientOptions = {
   /** Milliseconds until an attempt must have been answered. */
@@ -128,7 +128,7 @@ export function createKubernetesClient(
     }
   }
 
-  const request = async (call: Call): Promise<Answer> => {
+  const request = async (call: Call): Promise<ApiAnswer> => {
     const deadline = performance.now() + (call.budgetMs ?? budgetMs)
     const left = () => deadline - performance.now()
     for (;;) {
@@ -152,7 +152,7 @@ export function createKubernetesClient(
         status === 403 && call.component ? `. The component ${call.component} grants it (docs/deploy.md)` : ''
       // Credentials, permissions and namespaces can be put right while this process runs; a wrong request stays wrong.
       const retryable = [401, 403, 404, 408, 429].includes(status) || status >= 500
-      const message = messageOf(body) ?? answer.body.slice(0, 200)
+      const message = statusMessage(body) ?? answer.body.slice(0, 200)
       throw failed(call, `at ${origin} ${reply}: ${message}${grant}`, retryable)
     }
   }

@@ -22,6 +22,6 @@ export const texts = orAbsent(z.record(z.string(), z.string()))
 const status = z.object({ kind: z.literal('Status'), message: orAbsent(z.string()) })
 
 /** What the API server says of a failure, in its Status object; undefined if the body is none. */
-export function messageOf(body: unknown): string | undefined {
+export function statusMessage(body: unknown): string | undefined {
   return status.safeParse(body).data?.message
 }

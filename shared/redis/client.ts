@@ -5,7 +5,7 @@ import type { Log } from '#shared/log.ts'
 import { systemClock } from '#shared/time.ts'
 import { type Endpoint, parseRedisUrl, shown } from './address.ts'
 import { type Connection, connect, connectCluster, type Options, optionsOf } from './connection.ts'
-import { failureOf, RedisError } from './failure.ts'
+import { redisFailureOf, RedisError } from './failure.ts'
 import { createLink } from './link.ts'
 
 /** For a connection, and for the answer to a command: within the 1.5 s that a publisher waits (protocol.md §3.1). */
@@ -56,7 +56,7 @@ export function createRedisClient(
       const { success, data } = addressReply.safeParse(reply)
       if (success) return await connect({ host: data[0], port: data[1] }, 'master', options)
     } catch (cause) {
-      const error = failureOf(sentinel.where, cause)
+      const error = redisFailureOf(sentinel.where, cause)
       // The Sentinels are about to name another.
       throw error.reply === 'READONLY' ? new RedisError(error.message, { reply: error.reply }) : error
     } finally {
@@ -108,7 +108,7 @@ export function createRedisClient(
     try {
       return await connection.send(tag, command)
     } catch (cause) {
-      const error = failureOf(connection.where, cause)
+      const error = redisFailureOf(connection.where, cause)
       if (OUTDATED.includes(error.reply)) giveUp(connection)
       throw error
     } finally {

@@ -2,7 +2,7 @@ import { createClient, createCluster, type RedisClientOptions } from '@redis/cli
 import type { CredentialSource } from '#shared/credentials.ts'
 import { within } from '#shared/deadline.ts'
 import { type Endpoint, type RedisAddress, shown } from './address.ts'
-import { failureOf, RedisError } from './failure.ts'
+import { redisFailureOf, RedisError } from './failure.ts'
 
 /** A connection to one server, or those to a cluster. It never reconnects: whoever holds it opens another. */
 export type Connection = {
@@ -63,7 +63,7 @@ export async function connect(
   const begin = async () => {
     await client.connect()
     return client.sendCommand(['INFO']).catch((error: unknown) => {
-      if (failureOf(where, error).reply === 'NOPERM') return ''
+      if (redisFailureOf(where, error).reply === 'NOPERM') return ''
       throw error
     })
   }
@@ -82,7 +82,7 @@ export async function connect(
     }
   } catch (error) {
     client.destroy()
-    throw failureOf(where, error)
+    throw redisFailureOf(where, error)
   }
 }
 
@@ -141,6 +141,6 @@ export async function connectCluster(
     }
   } catch (error) {
     cluster.destroy()
-    throw failureOf(where, reason ?? error)
+    throw redisFailureOf(where, reason ?? error)
   }
 }

@@ -41,7 +41,7 @@ const MEANINGS: readonly (readonly [RegExp, says: string, 'refused'?])[] = [
 ]
 
 /** What the client of Redis threw, as it is told to people; `where` is the server. */
-export function failureOf(where: string, error: unknown): RedisError {
+export function redisFailureOf(where: string, error: unknown): RedisError {
   if (error instanceof RedisError) return error
   if (error instanceof MaxCommandRedirectionsError) {
     return new RedisError(`The Redis cluster at ${where} keeps redirecting: ${error.message}`)

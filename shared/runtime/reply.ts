@@ -2,7 +2,7 @@ import { PtpWatchError, reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 
 /** Header names in lower case, as node:http has them. */
-export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
+export type HttpHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /** A request without its body. */
 export type HttpHead = {
@@ -11,7 +11,7 @@ export type HttpHead = {
   readonly path: string
   /** As sent, without the `?`; see `new URLSearchParams`. */
   readonly query: string
-  readonly headers: Headers
+  readonly headers: HttpHeaders
   /**
    * Aborted when the host begins to drain. Long work comes to an early end then; short work need not look at it,
    * since the host waits for requests in flight. One signal serves all requests: take listeners off again.

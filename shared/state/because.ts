@@ -51,7 +51,7 @@ export function isDoubted({ blind }: NodeView, { stale, suspect }: Clock): boole
 }
 
 /** When a node's overall state began, in milliseconds. `orBefore`: no push has dated it. */
-export type Began = { readonly at: number; readonly orBefore: boolean }
+type Began = { readonly at: number; readonly orBefore: boolean }
 
 /**
  * By the clocks that decide: a node is LOCKED since the last of them is, and in a worse state since the first of them

@@ -177,7 +177,7 @@ export const nodeState = z.object({
 export type NodeState = z.infer<typeof nodeState>
 export type ClockState = z.infer<typeof clock>
 export type Reading = z.infer<typeof reading>
-export type Span = z.infer<typeof span>
+export type Streak = z.infer<typeof span>
 export type Subscription = z.infer<typeof subscription>
 export type Counters = z.infer<typeof counters>
 

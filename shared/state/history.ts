@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { LogEntry } from './document.ts'
 import type { Store } from './store/store.ts'
-import { type Span, timeOfEntry } from './timeline.ts'
+import { type TimeSpan, timeOfEntry } from './timeline.ts'
 
 /** Entries read from the store in one go. */
 const PAGE = 1_000
@@ -14,7 +14,7 @@ export async function* entriesWithin(
   store: Pick<Store, 'log'>,
   node: string,
   seq: number,
-  { from, to }: Span,
+  { from, to }: TimeSpan,
 ): AsyncGenerator<LogEntry[]> {
   for await (const page of entriesSince(store, node, seq, from)) {
     const within = page.filter((entry) => timeOfEntry(entry) >= from && timeOfEntry(entry) <= to)
@@ -31,7 +31,7 @@ export async function* entriesSince(
 ): AsyncGenerator<readonly LogEntry[]> {
   for (let after = await beforeTime(store, node, seq, from); ; ) {
     // SQLite and memory read without leaving the turn of the event loop: a full log would hold up everybody else.
-    await setImmediate()
+    await nextTurn()
     const page = await store.log(node, { after, limit: PAGE })
     if (page.length === 0) return
     yield page

@@ -47,7 +47,7 @@ export type Timeline = z.infer<typeof timeline>
 export type Lane = Timeline['lanes'][number]
 export type Stretch = Lane['spans'][number]
 
-export type Span = { readonly from: number; readonly to: number }
+export type TimeSpan = { readonly from: number; readonly to: number }
 
 /** When an entry happened, by the publisher, or as late as it can have been. Milliseconds. */
 export const timeOfEntry = ({ at, notAfter }: LogEntry) => publishedAt(at ?? notAfter ?? '')
@@ -61,7 +61,7 @@ const UNCOVERED = { state: 'UNKNOWN', doubt: 'not covered' } as const
  * nobody up. It begins before `span.from` where it reaches so far. The newest state lasts until `now`, by `view`;
  * publishers' clocks may jump, so no entry is taken to be earlier than the one before it.
  */
-export function createTimeline(view: NodeView, span: Span, now: number) {
+export function createTimeline(view: NodeView, span: TimeSpan, now: number) {
   const cut = { from: span.from, to: Math.min(span.to, now) }
   const node = createLane(cut)
   const clocks = new Map<string, TrackedLane>()
@@ -116,7 +116,7 @@ export function createTimeline(view: NodeView, span: Span, now: number) {
 type TrackedLane = ReturnType<typeof createLane>
 
 /** A lane, cut to the span, with the time that the log does not cover. */
-function createLane({ from, to }: Span, kind: string | null = null, instance: string | null = null) {
+function createLane({ from, to }: TimeSpan, kind: string | null = null, instance: string | null = null) {
   const lane: Lane = { kind, instance, spans: [], missed: [], marks: [] }
   const seconds = { FREERUN: 0, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 0 }
   let open: Open | undefined

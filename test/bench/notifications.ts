@@ -17,7 +17,7 @@ export function changingNotifications(): readonly Template[] {
     ({ file, how }) => how === 'push' && file.endsWith('events-oc.jsonl'),
   )
   const bodies = pushes.map(({ body }) => body).filter(isEvent)
-  const kept = new Set<Event>()
+  const kept = new Set<Notification>()
   for (const ofType of Map.groupBy(bodies, ({ type }) => type).values()) {
     const changing = ofType.filter((event, index) => wordOf(event) !== wordOf(ofType[index - 1]))
     if (wordOf(changing.at(-1)) === wordOf(changing[0])) changing.pop()
@@ -33,17 +33,20 @@ export function oneOfEachKind(): readonly Template[] {
   return [...byType.values()].map(templateOf)
 }
 
-type Event = { readonly type: string; readonly data: { readonly values: readonly { value?: unknown }[] } }
+type Notification = {
+  readonly type: string
+  readonly data: { readonly values: readonly { value?: unknown }[] }
+}
 
-function isEvent(body: unknown): body is Event {
+function isEvent(body: unknown): body is Notification {
   return typeof body === 'object' && body !== null && 'type' in body && 'data' in body
 }
 
-function wordOf(event: Event | undefined): unknown {
+function wordOf(event: Notification | undefined): unknown {
   return event?.data.values[0]?.value
 }
 
-function templateOf(event: Event): Template {
+function templateOf(event: Notification): Template {
   const text = JSON.stringify({ ...event, time: TIME })
   const [before = '', after = ''] = text.split(TIME)
   const [heads, tails] = [before.split(NODE), after.split(NODE)]

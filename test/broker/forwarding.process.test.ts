@@ -26,8 +26,8 @@ async function makeFleet(sink?: TestSink) {
     async ingest(env: Env = withSink) {
       const host = await onServe(MAIN, 'ingest', env)
       onTestFinished(async () => {
-        host.process.kill('SIGKILL')
-        await host.process.exit
+        host.running.kill('SIGKILL')
+        await host.running.exit
       })
       return host
     },
@@ -73,8 +73,8 @@ test('SIGTERM ends a process whose sink hangs; what was not taken is still to be
   const first = await fleet.ingest()
   await sendAll(first.url, transitions(node, 3))
   await sink.until(({ arrivals }) => arrivals.length === 1)
-  first.process.kill('SIGTERM')
-  expect(await first.process.exit).toBe(0)
+  first.running.kill('SIGTERM')
+  expect(await first.running.exit).toBe(0)
   const { seq, forwarded } = await fleet.stored(node)
   expect(forwarded).toBe(0)
   expect(seq).toBeGreaterThanOrEqual(3)
@@ -90,8 +90,8 @@ test('poll sends what others have left, also of nodes whose publisher does not a
   const fleet = await makeFleet(sink)
   const ingest = await fleet.ingest()
   await Promise.all(NODES.map((node) => sendAll(ingest.url, transitions(node, 4))))
-  ingest.process.kill('SIGKILL')
-  await ingest.process.exit
+  ingest.running.kill('SIGKILL')
+  await ingest.running.exit
   await sink.up()
   const env = { ...fleet.withSink, CALLBACK_URL: 'http://127.0.0.1:8080' }
   const poll = start([MAIN, 'poll'], env)
@@ -106,12 +106,12 @@ test('poll sends what others have left, also of nodes whose publisher does not a
 test('without K_SINK nothing is sent, and no cursor is made', async () => {
   const fleet = await makeFleet()
   const [node = ''] = NODES
-  const { url, process } = await fleet.ingest()
+  const { url, running } = await fleet.ingest()
   await sendAll(url, transitions(node, 5))
   const { body } = await request(`${url}/metrics`)
   expect(await body.text()).not.toContain('ptp_watch_forward')
-  process.kill('SIGTERM')
-  expect(await process.exit).toBe(0)
+  running.kill('SIGTERM')
+  expect(await running.exit).toBe(0)
   expect(await fleet.stored(node)).toMatchObject({ forwarded: undefined, seq: expect.any(Number) })
 })
 

@@ -20,7 +20,7 @@ async function everySecond(publishers: readonly Publisher[], env: Record<string,
   }
   const system = await startSystem(publishers, settings)
   const poll = await serve(['poll', '--serve', '--every', '1'], { ...system.env, ...settings })
-  return { system, ways, poll, lines: () => linesOf(poll.process.err()) }
+  return { system, ways, poll, lines: () => linesOf(poll.running.err()) }
 }
 
 type Line = { readonly level: string; readonly message: string }

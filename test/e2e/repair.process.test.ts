@@ -182,7 +182,7 @@ test('v1: a stuck sidecar is found out by a poll and unstuck, and its events flo
     expect.objectContaining({ type: 'missed' }),
   ])
   expect(await metric(system.poll, 'ptp_watch_sidecar_unsticks_total{outcome="ok"}')).toBe(1)
-  expect(system.poll.process.err()).toMatch(/flushed stuck sidecar.*"outcome":"ok"/)
+  expect(system.poll.running.err()).toMatch(/flushed stuck sidecar.*"outcome":"ok"/)
 
   publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 1 })
   await publisher.idle()

@@ -20,8 +20,8 @@ test.each([
     const life = startLife(publishers, { everyMs: 100 })
     for (let times = 0; times < 4; times += 1) {
       await life.more(5)
-      system.ingest.process.kill('SIGKILL')
-      expect(await system.ingest.process.exit).toBe(null)
+      system.ingest.running.kill('SIGKILL')
+      expect(await system.ingest.running.exit).toBe(null)
       // Nobody listens: publishers are refused, and some of them drop the subscription for that (protocol.md §4.2).
       await system.tick()
       await system.startIngest()

@@ -24,16 +24,16 @@ test.each(HOSTS)(
     const start = async () => {
       const host = await row.open(row.entry, 'ingest', env)
       onTestFinished(async () => {
-        host.process.kill('SIGKILL')
-        await host.process.exit
+        host.running.kill('SIGKILL')
+        await host.running.exit
       })
       return host
     }
     let host = await start()
     const load = startLoad({ urls: () => [host.url], nodes: NODES, everyMs: 10, clocks: 4 })
     await load.more(20 * NODES.length)
-    host.process.kill('SIGTERM')
-    expect(await host.process.exit).toBe(row.code)
+    host.running.kill('SIGTERM')
+    expect(await host.running.exit).toBe(row.code)
     const answers = new Set(
       load.sent.map(({ outcome }) => outcome).filter((outcome) => typeof outcome === 'number'),
     )
@@ -47,20 +47,20 @@ test.each(HOSTS)(
 )
 
 test('SIGTERM while connections wait to be accepted: they are answered, not reset', async () => {
-  const { url, process } = await onServe(MAIN, 'ingest', { STATE_URL: 'memory:' })
+  const { url, running } = await onServe(MAIN, 'ingest', { STATE_URL: 'memory:' })
   onTestFinished(async () => {
-    process.kill('SIGKILL')
-    await process.exit
+    running.kill('SIGKILL')
+    await running.exit
   })
   // The kernel makes connections for a process that stands still.
-  process.kill('SIGSTOP')
+  running.kill('SIGSTOP')
   const waiting = await Promise.all(
     Array.from({ length: 100 }, () => rawConnection(Number(new URL(url).port))),
   )
   for (const connection of waiting)
     connection.send('POST /event/worker-0 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n')
-  process.kill('SIGTERM')
-  process.kill('SIGCONT')
+  running.kill('SIGTERM')
+  running.kill('SIGCONT')
   for (const connection of waiting) expect(await connection.closed()).toMatch(/^HTTP\/1.1 204 /)
-  expect(await process.exit).toBe(0)
+  expect(await running.exit).toBe(0)
 })

@@ -1,11 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Settings } from '#functions/status/shown.ts'
 import { silentLog } from '#shared/log.ts'
 import { type ClockState, emptyNodeState, type NodeState } from '#shared/state/document.ts'
+import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { openDriver } from '#shared/state/store/open.ts'
 import { createStore, type Store } from '#shared/state/store/store.ts'
 import { isoTime } from '#shared/time.ts'
+
+/** The defaults of the configuration. */
+export const defaultShown: Settings = { ...defaultSettings, holdoverBudgetMs: 14_400_000 }
 
 /** A clock that was confirmed at `now`, with what a test says of it. */
 export function clockAt(

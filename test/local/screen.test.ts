@@ -1,10 +1,10 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
-import { defaultShown, type ShownNode, shownOf } from '#functions/status/shown.ts'
+import { type ShownNode, shownOf } from '#functions/status/shown.ts'
 import { widthOf } from '#functions/status/text.ts'
 import { createScreen } from '#local/screen.ts'
 import { isoTime } from '#shared/time.ts'
-import { clockAt, lockedNode } from '../functions/fleet.ts'
+import { defaultShown, clockAt, lockedNode } from '../functions/fleet.ts'
 
 const NOW = Date.parse('2026-11-23T12:00:00Z')
 const HEAD = ['the first line', `url http://127.0.0.1:1/${'long/'.repeat(30)}`, 'a', 'b', 'c', 'd']

@@ -187,8 +187,8 @@ describe('a served function', () => {
   async function served(env: Env = {}) {
     const host = await onServe(ENTRY, 'echo', { ...ENV, ...env })
     onTestFinished(async () => {
-      host.process.kill('SIGKILL')
-      await host.process.exit
+      host.running.kill('SIGKILL')
+      await host.running.exit
     })
     return host
   }
@@ -196,16 +196,16 @@ describe('a served function', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)(
     'finishes what is in flight on %s, tells it, closes after it, and ends with 0',
     async (signal) => {
-      const { url, process } = await served()
+      const { url, running } = await served()
       const held = request(`${url}/held`)
-      await process.until(/"message":"held"/)
-      process.kill(signal)
+      await running.until(/"message":"held"/)
+      running.kill(signal)
       const { statusCode, headers, body } = await held
       expect(statusCode).toBe(200)
       expect(headers.connection).toBe('close')
       expect(await body.json()).toEqual({ aborted: true })
-      expect(await process.exit).toBe(0)
-      const messages = process
+      expect(await running.exit).toBe(0)
+      const messages = running
         .err()
         .trim()
         .split('\n')

@@ -30,7 +30,7 @@ test.each(['serve', 'framework'] as const)('figures of the process are in /metri
     const second = figures(text)
     const of = (name: string) => second.get(name) ?? Number.NaN
 
-    const status = readFileSync(`/proc/${host.process.pid}/status`, 'utf8')
+    const status = readFileSync(`/proc/${host.running.pid}/status`, 'utf8')
     const resident = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) * 1024
     expect(of('process_resident_memory_bytes') / resident).toBeGreaterThan(0.5)
     expect(of('process_resident_memory_bytes') / resident).toBeLessThan(2)

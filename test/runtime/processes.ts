@@ -66,13 +66,13 @@ export function start(args: readonly string[], env: Env = {}): Running {
 }
 
 /** A function that is served by a process of its own. */
-export type HostedFunction = { readonly url: string; readonly process: Running; stop(): Promise<void> }
+export type HostedFunction = { readonly url: string; readonly running: Running; stop(): Promise<void> }
 
 /** Serves a function as the image does: `entry` is {@link MAIN} or a test's own. */
 export async function onServe(entry: string, target: string, env: Env = {}): Promise<HostedFunction> {
   const running = start([entry], { HOST: '127.0.0.1', PORT: '0', FUNCTION_TARGET: target, ...env })
   const [, url = ''] = /"url":"([^"]+)"/.exec(await running.until(/"message":"listening"/)) ?? []
-  return { url, process: running, stop: () => stop(running) }
+  return { url, running, stop: () => stop(running) }
 }
 
 /**
@@ -96,7 +96,7 @@ export async function onFramework(
     if (ended) throw new Error(`The framework ended and had written:\n${running.out()}\n${running.err()}`)
     await pause(20)
   }
-  return { url, process: running, stop: () => stop(running) }
+  return { url, running, stop: () => stop(running) }
 }
 
 async function stop(running: Running): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createTimeline, type Span } from '#shared/state/timeline.ts'
+import { createTimeline, type TimeSpan } from '#shared/state/timeline.ts'
 import type { LogEntry } from '#shared/state/document.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { type NodeView, viewOf } from '#shared/state/view.ts'
@@ -24,7 +24,7 @@ const changed = (minutes: number, from: string, to: string, node: string) =>
     overall: node,
   })
 
-const timelineOf = (view: NodeView, entries: readonly LogEntry[], span: Span) => {
+const timelineOf = (view: NodeView, entries: readonly LogEntry[], span: TimeSpan) => {
   const timeline = createTimeline(view, span, NOW)
   for (const each of entries) timeline.add([each])
   return timeline.end()

@@ -3,7 +3,7 @@ import { logLine } from '#shared/state/log-line.ts'
 import { becauseOf, beganOf } from '#shared/state/because.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { labelTexts } from '../shown.ts'
-import { duration } from '../table.ts'
+import { shortDuration } from '../table.ts'
 
 /** The newest entries of its log that a node is printed with. */
 const ENTRIES = 20
@@ -12,7 +12,7 @@ const ENTRIES = 20
 export function nodeText(view: NodeView, now: number): string {
   const began = beganOf(view)
   const age =
-    began === undefined ? '' : ` for ${began.orBefore ? 'at least ' : ''}${duration(now - began.at)}`
+    began === undefined ? '' : ` for ${began.orBefore ? 'at least ' : ''}${shortDuration(now - began.at)}`
   const because = becauseOf(view)
   const labels = labelTexts(view)
   const log = (view.log ?? []).slice(-ENTRIES)
@@ -43,7 +43,7 @@ function publisherOf({ publisher }: NodeView, now: number): string {
   if (publisher === null) return 'never polled'
   const { url, dialect, reachable, checkedAt, problem, goneSince } = publisher
   const state = goneSince !== undefined ? `gone since ${goneSince}` : reachable ? 'up' : 'down'
-  const polled = `polled ${duration(now - Date.parse(checkedAt))} ago`
+  const polled = `polled ${shortDuration(now - Date.parse(checkedAt))} ago`
   return `${url} (${dialect}) ${state}, ${polled}${problem === undefined ? '' : `: ${problem}`}`
 }
 

@@ -4,7 +4,7 @@ import type { ShownNode } from '../shown.ts'
 import { failure, node, nodes, summary } from '../api.ts'
 import type { StoreError } from '#shared/errors.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
-import { messageOf, orAbsent } from '#shared/kubernetes/objects.ts'
+import { statusMessage, orAbsent } from '#shared/kubernetes/objects.ts'
 import { fatal } from './install.ts'
 
 /** The labels that the manifests give to the pods of status. */
@@ -39,7 +39,7 @@ export async function openRemote(client: KubernetesClient, namespace: string): P
     if (status >= 300) {
       const refusal = failure.safeParse(body).data?.error
       if (status === 404 && refusal?.code === 'not-found') return undefined
-      throw refusedBy(pod, namespace, status, refusal?.message ?? messageOf(body) ?? '')
+      throw refusedBy(pod, namespace, status, refusal?.message ?? statusMessage(body) ?? '')
     }
     const parsed = schema.safeParse(body)
     if (parsed.success) return parsed.data

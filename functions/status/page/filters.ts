@@ -1,12 +1,12 @@
 import type { Row } from '../api.ts'
-import { type Overall, STATES } from './words.ts'
+import { type State, STATES } from './words.ts'
 
-export const SORTS = ['severity', 'name', 'since'] as const
-export type Sort = (typeof SORTS)[number]
+export const ORDERS = ['severity', 'name', 'since'] as const
+export type Sort = (typeof ORDERS)[number]
 
 /** What the fleet page shows: all of it is in the URL, by the names that the API has. */
 export type Filters = {
-  readonly overall: ReadonlySet<Overall>
+  readonly overall: ReadonlySet<State>
   readonly name: string
   readonly labels: ReadonlyMap<string, string>
   readonly sort: Sort
@@ -26,7 +26,7 @@ export function readFilters(search: string): Filters {
         return colon > 0 ? [[text.slice(0, colon), text.slice(colon + 1)]] : []
       }),
     ),
-    sort: SORTS.find((sort) => sort === query.get('sort')) ?? 'severity',
+    sort: ORDERS.find((sort) => sort === query.get('sort')) ?? 'severity',
     group: query.get('group') ?? '',
   }
 }
@@ -51,7 +51,7 @@ export function matching(rows: Iterable<Row>, { name, labels }: Filters): Row[] 
   )
 }
 
-export function sorted(rows: readonly Row[], sort: Sort): Row[] {
+export function sortedRows(rows: readonly Row[], sort: Sort): Row[] {
   const byName = (a: Row, b: Row) => (a.node < b.node ? -1 : a.node > b.node ? 1 : 0)
   if (sort === 'name') return rows.toSorted(byName)
   if (sort === 'since')

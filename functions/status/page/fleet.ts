@@ -1,14 +1,14 @@
 import type { Row } from '../api.ts'
 import { html, nothing, type TemplateResult } from 'lit-html'
 import { repeat } from 'lit-html/directives/repeat.js'
-import { type Filters, grouped, labelsOf, matching, searchOf, SORTS, sorted } from './filters.ts'
+import { type Filters, grouped, labelsOf, matching, searchOf, ORDERS, sortedRows } from './filters.ts'
 import { frame, isOld, type Seen, showInTab, stateText } from './frame.ts'
 import {
   duration,
-  FLAGS,
+  FLAG_TEXTS,
   holdoverText,
   nodePath,
-  type Overall,
+  type State,
   SHAPES,
   STATES,
   timeOf,
@@ -21,7 +21,7 @@ const MOST_LINES = 100
 const MOST_TROUBLED = 300
 
 /** Shows other filters, and puts them into the URL. */
-export type Choose = (filters: Filters) => void
+type Choose = (filters: Filters) => void
 
 export function fleetPage(
   rows: ReadonlyMap<string, Row> | undefined,
@@ -67,7 +67,7 @@ function titleOf(all: readonly Row[], seen: Seen): string {
 
 /** Big numbers that are filters as well. */
 function counters(found: readonly Row[], filters: Filters, choose: Choose): TemplateResult {
-  const toggle = (state: Overall) => {
+  const toggle = (state: State) => {
     const overall = new Set(filters.overall)
     if (!overall.delete(state)) overall.add(state)
     choose({ ...filters, overall })
@@ -110,7 +110,7 @@ function controls(all: readonly Row[], filters: Filters, choose: Choose): Templa
     )}
     <label
       >Sort
-      <select name="sort" @change=${(event: Event) => choose({ ...filters, sort: SORTS.find((sort) => sort === chosen(event)) ?? 'severity' })}>
+      <select name="sort" @change=${(event: Event) => choose({ ...filters, sort: ORDERS.find((sort) => sort === chosen(event)) ?? 'severity' })}>
         <option value="severity" ?selected=${filters.sort === 'severity'}>worst first</option>
         <option value="name" ?selected=${filters.sort === 'name'}>by name</option>
         <option value="since" ?selected=${filters.sort === 'since'}>latest change first</option>
@@ -144,10 +144,10 @@ function groups(shown: readonly Row[], filters: Filters, seen: Seen): TemplateRe
   if (shown.length <= MOST_LINES) {
     return html`${grouped(shown, label).map(
       ([value, rows]) =>
-        html`<section>${headOf(label, value, rows)} ${table(sorted(rows, filters.sort), seen)}</section>`,
+        html`<section>${headOf(label, value, rows)} ${table(sortedRows(rows, filters.sort), seen)}</section>`,
     )}`
   }
-  const troubled = sorted(
+  const troubled = sortedRows(
     shown.filter(({ overall }) => overall !== 'LOCKED'),
     filters.sort,
   )
@@ -163,7 +163,7 @@ function groups(shown: readonly Row[], filters: Filters, seen: Seen): TemplateRe
     }
     ${grouped(shown, label).map(
       ([value, rows]) =>
-        html`<section>${headOf(label, value, rows) ?? html`<h2>All ${rows.length} nodes</h2>`} ${tiles(sorted(rows, filters.sort))}</section>`,
+        html`<section>${headOf(label, value, rows) ?? html`<h2>All ${rows.length} nodes</h2>`} ${tiles(sortedRows(rows, filters.sort))}</section>`,
     )}
   `
 }
@@ -196,7 +196,7 @@ function table(rows: readonly Row[], { now }: Seen): TemplateResult {
           <td>${stateText(row.overall)}</td>
           <th scope="row">
             <a href=${nodePath(row.node)}><bdi>${visible(row.node)}</bdi></a>
-            ${row.flags.map((flag) => html`<abbr class="flag" title=${FLAGS[flag]}>${flag}</abbr> `)}
+            ${row.flags.map((flag) => html`<abbr class="flag" title=${FLAG_TEXTS[flag]}>${flag}</abbr> `)}
             ${row.because === '' ? nothing : html`<bdi class="because">${visible(row.because)}</bdi>`}
             ${holdoverLine(row, now)}
           </th>

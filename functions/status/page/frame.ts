@@ -1,7 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit-html'
 import type { Picture } from '../api.ts'
 import type { Link } from './live.ts'
-import { duration, type Overall, SHAPES, timeOf, visible } from './words.ts'
+import { duration, type State, SHAPES, timeOf, visible } from './words.ts'
 
 /** What every page is shown with: the picture, how it reaches us, and the server's time by now. */
 export type Seen = {
@@ -77,12 +77,12 @@ function warnings(seen: Seen): unknown {
 }
 
 /** A state by shape, word and colour. */
-export function stateText(overall: Overall): TemplateResult {
+export function stateText(overall: State): TemplateResult {
   return html`<span class="state ${overall}"><span class="shape" aria-hidden="true">${SHAPES[overall]}</span> ${overall}</span>`
 }
 
 /** Title and icon of the tab follow the worst state. */
-export function showInTab(worst: Overall | undefined, title: string): void {
+export function showInTab(worst: State | undefined, title: string): void {
   if (document.title !== title) document.title = title
   const icon = document.getElementById('icon')
   const href = `/icon/${(worst ?? 'UNKNOWN').toLowerCase()}.svg`

@@ -1,4 +1,4 @@
-import type { NodeView, Picture, Row } from '../api.ts'
+import type { NodeJson, Picture, Row } from '../api.ts'
 
 export type Message =
   | (Picture & { readonly type: 'snapshot'; readonly rows: readonly Row[] })
@@ -7,7 +7,7 @@ export type Message =
       readonly rows: readonly Row[]
       readonly removed: readonly string[]
     })
-  | (Picture & { readonly type: 'node'; readonly view: NodeView | null; readonly row: Row | null })
+  | (Picture & { readonly type: 'node'; readonly view: NodeJson | null; readonly row: Row | null })
   | (Picture & { readonly type: 'time' })
 
 /**

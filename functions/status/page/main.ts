@@ -5,7 +5,7 @@ import { fleetPage } from './fleet.ts'
 import type { Seen } from './frame.ts'
 import type { Picture } from '../api.ts'
 import { follow, type Link } from './live.ts'
-import { LOG_SHOWN, nodePage, type NodePicture, SPANS, type Span } from './node.ts'
+import { LOG_SHOWN, nodePage, type NodePicture, SPANS, type SpanName } from './node.ts'
 
 const root = document.getElementById('page')
 if (root !== null) start(root)
@@ -105,9 +105,9 @@ function sinceThen([monotonic, date]: Clocks): number {
   return Math.max(performance.now() - monotonic, Date.now() - date)
 }
 
-function spanOf(search: string): Span {
+function spanOf(search: string): SpanName {
   const asked = new URLSearchParams(search).get('span')
-  return (Object.keys(SPANS) as Span[]).find((span) => span === asked) ?? '24h'
+  return (Object.keys(SPANS) as SpanName[]).find((span) => span === asked) ?? '24h'
 }
 
 /** A name whose encoding is broken is shown as it stands. */

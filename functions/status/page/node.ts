@@ -1,15 +1,15 @@
-import type { LogEntry, NodeView, Row, Timeline } from '../api.ts'
+import type { LogEntry, NodeJson, Row, Timeline } from '../api.ts'
 import { html, nothing, type TemplateResult } from 'lit-html'
 import { frame, isOld, type Seen, showInTab, stateText } from './frame.ts'
 import { lanesView } from './lanes.ts'
-import { duration, FLAGS, holdoverText, SHAPES, STATES, timeOf, visible } from './words.ts'
+import { duration, FLAG_TEXTS, holdoverText, SHAPES, STATES, timeOf, visible } from './words.ts'
 
 export const SPANS = { '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000 } as const
-export type Span = keyof typeof SPANS
+export type SpanName = keyof typeof SPANS
 
 /** What is known of the node that is shown; undefined while it is fetched, null where the store has none of that name. */
 export type NodePicture = {
-  readonly view: NodeView | null | undefined
+  readonly view: NodeJson | null | undefined
   readonly row: Row | undefined
   readonly timeline: Timeline | undefined
   readonly log: readonly LogEntry[] | undefined
@@ -18,7 +18,7 @@ export type NodePicture = {
 export function nodePage(
   node: string,
   { view, row, timeline, log }: NodePicture,
-  span: Span,
+  span: SpanName,
   seen: Seen,
 ): TemplateResult {
   const worst = isOld(seen) ? undefined : view?.overall
@@ -51,7 +51,7 @@ function unreadable(row: Row | undefined): TemplateResult | undefined {
   </div>`
 }
 
-function summary(view: NodeView, row: Row | undefined, { now }: Seen): TemplateResult {
+function summary(view: NodeJson, row: Row | undefined, { now }: Seen): TemplateResult {
   const labels = Object.entries(view.labels)
   const holdover = row === undefined ? undefined : holdoverText(row, now)
   return html`<div class="summary ${view.overall}">
@@ -62,7 +62,7 @@ function summary(view: NodeView, row: Row | undefined, { now }: Seen): TemplateR
     </p>
     ${row === undefined || row.because === '' ? nothing : html`<p><bdi>${visible(row.because)}</bdi></p>`}
     ${holdover === undefined ? nothing : html`<p class="holdover">${visible(holdover)} <span class="quiet">${budgetText(row, now)}</span></p>`}
-    ${row?.flags.map((flag) => html`<p class="flagged"><span class="flag">${flag}</span> ${FLAGS[flag]}</p>`)}
+    ${row?.flags.map((flag) => html`<p class="flagged"><span class="flag">${flag}</span> ${FLAG_TEXTS[flag]}</p>`)}
     ${labels.length === 0 ? nothing : html`<p class="quiet">${labels.map(([key, value], i) => html`${i === 0 ? '' : ' · '}<bdi>${visible(key)}</bdi> <bdi>${visible(value)}</bdi>`)}</p>`}
   </div>`
 }
@@ -76,7 +76,7 @@ function budgetText(row: Row | undefined, now: number): string {
   return `budget ${duration(budgetSeconds * 1000)}, ${Date.parse(endsAt) > now ? 'until' : 'ended'} ${end}`
 }
 
-function history(node: string, timeline: Timeline | undefined, span: Span, seen: Seen): TemplateResult {
+function history(node: string, timeline: Timeline | undefined, span: SpanName, seen: Seen): TemplateResult {
   const query = timeline === undefined ? '' : `?from=${timeline.from}&to=${timeline.to}`
   const base = `/api/nodes/${encodeURIComponent(node)}`
   return html`<section>
@@ -124,7 +124,7 @@ function percent(share: number): string {
   return `${(Math.floor(share * 100_000) / 1000).toFixed(share === 1 ? 0 : 3)} %`
 }
 
-function clocks(view: NodeView, { now }: Seen): TemplateResult {
+function clocks(view: NodeJson, { now }: Seen): TemplateResult {
   return html`<section>
     <h2>Clocks</h2>
     <div class="wide" role="region" aria-label="Clocks" tabindex="0"><table>
@@ -206,7 +206,7 @@ const ALL = 'from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59Z'
 /** How many log entries the page shows, newest first. */
 export const LOG_SHOWN = 200
 
-function publisherText(view: NodeView, { now }: Seen): TemplateResult {
+function publisherText(view: NodeJson, { now }: Seen): TemplateResult {
   const { publisher, node } = view
   const command = `ptp-watch doctor --node ${/^[\w.-]+$/.test(node) ? node : `'${node.replaceAll("'", `'\\''`)}'`}`
   return html`<section>

@@ -1,18 +1,18 @@
 import type { Row } from '../api.ts'
 
-export type Overall = Row['overall']
+export type State = Row['overall']
 
 /** Worst first. Told apart by shape and word, not by colour alone. */
-export const STATES: readonly Overall[] = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
+export const STATES: readonly State[] = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED']
 
-export const SHAPES: Readonly<Record<Overall, string>> = {
+export const SHAPES: Readonly<Record<State, string>> = {
   FREERUN: '■',
   HOLDOVER: '▲',
   UNKNOWN: '?',
   LOCKED: '●',
 }
 
-export const FLAGS: Readonly<Record<Row['flags'][number], string>> = {
+export const FLAG_TEXTS: Readonly<Record<Row['flags'][number], string>> = {
   blind: 'No subscription is held and no poll gets an answer: nothing can reach us.',
   suspect: 'An event arrived too late to be believed. The next poll decides.',
   stale: 'Nothing has confirmed the state for too long.',

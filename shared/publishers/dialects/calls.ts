@@ -1,7 +1,7 @@
-import type { Answer, CallOptions, Http } from '#shared/http/client.ts'
+import type { HttpAnswer, CallOptions, Http } from '#shared/http/client.ts'
 import { type Place, pathOf } from '#shared/publishers/target.ts'
 import type { Created, CurrentState } from './client.ts'
-import { messageOf, readList, readPull, readSubscription, unexpected } from './wire.ts'
+import { errorMessage, readList, readPull, readSubscription, unexpected } from './wire.ts'
 
 /**
  * What the clients of several dialects have in common. `base`: the path of the API. `nothing`: the statuses that say
@@ -44,11 +44,11 @@ export function createCalls(
     /** A create in version 2. `notReady` gives the reason behind a 404. */
     async createV2(
       { address, endpoint }: { address: string; endpoint: string },
-      notReady: (answer: Answer) => string,
+      notReady: (answer: HttpAnswer) => string,
       options?: CallOptions,
     ): Promise<Created> {
       const answer = await post({ EndpointUri: endpoint, ResourceAddress: address }, options)
-      if (answer.status === 409) return { outcome: 'exists', reason: messageOf(answer.body) }
+      if (answer.status === 409) return { outcome: 'exists', reason: errorMessage(answer.body) }
       if (answer.status === 404) return { outcome: 'not-ready', reason: notReady(answer) }
       if (answer.status !== 200 && answer.status !== 201) throw unexpected(answer)
       const held = readSubscription(answer)
@@ -61,7 +61,7 @@ export function createCalls(
       const { status, sentAt, receivedAt } = answer
       if (status === 200) return readPull(answer, node)
       if (status !== 404 && status !== 400) throw unexpected(answer)
-      const message = messageOf(answer.body)
+      const message = errorMessage(answer.body)
       const reason = message === '' ? `it answered ${status}` : `it answered ${status}: ${message}`
       // Not subscribed, no data and not ready all look the same here (protocol.md §3.4).
       return { outcome: 'none', cause: 'unknown', reason, sentAt, receivedAt }

@@ -4,7 +4,7 @@ import { type Place, pathOf } from '#shared/publishers/target.ts'
 import { wellKnown } from './addresses.ts'
 import { createCalls } from './calls.ts'
 import type { Client } from './client.ts'
-import { messageOf, readPull, readSubscription, unexpected } from './wire.ts'
+import { errorMessage, readPull, readSubscription, unexpected } from './wire.ts'
 
 export const RED_HAT_V1_BASE = '/api/ocloudNotifications/v1'
 
@@ -61,7 +61,7 @@ export function createRedHatV1(http: Http, place: Place, node: string): Client {
       // Its `Date` is the sidecar's, the reading's time the publisher's.
       if (status === 200) return { ...readPull(answer, node), date: undefined }
       if (status !== 400) throw unexpected(answer)
-      const reason = messageOf(body)
+      const reason = errorMessage(body)
       const cause = REASONS.find(([pattern]) => pattern.test(reason))?.[1] ?? 'unknown'
       if (cause === 'unreachable' || cause === 'timeout') {
         const message = `The publisher behind the sidecar did not answer ${attempted.what}: ${reason}`

@@ -1,5 +1,5 @@
 import { kindOfAddress } from '#shared/events/kind.ts'
-import type { Answer, Http } from '#shared/http/client.ts'
+import type { HttpAnswer, Http } from '#shared/http/client.ts'
 import type { Place } from '#shared/publishers/target.ts'
 import { nodeOfAddress, offerOf, wellKnown } from './addresses.ts'
 import { createCalls } from './calls.ts'
@@ -48,7 +48,7 @@ export function createRedHatV2(http: Http, place: Place, node: string): Client {
 }
 
 /** Its own 404 is empty; an unknown path is answered with a text. */
-function notReady(answer: Answer): string {
+function notReady(answer: HttpAnswer): string {
   if (answer.body !== '') throw unexpected(answer)
   return 'it does not accept subscriptions to this resource (404)'
 }

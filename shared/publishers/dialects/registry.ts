@@ -1,5 +1,5 @@
 import { PublisherError } from '#shared/errors.ts'
-import type { Answer, CallOptions, Http } from '#shared/http/client.ts'
+import type { HttpAnswer, CallOptions, Http } from '#shared/http/client.ts'
 import type { Log } from '#shared/log.ts'
 import { type Place, placeOf, type Target } from '#shared/publishers/target.ts'
 import type { Client, Dialect } from './client.ts'
@@ -56,7 +56,7 @@ export function createRegistry({ http, log }: { http: Http; log: Log }) {
  * configure.
  */
 export async function detectDialect(http: Http, place: Place, options?: CallOptions): Promise<Dialect> {
-  const get = async (path: string): Promise<Answer> => {
+  const get = async (path: string): Promise<HttpAnswer> => {
     const request = { method: 'GET', path: `${place.prefix}${path}` } as const
     const answer = await http.request(place.origin, request, options)
     // From a proxy without a backend, or a failing publisher: this says nothing about its dialect.

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { PublisherError } from '#shared/errors.ts'
 import { normalise } from '#shared/events/normalise.ts'
-import type { Answer } from '#shared/http/client.ts'
+import type { HttpAnswer } from '#shared/http/client.ts'
 import { redact } from '#shared/redact.ts'
 import type { CurrentState, HeldSubscription } from './client.ts'
 
@@ -31,20 +31,20 @@ function heldOf(wire: z.infer<typeof subscription>): HeldSubscription {
 }
 
 /** A list of subscriptions or publishers: an array, `null`, or nothing at all where there are none. */
-export function readList(answer: Answer): readonly HeldSubscription[] {
+export function readList(answer: HttpAnswer): readonly HeldSubscription[] {
   if (answer.body.trim() === '') return []
   return read(list, answer)?.map(heldOf) ?? []
 }
 
 /** The object that a create or a GET by id answers with. */
-export function readSubscription(answer: Answer): HeldSubscription {
+export function readSubscription(answer: HttpAnswer): HeldSubscription {
   const held = heldOf(read(subscription, answer))
   if (held.id === '') throw misread(answer, 'a subscription without an id')
   return held
 }
 
 /** An answered pull, with what its body says of the clocks of `node`. */
-export function readPull({ body, date, sentAt, receivedAt }: Answer, node: string): CurrentState {
+export function readPull({ body, date, sentAt, receivedAt }: HttpAnswer, node: string): CurrentState {
   const value = parse(body)
   const readings = value === undefined ? undefined : normalise(value, { node, receivedAt, via: 'poll' })
   return { outcome: 'answered', body, readings, date, sentAt, receivedAt }
@@ -60,7 +60,7 @@ const errorBody = z.object({ error: unknown, faultstring: unknown, message: unkn
  * The message of an error body: `{"error":"…"}`, also where that text is JSON again (`{"message":"…"}`, v1), or
  * `{"message":"…"}` and `{"faultstring":"…"}` (StarlingX); else the start of the text itself. Redacted.
  */
-export function messageOf(body: string): string {
+export function errorMessage(body: string): string {
   const outer = errorBody.safeParse(parse(body)).data ?? {}
   const { error } = outer
   const nested = typeof error === 'string' ? errorBody.safeParse(parse(error)).data?.message : undefined
@@ -69,20 +69,20 @@ export function messageOf(body: string): string {
 }
 
 /** What to throw for a status that the protocol does not have there. */
-export function unexpected({ attempted: { what, url }, status, body }: Answer): PublisherError {
-  const message = messageOf(body)
+export function unexpected({ attempted: { what, url }, status, body }: HttpAnswer): PublisherError {
+  const message = errorMessage(body)
   const said = message === '' ? '' : `: ${message}`
   const retryable = status >= 500 || status === 429
   return new PublisherError('status', `${what} answered ${status}${said}`, { url, status, retryable })
 }
 
-function read<T>(schema: z.ZodMiniType<T>, answer: Answer): T {
+function read<T>(schema: z.ZodMiniType<T>, answer: HttpAnswer): T {
   const result = schema.safeParse(parse(answer.body))
   if (!result.success) throw misread(answer, 'a body that is not of this API')
   return result.data
 }
 
-function misread({ attempted: { url }, status, body }: Answer, what: string): PublisherError {
+function misread({ attempted: { url }, status, body }: HttpAnswer, what: string): PublisherError {
   const message = `${url} answered ${status} with ${what}: ${redact(body.slice(0, 80))}`
   return new PublisherError('body', message, { url, status })
 }

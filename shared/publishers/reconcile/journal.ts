@@ -11,7 +11,7 @@ const PENDING_MS = 10_000
 export type Lacking = NonNullable<NodeState['lacking']>[number]
 
 /** A change to a document, which it returns as is if there is nothing new. Pure. */
-export type Change = (state: NodeState) => NodeState
+export type DocumentChange = (state: NodeState) => NodeState
 
 /** The result of a run, and which recorded subscriptions are kept. */
 export type Ending = {
@@ -117,7 +117,7 @@ export function createJournal(deps: JournalDeps, node: string, labels: Target['l
     },
 
     /** Any other change; it waits. */
-    note: (change: Change) => void waiting.push(change),
+    note: (change: DocumentChange) => void waiting.push(change),
 
     /** Writes what waits, if anything does. */
     async flush() {
@@ -147,7 +147,7 @@ export function createJournal(deps: JournalDeps, node: string, labels: Target['l
     },
 
     /** What the end of a run makes of the document. */
-    closing(ending: Ending): Change {
+    closing(ending: Ending): DocumentChange {
       const { url, reachable, problem, held, keeps } = ending
       const now = clock.now()
       const checkedAt = isoTime(now)

@@ -10,7 +10,13 @@ import { placeOf, type Target } from '#shared/publishers/target.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { milliseconds } from '#shared/time.ts'
 import { type Applied, applyPlan, blockedText, together } from './apply.ts'
-import { type Change, createJournal, type Journal, type JournalDeps, type Lacking } from './journal.ts'
+import {
+  type DocumentChange,
+  createJournal,
+  type Journal,
+  type JournalDeps,
+  type Lacking,
+} from './journal.ts'
 import { foreignIn, ownerOf, planOf, type Situation, type Step } from './plan.ts'
 import type { Proof } from './proof.ts'
 import { deliveredNote, flushSidecar, unlistedNote } from './unstick.ts'
@@ -59,7 +65,7 @@ export type Reconciled = {
   /** No node has this name: the publisher gave another, and nothing is on record under it. */
   readonly isNobody?: boolean
   /** The change that the caller has to write; only with `handOver`. */
-  readonly closing?: Change
+  readonly closing?: DocumentChange
 }
 
 export type Reconciler = ReturnType<typeof createReconciler>

@@ -23,7 +23,7 @@ const indexKey = (tag: string) => `ptpwatch:{${tag}}:nodes`
  * digit of the sum of its name's UTF-16 codes: numbered names, as those of nodes are, come evenly that way. The name
  * comes last in a key, so that none can be taken for another.
  */
-export function placeOf(node: string) {
+export function keysOf(node: string) {
   let sum = 0
   for (let index = 0; index < node.length; index += 1) sum += node.charCodeAt(index)
   const tag = (sum % TAGS.length).toString(TAGS.length)
@@ -129,12 +129,12 @@ export async function createRedisDriver(
   }
 
   async function change(node: string, script: Script, args: readonly string[]): Promise<void> {
-    const { tag, keys } = placeOf(node)
+    const { tag, keys } = keysOf(node)
     if ((await run(changeReply, tag, script, keys, [node, ...args])) !== 1) throw new ConflictError(node)
   }
 
   async function read(node: string, known?: Versioned): Promise<Versioned | undefined> {
-    const { tag, keys } = placeOf(node)
+    const { tag, keys } = keysOf(node)
     if (known && (await client.send(tag, ['HGET', keys[0], 'version'])) === known.version) return known
     const [version, text] = await ask(documentReply, tag, ['HMGET', keys[0], 'version', 'state'])
     return version === null ? undefined : { state: parseDocument(node, text ?? ''), version }
@@ -179,7 +179,7 @@ export async function createRedisDriver(
       return new Map((await Promise.all(shares)).flat().sort(([a], [b]) => byBytes(a, b)))
     },
     async log(node, { after, limit }) {
-      const { tag, keys } = placeOf(node)
+      const { tag, keys } = keysOf(node)
       const range = [keys[1], String(Math.max(0, after + 1)), '+', 'COUNT', String(limit)]
       const lines = await ask(logReply, tag, ['XRANGE', ...range])
       return parseEntries(

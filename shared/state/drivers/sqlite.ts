@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { ConflictError, PtpWatchError, reasonOf, StoreError } from '#shared/errors.ts'
 import { type Log, silentLog } from '#shared/log.ts'
 import { damagedState, parseDocument } from '#shared/state/document.ts'
@@ -117,7 +117,7 @@ export async function createSqliteDriver(
 
   /** What is written in one turn of the event loop is one transaction: the file's journal is written once for all. */
   async function commitTurn() {
-    await setImmediate()
+    await nextTurn()
     const writes = waiting
     waiting = []
     turn = undefined

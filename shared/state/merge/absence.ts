@@ -1,4 +1,4 @@
-import type { Span } from '#shared/state/document.ts'
+import type { Streak } from '#shared/state/document.ts'
 import { milliseconds } from '#shared/time.ts'
 import { shownValue } from './clock.ts'
 import { addEntry, type Draft, type MergeSettings, patchNode, type Pull, putClock } from './draft.ts'
@@ -50,7 +50,7 @@ export function noteAbsence(draft: Draft, { kind, observations, named, none, sen
  * Extends a span by a pull sent at `at`; the same object where that is not worth a write. After a gap as long as what
  * the span is to prove it restarts: nothing is known of the time in between.
  */
-function extended(span: Span | undefined, at: string, { staleAfterMs }: MergeSettings): Span {
+function extended(span: Streak | undefined, at: string, { staleAfterMs }: MergeSettings): Streak {
   const pause = span === undefined ? Number.POSITIVE_INFINITY : lengthOf(span.confirmedAt, at)
   if (span === undefined || pause >= staleAfterMs) return { since: at, confirmedAt: at }
   return pause >= staleAfterMs / 3 ? { ...span, confirmedAt: at } : span

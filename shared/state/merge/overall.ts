@@ -14,7 +14,7 @@ export const OVERALL_KINDS: ReadonlySet<string> = new Set(DECIDING_KINDS)
 type Deciding = Pick<NodeState, 'clocks' | 'absent' | 'publisher'>
 
 /** The state of a node as a whole. */
-export type Condition = {
+type Condition = {
   /**
    * The one word for a node (design.md §3): the worst of its lock-state and OS clocks. Silence is never LOCKED: a
    * stale clock counts as UNKNOWN, unless it was FREERUN or HOLDOVER, which stand; and LOCKED needs a LOCKED clock

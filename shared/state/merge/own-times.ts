@@ -1,4 +1,4 @@
-import type { ClockState, Span } from '#shared/state/document.ts'
+import type { ClockState, Streak } from '#shared/state/document.ts'
 import { isoTime, milliseconds } from '#shared/time.ts'
 import { type Draft, type MergeSettings, patchNode } from './draft.ts'
 
@@ -31,7 +31,7 @@ export function forgetFuture(draft: Draft, heardAt = draft.now): void {
     receivedAt: atMost(one.receivedAt),
   })
   const sent = <T extends { readonly sentAt: string }>(one: T) => ({ ...one, sentAt: atMost(one.sentAt) })
-  const isPast = (span: Span) => !ahead(span.since) && !ahead(span.confirmedAt)
+  const isPast = (span: Streak) => !ahead(span.since) && !ahead(span.confirmedAt)
 
   const rewritten = (clock: ClockState): ClockState => {
     const { confirmedAt, pushes, pushedAt, pull, undated, overtaken, suspect, unnamed } = clock

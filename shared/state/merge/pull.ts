@@ -19,7 +19,7 @@ import { finishDraft } from './finish.ts'
 import { OVERALL_KINDS } from './overall.ts'
 import { forgetFuture, isAhead } from './own-times.ts'
 import { cleared, detectClockStep, isOutOfOrder } from './set-back.ts'
-import { type Answer, appliedPull, change, isAfter } from './transition.ts'
+import { type PullAnswer, appliedPull, change, isAfter } from './transition.ts'
 import { settleUndated } from './undated.ts'
 
 export type PullResult = {
@@ -76,10 +76,10 @@ export function mergePulls(
 }
 
 /** A clock whose state a pull confirmed, and the reading that did. */
-type Agreement = { readonly clock: ClockState; readonly shown: Reading; readonly answer: Answer }
+type Agreement = { readonly clock: ClockState; readonly shown: Reading; readonly answer: PullAnswer }
 
 /** Merges a pull's reading of one clock; one that agrees is left to {@link confirm}. */
-function mergeClock(before: ClockState, answer: Answer): Agreement[] {
+function mergeClock(before: ClockState, answer: PullAnswer): Agreement[] {
   const { draft, pull, base, contested } = answer
   const clock = cleared(draft, settleUndated(draft, before, milliseconds(pull.sentAt)), pull)
   if (isOvertaken(clock, answer)) return []
@@ -105,21 +105,21 @@ function mergeClock(before: ClockState, answer: Answer): Agreement[] {
  * Rule 5: a pull overrides only what was received before it was sent. A slow answer, or an initial notification, may be
  * older than a pull that arrived meanwhile. Where only receipt orders them, it may still make the state worse.
  */
-function isOvertaken({ kind, pull: last, ...clock }: ClockState, { pull, base }: Answer): boolean {
+function isOvertaken({ kind, pull: last, ...clock }: ClockState, { pull, base }: PullAnswer): boolean {
   if (last === undefined || milliseconds(last.receivedAt) <= milliseconds(pull.sentAt)) return false
   if (pull.queryTime && last.at !== undefined) return compareTimes(last.at, base.at) > 0
   return !isWorse(kind, base, clock)
 }
 
 /** Rule 3, as for pushes: an initial notification does not prove that a clock was set back, but a worse state stands. */
-function mayBeSetBack(clock: ClockState, { draft, pull, base }: Answer): boolean {
+function mayBeSetBack(clock: ClockState, { draft, pull, base }: PullAnswer): boolean {
   const [newest] = clock.pushes
   if (pull.via !== 'initial' || !pull.queryTime || newest === undefined) return false
   return isWorse(clock.kind, base, clock) && isOutOfOrder(draft, base, newest)
 }
 
 /** Rule 5: a push that improves the state may still be queued at the publisher, and would bring the exact time. */
-function mayImprove({ pushes: [newest], pushedAt, timeFrom }: ClockState, answer: Answer): boolean {
+function mayImprove({ pushes: [newest], pushedAt, timeFrom }: ClockState, answer: PullAnswer): boolean {
   const { draft, pull, base } = answer
   if (newest !== undefined && sameValue(newest, base)) return true
   if (pushedAt === undefined || timeFrom === 'receipt') return true

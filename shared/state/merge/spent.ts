@@ -5,7 +5,7 @@ import { conditionOf, type Overall } from './overall.ts'
 import { isAhead } from './own-times.ts'
 
 /** How long a node has been in each state, in milliseconds. */
-export type Spent = Readonly<Record<Overall, number>>
+type Spent = Readonly<Record<Overall, number>>
 
 const NOTHING: Spent = { FREERUN: 0, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 0 }
 

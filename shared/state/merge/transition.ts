@@ -5,7 +5,7 @@ import { addEntry, type Draft, type Pull, putClock } from './draft.ts'
 import { overtakenBy } from './undated.ts'
 
 /** A pull's reading of one clock: the worst of several, which make the clock contested (rule 7). */
-export type Answer = {
+export type PullAnswer = {
   readonly draft: Draft
   readonly pull: Pull
   readonly base: Reading
@@ -13,7 +13,7 @@ export type Answer = {
 }
 
 /** Rule 6: a pull sets what a clock shows; a changed value is a transition. */
-export function change(clock: ClockState, shown: Reading, answer: Answer): void {
+export function change(clock: ClockState, shown: Reading, answer: PullAnswer): void {
   const { draft, pull, base, contested } = answer
   const { kind, instance, retired } = clock
   const same = sameValue(clock, shown) && !retired
@@ -82,7 +82,7 @@ function boundsOf(clock: ClockState, reading: Reading, pull: Pull): { notBefore?
 }
 
 /** The part of an applied pull that is stored. */
-export function appliedPull({ pull, base }: Answer): NonNullable<ClockState['pull']> {
+export function appliedPull({ pull, base }: PullAnswer): NonNullable<ClockState['pull']> {
   return {
     at: pull.queryTime ? base.at : undefined,
     state: base.state,

@@ -1,5 +1,5 @@
 /** A value for each of at most `limit` nodes; the oldest is dropped first. */
-export type Cache<T> = {
+type Cache<T> = {
   get(node: string): T | undefined
   set(node: string, known: T): void
   delete(node: string): void

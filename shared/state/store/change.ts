@@ -24,7 +24,7 @@ export type Change<T> = (current: NodeState | undefined) => Outcome<T>
 export type Decide = (current: NodeState) => boolean
 
 /** The changed document, and the new entries of its log. */
-export type Changed = { readonly state: NodeState; readonly entries: readonly LogEntry[] }
+type Changed = { readonly state: NodeState; readonly entries: readonly LogEntry[] }
 
 /**
  * Applies changes in order, each to the result of the one before, and numbers the entries. Undefined if none needs a

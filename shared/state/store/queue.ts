@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Change, Decide } from './change.ts'
 
 /** A change that waits for the write that will hold it. */
@@ -16,7 +16,7 @@ export type Removal = {
   reject(error: unknown): void
 }
 
-export type Queue = {
+type Queue = {
   add(node: string, work: Job | Removal): void
   /** Resolves when everything that was added is done. */
   drained(): Promise<void>
@@ -39,7 +39,7 @@ export function createQueue({ change, remove }: Work): Queue {
 
   /** One for all nodes, so that their replies are sent right after each other. */
   const endOfTurn = () => {
-    turn ??= setImmediate().then(() => {
+    turn ??= nextTurn().then(() => {
       turn = undefined
     })
     return turn

@@ -8,7 +8,7 @@ const STEPS_A_HISTORY = 8
 const LARGEST_STEP = 100
 
 /** What one write drops from a node's log. */
-export type Trim = {
+type Trim = {
   /** Entries with a number up to this one go; 0 where none do. */
   readonly through: number
   /** How many of them the sink never received. */

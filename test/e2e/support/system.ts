@@ -17,7 +17,7 @@ export type Finished = { readonly code: number | null; readonly out: string; rea
 /** A function that serves, in a process of its own. */
 export type Service = {
   readonly url: string
-  readonly process: Running
+  readonly running: Running
   /** SIGTERM; the exit code. */
   stop(): Promise<number | null>
 }
@@ -111,7 +111,7 @@ export async function serve(args: readonly string[], env: Env): Promise<Service>
   if (url === undefined) throw new Error(`It does not say where it listens:\n${written}`)
   return {
     url,
-    process: running,
+    running,
     stop() {
       running.kill('SIGTERM')
       return running.exit

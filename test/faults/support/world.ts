@@ -77,7 +77,7 @@ export async function openWorld(
     ingests,
     start,
     async killAndStart(place = 0) {
-      const killed = ingests[place]?.process
+      const killed = ingests[place]?.running
       killed?.kill('SIGKILL')
       await killed?.exit
       await start(place)

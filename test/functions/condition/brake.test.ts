@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { countBySite, limitOf, sizesOf, withinLimit } from '#functions/condition/brake.ts'
+import { countBySite, mostTainted, sizesOf, withinLimit } from '#functions/condition/brake.ts'
 import type { Swept } from '#functions/condition/reconcile.ts'
 
 const sweptNodes = fc
@@ -34,10 +34,10 @@ test('nobody loses a place, only those who free-run get one, and no site goes be
         const here = swept.filter((one) => one.site === site)
         const before = here.filter(({ node }) => held.has(node.name)).length
         const after = here.filter(({ node }) => taken.has(node.name)).length
-        expect(after).toBeLessThanOrEqual(Math.max(before, limitOf(size)))
+        expect(after).toBeLessThanOrEqual(Math.max(before, mostTainted(size)))
         const waiting = here.some(({ node, overall }) => overall === 'FREERUN' && !taken.has(node.name))
-        if (waiting) expect(after + unseen).toBeGreaterThanOrEqual(limitOf(size))
-        if (unseen > 0 && after > before) expect(after + unseen).toBeLessThanOrEqual(limitOf(size))
+        if (waiting) expect(after + unseen).toBeGreaterThanOrEqual(mostTainted(size))
+        if (unseen > 0 && after > before) expect(after + unseen).toBeLessThanOrEqual(mostTainted(size))
       }
     }),
   )
@@ -51,7 +51,7 @@ test.each([
   [30, 3],
   [5000, 500],
 ])('of %i Nodes %i may be tainted at once', (nodes, limit) => {
-  expect(limitOf(nodes)).toBe(limit)
+  expect(mostTainted(nodes)).toBe(limit)
 })
 
 const found = (name: string, overall: Swept['overall'], site = ''): Swept => ({

@@ -323,7 +323,7 @@ test('a sweep that SIGTERM ends early is answered 503, for another instance to d
   const tick = condition.tick()
   await expect.poll(() => patches).toBeGreaterThan(0)
   const stopped = condition.stop()
-  await condition.process.until(/"message":"draining"/)
+  await condition.running.until(/"message":"draining"/)
   letGo()
   expect(await tick).toEqual({ status: 503, body: expect.stringContaining('ended early by a shutdown') })
   expect(await stopped).toBe(0)

@@ -97,7 +97,7 @@ test('two instances at once, and one that is killed half-way, never taint more t
   await become(world, tainted(world, site), 'LOCKED')
   const ticks = Promise.allSettled([one.tick(), two.tick()])
   await expect.poll(() => tainted(world, site).length).toBeGreaterThan(0)
-  one.process.kill('SIGKILL')
+  one.running.kill('SIGKILL')
   await ticks
   for (const _ of [1, 2]) expect(await two.tick()).toMatchObject({ status: 202 })
   expect(tainted(world, site)).toHaveLength(3)

@@ -130,7 +130,7 @@ function served(service: Service): Served {
         '{}',
       ),
     logged: () =>
-      service.process
+      service.running
         .err()
         .split('\n')
         .flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : [])),

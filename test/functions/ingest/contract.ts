@@ -21,7 +21,7 @@ export function ingestContract(
   title: string,
   env: Env,
   rows: readonly IngestRow[],
-  afterwards: (process: HostedFunction['process']) => void = () => {},
+  afterwards: (running: HostedFunction['running']) => void = () => {},
 ): void {
   describe.each(['serve', 'framework'] as const)(`${title}, hosted by %s`, (kind) => {
     const folder = temporaryFolder()
@@ -63,7 +63,7 @@ export function ingestContract(
       }
     })
 
-    test('the process has written what it should', () => afterwards(host.process))
+    test('the process has written what it should', () => afterwards(host.running))
   })
 }
 

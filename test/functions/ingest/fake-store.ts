@@ -1,5 +1,5 @@
 import { createIngestMetrics } from '#functions/ingest/metrics.ts'
-import { createBacklog, type BacklogOptions, type Write } from '#functions/ingest/backlog.ts'
+import { createBacklog, type BacklogOptions, type Delivery } from '#functions/ingest/backlog.ts'
 import { StoreError } from '#shared/errors.ts'
 import { createLog } from '#shared/log.ts'
 import { createMetrics } from '#shared/metrics.ts'
@@ -17,7 +17,7 @@ export type FakeStore = {
   hang(): void
   /** What hangs goes on: it is written, or fails with the error. */
   release(error?: Error): void
-  write(name: string): Write
+  write(name: string): Delivery
   /** Resolves when so many are written. */
   until(count: number): Promise<void>
   /** Resolves when so many writes were begun. */

@@ -40,8 +40,8 @@ describe('a process whose store cannot be written', () => {
     })
     const store = await openStore(`sqlite:${file}`)
     onTestFinished(async () => {
-      host.process.kill('SIGKILL')
-      await host.process.exit
+      host.running.kill('SIGKILL')
+      await host.running.exit
       await store.close()
       folder.remove()
     })
@@ -88,28 +88,28 @@ describe('a process whose store cannot be written', () => {
   })
 
   test('that is told to stop writes what waits as soon as it can, and ends with 0', async () => {
-    const { url, file, store, process } = await served()
+    const { url, file, store, running } = await served()
     const say = sayer(url)
     await say('LOCKED')
     using lock = writeLock(file)
     expect(await say('HOLDOVER')).toBe(503)
     expect(await say('FREERUN')).toBe(503)
-    process.kill('SIGTERM')
-    await process.until(/"message":"draining"/)
+    running.kill('SIGTERM')
+    await running.until(/"message":"draining"/)
     lock.release()
-    expect(await process.exit).toBe(0)
+    expect(await running.exit).toBe(0)
     expect(await history(store)).toEqual(['LOCKED', 'HOLDOVER', 'FREERUN'])
   })
 
   test('that is told to stop while the store stays away says how much it could not write, and ends with 1', async () => {
-    const { url, file, store, process } = await served()
+    const { url, file, store, running } = await served()
     const say = sayer(url)
     await say('LOCKED')
     using lock = writeLock(file)
     expect(await say('HOLDOVER')).toBe(503)
-    process.kill('SIGTERM')
-    expect(await process.exit).toBe(1)
-    expect(process.err()).toContain('"waiting":1')
+    running.kill('SIGTERM')
+    expect(await running.exit).toBe(1)
+    expect(running.err()).toContain('"waiting":1')
     lock.release()
     expect(await history(store)).toEqual(['LOCKED'])
   })

@@ -1,8 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import { printStatus, sourceOf } from '#functions/status/print.ts'
-import { defaultShown } from '#functions/status/shown.ts'
-import { temporaryFolder } from '../fleet.ts'
+import { defaultShown, temporaryFolder } from '../fleet.ts'
 import { NOW, status } from './world.ts'
 
 /** Three nodes, of which the document of `b` cannot be read. */

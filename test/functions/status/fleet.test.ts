@@ -2,9 +2,8 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { createFleet } from '#functions/status/fleet.ts'
 import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
-import { defaultShown } from '#functions/status/shown.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
-import { lockedNode, openStore, put } from '../fleet.ts'
+import { defaultShown, lockedNode, openStore, put } from '../fleet.ts'
 
 const NOW = Date.parse('2026-11-23T12:00:00Z')
 

@@ -2,9 +2,8 @@ import { expect, test } from 'vitest'
 import { printStatus, sourceOf } from '#functions/status/print.ts'
 import type { Flags } from '#shared/runtime/function.ts'
 import type { NodeState } from '#shared/state/document.ts'
-import { defaultShown } from '#functions/status/shown.ts'
 import { isoTime } from '#shared/time.ts'
-import { clockAt, lockedNode, openStore, put } from '../fleet.ts'
+import { defaultShown, clockAt, lockedNode, openStore, put } from '../fleet.ts'
 
 const NOW = Date.parse('2026-11-23T12:00:00Z')
 

@@ -4,14 +4,13 @@ import { createFleet } from '#functions/status/fleet.ts'
 import { createScrape } from '#functions/status/scrape.ts'
 import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
-import { errorReply, type Headers } from '#shared/runtime/reply.ts'
+import { errorReply, type HttpHeaders } from '#shared/runtime/reply.ts'
 import { emptyNodeState, type NodeState } from '#shared/state/document.ts'
-import { defaultShown } from '#functions/status/shown.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { mergePush } from '#shared/state/merge/push.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { isoTime } from '#shared/time.ts'
-import { clockAt, lockedNode, openStore, put } from '../fleet.ts'
+import { defaultShown, clockAt, lockedNode, openStore, put } from '../fleet.ts'
 
 const NOW = Date.parse('2026-11-23T12:00:00Z')
 const SECONDS = NOW / 1000
@@ -45,7 +44,7 @@ async function scraped(...states: readonly NodeState[]) {
     return { fleet, scrape: createScrape({ fleet, clock }) }
   }
   let { fleet, scrape } = made()
-  const ask = async (headers: Headers = {}) => {
+  const ask = async (headers: HttpHeaders = {}) => {
     const request = { method: 'GET', path: '/metrics', query: '', headers, body: new Uint8Array() }
     const reply = await scrape({ ...request, signal: new AbortController().signal }, 'process_up 1\n')
     const parts: Buffer[] = []

@@ -2,11 +2,10 @@ import { expect, onTestFinished, test } from 'vitest'
 import { readAssets } from '#functions/status/assets.ts'
 import { createFleet } from '#functions/status/fleet.ts'
 import { createStatusHandler } from '#functions/status/handler.ts'
-import { defaultShown } from '#functions/status/shown.ts'
 import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
 import { isoTime } from '#shared/time.ts'
-import { lockedNode, openStore, put } from '../fleet.ts'
+import { defaultShown, lockedNode, openStore, put } from '../fleet.ts'
 import { NOW } from './world.ts'
 
 /** A node, over a store that a test takes away (`failure`) or whose document it damages (`damage`). */

@@ -1,11 +1,11 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
-import { duration, fleetTable } from '#functions/status/table.ts'
+import { shortDuration, fleetTable } from '#functions/status/table.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
-import { defaultShown, shownOf } from '#functions/status/shown.ts'
+import { shownOf } from '#functions/status/shown.ts'
 import { isoTime } from '#shared/time.ts'
-import { clockAt, lockedNode } from '../fleet.ts'
+import { defaultShown, clockAt, lockedNode } from '../fleet.ts'
 
 const NOW = Date.parse('2026-11-23T12:00:00Z')
 const PLAIN = { columns: 100, colour: false }
@@ -185,7 +185,7 @@ test.each([
   [172_799_999, '47h'],
   [172_800_000, '2d'],
 ])('%i ms are %s', (ms, text) => {
-  expect(duration(ms)).toBe(text)
+  expect(shortDuration(ms)).toBe(text)
 })
 
 test.each([

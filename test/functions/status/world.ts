@@ -3,9 +3,8 @@ import { readAssets } from '#functions/status/assets.ts'
 import { createFleet } from '#functions/status/fleet.ts'
 import { createStatusHandler } from '#functions/status/handler.ts'
 import { silentLog } from '#shared/log.ts'
-import { type Headers, type HttpRequest, replyOf } from '#shared/runtime/reply.ts'
-import { defaultShown } from '#functions/status/shown.ts'
-import { lockedNode, openStore, put } from '../fleet.ts'
+import { type HttpHeaders, type HttpRequest, replyOf } from '#shared/runtime/reply.ts'
+import { defaultShown, lockedNode, openStore, put } from '../fleet.ts'
 
 export const NOW = Date.parse('2026-11-23T12:00:00Z')
 
@@ -27,7 +26,7 @@ export async function status(
   }
   const assets = await readAssets('/nowhere')
   const handle = createStatusHandler({ ...deps, historyPerNode, fleet: createFleet(deps, 'test'), assets })
-  const get = async (target: string, method = 'GET', sent: Headers = {}) => {
+  const get = async (target: string, method = 'GET', sent: HttpHeaders = {}) => {
     const [path = '', query = ''] = target.split('?')
     const request: HttpRequest = {
       method,

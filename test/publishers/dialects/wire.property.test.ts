@@ -2,11 +2,11 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createCallback } from '#shared/callback.ts'
 import { PublisherError } from '#shared/errors.ts'
-import type { Answer } from '#shared/http/client.ts'
+import type { HttpAnswer } from '#shared/http/client.ts'
 import { redact } from '#shared/redact.ts'
-import { messageOf, readList, readSubscription } from '#shared/publishers/dialects/wire.ts'
+import { errorMessage, readList, readSubscription } from '#shared/publishers/dialects/wire.ts'
 
-const answerOf = (body: string): Answer => ({
+const answerOf = (body: string): HttpAnswer => ({
   attempted: { what: 'GET http://n1/subscriptions', url: 'http://n1/subscriptions' },
   status: 200,
   body,
@@ -56,7 +56,7 @@ test('whatever a publisher says of an error, a line for people comes of it', () 
         bodies.map((error) => JSON.stringify({ error })),
       ),
       (body) => {
-        expect(messageOf(body)).toMatch(/^.{0,400}$/)
+        expect(errorMessage(body)).toMatch(/^.{0,400}$/)
       },
     ),
   )

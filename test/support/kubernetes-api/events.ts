@@ -24,12 +24,12 @@ const schema = z.object({
   reportingInstance: z.optional(z.string()),
 })
 
-export type Event = z.infer<typeof schema>
-export type Events = Collection<Event>
+export type KubernetesEvent = z.infer<typeof schema>
+export type Events = Collection<KubernetesEvent>
 
 /** The Events of a cluster, of the core API. Those of what belongs to no namespace are in `default`. */
 export function createEvents(): Events {
-  return createCollection<Event>({
+  return createCollection<KubernetesEvent>({
     resource: 'events',
     kind: 'Event',
     mergeKeys: {},
