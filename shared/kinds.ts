@@ -15,7 +15,7 @@ type KindInfo = {
 }
 
 /** The kinds that this project knows, each once; any other is kept under its own name. */
-export const KINDS = {
+const KINDS = {
   'lock-state': {
     types: ['ptp-status.ptp-state-change'],
     resource: 'ptp-status/lock-state',

@@ -1,6 +1,6 @@
 import type { NodeJson, Picture, Row } from '../api.ts'
 
-export type Message =
+type Message =
   | (Picture & { readonly type: 'snapshot'; readonly rows: readonly Row[] })
   | (Picture & {
       readonly type: 'change'

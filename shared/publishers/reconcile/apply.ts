@@ -48,7 +48,7 @@ export function together(earlier: Applied | undefined, later: Applied | undefine
 }
 
 /** One try at one publisher. */
-export type Attempt = {
+type Attempt = {
   readonly client: Client
   readonly journal: Journal
   readonly situation: Situation
