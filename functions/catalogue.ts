@@ -12,5 +12,5 @@ export const catalogue: Catalogue = {
   doctor: async () => (await import('./doctor/index.ts')).doctor,
 }
 
-/** Those that take CloudEvents, and are registered with the Functions Framework as such. */
+/** Those that take CloudEvents and are registered as such with the Functions Framework. */
 export const eventFunctions: ReadonlySet<string> = new Set(['condition'])

@@ -3,9 +3,9 @@ import { command } from '#shared/runtime/cli.ts'
 import { createTerminal, flushed, stopSignal } from '#shared/runtime/terminal.ts'
 import { catalogue } from './catalogue.ts'
 
-// The reader of a pipe that has seen enough (`ptp-watch status | head`) is no failure of ours.
+// A pipe whose reader has seen enough (`ptp-watch status | head`) is not a failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
-// Nor is a log that nobody reads any more.
+// Neither is a log that nobody reads any more.
 process.stderr.on('error', () => {})
 
 const [first, ...rest] = process.argv.slice(2)
@@ -21,6 +21,6 @@ const code = await command(plugin?.kubectl ?? catalogue, {
   version: async () => (await import('../package.json', { with: { type: 'json' } })).default.version,
 })
 await flushed(process.stdout)
-// A log that nobody reads holds up no end.
+// A log that nobody reads must not delay the end.
 await flushed(process.stderr, 2_000)
 process.exit(code)

@@ -7,8 +7,8 @@ export type Callback = ReturnType<typeof createCallback>
 
 /**
  * Where publishers reach us, and the tokens that make a callback path a credential (design.md §5). `url`: base of the
- * callback, without the `/event`. `secrets`: newest first; the first one signs, all verify. A token is HMAC-SHA256 over
- * `event:<node>` or `broker`, so that none of them opens another door.
+ * callback, without `/event`. `secrets`: newest first; the first one signs, all verify. A token is an HMAC-SHA256 of
+ * `event:<node>` or `broker`, so that no token works for another path.
  */
 export function createCallback(options: { url: string; secrets?: readonly string[] | undefined }) {
   const base = `${options.url.replace(/\/+$/, '')}/event`
@@ -17,7 +17,7 @@ export function createCallback(options: { url: string; secrets?: readonly string
 
   const verify = (text: string, token: string) => {
     const given = Buffer.from(token)
-    // All are tried, so that time tells nothing.
+    // All are tried, so that timing reveals nothing.
     return secrets
       .map((secret) => Buffer.from(sign(secret, text)))
       .map((expected) => given.length === expected.length && timingSafeEqual(given, expected))
@@ -25,7 +25,7 @@ export function createCallback(options: { url: string; secrets?: readonly string
   }
 
   return {
-    /** With a secret only paths with a token serve. */
+    /** With a secret, only paths with a valid token are served. */
     secured: newest !== undefined,
 
     /** The EndpointUri of a node's subscriptions, with the token of the newest secret. It is a credential. */
@@ -34,7 +34,7 @@ export function createCallback(options: { url: string; secrets?: readonly string
       return `${base}/${encodeURIComponent(node)}${token}`
     },
 
-    /** Whether the token of a callback path is good for this node, by any of the secrets. Constant time. */
+    /** Whether a token is valid for this node by any of the secrets. Constant time. */
     verify: (node: string, token: string) => verify(`event:${node}`, token),
 
     /** The token of `/cloudevents/<token>`; undefined without a secret. */
@@ -42,8 +42,8 @@ export function createCallback(options: { url: string; secrets?: readonly string
     verifyBroker: (token: string) => verify('broker', token),
 
     /**
-     * What an EndpointUri under our callback says, whatever its query; undefined for a foreign one. The bare `/event` of
-     * a publisher that serves one consumer names no node.
+     * What an EndpointUri under our callback says, whatever its query; undefined for a foreign one. A bare `/event`,
+     * used by a publisher that serves one consumer, names no node.
      */
     read(uri: string) {
       if (uri === base) return { node: undefined, token: undefined }

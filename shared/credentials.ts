@@ -8,33 +8,35 @@ import type { Clock } from './time.ts'
 const NAMES = ['ca', 'cert', 'key', 'token'] as const
 type Name = (typeof NAMES)[number]
 
-/** PEM texts and a bearer token; or the paths of their files. The same object for as long as nothing changes. */
+/**
+ * PEM texts and a bearer token, or the paths of their files. The same object is returned as long as nothing changes.
+ */
 export type Credentials = { readonly [name in Name]?: string | undefined }
 
 export type CredentialSource = {
   /**
-   * The content of the files, read at most every 3 s, or now with `fresh`. A file that vanishes, or a pair that does
-   * not match while it is being replaced, is logged and leaves the previous content in use.
-   * @throws ConfigurationError if a file cannot be used the first time.
+   * The content of the files, read at most every 3 s, or now with `fresh`. If a file vanishes, or a pair does not
+   * match while it is being replaced, that is logged and the previous content stays in use.
+   * @throws ConfigurationError if a file cannot be read the first time.
    */
   current(options?: { fresh?: boolean }): Promise<Credentials>
 }
 
 type CredentialOptions = {
-  /** Who is shown them, for messages. */
+  /** Who they are presented to, for messages. */
   readonly whom?: string
-  /** The files are set by `<prefix>_CA_FILE` and so on, for messages. */
+  /** `<prefix>_CA_FILE` and so on set the files; for messages. */
   readonly prefix?: string
-  /** Values that are not in files; they win over a file. */
+  /** Values that are not in files; they take precedence. */
   readonly values?: Credentials
-  /** A token file that is absent or empty means no token; files that cannot be read are only logged. */
+  /** A missing or empty token file means no token; unreadable files are only logged. */
   readonly optional?: boolean
 }
 
 const INTERVAL_MS = 3_000
 const PUBLISHERS: CredentialOptions = { whom: 'publishers', prefix: 'PUBLISHER' }
 
-/** Credentials that follow their files. */
+/** Credentials that are read again when their files change. */
 export function createCredentials(
   files: Credentials,
   { clock, log }: { clock: Clock; log: Log },
@@ -66,7 +68,7 @@ export function createCredentials(
       const next: Credentials = { ...values, ...Object.fromEntries(names.map((name, i) => [name, texts[i]])) }
       const before = known
       if (before !== undefined && NAMES.every((name) => before[name] === next[name])) return
-      // Throws on a certificate without its key, as it is for a moment while the two files are replaced.
+      // Throws for a certificate without its key, which happens for a moment while the two files are replaced.
       if (before?.cert !== next.cert || before?.key !== next.key) {
         createSecureContext({ cert: next.cert, key: next.key })
       }
@@ -94,17 +96,17 @@ export function createCredentials(
   }
 }
 
-/** Whether connections made with one are good for the other. */
+/** Whether connections made with one can be used with the other. */
 export function haveSameTls(one: Credentials, other: Credentials): boolean {
   return one.ca === other.ca && one.cert === other.cert && one.key === other.key
 }
 
-/** The authorities that Node.js trusts, and this one. */
+/** Node.js's own authorities plus this one. */
 export function trustedBeside(ca: string | undefined): Credentials {
   return ca === undefined ? {} : { ca: [...rootCertificates, ca].join('\n') }
 }
 
-/** Throws for a text that cannot be used. A secure context takes any `ca`, and would then trust nobody. */
+/** Throws if a text cannot be used. A secure context accepts any `ca`, and would then trust nobody. */
 function check(name: Name, text: string, path: string): void {
   if (text.trim() === '') throw new Error(`${path} is empty`)
   if (name === 'token') return

@@ -1,6 +1,7 @@
 /**
- * What the promise gives, unless that takes longer than so many milliseconds. What came while this process was busy is
- * heard before it is called late. @throws what `late` gives, then
+ * The result of a promise, unless it takes longer than `ms`. A result that arrived while this process was busy is not
+ * late.
+ * @throws what `late` returns, in that case.
  */
 export async function within<T>(ms: number, promise: Promise<T>, late: () => unknown): Promise<T> {
   const deadline = Promise.withResolvers<never>()

@@ -1,8 +1,8 @@
 /**
  * Base of every error that this project throws on purpose.
  *
- * `code` is stable and fit for logs, metrics and replies; `retryable` says whether the same call may succeed
- * later. The message names what was attempted and against what, and never holds a token.
+ * `code` is stable and fit for logs, metrics and replies; `retryable` says whether the same call may succeed later.
+ * The message names what was attempted and where, and never contains a token.
  */
 export class PtpWatchError extends Error {
   readonly code: string
@@ -16,7 +16,7 @@ export class PtpWatchError extends Error {
   }
 }
 
-/** The configuration cannot be used: every problem, one a line. Ends a process with exit code 2. */
+/** The configuration is invalid: one problem per line. Ends a process with exit code 2. */
 export class ConfigurationError extends PtpWatchError {
   readonly problems: readonly string[]
 
@@ -26,10 +26,10 @@ export class ConfigurationError extends PtpWatchError {
   }
 }
 
-/** A body that is no event of any known shape: `code` and `message` say why. Never retryable. */
+/** A body that is not an event of any known shape: `code` and `message` say why. Never retryable. */
 export class MalformedEventError extends PtpWatchError {}
 
-/** Another process wrote the node's document since it was read. Drivers throw it, the store starts again. */
+/** Another process wrote the node's document since it was read. Drivers throw it; the store tries again. */
 export class ConflictError extends PtpWatchError {
   constructor(node: string) {
     super('conflict', `The document of node ${node} was changed by another process since it was read`, {
@@ -38,7 +38,7 @@ export class ConflictError extends PtpWatchError {
   }
 }
 
-/** The store does not answer or refuses to. */
+/** The store does not answer, or refuses. */
 export class StoreError extends PtpWatchError {
   constructor(message: string, options: { retryable?: boolean; cause?: unknown } = {}) {
     super('store', message, { retryable: true, ...options })
@@ -52,7 +52,7 @@ export class DiscoveryError extends PtpWatchError {
   }
 }
 
-/** An HTTP request got no answer, or not the one wanted. `status` is absent if no answer came. */
+/** An HTTP request got no answer, or an unexpected one. `status` is absent if there was no answer. */
 export class PublisherError extends PtpWatchError {
   readonly status: number | undefined
   readonly url: string
@@ -78,7 +78,7 @@ export async function tried<T>(asked: Promise<T>): Promise<T | PublisherError> {
   }
 }
 
-/** One line for people about anything that was thrown, its cause included. */
+/** One line for people about anything thrown, including its cause. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ')

@@ -1,4 +1,4 @@
-/** The label of a publisher that gives its node a holdover budget of its own, in seconds. */
+/** The publisher label that sets a node's own holdover budget, in seconds. */
 export const BUDGET_LABEL = 'holdover-budget-seconds'
 
 export const BUDGET_WORDS = 'a number of seconds above 0, as text'

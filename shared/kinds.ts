@@ -1,20 +1,20 @@
-/** What the project knows of a kind of clock (protocol.md §5). */
+/** What the project knows about a kind of clock (protocol.md §5). */
 type KindInfo = {
-  /** Event types of all releases, after `event.sync.`. */
+  /** Event types in all releases, after `event.sync.`. */
   readonly types: readonly string[]
   /** The resource, after `/sync/`. */
   readonly resource: string
-  /** The resource of version 1 where it has another. */
+  /** The resource in version 1, if different. */
   readonly v1Resource?: string
-  /** Its states are the words of a lock, those of GNSS, or numbers alone. */
+  /** Its states: the words of a lock, those of GNSS, or numbers only. */
   readonly says: 'lock' | 'gnss' | 'numbers'
-  /** The metric that a number is, unless its address says otherwise. */
+  /** The metric that a number stands for, unless its address says otherwise. */
   readonly metric: string
-  /** The instance of a kind that exists once a node, whatever address it comes under. */
+  /** The instance of a kind that exists once per node, whatever address it comes under. */
   readonly instance?: string
 }
 
-/** The kinds that this project knows, each once; any other is kept under its own name. */
+/** The known kinds; any other is kept under its own name. */
 const KINDS = {
   'lock-state': {
     types: ['ptp-status.ptp-state-change'],
@@ -68,15 +68,15 @@ const KINDS = {
   },
 } satisfies Readonly<Record<string, KindInfo>>
 
-/** The kinds whose clocks decide about a node as a whole. */
+/** The kinds whose clocks decide the overall state of a node. */
 export const DECIDING_KINDS = ['lock-state', 'os-clock-sync-state'] as const
 
 export const INFO: ReadonlyMap<string, KindInfo> = new Map(Object.entries(KINDS))
 
-/** Every name of a kind that the project knows. */
+/** The names of all known kinds. */
 export const KIND_NAMES: readonly string[] = [...INFO.keys()]
 
-/** Whether a kind carries numbers alone; every other has a word of state, also one that we do not know. */
+/** Whether a kind has numbers only; every other kind, even an unknown one, has a state word. */
 export function isNumeric(kind: string): boolean {
   return INFO.get(kind)?.says === 'numbers'
 }

@@ -2,10 +2,13 @@
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
 type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** What a line is about. `node`, `kind`, `outcome` and `durationMs` where they apply; never a token. */
+/** The fields of a line: `node`, `kind`, `outcome` and `durationMs` where they apply; never a token. */
 export type LogFields = Readonly<Record<string, unknown>>
 
-/** One JSON line per outcome. Methods of levels that are off do nothing; ask {@link Log.on} before costly fields. */
+/**
+ * One JSON line per outcome. Methods of disabled levels do nothing; check {@link Log.on} before computing costly
+ * fields.
+ */
 export type Log = {
   error(message: string, fields?: LogFields): void
   warn(message: string, fields?: LogFields): void
@@ -18,8 +21,8 @@ export type Log = {
 export const MOST_UNREAD = 1024 * 1024
 
 /**
- * A log that writes one JSON line a call, `time`, `level` and `message` first, to `write`. The default is stderr: lines
- * that its reader is too slow for are dropped, and counted in a line of their own once it reads again.
+ * Writes one JSON line per call to `write`, with `time`, `level` and `message` first. The default is stderr: if its
+ * reader is too slow, lines are dropped, and a later line says how many.
  */
 export function createLog(options: {
   level: LogLevel
@@ -40,7 +43,7 @@ export function createLog(options: {
 
 const TOO_SLOW = 'log lines dropped: the reader of the log is too slow'
 
-/** Writes to stderr, which keeps all that it cannot write yet, without a bound of its own. */
+/** Writes to stderr, which would buffer without a limit. */
 function boundedWriter(told: (dropped: number) => string): (line: string) => void {
   let dropped = 0
   let listening = false

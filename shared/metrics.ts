@@ -1,9 +1,9 @@
 /**
- * A registry of our own: prom-client alone takes longer to import than all the rest of a function, and start-up is
- * what a scaled-to-zero function is measured by.
+ * A registry of our own: importing prom-client takes longer than all the rest of a function, and start-up time is
+ * what matters for a function that scales to zero.
  */
 
-/** Label names, each with all the values that it can ever have: series are closed and start at 0. */
+/** Label names with every value they can have: the set of series is closed, and each starts at 0. */
 type LabelSets = Readonly<Record<string, readonly string[]>>
 type LabelsOf<L extends LabelSets> = { readonly [K in keyof L]: L[K][number] }
 
@@ -15,13 +15,13 @@ type Definition<L extends LabelSets> = {
 }
 
 type Counter<L extends LabelSets> = {
-  /** Adds `by` (default 1, never negative) to the series of these labels. */
+  /** Adds `by` (default 1, never negative) to the series with these labels. */
   inc(labels: LabelsOf<L>, by?: number): void
 }
 type Gauge<L extends LabelSets> = { set(labels: LabelsOf<L>, value: number): void }
 type Histogram<L extends LabelSets> = { observe(labels: LabelsOf<L>, value: number): void }
 
-/** Where the owners of metrics define them, once each: a name that is taken is a RangeError. */
+/** Metrics are defined once each: a name that is already in use is a RangeError. */
 export type Metrics = {
   counter<const L extends LabelSets = Record<never, never>>(definition: Definition<L>): Counter<L>
   gauge<const L extends LabelSets = Record<never, never>>(definition: Definition<L>): Gauge<L>
@@ -31,13 +31,13 @@ export type Metrics = {
   ): Histogram<L>
   /** A metric whose value is read at every scrape. */
   read(type: 'counter' | 'gauge', definition: Definition<never> & { readonly read: () => number }): void
-  /** Prometheus text exposition format 0.0.4, metrics in order of their definition. */
+  /** Prometheus text exposition format 0.0.4, in order of definition. */
   text(): string
 }
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
-/** An empty registry. Tests make one each; a process makes one in its entry. */
+/** An empty registry, one per process; tests create their own. */
 export function createMetrics(): Metrics {
   const families = new Map<string, () => string>()
 
@@ -109,7 +109,7 @@ export function createMetrics(): Metrics {
   }
 }
 
-/** All series of one metric, made at once so that each is exposed before it first counts. */
+/** All series of one metric, created up front so that each is exposed before it first counts. */
 function createSeries<L extends LabelSets, C>(definition: Definition<L>, cell: () => C) {
   const sets = Object.entries(definition.labels ?? {})
   let keys = [{ key: '', text: '' }]
@@ -149,5 +149,5 @@ function numeral(value: number): string {
 }
 
 const escapeHelp = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
-/** A text as the value of a label. */
+/** A text escaped as a label value. */
 export const escapeLabel = (text: string) => escapeHelp(text).replaceAll('"', '\\"')

@@ -1,8 +1,8 @@
 import type { Log, LogFields } from './log.ts'
 
 /**
- * Logs that something fails for nodes: one line when the first of them fails and one when none fails any more, however
- * many there are and however often they are tried.
+ * Logs an outage that affects many nodes: one line when the first fails and one when none fails any more, however
+ * many there are and however often they are retried.
  */
 type Outage = {
   failed(node: string, fields: LogFields): void
@@ -28,7 +28,7 @@ export function createOutage(log: Log, messages: { failed: string; recovered: st
   }
 }
 
-/** Logs a problem of something when it changes, and once it is over: not each time that it is met. */
+/** Logs a problem when it changes and when it is over, not each time it occurs. */
 export function createProblemLog(log: Log, messages: { failed: string; recovered: string }) {
   const problems = new Map<string, string>()
   return (of: string, problem: string | undefined, fields: LogFields = {}): void => {

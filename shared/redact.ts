@@ -1,11 +1,11 @@
 const URL_IN_TEXT = /https?:\/\/[^\s"'<>\\]+/g
 
-/** Long runs of letters and digits of all sorts: what tokens look like, and names of nodes do not. */
+/** Long runs of mixed letters and digits: tokens look like this, node names do not. */
 const SECRET_LOOKING = /^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w-]{20,}={0,2}$/
 
 /**
- * A text for logs, errors and documents that people read: in every URL in it, credentials, the query and what is or
- * looks like a token become `***`. In a callback URL the token is what follows `/event/<node>` or `/cloudevents`.
+ * Redacts a text for logs, errors and documents: in every URL, credentials, the query and anything that is or looks
+ * like a token become `***`. In a callback URL the token is what follows `/event/<node>` or `/cloudevents`.
  */
 export function redact(text: string): string {
   return text.replace(URL_IN_TEXT, redactUrl)

@@ -1,9 +1,9 @@
 /**
- * Publishers stamp nanoseconds. Everywhere in this project such a time stays the string that was received; it is
- * ordered by the `bigint` of {@link nanoseconds}. `Date` is for display and for our own clock only.
+ * Publishers stamp nanoseconds. Such a time is kept as the string that was received, and ordered by the `bigint` of
+ * {@link nanoseconds}. `Date` is only for display and for our own clock.
  */
 
-/** Our own clock. Tests move it; nothing else in the project asks for the time. */
+/** Our own clock, which tests control; nothing else in the project asks for the time. */
 export type Clock = {
   /** Milliseconds since the epoch. */
   now(): number
@@ -11,11 +11,11 @@ export type Clock = {
 
 export const systemClock: Clock = { now: () => Date.now() }
 
-/** RFC 3339 from 1970 on, with leap seconds; the calendar checks the day. */
+/** RFC 3339 from 1970 on, with leap seconds. Days are checked against the calendar. */
 const RFC3339 =
   /^((?:19[7-9]|[2-9]\d\d)\d)-(0[1-9]|1[0-2])-(\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))$/
 
-/** Times are stored as received: a fraction of a thousand digits is no time. */
+/** Times are stored as received, so their length is limited. */
 const LONGEST = 64
 
 function parse(text: string): bigint | undefined {
@@ -35,7 +35,7 @@ function parse(text: string): bigint | undefined {
 /** `2024-11-15T15:22:33868726Z`: StarlingX leaves out the dot before its six digits of fraction (starlingx.md). */
 const STARLINGX = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\d{6}Z)$/
 
-/** The RFC 3339 form of what a publisher sent, with StarlingX's missing dot put in; undefined if it is no time. */
+/** A publisher's time as RFC 3339, with StarlingX's missing dot put in; undefined if it is not a time. */
 export function repairTime(text: string): string | undefined {
   if (parse(text) !== undefined) return text
   const repaired = text.replace(STARLINGX, '$1.$2')
@@ -44,7 +44,7 @@ export function repairTime(text: string): string | undefined {
 
 /**
  * Nanoseconds since the epoch of an RFC 3339 time (digits past the ninth are cut).
- * @throws RangeError if the text is no RFC 3339 time.
+ * @throws RangeError if the text is not an RFC 3339 time.
  */
 export function nanoseconds(text: string): bigint {
   const found = parse(text)
@@ -52,7 +52,7 @@ export function nanoseconds(text: string): bigint {
   return found
 }
 
-/** Negative, zero or positive as `a` is earlier than, equal to or later than `b`. Both are RFC 3339. */
+/** Negative, zero or positive if `a` is earlier than, equal to or later than `b`. Both are RFC 3339. */
 export function compareTimes(a: string, b: string): number {
   if (a === b) return 0
   if (isPlain(a) && isPlain(b) && a.length === b.length) return a < b ? -1 : 1
@@ -61,14 +61,14 @@ export function compareTimes(a: string, b: string): number {
 }
 
 /**
- * In UTC, with no digit past the ninth and no leap second: of as many digits, such times are in the order of their
- * texts. Nearly all times that are compared are.
+ * In UTC, without digits past the ninth and without a leap second: such times of equal length sort as text. Nearly
+ * all compared times are like this.
  */
 function isPlain(text: string): boolean {
   return text.length <= 30 && text.endsWith('Z') && text[10] === 'T' && text[17] !== '6'
 }
 
-/** RFC 3339 with milliseconds for a time of our own clock. */
+/** RFC 3339 with milliseconds, for a time of our own clock. */
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString()
 }
@@ -79,8 +79,8 @@ export function milliseconds(text: string): number {
 }
 
 /**
- * Milliseconds since the epoch of a publisher's time; NaN if it is not a time. `Date` knows no leap second, which
- * publishers may stamp.
+ * Milliseconds since the epoch of a publisher's time; NaN if it is not a time. `Date` rejects leap seconds, which
+ * publishers may send.
  */
 export function publishedAt(text: string): number {
   const time = Date.parse(text)
@@ -92,7 +92,7 @@ export function publishedAt(text: string): number {
 /** Go's zero time in any precision and zone: `0001-01-01T00:00:00Z`. */
 const ZERO_TIME = /^0001-01-01[Tt ]00:00:00(?:\.0+)?(?:[Zz]| ?[+-]00:?00(?: UTC)?)?$/
 
-/** Whether an event says that it has no time: none, null, empty, or Go's zero time. */
+/** Whether an event has no time: missing, null, empty, or Go's zero time. */
 export function isNoTime(time: unknown): boolean {
   if (time === undefined || time === null) return true
   return typeof time === 'string' && (time.trim() === '' || ZERO_TIME.test(time))

@@ -18,21 +18,21 @@ export const EVENT_TYPES = {
   restored: 'ptpwatch.subscription.restored.v1',
 } as const satisfies Record<(typeof ENTRY_TYPES)[number], string>
 
-/** The data of every event: the log entry, and the node that it is of. Published as JSON Schema in docs/events.md. */
+/** The data of every event: the log entry and its node. Published as JSON Schema in docs/events.md. */
 export const eventData = z.object({ node: z.string(), ...logEntry.shape })
 
 export type EventData = z.infer<typeof eventData>
 
-/** In structured JSON. `time` has the publisher's nanoseconds where the publisher gave it. */
+/** A structured-mode JSON event. `time` has the publisher's nanoseconds where the publisher gave them. */
 export type OutgoingEvent = Readonly<ReturnType<typeof eventOf>>
 
-/** CloudEvents 1.0.2 §3.1.1 leaves no bound to attributes, but the headers of HTTP are bounded. Characters. */
+/** CloudEvents 1.0.2 §3.1.1 does not limit attributes, but HTTP headers are limited. Characters. */
 const LONGEST_ATTRIBUTE = 256
 
 /**
- * The event of a log entry. The same entry gives the same event, whoever sends it and however often: its id is of
- * the node, the document's incarnation, and the entry's number and content: a store that was emptied, or set back to a
- * backup, gives no old id to another entry.
+ * The event for a log entry. The same entry always gives the same event, whoever sends it: the id is a hash of the
+ * node, the document's incarnation, and the entry's number and content, so a store that was emptied or restored from
+ * a backup never gives an old id to another entry.
  */
 export function eventOf(
   node: string,
@@ -63,7 +63,7 @@ export function eventOf(
   } as const satisfies CloudEventV1<EventData>
 }
 
-/** Every number that a log can reach has as many digits, so that the order of text is the order of numbers. */
+/** Fixed width, so that text order is numeric order for every number that a log can reach. */
 const SEQUENCE_DIGITS = 19
 
 function idOf(parts: readonly string[]): string {
@@ -72,7 +72,7 @@ function idOf(parts: readonly string[]): string {
 
 const WARNINGS: ReadonlySet<string> = new Set(['missed', 'suspect', 'stale', 'blind', 'restored'])
 
-/** FREERUN must stop a radio; what is not known to be good is worth a look. */
+/** FREERUN must stop a radio; anything not known to be good deserves a look. */
 export function severityOf({ type, to }: Pick<LogEntry, 'type' | 'to'>) {
   if (to === 'FREERUN') return 'critical'
   if (WARNINGS.has(type)) return 'warning'
@@ -80,9 +80,9 @@ export function severityOf({ type, to }: Pick<LogEntry, 'type' | 'to'>) {
 }
 
 /**
- * An attribute that is the same in both modes of HTTP, whoever converts it: all but visible ASCII is percent-encoded
- * (not every sender does so when it makes headers of attributes), and what is overlong is cut. The names and words of
- * real publishers pass unchanged; `data` has the text as it is.
+ * An attribute that reads the same in both HTTP modes: everything but visible ASCII is percent-encoded (not every
+ * sender does so for headers), and long text is cut. Real publishers' names and words pass unchanged; `data` has the
+ * original text.
  */
 function attributeOf(text: string): string {
   return text

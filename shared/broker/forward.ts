@@ -11,28 +11,28 @@ import { CONCURRENCY, type Sent, type Sink } from './sink.ts'
 
 /** How many log entries of a node are read, and marked as sent, at once. */
 const BATCH = 100
-/** Entries that another process logged are left to that process for so long. Milliseconds. */
+/** How long entries logged by another process are left to that process. Milliseconds. */
 const LEFT_OVER_AFTER = 2_000
-/** Pauses between tries: doubled each time, half of it random. Milliseconds. */
+/** Pauses between attempts: doubled each time, half of it random. Milliseconds. */
 const FIRST_PAUSE = 500
 const LONGEST_PAUSE = 30_000
-/** After so many failures in a row, of whatever nodes, the sink is down: all pause, then one node tries it alone. */
+/** After this many failures in a row, of any nodes, the sink counts as down: all pause, then one node tries alone. */
 const DOWN_AFTER = 3
 
-/** A node that has something to send. */
+/** A node with events to send. */
 type Line = {
   readonly node: string
-  /** More was logged while it was being sent. */
+  /** More was logged during the current send. */
   again: boolean
   failures: number
   timer?: NodeJS.Timeout
   running?: Promise<void> | undefined
 }
 
-/** Entries that the sink lacks, of one incarnation of a document. */
+/** Entries not yet sent, all from one incarnation of a document. */
 type Unsent = Pick<NodeState, 'incarnation' | 'labels'> & { readonly entries: readonly LogEntry[] }
 
-/** The last entry of a log that the sink took. */
+/** The last entry of a log that the sink accepted. */
 type Position = { readonly incarnation: string; readonly seq: number }
 
 export type Forwarder = ReturnType<typeof createForwarder>
@@ -47,9 +47,9 @@ export type ForwarderDeps = {
 }
 
 /**
- * Sends what the log holds after `forwarded`: the log is the outbox, the store its only memory (design.md §6). An entry
- * is sent only after the sink took the one before it; repeats have the same id. `lastChanceMs`: how long the sink may
- * take at the end for what is left; the host gives it 5 s.
+ * Sends the log entries after `forwarded`: the log is the outbox, and the store the only memory (design.md §6). An
+ * entry is sent only after the sink accepted the one before it; repeats have the same id. `lastChanceMs`: how long
+ * `close` may take to send what is left; the host allows 5 s.
  */
 export function createForwarder(
   { store, sink, log, metrics, random }: ForwarderDeps,
@@ -81,18 +81,18 @@ export function createForwarder(
   const backoff = (times: number, afterMs: number) =>
     Math.max(afterMs, Math.min(FIRST_PAUSE * 2 ** (times - 1), LONGEST_PAUSE) * (0.5 + random() / 2))
 
-  /** Marks what was sent of a node, and gives where its log stands; undefined if it is not forwarded. */
+  /** Marks entries of a node as sent and returns the state of its log; undefined if it is not forwarded. */
   const mark = (node: string, sent?: Position) =>
     store.update(node, (current) => {
       if (current?.forwarded === undefined) return { result: undefined }
-      // A position beyond the log is of a document that was removed, or set back to a backup.
+      // A position beyond the log belongs to a document that was removed or restored from a backup.
       const isOfIt = sent !== undefined && sent.incarnation === current.incarnation && sent.seq <= current.seq
       const forwarded = Math.max(current.forwarded, isOfIt ? sent.seq : 0)
       const result = { ...current, forwarded }
       return { state: forwarded > current.forwarded ? result : undefined, result }
     })
 
-  /** Marks what was sent of a node and reads what is next; undefined when nothing is left. */
+  /** Marks entries as sent and reads the next ones; undefined when nothing is left. */
   const next = async (node: string, sent?: Position): Promise<Unsent | undefined> => {
     const state = await mark(node, sent)
     if (state === undefined || state.forwarded >= state.seq) return undefined
@@ -100,7 +100,7 @@ export function createForwarder(
     return entries.length === 0 ? undefined : { ...state, entries }
   }
 
-  /** Counts an answer of the sink, and pauses all nodes where it is down. */
+  /** Counts an answer of the sink, and pauses all nodes if the sink is down. */
   const count = (line: Line, answer: Sent) => {
     events.inc({ outcome: answer.outcome })
     if (answer.outcome !== 'failed') {
@@ -111,7 +111,7 @@ export function createForwarder(
     }
     const { reason, afterMs = 0 } = answer
     sinkOutage.failed(line.node, { reason })
-    // Failures of sends that were under way when the sink went down are not counted again.
+    // Requests already in flight when the sink went down are not counted again.
     if (pause !== undefined) return
     failuresInRow += 1
     if (failuresInRow < DOWN_AFTER && afterMs === 0) return
@@ -123,7 +123,7 @@ export function createForwarder(
     pause = setTimeout(over, backoff(failuresInRow, afterMs)).unref()
   }
 
-  /** Sends all that is left of a node, in batches that are marked; gives the failure that ended it, if one did. */
+  /** Sends everything left of a node, marking each batch; returns the failure that stopped it, if any. */
   const sendAll = async (line: Line, written?: Unsent) => {
     const { node } = line
     let sent: Position | undefined
@@ -145,7 +145,7 @@ export function createForwarder(
     return undefined
   }
 
-  /** True when all of the node is sent; else it is tried again later. */
+  /** True when everything is sent; otherwise it is retried later. */
   const attempt = async (line: Line, written?: Unsent): Promise<boolean> => {
     let afterMs = 0
     try {
@@ -158,7 +158,7 @@ export function createForwarder(
     } catch (error) {
       storeOutage.failed(line.node, { reason: reasonOf(error) })
     }
-    // Moved to the end, so that a node whose events alone fail does not hold up the others.
+    // Moved to the end, so that a node whose own events fail does not hold up the others.
     lines.delete(line.node)
     lines.set(line.node, line)
     line.failures += 1
@@ -167,7 +167,7 @@ export function createForwarder(
   }
 
   const run = async (line: Line, written?: Unsent): Promise<void> => {
-    // The request that logged it is answered first.
+    // Answer the request that logged it first.
     await nextTurn()
     const isDone = pause === undefined && !ended.signal.aborted && (await attempt(line, written))
     line.running = undefined
@@ -187,7 +187,7 @@ export function createForwarder(
     for (const line of lines.values()) begin(line)
   }
 
-  /** `written` is sent as it is, if nothing of the node is under way: all after it is read from the store. */
+  /** `written` is sent directly if nothing of the node is under way; anything later is read from the store. */
   const add = (node: string, afterMs: number, written?: Unsent) => {
     const known = lines.get(node)
     const line: Line = known ?? { node, again: false, failures: 0 }
@@ -201,7 +201,7 @@ export function createForwarder(
   const update: Store['update'] = async (node, change) => {
     let written: Unsent | undefined
     let isBehind = false
-    // May run again: the last run is the one that was written.
+    // May run several times: the last run is the one that was written.
     const forwarding: typeof change = (current) => {
       const outcome = change(current)
       const { entries: added = [], state = added.length > 0 ? current : undefined } = outcome
@@ -209,7 +209,7 @@ export function createForwarder(
       const entries = added.map((entry, index) => ({ ...entry, seq: seq + index + 1 }))
       written = state && entries.length > 0 ? { ...state, entries } : undefined
       isBehind = forwarded < seq
-      // What was logged before there was a sink is not sent.
+      // Entries logged before there was a sink are not sent.
       return state === undefined ? outcome : { ...outcome, state: { ...state, forwarded } }
     }
     const result = await store.update(node, forwarding)
@@ -218,7 +218,7 @@ export function createForwarder(
     return result
   }
 
-  /** Tries everything that is left once, now. True if nothing is left; the rest goes with the next event of its node. */
+  /** Tries everything left once, now. True if nothing is left; the rest goes with the node's next event. */
   const settle = async (signal: AbortSignal): Promise<boolean> => {
     beginAll()
     const { promise: aborted, resolve } = Promise.withResolvers<void>()
@@ -232,11 +232,11 @@ export function createForwarder(
   }
 
   return {
-    /** The store through which functions write: what they log is sent, without them waiting. */
+    /** The store for functions to write through: new entries are sent in the background. */
     store: { ...store, update },
     settle,
 
-    /** Tries what is left once more, for a limited time. The store stays open. */
+    /** Tries once more to send what is left, for a limited time. The store stays open. */
     async close() {
       await settle(AbortSignal.timeout(lastChanceMs))
       ended.abort(new Error('The process ends'))

@@ -3,9 +3,9 @@ import type { Clock } from '#shared/time.ts'
 import type { Forwarder, ForwarderDeps } from './forward.ts'
 
 /**
- * The way out to the sink that the configuration names, once in a process: functions write through its `store`, and
- * close it before the store beneath. Without K_SINK it is that store itself: nothing is sent, nothing is loaded, and
- * the cursor of no node is touched (design.md §3).
+ * Opens the forwarder to the configured sink, once per process: functions write through its `store`, and close it
+ * before the underlying store. Without K_SINK `store` is the underlying store itself: nothing is sent or loaded, and
+ * no node's `forwarded` changes (design.md §3).
  */
 export async function openForwarder(
   { sink }: Pick<Config, 'sink'>,

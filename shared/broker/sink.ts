@@ -9,34 +9,37 @@ import type { OutgoingEvent } from './event.ts'
 /** The sink's answer to an event. */
 export type Sent =
   | { readonly outcome: 'accepted' }
-  /** The sink will never accept it: it is skipped. */
+  /** The sink will never accept it: skip it. */
   | { readonly outcome: 'rejected'; readonly reason: string }
-  /** A later try may succeed. `afterMs`: not before that, as the sink asked for. */
+  /** A later attempt may succeed. `afterMs`: not before that, by the sink's Retry-After. */
   | { readonly outcome: 'failed'; readonly reason: string; readonly afterMs?: number }
 
 export type Sink = ReturnType<typeof createSink>
 
-/** `url` is K_SINK, `overrides` are the extensions of K_CE_OVERRIDES, `ca` is trusted beside the authorities of Node.js. */
+/**
+ * `url` is K_SINK, `overrides` the extensions of K_CE_OVERRIDES; `ca` is trusted in addition to Node.js's
+ * authorities.
+ */
 export type SinkOptions = Config['sink'] & {
   readonly url: string
   readonly clock: Clock
   readonly log: Log
-  /** How long one try may take, in milliseconds. */
+  /** The time limit of one attempt. Milliseconds. */
   readonly timeoutMs?: number
 }
 
-/** How many events may be under way at once, of different nodes. */
+/** How many events, of different nodes, may be in flight at once. */
 export const CONCURRENCY = 32
 /** Milliseconds: some sinks need 5 s or more for an event. */
 const TIMEOUT = 10_000
-/** The longest Retry-After of a sink that is respected. Milliseconds. */
+/** The longest Retry-After that is respected. Milliseconds. */
 const LONGEST_WAIT = 60_000
 /** How much of an answer is shown. Characters. */
 const SHOWN = 200
 
 /**
- * Statuses of 4xx after which a retry may succeed: 404, 408, 409, 425 and 429 of the Knative delivery contract, and
- * 401, 403 and 407, which are about our access and not about the event.
+ * 4xx statuses that may succeed on retry: 404, 408, 409, 425 and 429 by the Knative delivery contract; 401, 403 and
+ * 407 because they are about our access and not about the event.
  */
 const RETRYABLE: ReadonlySet<number> = new Set([401, 403, 404, 407, 408, 409, 425, 429])
 
@@ -58,7 +61,7 @@ export function createSink(options: SinkOptions) {
   } as const
 
   return {
-    /** One try; with a 401 and a token that has changed since, two. Never throws. */
+    /** One attempt, or two if the first got 401 and the token has changed since. Never throws. */
     async send(event: OutgoingEvent, signal: AbortSignal): Promise<Sent> {
       const body = JSON.stringify({ ...event, ...overrides })
       try {

@@ -10,7 +10,7 @@ export { type Group, VARIABLES, type Variable, type VariableName } from './varia
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** The configuration, checked: variables in seconds come out in milliseconds. */
+/** The validated configuration; variables in seconds are converted to milliseconds. */
 export type Config = ReturnType<typeof configOf>
 
 function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | undefined) {
@@ -20,7 +20,7 @@ function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | 
     statusTokenFile: values.STATUS_TOKEN_FILE,
     holdoverBudgetMs: milliseconds(values.HOLDOVER_BUDGET_SECONDS),
     stateUrl: values.STATE_URL,
-    /** What the drivers of state go by beside the URL: DriverOptions of state/store/open.ts. */
+    /** Options of the state drivers besides the URL: DriverOptions of state/store/open.ts. */
     stateOptions: {
       kubernetes: {
         serviceHost: values.KUBERNETES_SERVICE_HOST,
@@ -31,11 +31,11 @@ function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | 
     },
     historyPerNode: values.HISTORY_PER_NODE ?? (isConfigMap(values.STATE_URL) ? 50 : 1_000),
     stateRetentionMs: milliseconds(values.STATE_RETENTION_SECONDS),
-    /** Those that are listed; none where they are discovered. */
+    /** The listed publishers; empty if they are discovered. */
     publishers: values.PUBLISHERS,
-    /** Where publishers are found instead of being listed. */
+    /** Where to discover publishers instead. */
     discovery,
-    /** Which labels publishers get from their Nodes; absent: no Node is looked at. */
+    /** Which labels publishers get from their Nodes; absent: Nodes are not read. */
     nodeLabels: values.NODE_LABELS,
     resources: values.RESOURCES,
     publisherFiles: {
@@ -45,7 +45,7 @@ function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | 
       token: values.PUBLISHER_TOKEN_FILE,
     },
     callbackUrl: values.CALLBACK_URL,
-    /** None, one, or two: the new one first. */
+    /** None, one, or two with the new one first. */
     callbackSecrets: values.CALLBACK_SECRET ?? [],
     /** MergeSettings of state/merge/draft.ts. */
     merge: {
@@ -54,19 +54,19 @@ function configOf(values: z.output<typeof schema>, discovery: DiscoveryConfig | 
       reorderMs: milliseconds(values.REORDER_SECONDS),
       overallKinds: values.OVERALL_KINDS,
     },
-    /** Where events go; without a `url` nowhere. */
+    /** Where events are sent; nowhere without a `url`. */
     sink: {
       url: values.K_SINK,
       overrides: values.K_CE_OVERRIDES,
       ca: values.K_CA_CERTS,
       tokenFile: values.SINK_TOKEN_FILE,
     },
-    /** For Nodes that free-run; absent, none is tainted. */
+    /** The taint for Nodes in FREERUN; absent: none. */
     taint: values.TAINT,
     pollConcurrency: values.POLL_CONCURRENCY,
     pollDeadlineMs: milliseconds(values.POLL_DEADLINE_SECONDS),
     subscribeDeadlineMs: milliseconds(values.SUBSCRIBE_DEADLINE_SECONDS),
-    /** This process works on the publishers whose place in the list is `index` modulo `count`. */
+    /** This process works on the publishers whose position in the list is `index` modulo `count`. */
     shard: { index: values.JOB_COMPLETION_INDEX ?? 0, count: values.JOB_COMPLETION_COUNT },
     logLevel: values.LOG_LEVEL,
   }
@@ -77,14 +77,14 @@ const isConfigMap = (url: unknown) => String(url).startsWith('configmap:')
 
 const milliseconds = (seconds: number) => Math.round(seconds * 1000)
 
-/** The variables that were set; PUBLISHERS is read already. */
+/** The variables that are set; PUBLISHERS has already been read. */
 type Given = Partial<Record<VariableName, unknown>>
 
 /**
- * The configuration that `env` gives; values are trimmed, an empty one counts as absent, other variables are ignored.
+ * Reads the configuration from `env`: values are trimmed, empty ones count as absent, other variables are ignored.
  * Reads nothing but `env` and the file that PUBLISHERS may name.
  *
- * `required` names the variables without which the caller cannot work.
+ * `required` names the variables that the caller cannot do without.
  * @throws ConfigurationError with every problem at once: variable, what is allowed, what was found. Never a secret.
  */
 export async function readConfig(
@@ -130,7 +130,7 @@ function sentenceOf(issue: z.core.$ZodIssue): string {
   return `${place} must be ${issue.message}; found ${shown(issue.input)}`
 }
 
-/** What was found, in a length for people. What is or may be a credential is cut out: of a URL, of PEM. */
+/** What was found, shortened for people. Anything that is or may be a credential (in a URL, PEM) is cut out. */
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing'
   const text = JSON.stringify(value)
@@ -140,7 +140,10 @@ function shown(value: unknown): string {
   return text.length > 120 ? `${text.slice(0, 120)}…` : text
 }
 
-/** What no variable alone can show. `isListed`: PUBLISHERS is no namespace to discover publishers in. */
+/**
+ * Problems that involve more than one variable. `isListed`: PUBLISHERS is a list and not a namespace to discover
+ * publishers in.
+ */
 function unmatched(given: Given, isListed: boolean): string[] {
   const problems: string[] = []
   const pair = ['PUBLISHER_CERT_FILE', 'PUBLISHER_KEY_FILE'] as const

@@ -5,16 +5,16 @@ import { expectations, httpUrl, KUBERNETES_KEY, listed, text } from './values.ts
 
 const DIALECTS = ['auto', 'red-hat-v1', 'red-hat-v2', 'starlingx-v2'] as const
 
-/** Node names are Kubernetes names (RFC 1123) save that case is kept: publishers write what the host is called. */
+/** Node names are Kubernetes names (RFC 1123) except that case is kept: publishers write the host's own name. */
 const NODE_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
 const NODE_NAME_WORDS = 'the name of a node: letters, digits, dots and dashes'
 
-/** A DNS label (RFC 1123): it becomes the name of a metric's label and of a CloudEvent's attribute. */
+/** A DNS label (RFC 1123): it becomes a metric label and a CloudEvent attribute. */
 const LABEL_KEY = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/
 const LABEL_VALUE = /^(?=\S)[^\p{Cc}]{1,63}(?<=\S)$/u
 const LABEL_VALUE_WORDS = 'a text of 1 to 63 characters'
 
-/** What people group and filter nodes by: `site`, `region`, any other. */
+/** What people group and filter nodes by: `site`, `region`, or anything else. */
 const labels = z
   .record(
     z.string().check(z.regex(LABEL_KEY)),
@@ -27,15 +27,15 @@ const labels = z
     issues.push({ code: 'custom', message: BUDGET_WORDS, path: [BUDGET_LABEL], input })
   })
 
-/** Whether a label of a publisher may have this value. */
+/** Whether a publisher's label may have this value. */
 export function isLabel(key: string, value: string): boolean {
   return labels.safeParse({ [key]: value }).success
 }
 
-/** Which labels of its Node a publisher gets, and as what: `label` of the Node becomes our `key`. */
+/** A label that a publisher gets from its Node: the Node's `label` becomes our `key`. */
 export type NodeLabel = { readonly key: string; readonly label: string }
 
-/** Reads NODE_LABELS. The first item that is wrong is named. */
+/** Reads NODE_LABELS. The error names the first invalid item. */
 export const nodeLabels = text('a comma-separated list of <key>=<label of the Node>', (value) => {
   const items: NodeLabel[] = []
   for (const item of listed(value)) {
@@ -60,7 +60,7 @@ const shape = {
   /** Where the publisher's API is, without `/api/…`. */
   url: httpUrl,
   dialect: z._default(z.enum(DIALECTS, `one of ${DIALECTS.join(', ')}`), 'auto'),
-  /** The transport address of a v1 sidecar, by which a stuck one is asked to report (protocol.md §2.6). */
+  /** The transport address of a v1 sidecar, used to flush a stuck one (protocol.md §2.6). */
   transport: z.optional(httpUrl),
   /** The URL of its `cne_…` metrics: `http://10.0.0.11:9091/metrics`. */
   metrics: z.optional(httpUrl),
@@ -78,17 +78,17 @@ expectations.add(publishers, {
   expected: 'a JSON list, the path of a JSON or YAML file, or kubernetes://<namespace>',
 })
 
-/** Whether a text is what the configuration takes for the name of a node. */
+/** Whether a text is a valid node name. */
 export function isNodeName(text: string): boolean {
   return NODE_NAME.test(text)
 }
 
-/** Publishers that are not listed but found: by the Services of this namespace (publishers/discovery). */
+/** Publishers found by the Services of this namespace instead of being listed (publishers/discovery). */
 export type DiscoveryConfig = { readonly namespace: string }
 
 /**
- * Reads PUBLISHERS: `kubernetes://<namespace>`, JSON text, or the JSON or YAML file that it names. Gives a list that is
- * not checked yet, where to discover them, or a problem, the end of "PUBLISHERS …".
+ * Reads PUBLISHERS: `kubernetes://<namespace>`, JSON text, or the path of a JSON or YAML file. Returns a list that is
+ * not validated yet, where to discover publishers, or a problem that completes the sentence "PUBLISHERS …".
  */
 export async function readPublishers(
   text: string,
@@ -107,14 +107,14 @@ export async function readPublishers(
     const contents = await readFile(text)
     const isYaml = /\.ya?ml$/.test(text)
     complaint = `names the file ${text}, which is not valid ${isYaml ? 'YAML' : 'JSON'}`
-    // Loaded for a YAML file alone: it would cost every start some ten milliseconds.
+    // Loaded only for YAML: it would add some ten milliseconds to every start.
     return { list: isYaml ? (await import('yaml')).parse(contents) : JSON.parse(contents) }
   } catch (error) {
     return { problem: `${complaint}: ${reasonOf(error)}` }
   }
 }
 
-/** Sentences about nodes that appear twice: no schema of one entry can see that. */
+/** Sentences about nodes that appear twice: a schema of single entries cannot see that. */
 export function duplicates(list: unknown): string[] {
   const nodes = z.array(z.catch(z.object({ node: z.optional(z.unknown()) }), {})).safeParse(list).data ?? []
   const first = new Map(nodes.map(({ node }, index) => [node, index] as const).reverse())

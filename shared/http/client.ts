@@ -14,11 +14,11 @@ type OutgoingRequest = {
   readonly body?: string | undefined
   /** `content-type` and `accept` are `application/json` unless given here. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Only the status matters, even if the body breaks off or never ends. */
+  /** Only the status matters, even if the body is cut off or never ends. */
   readonly statusOnly?: boolean
 }
 
-/** Limits of one request: its own deadline (ms), and a signal. */
+/** Limits of one request: a deadline of its own (ms) and a signal. */
 export type CallOptions = {
   readonly deadlineMs?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -54,28 +54,28 @@ export type HttpOptions = {
   readonly credentials?: CredentialSource
   /** Default of a request's deadline, in ms. */
   readonly deadlineMs?: number
-  /** Connections, and so requests, at once to one origin. */
+  /** Connections, and therefore concurrent requests, per origin. */
   readonly connections?: number
   /**
-   * Requests at once to all origins together. Others wait, and their deadlines start after the wait; without it the
-   * deadline covers the wait for a connection.
+   * Concurrent requests to all origins together. Others wait, and their deadlines start after the wait; without this
+   * limit the deadline includes waiting for a connection.
    */
   readonly overall?: number
-  /** Origins whose connections stay open between requests; those idle the longest are closed. */
+  /** How many origins keep their connections between requests; the least recently used are closed. */
   readonly keptOpen?: number
-  /** The largest body, in bytes; -1 for any. A publisher with hundreds of clocks stays far below 1 MiB. */
+  /** The largest body, in bytes; -1 for no limit. A publisher with hundreds of clocks stays far below 1 MiB. */
   readonly bodyLimit?: number
-  /** The name that the server's certificate must bear, if it is not its host. */
+  /** The name expected in the server's certificate, if it is not the host. */
   readonly serverName?: string | undefined
 }
 
-/** Milliseconds: longer than the interval of poll rounds, shorter than a minute. */
+/** Longer than the interval of poll rounds, shorter than a minute. Milliseconds. */
 const KEEP_ALIVE_MS = 15_000
 
-/** The one HTTP client: a pool of connections per origin, TLS and bearer token from files. */
+/** The one HTTP client: a connection pool per origin, with TLS and bearer token from files. */
 export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: HttpOptions = {}): Http {
   const { credentials, deadlineMs: usualMs = 5_000, connections = 2, keptOpen = 512 } = options
-  /** In order of last use. */
+  /** Least recently used first. */
   const pools = new Map<string, { pool: Pool; shown: Credentials }>()
   const inFlight = new Set<Promise<unknown>>()
   const inTurn = options.overall === undefined ? undefined : createTurns(options.overall, connections)
@@ -103,7 +103,7 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
     return pool
   }
 
-  /** With the repeats of {@link Http.request}. */
+  /** Repeats the request as {@link Http.request} describes. */
   const ask = async (
     origin: string,
     request: OutgoingRequest,
@@ -165,13 +165,13 @@ export function createHttp({ clock, log }: { clock: Clock; log: Log }, options: 
     },
     async close() {
       await Promise.allSettled(inFlight)
-      // Not `close`: it waits 10 s for a connection that is still being opened for a request that timed out.
+      // Not `close`: it would wait 10 s for a connection still being opened for a request that timed out.
       await Promise.all([...pools.values()].map(({ pool }) => pool.destroy()))
     },
   }
 }
 
-/** What ends a request before its answer has come, and the way to end the exchange that is under way. */
+/** Why a request ended before its answer was complete, and how to abort the exchange under way. */
 type Ending = { error?: PublisherError; end?: (error: PublisherError) => void }
 
 type AnswerHeaders = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
@@ -180,7 +180,7 @@ type RawAnswer = Pick<HttpAnswer, 'status' | 'body'> & { readonly headers: Answe
 
 const utf8 = new TextDecoder()
 
-/** One request and the whole of its answer. By a handler of our own: undici's `request` makes a stream for each body. */
+/** One request and its whole answer. Uses a dispatch handler because undici's `request` creates a stream per body. */
 function exchange(
   pool: Pool,
   { method, path, body, headers, statusOnly = false }: OutgoingRequest,
@@ -194,7 +194,7 @@ function exchange(
       if (statusOnly && begun !== undefined) resolve({ ...begun, body: '' })
       else reject(error)
     }
-    // Before it has a connection undici cannot end it: it is not waited for, and not sent then.
+    // undici cannot abort a request before it has a connection: do not wait for it, and do not send it later.
     ending.end = fail
     if (ending.error !== undefined) return fail(ending.error)
     const request = {
@@ -220,7 +220,7 @@ function exchange(
         }
       },
       onResponseStart(_controller, status, received) {
-        // 1xx come before the answer.
+        // 1xx responses come before the actual one.
         if (status >= 200) begun = { status, headers: received }
       },
       onResponseData: (_controller, chunk) => void chunks.push(chunk),
@@ -242,7 +242,7 @@ function poolWith(
   return new Pool(origin, {
     connections,
     pipelining: 1,
-    // Publishers speak HTTP/1.1; a second protocol would only be a second way to fail.
+    // Publishers speak HTTP/1.1; a second protocol would only add ways to fail.
     allowH2: false,
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxResponseSize: bodyLimit,
@@ -250,7 +250,7 @@ function poolWith(
   })
 }
 
-/** Limits the requests at once to one origin and to all together; the others wait. */
+/** Limits concurrent requests per origin and in total; the others wait. */
 function createTurns(overall: number, perOrigin: number) {
   const all = pLimit(overall)
   const origins = new Map<string, LimitFunction>()
@@ -265,7 +265,7 @@ function createTurns(overall: number, perOrigin: number) {
   }
 }
 
-/** Milliseconds of a Retry-After, in seconds or as a date (RFC 9110 §10.2.3). */
+/** Milliseconds of a Retry-After given in seconds or as a date (RFC 9110 §10.2.3). */
 function waitOf(header: string, now: number): number | undefined {
   const wait = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now
   return Number.isNaN(wait) ? undefined : Math.max(wait, 0)

@@ -2,10 +2,10 @@ import { errors } from 'undici'
 import { PublisherError } from '#shared/errors.ts'
 import { redact } from '#shared/redact.ts'
 
-/** A request, for messages: `what` is its method and `url`, redacted. */
+/** A request, for error messages: `what` is its method and URL, redacted. */
 export type Attempted = { readonly what: string; readonly url: string }
 
-/** Nearly all requests need no message: it is made when it is asked for. */
+/** Computed on demand: nearly no request needs it. */
 export function attemptedOf(method: string, url: string): Attempted {
   return {
     get what() {
@@ -18,12 +18,12 @@ export function attemptedOf(method: string, url: string): Attempted {
 }
 
 /**
- * What undici, a socket, DNS or TLS threw, as one of ours: `timeout`, `body` for a body that is too large, else
- * `unreachable`, with the cause. An error without the code of a network is a bug of ours, and stays.
+ * Converts an error of undici, a socket, DNS or TLS: `timeout`, `body` for a body that is too large, else
+ * `unreachable`, with the cause. An error without a network code is a bug of ours and is returned as it is.
  */
 export function failureOf(error: unknown, attempted: Attempted): unknown {
   const code = networkCodeOf(error)
-  // Ours is the reason that a request was aborted with.
+  // Ours is the reason that the request was aborted with.
   if (code === undefined || error instanceof PublisherError) return error
   const { what, url } = attempted
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
@@ -36,13 +36,16 @@ export function failureOf(error: unknown, attempted: Attempted): unknown {
   return new PublisherError(kind, `${what} got no answer`, { url, retryable: true, cause: error })
 }
 
-/** The connection ended before the answer was complete: for example, a kept one was closed just as it was reused. */
+/**
+ * The connection ended before the answer was complete: for example, a kept-alive one was closed just as it was
+ * reused.
+ */
 export function isCutOff(error: unknown): boolean {
   const code = networkCodeOf(error)
   return code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET'
 }
 
-/** Errors of sockets, DNS and TLS carry a code; those without one, or for misuse of undici, are bugs of ours. */
+/** Network errors (sockets, DNS, TLS) carry a code; errors without one, or for misuse of undici, are bugs of ours. */
 export function networkCodeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   if (error instanceof errors.HTTPParserError) return 'NO_HTTP'

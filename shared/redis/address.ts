@@ -2,12 +2,12 @@ import { ConfigurationError } from '#shared/errors.ts'
 
 export type Endpoint = { readonly host: string; readonly port: number }
 
-/** What a state URL says of where Redis is, and as whom. */
+/** Where Redis is and how to log in, from a state URL. */
 export type RedisAddress = {
   readonly tls: boolean
-  /** Servers, any of which may be tried; with `master` they are Sentinels. */
+  /** Servers, any of which may be tried; with `master`, these are Sentinels. */
   readonly endpoints: readonly Endpoint[]
-  /** The name under which the Sentinels know the master. */
+  /** The name of the master as the Sentinels know it. */
   readonly master: string | undefined
   readonly login: { readonly username?: string; readonly password?: string }
   readonly database: number

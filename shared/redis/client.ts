@@ -8,25 +8,25 @@ import { type Connection, connect, connectCluster, type Options, optionsOf } fro
 import { redisFailureOf, RedisError } from './failure.ts'
 import { createLink } from './link.ts'
 
-/** For a connection, and for the answer to a command: within the 1.5 s that a publisher waits (protocol.md §3.1). */
+/** The limit for connecting and for a reply, below the 1.5 s that a publisher waits (protocol.md §3.1). */
 const WAIT_MS = 1000
-/** After so many of these waits over which nothing came, though something was asked, a connection is given up. */
+/** A connection with unanswered commands is given up after this many waits without any reply. */
 const SILENT_WAITS = 3
 
-/** What may lie unanswered: JavaScript characters, and so much on top for each command. */
+/** How much may be unanswered: JavaScript characters, plus a fixed weight per command. */
 const UNANSWERED_LIMIT = 64 * 1024 * 1024
 const COMMAND_WEIGHT = 1024
 
-/** What is answered, or not, where another server has become the master. */
+/** Error replies (or no reply) after which another server may be the master. */
 const OUTDATED: readonly (string | undefined)[] = [undefined, 'CLUSTERDOWN', 'READONLY', 'MASTERDOWN']
 
 const addressReply = z.tuple([z.string(), z.coerce.number()])
 
 /**
- * A client of one server, a master named by Sentinels, or a cluster: whatever the URL leads to. It connects when it is
- * first used, and again when it has to. `files`: the authorities to trust instead of the system's, and the password in
- * place of the one in the URL; both are read again for each new connection.
- * @throws ConfigurationError if the URL cannot be used.
+ * A client for a single server, a master found through Sentinels, or a cluster, depending on the URL. It connects on
+ * first use and again when needed. `files`: certificate authorities to trust instead of the system's, and a password
+ * that replaces the one in the URL; both are read again for each new connection.
+ * @throws ConfigurationError if the URL is invalid.
  */
 export function createRedisClient(
   url: string,
@@ -38,10 +38,10 @@ export function createRedisClient(
   const credentials = createCredentials(files, { clock: systemClock, log }, { whom: 'Redis' })
   let known = endpoints
   let unanswered = 0
-  /** By hash tag: when the first command was sent since which nothing was answered. */
+  /** By hash tag: when the oldest command was sent since the last reply. */
   const silentSince = new Map<string, number>()
 
-  /** By way of a Sentinel, which is asked without a login first; the server itself has to agree. */
+  /** Asks a Sentinel for the master, without logging in at first, and connects to it. */
   async function connectToMaster(name: string, endpoint: Endpoint, options: Options): Promise<Connection> {
     const own = { ...options, database: 0 }
     const anonymous = { ...options.credentialsProvider, credentials: async () => ({}) }
@@ -57,7 +57,7 @@ export function createRedisClient(
       if (success) return await connect({ host: data[0], port: data[1] }, 'master', options)
     } catch (cause) {
       const error = redisFailureOf(sentinel.where, cause)
-      // The Sentinels are about to name another.
+      // The Sentinels are about to elect another master.
       throw error.reply === 'READONLY' ? new RedisError(error.message, { reply: error.reply }) : error
     } finally {
       sentinel.close()
@@ -93,7 +93,7 @@ export function createRedisClient(
     }
   })
 
-  /** Something else may be the right one to ask by now; what a cluster's other masters are asked goes on meanwhile. */
+  /** Another server may be the right one by now. In a cluster, commands to the other masters continue meanwhile. */
   function giveUp(connection: Connection): void {
     if (isCluster(connection)) link.replace()
     else connection.close()
@@ -120,9 +120,9 @@ export function createRedisClient(
   return {
     /**
      * Sends a command whose keys all have the hash tag `{tag}`.
-     * @throws StoreError at once while Redis is out of reach, and within `waitMs` otherwise; nothing is queued. A
-     * command that was not answered in time may have been carried out nevertheless.
-     * @throws ConfigurationError if a file cannot be used the first time.
+     * @throws StoreError at once while Redis is unreachable, otherwise within `waitMs`; nothing is queued. A command
+     * that timed out may have been executed nevertheless.
+     * @throws ConfigurationError if a file cannot be read the first time.
      */
     async send(tag: string, command: readonly string[]): Promise<unknown> {
       const connection = await link.get()
@@ -142,7 +142,9 @@ function isCluster({ info }: Connection): boolean {
   return info('redis_mode') === 'cluster'
 }
 
-/** The first that comes of those tried at once, so that one which is silent delays nothing; later ones are closed. */
+/**
+ * The first of several connection attempts to succeed, so that a silent server delays nothing; later ones are closed.
+ */
 async function first(attempts: readonly Promise<Connection>[]): Promise<Connection> {
   try {
     const chosen = await Promise.any(attempts)
@@ -157,7 +159,7 @@ async function first(attempts: readonly Promise<Connection>[]): Promise<Connecti
     if (!(error instanceof AggregateError)) throw error
     const reasons = error.errors.filter((each) => each instanceof RedisError)
     if (reasons.length === 1) throw reasons[0]
-    // Refused by all is refused; as long as one may come, there is hope.
+    // Refused only if every server refused; otherwise a retry may succeed.
     throw new RedisError([...new Set(reasons.map(({ message }) => message))].join('; '), {
       refused: reasons.every(({ refused }) => refused),
     })

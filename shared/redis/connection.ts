@@ -4,31 +4,31 @@ import { within } from '#shared/deadline.ts'
 import { type Endpoint, type RedisAddress, shown } from './address.ts'
 import { redisFailureOf, RedisError } from './failure.ts'
 
-/** A connection to one server, or those to a cluster. It never reconnects: whoever holds it opens another. */
+/** A connection to a single server or to a cluster. It never reconnects: its owner opens a new one. */
 export type Connection = {
   /** The server, or the masters of the cluster. */
   readonly endpoints: readonly Endpoint[]
-  /** The server that was asked, for messages. */
+  /** The server that was asked, for error messages. */
   readonly where: string
-  /** What that server tells of itself; undefined where the user may not ask. */
+  /** A field of the server's INFO; undefined if the user may not ask. */
   info(field: string): string | undefined
   isOpen(): boolean
-  /** In a cluster the master that has the slot of the hash tag is asked, wherever that has moved to. */
+  /** In a cluster, sent to the master that serves the slot of the hash tag, wherever it has moved. */
   send(tag: string, command: readonly string[]): Promise<unknown>
-  /** Commands that were not answered are rejected. */
+  /** Rejects commands that are still unanswered. */
   close(): void
 }
 
-/** How often a command is sent on in a cluster, which takes two when a slot is being moved. */
+/** How often a command may be redirected in a cluster; it takes two while a slot is being moved. */
 const REDIRECTIONS = 4
-/** XTRIM by id and exclusive ranges came with 6.2; every Valkey calls itself a later Redis. */
+/** XTRIM by id and exclusive ranges need 6.2; every Valkey reports a later Redis version. */
 const OLDEST = 6.2
 
 const PROTOCOL = { RESP: 2, commandOptions: { timeout: 0 } } as const
 
 export type Options = Awaited<ReturnType<typeof optionsOf>>
 
-/** How to connect, with what the files hold now. Nothing is queued while a server is away. */
+/** Connection options, with the current content of the files. Nothing is queued while a server is unreachable. */
 export async function optionsOf(
   { tls, login, database }: RedisAddress,
   credentials: CredentialSource,
@@ -49,7 +49,7 @@ export async function optionsOf(
   } as const satisfies RedisClientOptions
 }
 
-/** Connects, logs in, and makes sure that the server is what it is taken for. @throws RedisError */
+/** Connects, logs in, and checks that the server has the expected role. @throws RedisError */
 export async function connect(
   endpoint: Endpoint,
   role: 'master' | 'sentinel',
@@ -58,7 +58,7 @@ export async function connect(
   const where = shown(endpoint)
   const waitMs = options.socket.connectTimeout
   const client = createClient({ ...PROTOCOL, ...options, socket: { ...options.socket, ...endpoint } })
-  // What it tells is also what the commands are rejected with.
+  // Commands are rejected with the same error.
   client.on('error', () => {})
   const begin = async () => {
     await client.connect()
@@ -100,13 +100,13 @@ function refuseUnfit(where: string, role: 'master' | 'sentinel', info: Connectio
     const message = `Redis at ${where} is a Sentinel: use redis-sentinel://…/<master> instead`
     throw new RedisError(message, { refused: true })
   }
-  // A replica of a cluster sends to its master whoever wants to write.
+  // In a cluster, a replica redirects writers to its master.
   if (role === 'master' && mode !== 'cluster' && info('role') === 'slave') {
     throw new RedisError(`Redis at ${where} is a read-only replica`, { reply: 'READONLY', refused: true })
   }
 }
 
-/** The cluster of a member, with each master connected to when it is first asked. @throws RedisError */
+/** The cluster that a member belongs to; each master is connected to on first use. @throws RedisError */
 export async function connectCluster(
   { endpoints, where, info }: Connection,
   options: Options,

@@ -1,11 +1,11 @@
 import { ErrorReply, MaxCommandRedirectionsError } from '@redis/client'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 
-/** Redis cannot be reached, or answers with an error. */
+/** Redis is unreachable or replied with an error. */
 export class RedisError extends StoreError {
-  /** The first word of an error reply (`OOM`, `MOVED`), which says its kind; undefined where none came. */
+  /** The first word of an error reply (`OOM`, `MOVED`); undefined if there was no reply. */
   readonly reply: string | undefined
-  /** Redis answers, but will not serve us until somebody changes its configuration or ours. */
+  /** Redis answers but will not serve us until its configuration or ours is changed. */
   readonly refused: boolean
 
   constructor(message: string, options: { reply?: string; refused?: boolean; retryable?: boolean } = {}) {
@@ -17,8 +17,8 @@ export class RedisError extends StoreError {
 }
 
 /**
- * What is behind the error replies that operators meet; the reply's own words are added to each. A plain `ERR` answers
- * a password where none is set, and up to 7.0 a script without rights.
+ * What the error replies mean to an operator; the reply itself is appended. Redis uses a plain `ERR` for a password
+ * where none is set, and up to 7.0 for a script without permission.
  */
 const MEANINGS: readonly (readonly [RegExp, says: string, 'refused'?])[] = [
   [/^WRONGPASS|^ERR .*\b(AUTH|password)\b/, 'rejects the user name or password', 'refused'],
@@ -40,7 +40,7 @@ const MEANINGS: readonly (readonly [RegExp, says: string, 'refused'?])[] = [
   [/^WRONGTYPE/, 'has a key of another type where PTP Watch keeps its state'],
 ]
 
-/** What the client of Redis threw, as it is told to people; `where` is the server. */
+/** Describes an error of the Redis client for people; `where` is the server. */
 export function redisFailureOf(where: string, error: unknown): RedisError {
   if (error instanceof RedisError) return error
   if (error instanceof MaxCommandRedirectionsError) {
@@ -56,7 +56,7 @@ export function redisFailureOf(where: string, error: unknown): RedisError {
     })
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  // Node's names for certificates that are not believed: SELF_SIGNED_CERT_IN_CHAIN, ERR_TLS_CERT_ALTNAME_INVALID, …
+  // Node's codes for untrusted certificates: SELF_SIGNED_CERT_IN_CHAIN, ERR_TLS_CERT_ALTNAME_INVALID, …
   const refused = /CERT|SIGNATURE/.test(code)
   const says = refused ? 'presents an untrusted certificate (STATE_CA_FILE)' : 'is unreachable'
   return new RedisError(`Redis at ${where} ${says}: ${reasonOf(error)}`, { refused })

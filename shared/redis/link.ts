@@ -4,8 +4,8 @@ const SHORTEST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1000
 
 /**
- * The connection that `open` gives, opened when it is needed, and again after it broke. Whoever asks while there is
- * none waits for the same attempt; after one that failed, everybody fails at once for a moment.
+ * Keeps one connection made by `open`: opened on first use and again after it breaks. Concurrent callers share an
+ * attempt; after a failed one, calls fail at once for a short pause.
  */
 export function createLink<T extends { isOpen(): boolean; close(): void }>(open: () => Promise<T>) {
   let current: { readonly connection: T; readonly since: number } | undefined
@@ -23,7 +23,7 @@ export function createLink<T extends { isOpen(): boolean; close(): void }>(open:
         throw closedError()
       }
       const before = current?.connection
-      // What it was asked may still be answered.
+      // Commands sent over the old one may still be answered.
       if (before !== undefined) setTimeout(() => before.close(), LONGEST_PAUSE_MS).unref()
       current = { connection, since: performance.now() }
       failure = undefined
@@ -52,7 +52,7 @@ export function createLink<T extends { isOpen(): boolean; close(): void }>(open:
       if (closed) throw closedError()
       return current?.connection.isOpen() ? current.connection : again()
     },
-    /** Opens another one and uses the present one until then, if that is older than a second. */
+    /** Opens a new connection and keeps using the present one until then, unless that is less than a second old. */
     replace() {
       if (closed || current === undefined || performance.now() - current.since < LONGEST_PAUSE_MS) return
       again().catch(() => {})

@@ -4,32 +4,32 @@ import { errorReply, type Reply, tooLarge } from './reply.ts'
 export type BodyLimits = {
   /** A larger body is answered 413. */
   readonly bodyBytes: number
-  /** What all bodies hold together, from their first byte until their replies. Beyond it, 503. */
+  /** The limit for all bodies together, each counted from its first byte until its reply; beyond it, 503. */
   readonly bodiesBytes: number
 }
 
-/** What to do with a body: one of the two is called once, or neither if the client goes away. */
+/** What to do with a body: exactly one of the two is called, or neither if the client goes away. */
 type Taker = {
-  /** `release` is to be called once the body is no longer needed. */
+  /** Call `release` once the body is no longer needed. */
   readonly onWhole: (body: Uint8Array, release: () => void) => void
-  /** The rest of the body is still to be read. */
+  /** The rest of the body has not been read yet. */
   readonly onRefused: (reply: Reply) => void
 }
 
-/** Several times the largest that a publisher was seen to send (docs/hosting.md). Bytes. */
+/** Several times the largest body seen from a publisher (docs/hosting.md). Bytes. */
 export const SMALL_BODY = 8 * 1024
 
-/** A chunk of one byte costs as much as one of a thousand: after the first few, chunks must average this. Bytes. */
+/** A one-byte chunk costs as much as a large one: after the first few, chunks must average this size. Bytes. */
 const LEAST_CHUNK = 256
 const FREE_CHUNKS = 200
 
 /**
- * Takes bodies into memory that is bounded for all of them together. When there is no room, the body that has been
- * arriving for longest gives way. Bodies above {@link SMALL_BODY} get no more than three quarters.
+ * Reads bodies into memory with one limit for all of them. When it is full, the body that has been arriving for the
+ * longest is dropped. Bodies above {@link SMALL_BODY} may use three quarters of it.
  */
 export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
   let held = 0
-  /** Refuses each body that is still arriving, in the order in which they began. */
+  /** Refuses a body that is still arriving; oldest first. */
   const arriving = new Set<(reply: Reply) => void>()
 
   return (request: IncomingMessage, { onWhole, onRefused }: Taker): void => {
@@ -37,7 +37,7 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
     let size = 0
     let chunks = 0
 
-    /** False where it was over before. */
+    /** False if it was already finished or refused. */
     const leave = () => arriving.delete(refuse)
     const release = () => {
       held -= buffer.length
@@ -57,7 +57,7 @@ export function createBodies({ bodyBytes, bodiesBytes }: BodyLimits) {
       if (needed > bodyBytes) return refuse(tooLarge(bodyBytes))
       if (chunks > FREE_CHUNKS && needed < chunks * LEAST_CHUNK) return refuse(SPLINTERED)
       if (needed > buffer.length) {
-        // Nearly every body arrives in one chunk, which is kept as is.
+        // Nearly every body arrives in one chunk, which is kept as it is.
         const larger = size === 0 ? chunk : Buffer.allocUnsafeSlow(Math.min(bodyBytes, 2 * needed + 256))
         if (size > 0) larger.set(buffer.subarray(0, size))
         held += larger.length - buffer.length

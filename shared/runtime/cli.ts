@@ -6,7 +6,7 @@ import { flagsOf, functionHelp, overallHelp, PTP_WATCH, type Program } from './h
 import { closed, openFunction, serveUntil } from './host.ts'
 import type { Terminal } from './terminal.ts'
 
-/** Functions by name, each loaded when it is picked: one that serves does not pay for the others. */
+/** Functions by name, each loaded only when it is picked, so that serving one does not pay for the others. */
 export type Catalogue = Readonly<Record<string, () => Promise<FunctionDefinition>>>
 
 type CommandDeps = {
@@ -18,10 +18,7 @@ type CommandDeps = {
   readonly program?: Program
 }
 
-/**
- * Does what a command line asks for, and gives the exit code: 0 done, 1 failed, 2 for a configuration or a command line
- * that cannot be used.
- */
+/** Runs a command line and returns the exit code: 0 done, 1 failed, 2 invalid configuration or usage. */
 export async function command(catalogue: Catalogue, deps: CommandDeps): Promise<number> {
   const { argv, env, terminal, signal, program = PTP_WATCH } = deps
   let help = `${program.name} --help`
@@ -70,7 +67,9 @@ export async function command(catalogue: Catalogue, deps: CommandDeps): Promise<
   }
 }
 
-/** The function that a command line, or else FUNCTION_TARGET (`isTarget`), names; undefined for the overall help. */
+/**
+ * The function named by the command line, or else by FUNCTION_TARGET (`isTarget`); undefined for the overall help.
+ */
 function pick(catalogue: Catalogue, argv: readonly string[], env: Environment, { picks }: Program) {
   const [first = '', topic = '-'] = argv
   if (first === '--help' || first === '-h' || (first === 'help' && topic.startsWith('-'))) return undefined
@@ -87,10 +86,12 @@ function pick(catalogue: Catalogue, argv: readonly string[], env: Environment, {
   throw new UsageError(`FUNCTION_TARGET must be one of ${names}; found ${JSON.stringify(target)}`)
 }
 
-/** @throws UsageError for an unknown or repeated flag, a missing, empty or unwanted value, unwanted operands. */
+/**
+ * @throws UsageError for an unknown or repeated flag, a missing, empty or unexpected value, or unexpected operands.
+ */
 function readArguments(definition: FunctionDefinition, args: readonly string[]) {
   const options: ParseArgsConfig['options'] = {}
-  // With `multiple`, a flag that is given twice is noticed; parseArgs would use the last one.
+  // `multiple` lets us reject a flag given twice; otherwise parseArgs would silently use the last one.
   for (const [name, { value, short }] of Object.entries(flagsOf(definition)))
     options[name] = {
       type: value === undefined ? 'boolean' : 'string',

@@ -2,19 +2,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 type Connection = {
-  /** Where it stands among those that may be closed. */
+  /** The set it is in, by how readily it may be closed. */
   place: Set<Socket>
-  /** Complete requests that are not answered yet: meanwhile it is not closed to make room. */
+  /** Complete requests not answered yet; while there are any, it is not closed to make room. */
   answering: number
   /** The request whose body is arriving. */
   arriving: IncomingMessage | undefined
-  /** Responses that are not written completely. */
+  /** Responses not fully written yet. */
   unfinished: number
-  /** It has had a response other than 4xx. */
+  /** It has been given a response other than 4xx. */
   proven: boolean
-  /** It was refused, and stays open only until it has read the reply. */
+  /** It was refused, and stays open only until the client has read the reply. */
   refused: boolean
-  /** Called once everything is answered. */
+  /** Called once every request is answered. */
   end: (() => void) | undefined
 }
 
@@ -22,18 +22,18 @@ type Connection = {
 const MOST_PIPELINED = 8
 
 /**
- * Limits the number of connections, and of requests pipelined over one. `server.maxConnections` would let those that
- * came first lock out all others.
+ * Limits the number of connections, and of requests pipelined on each. With `server.maxConnections` the first clients
+ * could lock out all others.
  */
 export function createConnections(limits: { connections: number; keepAliveTimeout: number }) {
   const all = new Map<Socket, Connection>()
   /**
-   * Those that may be closed to make room, unless they are being answered: refused, unproven, proven; in each the one
-   * that has sent nothing for longest first.
+   * Those that may be closed to make room unless they are being answered, in this order: refused, unproven, proven.
+   * Within each set the connection idle the longest goes first.
    */
   const [refused, unproven, proven] = [new Set<Socket>(), new Set<Socket>(), new Set<Socket>()]
 
-  /** Puts a connection last of its kind. */
+  /** Moves a connection to the end of its set. */
   const place = (socket: Socket, one: Connection) => {
     one.place.delete(socket)
     one.place = one.refused ? refused : one.proven ? proven : unproven
@@ -68,7 +68,7 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
       socket.once('close', () => gone(socket))
     },
 
-    /** The head of a request has arrived. False: there were too many on this connection, which is closed. */
+    /** The head of a request has arrived. False: too many are pending on this connection, and it was closed. */
     begins(request: IncomingMessage, response: ServerResponse): boolean {
       const { socket } = request
       const one = all.get(socket)
@@ -103,7 +103,7 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
       }
       if (one.refused || one.answering > 0) return
       one.end?.()
-      // Node.js starts this timeout only when the client has read the response.
+      // Node.js starts this timeout only after the client has read the response.
       if (one.end === undefined && socket.writableLength > 0) socket.setTimeout(limits.keepAliveTimeout)
     },
 
@@ -125,13 +125,13 @@ export function createConnections(limits: { connections: number; keepAliveTimeou
   }
 }
 
-/** Larger than nearly every notification with its head, so that those pass in one piece. Bytes. */
+/** Larger than nearly every notification including its head, so that those pass in one piece. Bytes. */
 const PIECE = 2_048
 
 /**
- * Hands what was read of a connection to node:http in small pieces, until it is closed. Node.js has no option for it:
- * it reads 64 KiB and makes objects of all requests in there, up to 1,700, before the first is answered. Without this,
- * some fifty connections with thousands of pipelined requests exhaust the memory of ingest.
+ * Passes what was read from a connection to node:http in small pieces. Node.js has no option for this: it reads 64
+ * KiB at a time and creates objects for every request in them, up to 1,700, before the first is answered. Without
+ * this, some fifty connections with thousands of pipelined requests exhaust the memory of ingest.
  */
 export function readInPieces(socket: Socket): void {
   const parsers = socket.listeners('data')

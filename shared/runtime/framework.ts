@@ -10,12 +10,12 @@ import { answer, invalidRequest, served, targetOf, writeReply } from './listener
 import { errorReply, type HttpFunction, type Reply, replyOf, tooLarge } from './reply.ts'
 import { DEFAULT_LIMITS } from './serve.ts'
 
-/** What the Functions Framework passes to an `http` function, as far as we use it. */
+/** The part we use of what the Functions Framework passes to an `http` function. */
 type FrameworkRequest = IncomingMessage & { rawBody?: Buffer; originalUrl?: string }
 
 type Hosted = { readonly handle: HttpFunction; readonly log: Log }
 
-/** Opens at the first call; if that fails, `err` is told why, and the next call tries again. */
+/** Opens at the first call; if that fails, `err` gets the reason and the next call tries again. */
 function opener<T>(open: () => Promise<T>, err: (text: string) => void): () => Promise<T> {
   let opening: Promise<T> | undefined
   return () => {
@@ -31,11 +31,11 @@ function opener<T>(open: () => Promise<T>, err: (text: string) => void): () => P
 }
 
 /**
- * A function as the Functions Framework hosts it. It is loaded and opened at the first request, whichever that is,
- * since the framework imports all functions to serve one; where that fails the next request tries again. The
- * framework ends the process by itself: nothing is drained, and `close` is not called (docs/hosting.md).
+ * A function hosted by the Functions Framework. The framework imports every function to serve one, so ours is loaded
+ * and opened by the first request; if that fails, the next request tries again. The framework ends the process on its
+ * own: nothing is drained and `close` is not called (docs/hosting.md).
  *
- * `err` is told why a function cannot be opened: it has no log yet.
+ * `err` gets the reason if a function cannot be opened: there is no log yet.
  */
 export function toFramework(
   load: () => Promise<FunctionDefinition>,
@@ -78,22 +78,21 @@ export function toFramework(
   }
 }
 
-/** The body that the framework did not read for lack of a Content-Type; undefined if it is larger than `limit`. */
+/** The body that the framework left unread for lack of a Content-Type; undefined if it is larger than `limit`. */
 async function unparsed(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request) {
     size += chunk.length
-    // The rest is read anyway: a client that is still sending would not see the reply.
+    // Read to the end anyway: a client that is still sending would not see the reply.
     if (size <= limit) chunks.push(chunk)
   }
   return size <= limit ? Buffer.concat(chunks, size) : undefined
 }
 
 /**
- * A function of CloudEvents as the Functions Framework hosts it. What it throws is answered 500, so that Knative sends
- * the event again. The framework answers every GET with 500: there is no health and there are no metrics
- * (docs/hosting.md).
+ * A CloudEvent function hosted by the Functions Framework. If it throws, the answer is 500 and Knative sends the
+ * event again. The framework answers every GET with 500: there are no health checks and no metrics (docs/hosting.md).
  */
 export function toFrameworkEvents(
   load: () => Promise<FunctionDefinition>,

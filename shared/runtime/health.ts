@@ -6,9 +6,9 @@ import { type Admit, errorReply, type HttpFunction, jsonReply, methodNotAllowed 
 
 export type Phase = 'starting' | 'ready' | 'draining'
 
-/** How long the store's answer is reused: there are several probes a second. Milliseconds. */
+/** How long the store's answer is reused: there may be several probes a second. Milliseconds. */
 const PING_TTL = 1_000
-/** How long a probe waits for the store; probes themselves give up after a second. Milliseconds. */
+/** How long a probe waits for the store; the prober itself gives up after a second. Milliseconds. */
 const PING_TIMEOUT = 500
 
 /** A function over HTTP. `admit` refuses requests regardless of their body. */
@@ -17,8 +17,8 @@ export type Served = { readonly handle: HttpFunction; readonly admit?: Admit | u
 /**
  * Adds `/health/liveness`, `/health/readiness` and `/metrics` to a function.
  *
- * A store that is down does not make a function unready: with no ready instance publishers would meet refused
- * connections, and drop their subscriptions after ten of them (protocol.md §4.2).
+ * A store that is down does not make a function unready: without a ready instance publishers would get connection
+ * refused, and drop their subscriptions after the tenth time (protocol.md §4.2).
  */
 export function withHealth(
   { handle, admit }: Served,
@@ -61,7 +61,7 @@ export function withHealth(
   }
 }
 
-/** Pings at most once a {@link PING_TTL} for all callers; an answer that takes too long counts as down. */
+/** Pings at most once per {@link PING_TTL} for all callers; a late answer counts as down. */
 function createProbe(ping: () => Promise<void>, clock: Clock): () => Promise<'up' | 'down'> {
   let asked = Number.NEGATIVE_INFINITY
   let answer: Promise<'up' | 'down'> = Promise.resolve('down')
@@ -69,7 +69,7 @@ function createProbe(ping: () => Promise<void>, clock: Clock): () => Promise<'up
     const now = clock.now()
     if (now - asked < PING_TTL && now >= asked) return answer
     asked = now
-    // Any error means that the store is down; its users log why.
+    // Any error means that the store is down; whoever uses the store logs why.
     answer = within(PING_TIMEOUT, ping(), () => 'late').then(
       () => 'up',
       () => 'down',

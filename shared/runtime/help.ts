@@ -8,12 +8,12 @@ const SERVE: FlagDefinition = {
   description: 'Serves over HTTP, as with FUNCTION_TARGET, instead of running once.',
 }
 
-/** The flags of a function, those that every function has included. */
+/** The flags of a function, including those that every function has. */
 export function flagsOf({ flags, modes }: FunctionDefinition): Readonly<Record<string, FlagDefinition>> {
   return { ...flags, ...(modes.serve && modes.run && { serve: SERVE }), help: HELP }
 }
 
-/** What a command line says of itself. `picks`: what its first argument names. */
+/** How a program describes itself. `picks`: what its first argument names. */
 export type Program = {
   readonly name: string
   readonly about: string
@@ -82,7 +82,7 @@ ${columns(variables)}
 ${examples.length === 0 ? '' : `\nExamples:\n${examples.join('')}`}`
 }
 
-/** Two columns, the second one wrapped; a wide first one stands on a line of its own. */
+/** Two columns, the second one wrapped; a wide term gets a line of its own. */
 function columns(rows: readonly (readonly [string, string])[]): string {
   const left = Math.min(24, Math.max(...rows.map(([term]) => term.length))) + 2
   const lines = rows.map(([term, text]) => {
@@ -93,7 +93,7 @@ function columns(rows: readonly (readonly [string, string])[]): string {
   return lines.join('\n')
 }
 
-/** Lines of at most `width` characters; a longer word stands alone. */
+/** Lines of at most `width` characters; a longer word gets a line of its own. */
 function wrapped(text: string, width: number, newline = '\n'): string | undefined {
   return text.match(new RegExp(`\\S.{0,${width - 1}}(?=\\s|$)|\\S+`, 'g'))?.join(newline)
 }

@@ -11,11 +11,11 @@ import type { Phase } from './health.ts'
 import { served } from './listener.ts'
 import { type Limits, serve } from './serve.ts'
 
-/** How long a function may take to write what waits and to let go. Milliseconds. */
+/** How long a function may take to write what is pending and shut down. Milliseconds. */
 const CLOSE_TIMEOUT = 5_000
 
 /**
- * Opens a function in this process: its configuration read, and the real clock, randomness, log and metrics given.
+ * Reads the configuration and opens a function in this process, with the real clock, randomness, log and metrics.
  * @throws ConfigurationError with all problems of `env`; whatever the function's own `open` throws.
  */
 export async function openFunction(
@@ -35,9 +35,9 @@ export async function openFunction(
 }
 
 /**
- * Serves an opened function until `signal` is aborted, then drains it, closes it, and gives the exit code: 0, or 1
- * where requests were cut or what waited could not be written.
- * @throws ListenError if the address cannot be listened on; the function is closed then too.
+ * Serves an open function until `signal` is aborted, then drains and closes it. Returns the exit code: 0, or 1 if
+ * requests were cut off or pending work could not be written.
+ * @throws ListenError if the address cannot be listened on; the function is closed in that case too.
  */
 export async function serveUntil(
   opened: Opened,
@@ -66,7 +66,7 @@ export async function serveUntil(
   return finished ? 0 : 1
 }
 
-/** Closes a function within `timeout` milliseconds. False, and logged, where it could not. */
+/** Closes a function within `timeout` milliseconds. If that fails, logs the reason and returns false. */
 export async function closed(open: OpenFunction, host: Host, timeout = CLOSE_TIMEOUT): Promise<boolean> {
   try {
     await within(timeout, open.close(), () => new Error(`It took longer than ${timeout} ms`))
@@ -79,7 +79,7 @@ export async function closed(open: OpenFunction, host: Host, timeout = CLOSE_TIM
 
 const STATUSES = [200, 202, 204, 400, 403, 404, 405, 408, 413, 415, 417, 431, 500, 503]
 
-/** Counts every reply of a server by its status, those to what never reached the function included. */
+/** Counts every reply of a server by status, including those that never reach the function. */
 function createReplyCount(metrics: Metrics): (status: number) => void {
   const replies = metrics.counter({
     name: 'ptp_watch_http_replies_total',

@@ -6,7 +6,7 @@ import { type Phase, type Served, withHealth } from './health.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import { errorReply, type HttpFunction, type HttpRequest, type Reply, replyOf } from './reply.ts'
 
-/** An opened function as every host serves it: with health, and metrics that include those of the process. */
+/** An open function as every host serves it: with health and metrics, including those of the process. */
 export function served({ open, host }: Opened, phase: () => Phase): Served {
   const { handle, admit, ping, scrape } = open
   if (handle === undefined) throw new TypeError('This function cannot be served')
@@ -28,12 +28,12 @@ export async function answer(
   }
 }
 
-/** Writes a reply. node:http leaves the body out by itself where the request was HEAD. */
+/** Writes a reply. node:http itself leaves out the body for HEAD. */
 export function writeReply(response: ServerResponse, { status, headers, body, stream }: Reply): void {
   if (stream !== undefined) {
     response.writeHead(status, headers)
     if (response.req.method === 'HEAD') response.end()
-    // If the client or the store goes away the connection ends before the body does, which tells the client.
+    // If the client or the store goes away, the connection breaks before the body ends, which tells the client.
     else pipeline(Readable.from(stream), response, () => {})
     return
   }
@@ -43,8 +43,8 @@ export function writeReply(response: ServerResponse, { status, headers, body, st
 }
 
 /**
- * Why a request is refused that node:http lets through: HTTP/0.9 and HTTP/2.0, and a Host that is missing or given twice,
- * by which a proxy and we could differ over who is asked (RFC 9112 §3.2).
+ * Refuses what node:http lets through: HTTP/0.9, HTTP/2.0, and a missing or repeated Host header, which could make a
+ * proxy and us disagree about who is addressed (RFC 9112 §3.2).
  */
 export function invalidRequest({ httpVersion, rawHeaders }: IncomingMessage): Reply | undefined {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return BAD_VERSION
@@ -55,7 +55,7 @@ export function invalidRequest({ httpVersion, rawHeaders }: IncomingMessage): Re
 const BAD_VERSION = errorReply(400, 'bad-request', 'Only HTTP/1.0 and HTTP/1.1 are served')
 const BAD_HOST = errorReply(400, 'bad-request', 'A request must have exactly one Host header')
 
-/** The path and the query of a request's target, as they were sent. */
+/** The path and query of a request's target, as sent. */
 export function targetOf(url = '/'): { path: string; query: string } {
   const target = originForm(url)
   const mark = target.indexOf('?')
@@ -63,7 +63,7 @@ export function targetOf(url = '/'): { path: string; query: string } {
   return { path: target.slice(0, mark), query: target.slice(mark + 1) }
 }
 
-/** What a proxy's client sends (`GET http://host/path`) is the same path to us (RFC 9112 §3.2.2). */
+/** A client of a proxy sends `GET http://host/path`: to us that is the same path (RFC 9112 §3.2.2). */
 function originForm(url: string): string {
   if (url.startsWith('/') || !URL.canParse(url)) return url
   const { pathname, search } = new URL(url)

@@ -2,10 +2,10 @@ import { readdirSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Metrics } from '#shared/metrics.ts'
 
-/** The sampling interval of the event loop delay, as in prom-client. Milliseconds. */
+/** How often the event loop delay is sampled, as in prom-client. Milliseconds. */
 const RESOLUTION = 10
 
-/** Adds metrics of this process and of Node.js, named as in prom-client; they are read at each scrape. */
+/** Adds metrics of this process and of Node.js under prom-client's names; each scrape reads them afresh. */
 export function collectProcessMetrics(metrics: Metrics): void {
   const seconds = (microseconds: number) => microseconds / 1e6
   metrics.read('counter', {
@@ -38,7 +38,7 @@ export function collectProcessMetrics(metrics: Metrics): void {
     metrics.read('gauge', {
       name: 'process_open_fds',
       help: 'Number of open file descriptors.',
-      // The one that lists them is among them.
+      // Minus the descriptor that reads the folder.
       read: () => fromProc(() => readdirSync('/proc/self/fd').length - 1),
     })
   }
@@ -78,7 +78,7 @@ export function collectProcessMetrics(metrics: Metrics): void {
     .set(labels, 1)
 }
 
-/** Reads from /proc; NaN if it is not mounted, so that the scrape still has all the rest. */
+/** Reads from /proc; NaN if it is not mounted, so that the scrape still returns everything else. */
 function fromProc(read: () => number): number {
   try {
     return read()

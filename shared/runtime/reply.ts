@@ -13,8 +13,8 @@ export type HttpHead = {
   readonly query: string
   readonly headers: HttpHeaders
   /**
-   * Aborted when the host begins to drain. Long work comes to an early end then; short work need not look at it,
-   * since the host waits for requests in flight. One signal serves all requests: take listeners off again.
+   * Aborted when the host begins to drain, so that long work can end early. Short work need not look at it: the host
+   * waits for requests in flight. All requests share it, so remove your listeners.
    */
   readonly signal: AbortSignal
 }
@@ -22,19 +22,19 @@ export type HttpHead = {
 /** A request with its complete body, within the host's limit. */
 export type HttpRequest = HttpHead & { readonly body: Uint8Array }
 
-/** 202 and 204 never carry a body: a Broker takes a success with a body for a failure (CloudEvents reply). */
+/** 202 and 204 never have a body: a Broker would try to read an event from it. */
 export type Reply = {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
-  /** In place of a body that is large: made as fast as the client takes it. What it throws breaks the connection. */
+  /** Instead of a large body: produced as fast as the client reads. If it throws, the connection breaks. */
   readonly stream?: AsyncIterable<string | Uint8Array>
 }
 
 /** A function that can be hosted over HTTP. Whatever it throws becomes a reply by {@link replyOf}. */
 export type HttpFunction = (request: HttpRequest) => Promise<Reply> | Reply
 
-/** Refuses a request regardless of its body, which our server then does not read. Undefined: it is admitted. */
+/** Refuses a request whatever its body, which our server then does not read. Undefined: admitted. */
 export type Admit = (head: HttpHead) => Reply | undefined
 
 export const NO_CONTENT: Reply = Object.freeze({ status: 204 })
@@ -42,7 +42,7 @@ export const ACCEPTED: Reply = Object.freeze({ status: 202 })
 
 const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' })
 
-/** An error reply that a function throws. `headers` are added to the reply. */
+/** An error that becomes a reply with this status. `headers` are added to the reply. */
 export class HttpError extends PtpWatchError {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -87,8 +87,8 @@ export function tooLarge(limit: number): Reply {
 }
 
 /**
- * The reply to anything thrown: the one place where errors become statuses. What a retry can cure is 503, what it
- * cannot is 4xx or 500. An error that is not ours may say anything: it goes to the log, and not to the client.
+ * The reply for anything thrown: the one place where errors become statuses. If a retry may help it is 503, else 4xx
+ * or 500. An error that is not ours might contain anything, so it goes to the log and not to the client.
  */
 export function replyOf(error: unknown, log: Log): Reply {
   if (error instanceof HttpError) return errorReply(error.status, error.code, error.message, error.headers)
@@ -103,8 +103,8 @@ export function replyOf(error: unknown, log: Log): Reply {
 const STATUS_OF_CODE: Readonly<Record<string, number>> = { store: 503, conflict: 503 }
 
 /**
- * Refuses a query parameter that is not allowed or given twice: what is misspelt and ignored would do something else
- * than was asked for.
+ * Refuses unknown and repeated query parameters: ignoring a misspelt one would do something other than what was
+ * asked.
  * @throws HttpError 400
  */
 export function checkQuery(
@@ -123,8 +123,8 @@ export function checkQuery(
 }
 
 /**
- * The segments of a path, percent-decoded: `/event/a%2Fb` is `['event', 'a/b']`, `/` is `[]`.
- * Undefined if an encoding is broken or the path does not begin with a slash.
+ * The segments of a path, percent-decoded: `/event/a%2Fb` gives `['event', 'a/b']`, `/` gives `[]`. Undefined if it
+ * is not validly encoded or does not begin with a slash.
  */
 export function pathSegments(path: string): string[] | undefined {
   if (!path.startsWith('/')) return undefined

@@ -11,21 +11,21 @@ import { type Admit, errorReply, type HttpFunction, type Reply, tooLarge } from 
 
 /** The limits of a server. Times in milliseconds, sizes in bytes. */
 export type Limits = BodyLimits & {
-  /** A larger head is answered 431. */
+  /** A larger head is answered with 431. */
   readonly headBytes: number
-  /** How many connections may be open at once; one more closes the least valuable one. */
+  /** How many connections may be open at once; for one more, the least valuable one is closed. */
   readonly connections: number
-  /** From the connection, or the first byte of a request, to the end of its head. */
+  /** From the connection, or the first byte of a later request, to the end of the head. */
   readonly headersTimeout: number
   /** From the first byte of a request to the last of its body. */
   readonly requestTimeout: number
-  /** Publishers keep idle connections for 90 s; a POST that meets our close is lost (protocol.md §4.2). */
+  /** Publishers keep idle connections for 90 s; a POST that crosses our close is lost (protocol.md §4.2). */
   readonly keepAliveTimeout: number
-  /** How often timeouts are looked for. */
+  /** How often timeouts are checked. */
   readonly checkingInterval: number
   /** How long a drain waits for requests in flight. */
   readonly drainTimeout: number
-  /** How long a drain leaves idle connections open: what is on its way over them is still answered. */
+  /** How long a drain leaves idle connections open: what is already on its way is still answered. */
   readonly lingerTime: number
 }
 
@@ -42,30 +42,30 @@ export const DEFAULT_LIMITS: Limits = {
   lingerTime: 200,
 }
 
-/** How much more is read from a refused client, so that it sees the reply. Bytes. */
+/** How much more is read from a refused client so that it gets to see the reply. Bytes. */
 const MOST_UNWANTED = 8 * 1024 * 1024
 
-/** How many connections wait in the kernel to be accepted; beyond it a client tries again after a second. */
+/** How many connections may wait in the kernel to be accepted; beyond that, a client retries after a second. */
 const BACKLOG = 4_096
 
 export type Serving = {
   readonly url: string
   readonly port: number
   /**
-   * Accepts what waits and nothing more, tells functions by `request.signal`, answers what is in flight or arrives over connections
-   * that are still open (with `Connection: close`), and resolves when all connections are closed. False: the time
-   * was not enough and requests were cut. Repeated calls share one drain.
+   * Accepts the connections already waiting but no new ones, aborts `request.signal`, answers every request in flight
+   * or still arriving over open connections (with `Connection: close`), and resolves when all connections are closed.
+   * False: time ran out and requests were cut off. Repeated calls share one drain.
    */
   drain(): Promise<boolean>
 }
 
-/** The address could not be listened on. */
+/** The address cannot be listened on. */
 export class ListenError extends PtpWatchError {}
 
 /**
- * Serves a function on node:http, and limits what clients can make it hold (connections.ts, bodies.ts): anyone who can
- * connect can flood it, and publishers must still get through. Port 0 takes any free port.
- * @throws ListenError if the address is taken or not ours.
+ * Serves a function on node:http with limits on what clients can make it hold (connections.ts, bodies.ts): anyone who
+ * can connect can flood it, and publishers must still get through. Port 0 takes any free port.
+ * @throws ListenError if the address is in use or not ours.
  */
 export async function serve(options: {
   handle: HttpFunction
@@ -90,16 +90,16 @@ export async function serve(options: {
     headersTimeout: limits.headersTimeout,
     requestTimeout: limits.requestTimeout,
     connectionsCheckingInterval: limits.checkingInterval,
-    // Refused by `invalidRequest`, with a body.
+    // `invalidRequest` refuses these, with a body.
     requireHostHeader: false,
     maxHeaderSize: limits.headBytes,
   })
-  // A client may close its side after its last request: the reply goes out all the same.
+  // A client may close its side after its last request and still gets the reply.
   Object.assign(server, { httpAllowHalfOpen: true })
   server.on('connection', connections.opened)
   server.on('connection', readInPieces)
 
-  /** Replies at once, and closes once the client has sent the rest: an earlier close would destroy the reply. */
+  /** Replies at once, and closes after the client has sent the rest: closing earlier would discard the reply. */
   const refuse = (request: IncomingMessage, response: ServerResponse, reply: Reply) => {
     const { socket } = request
     connections.refused(socket)
@@ -109,7 +109,7 @@ export async function serve(options: {
     response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
     if (request.method === 'HEAD') response.flushHeaders()
     else response.write(body)
-    // Too costly to parse to its end.
+    // Too expensive to parse to the end.
     if (reply === SPLINTERED) socket.removeAllListeners('data').resume()
     let unwanted = 0
     request.on('data', (chunk: Uint8Array) => {
@@ -121,7 +121,7 @@ export async function serve(options: {
 
   const onRequest = (request: IncomingMessage, response: ServerResponse, expects?: string) => {
     const { socket } = request
-    // After a refusal nothing on this connection is answered.
+    // After a refusal nothing more on this connection is answered.
     if (connections.isRefused(socket)) return request.resume()
     if (!connections.begins(request, response)) return
 
@@ -158,7 +158,7 @@ export async function serve(options: {
         connections.whole(socket)
         const work = () => void run(body).then(release)
         if (body.length <= SMALL_BODY) return work()
-        // One at each turn, so that hundreds of large bodies at once do not hold up everybody else.
+        // One per turn, so that hundreds of large bodies at once do not hold up everyone else.
         void oneByOne(() => nextTurn().then(work))
       },
       onRefused: (reply) => refuse(request, response, reply),
@@ -195,11 +195,11 @@ export async function serve(options: {
       server.closeAllConnections()
     }, limits.drainTimeout)
     await acceptWaiting(server, limits.lingerTime)
-    // http.Server's own close would close idle connections at once, with requests under way on them.
+    // http.Server's own close would also close idle connections at once, with requests on their way over them.
     await new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve()))
     clearInterval(sweep)
     clearTimeout(deadline)
-    // Stops Node.js looking for timeouts.
+    // Stops Node.js's timeout checks.
     server.close()
     if (cut) log.warn('requests in flight were cut', { drainTimeout: limits.drainTimeout })
     return !cut
@@ -209,7 +209,7 @@ export async function serve(options: {
 
 const EMPTY = new Uint8Array(0)
 
-/** Accepts the connections that the kernel has made already, one a turn: with the listener they would be reset. */
+/** Accepts connections that already wait in the kernel, one per turn: closing the listener would reset them. */
 async function acceptWaiting(server: NetServer, atMostMs: number): Promise<void> {
   const until = performance.now() + atMostMs
   let quietTurns = 0
@@ -217,7 +217,7 @@ async function acceptWaiting(server: NetServer, atMostMs: number): Promise<void>
     quietTurns = 0
   }
   server.on('connection', accepted)
-  // Signals are handled late in a turn: the first one may end before anything could be accepted.
+  // Signals are handled late in a turn, so the first turn may end without a chance to accept.
   for (; quietTurns < 2 && performance.now() < until; quietTurns += 1) await nextTurn()
   server.off('connection', accepted)
 }
@@ -228,7 +228,7 @@ const PARSE_ERRORS: Readonly<Record<string, readonly [status: number, phrase: st
   HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Content Too Large', 'The chunk extensions are too large'],
 }
 
-/** Written by hand: a request that does not parse has no response object. */
+/** Written by hand: a request that cannot be parsed has no response object. */
 function rawReply(code = ''): { status: number; text: string } {
   const known = PARSE_ERRORS[code] ?? ([400, 'Bad Request', 'Not a valid HTTP request'] as const)
   const [status, phrase, message] = known

@@ -4,15 +4,15 @@ import { within } from '#shared/deadline.ts'
 
 type Stream = { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number }
 
-/** Where a command talks to people. Logs go elsewhere: to the log. */
+/** Where a command talks to people. Log lines go to the log instead. */
 export type Terminal = ReturnType<typeof createTerminal>
 
 export function createTerminal({ stdout, stderr }: { stdout: Stream; stderr: Stream }, env: Environment) {
   const interactive = stdout.isTTY === true
   return {
-    /** What the command is asked for: a table, JSON, a plan. */
+    /** The command's result: a table, JSON, a plan. */
     out: (text: string): void => void stdout.write(text),
-    /** Progress and remarks. */
+    /** Progress and warnings. */
     err: (text: string): void => void stderr.write(text),
     /** Standard output is a terminal. */
     interactive,
@@ -22,10 +22,10 @@ export function createTerminal({ stdout, stderr }: { stdout: Stream; stderr: Str
   }
 }
 
-/** Resolves when all that was written has left the process, or after `ms`: `process.exit` does not wait for that. */
+/** Resolves when everything written has left the process, or after `ms`; `process.exit` would not wait. */
 export async function flushed(stream: NodeJS.WriteStream, ms?: number): Promise<void> {
   const empty = async () => {
-    // A stream that has drained may be written to because of that.
+    // A `drain` listener may write more.
     do await new Promise<void>((resolve) => void stream.write('', () => resolve()))
     while (stream.writableLength > 0 && !stream.destroyed)
   }
@@ -33,8 +33,8 @@ export async function flushed(stream: NodeJS.WriteStream, ms?: number): Promise<
 }
 
 /**
- * Aborted by the first SIGTERM or SIGINT; a second one calls `exit` at once, with the code that a shell gives a
- * process that the signal killed.
+ * Aborted by the first SIGTERM or SIGINT; a second one calls `exit` at once, with the code that a shell reports for a
+ * process killed by that signal.
  */
 export function stopSignal(process: Pick<EventEmitter, 'on'>, exit: (code: number) => void): AbortSignal {
   const controller = new AbortController()

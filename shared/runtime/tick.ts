@@ -1,8 +1,8 @@
 import { ACCEPTED, checkQuery, type HttpFunction, methodNotAllowed, notFound } from './reply.ts'
 
 /**
- * `POST /tick`, from a PingSource: 202 after the run, which is to end at once where another one is under way. What is
- * thrown becomes a 5xx, so that the sender tries again. `at`: another path.
+ * `POST /tick`, sent by a PingSource: answered with 202 after the run. `run` should return at once if another run is
+ * under way. If it throws, the reply is a 5xx and the sender tries again. `at`: another path.
  */
 export function createTickHandler(run: (signal: AbortSignal) => Promise<void>, at = '/tick'): HttpFunction {
   return async ({ path, query, method, signal }) => {
