@@ -5,45 +5,45 @@ import type { IngestMetrics } from './metrics.ts'
 export type BacklogOptions = Partial<typeof DEFAULTS>
 
 const DEFAULTS = {
-  /** How many events wait at most, in all and of one node, and how much memory they may take. */
+  /** How many events may wait, in total and per node, and how much memory they may take. */
   bounds: { events: 10_000, bytes: 32 * 1024 * 1024 },
   boundsOfNode: { events: 1_000, bytes: 2 * 1024 * 1024 },
-  /** How many writes for nodes that are not known to be ours may be under way at once. */
+  /** How many writes for unknown nodes may be in flight at once. */
   mostUnknown: 1_000,
-  /** How often the store is tried while events wait for it. Milliseconds. */
+  /** How often the store is retried while events wait. Milliseconds. */
   retryEvery: 1_000,
-  /** Publishers wait 2 s for an answer and never ask again (protocol.md §4.2). Milliseconds. */
+  /** Publishers wait 2 s for an answer and never retry (protocol.md §4.2). Milliseconds. */
   budget: 1_500,
 }
 
 export type Delivery = () => Promise<void>
 
-/** Where events wait while the store is down: bounded, in order per node. */
+/** Buffers events while the store is down: bounded, in order per node. */
 export type Backlog = {
   /**
-   * Runs `write`. True when it is done within the budget. False when the store did not accept it by then: if `buffer`
-   * it waits here, behind all that waits for the same node already, and nothing that comes later overtakes it. `bytes`:
-   * what it holds in memory. Throws what `write` throws unless it is a StoreError.
+   * Runs `write`. True if it is done within the budget. False if the store did not accept it in time: with `buffer`, it
+   * then waits here behind everything that waits for the same node, and nothing later overtakes it. `bytes`: the memory
+   * it takes. Throws what `write` throws, except a StoreError.
    */
   deliver(node: string, write: Delivery, options: { buffer: boolean; bytes: number }): Promise<boolean>
-  /** The same for a node that is not known to be ours: it never waits, since anybody can make up any number of names. */
+  /** The same for an unknown node, but never buffered: anybody can make up any number of names. */
   attempt(write: Delivery): Promise<boolean>
-  /** How many events wait. */
+  /** How many events are waiting. */
   count(): number
-  /** Tries once more to write all that waits. Resolves to how many could not be written. */
+  /** Tries once more to write everything. Resolves to the number of events that could not be written. */
   flush(): Promise<number>
   close(): void
 }
 
 type Waiter = {
   readonly bytes: number
-  /** Undefined where it must not be repeated here: a Broker repeats what it delivered. */
+  /** Undefined if it must not be retried here: a Broker redelivers by itself. */
   readonly write: Delivery | undefined
-  /** The first attempt, while it hangs. It may yet succeed, and until it is known nothing may pass it. */
+  /** The first attempt, while it hangs. It may still succeed, so nothing may overtake it until then. */
   hanging: Promise<void> | undefined
 }
 
-/** All that waits for one node, in order. */
+/** Everything that waits for one node, in order. */
 type Line = { readonly waiters: Waiter[]; bytes: number }
 
 export function createBacklog(
@@ -73,14 +73,16 @@ export function createBacklog(
       log.error('store is down and the backlog is full: dropping events', { node, waiting: count, bytes })
   }
 
-  /** Whoever has most here makes room for one who has less: a flood of one node costs no other node its events. */
+  /**
+   * The node with the most waiting makes room for one with less: a flood from one node costs no other node its events.
+   */
   const makeRoom = (inLine: number) => {
     let largest: Line | undefined
     let node = ''
     for (const [name, line] of lines) {
       if (line.bytes > (largest?.bytes ?? inLine)) [largest, node] = [line, name]
     }
-    // What hangs in the store may be written yet: nothing may pass it.
+    // A hanging write may still succeed: nothing may overtake it.
     const place = largest?.waiters.findLastIndex(({ hanging }) => hanging === undefined) ?? 0
     if (largest === undefined || place < 1) return false
     for (const waiter of largest.waiters.splice(place, 1)) changed(largest, -1, waiter)
@@ -103,7 +105,7 @@ export function createBacklog(
     timer ??= setInterval(() => void flushOnce(), retryEvery).unref()
   }
 
-  /** True when the waiter is done with; false when the store does not accept it and it waits on. */
+  /** True if the waiter is done; false if the store did not accept it and it keeps waiting. */
   const settle = async (node: string, waiter: Waiter): Promise<boolean> => {
     const { hanging, write } = waiter
     waiter.hanging = undefined
@@ -118,11 +120,11 @@ export function createBacklog(
     }
   }
 
-  /** In order, stopping at the first that the store does not accept. False if it stopped. */
+  /** In order, stopping at the first event that the store does not accept. False if it stopped. */
   const flushLine = async (node: string, line: Line): Promise<boolean> => {
     for (let [first] = line.waiters; first !== undefined; [first] = line.waiters) {
       if (!(await settle(node, first))) {
-        // Last in turn from now on: should it be this node's writes alone that fail, the others get through.
+        // Moved to the end: if only this node's writes fail, the others still get through.
         lines.delete(node)
         lines.set(node, line)
         return false
@@ -130,7 +132,7 @@ export function createBacklog(
       line.waiters.shift()
       changed(line, -1, first)
     }
-    // In the same turn as the look at the empty line: what comes next does not wait any more.
+    // In the same turn as the check for an empty line, so that the next event does not wait.
     lines.delete(node)
     return true
   }
@@ -152,7 +154,7 @@ export function createBacklog(
     await flushing
   }
 
-  /** True when `writing` is done within the budget, else false; `missed` is then told why. */
+  /** True if `writing` is done within the budget; otherwise false, and `missed` gets the reason. */
   const within = (
     writing: Promise<void>,
     missed: { late?: () => void; failed?: (error: StoreError) => void },
@@ -188,7 +190,7 @@ export function createBacklog(
       return within(writing, {
         late() {
           wait(node, { ...waiter, hanging: writing }, `no answer within ${budget} ms`)
-          // What it comes to decides about all that waits behind it.
+          // Its outcome decides about everything waiting behind it.
           writing.then(flushOnce, flushOnce)
         },
         failed(error) {

@@ -18,7 +18,7 @@ import {
 import { type Clock, isoTime } from '#shared/time.ts'
 import type { Receiver } from './receive.ts'
 
-/** What we emit ourselves: taken in again it would go round for ever. */
+/** The types of our own events: accepting them again would create a loop. */
 const OWN_TYPES = 'ptpwatch.'
 
 type IngestDeps = {
@@ -27,23 +27,23 @@ type IngestDeps = {
   readonly clock: Clock
 }
 
-/** Where a path leads once its token was found to be valid. */
+/** Where a path with a valid token leads. */
 type Door = { readonly is: 'event'; readonly node: string | undefined } | { readonly is: 'broker' }
 
 /**
- * The publishers' callback, `POST /event[/<node>[/<token>]]`, and a Broker's deliveries,
- * `POST /cloudevents[/<token>]` (design.md §5 has the table of replies).
+ * The publishers' callback, `POST /event[/<node>[/<token>]]`, and a Broker's deliveries, `POST /cloudevents[/<token>]`
+ * (design.md §5 has the table of replies).
  */
 export function createIngestHandler({ receiver, callback, clock }: IngestDeps): {
   handle: HttpFunction
   admit: Admit
 } {
-  /** A publisher's notification. Its media type is not looked at: publishers send what they like. */
+  /** A publisher's notification. Its media type is ignored: publishers send anything. */
   const event = async (name: string | undefined, { headers, body }: HttpRequest): Promise<Reply> => {
-    // A v1 sidecar posts an empty body to see whether the endpoint answers 204 (protocol.md §2.3).
+    // A v1 sidecar posts an empty body to check that the endpoint answers 204 (protocol.md §2.3).
     if (body.byteLength === 0) return NO_CONTENT
     const json = headers['ce-type'] === undefined ? parseJson(body) : fromBinary(headers, body)
-    // A slice of the URL, up to 8 KiB, would stay in memory with each event that waits for the store.
+    // Copied: a slice would keep the whole URL, up to 8 KiB, in memory with each waiting event.
     const node = name && Buffer.from(name).toString()
     const receivedAt = isoTime(clock.now())
     const isStored = await receiver.receive(json, { node, body, receivedAt, via: 'push' })

@@ -24,7 +24,7 @@ export const ingest: FunctionDefinition = {
     const { merge: settings } = config
     const store = await openStore(config, { log, random })
     const forwarder = await openForwarder(config, { store, clock, log, metrics, random })
-    // Where publishers reach us does not matter to what comes in: only the secrets do.
+    // Where publishers reach us does not matter for incoming events: only the secrets do.
     const callback = createCallback({
       url: config.callbackUrl ?? 'http://localhost',
       secrets: config.callbackSecrets,
@@ -45,12 +45,12 @@ export const ingest: FunctionDefinition = {
     return {
       ...createIngestHandler({ receiver, callback, clock }),
       async ping() {
-        // A store that can be read but not written is down for what comes in here.
+        // For ingest, a store that can be read but not written is down.
         if (backlog.count() > 0) throw new StoreError('Buffered events wait for the store')
         await store.ping()
       },
       async close() {
-        // Logged first, since the host may not wait for the end of this.
+        // Logged first, since the host may not wait for the end.
         if (backlog.count() > 0) log.warn('shutting down with buffered events', { waiting: backlog.count() })
         const unwritten = await backlog.flush()
         if (unwritten > 0)

@@ -16,14 +16,14 @@ export function createIngestMetrics(metrics: Metrics) {
           'duplicate',
           'late',
           'suspect',
-          /** The node has as many clocks as a document holds. */
+          /** The node already has as many clocks as a document holds. */
           'full',
           'placeholder',
           'empty',
           'quarantined',
-          /** Of a node that is neither configured nor in the store, or of none. */
+          /** From a node that is neither configured nor in the store, or without a node. */
           'unknown',
-          /** Sent by us, and back through a Broker. */
+          /** Sent by us and delivered back by a Broker. */
           'own',
         ],
       },

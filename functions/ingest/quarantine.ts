@@ -8,7 +8,7 @@ import type { Outcome } from '#shared/state/store/change.ts'
 const KEPT = 5
 const KEPT_LENGTH = 1_024
 
-/** Without this bound a hostile sender could fill the memory, and the log, with names. */
+/** Without this limit a hostile sender could fill memory and log with made-up names. */
 const MOST_TOLD = 1_000
 
 export type Quarantine = {
@@ -18,12 +18,12 @@ export type Quarantine = {
   readonly receivedAt: string
 }
 
-/** What is kept of a body. It is not spelled anew from its JSON, which may nest deeper than the stack reaches. */
+/** The part of a body that is kept, as it came: JSON may nest too deeply to be serialised again. */
 export function beginningOf(body: Uint8Array): string {
   return new TextDecoder().decode(body.subarray(0, KEPT_LENGTH))
 }
 
-/** Keeps the body in the document of its node, which has the newest few of them, and counts it. */
+/** Keeps the body among the newest few in its node's document, and counts it. */
 export function quarantined(before: NodeState, { message, body, receivedAt }: Quarantine): Outcome<Received> {
   return {
     state: {
@@ -35,15 +35,15 @@ export function quarantined(before: NodeState, { message, body, receivedAt }: Qu
   }
 }
 
-/** Tells of what may come in any number: at once when it is new, after that now and then, with how often it came. */
+/** Logs what may arrive in any number: at once the first time, then occasionally with a count. */
 export type Told = { add(node: string, reason: string, fields?: LogFields): void }
 
-/** How long a repetition is only counted, unless it is the 10th, 100th, 1,000th … Milliseconds. */
+/** How long repetitions are only counted, except the 10th, 100th, 1,000th … Milliseconds. */
 const TOLD_AGAIN_AFTER = 60_000
 
 /**
- * One line for each node and reason, and another with `times` when there are ten times as many, or a minute later. Of
- * more than {@link MOST_TOLD} such pairs the others are told together.
+ * One line for each node and reason, and another with `times` after ten times as many, or a minute later. Beyond {@link
+ * MOST_TOLD} such pairs, all others share one line.
  */
 export function createTold(log: Log, now: () => number, message: string): Told {
   const seen = new Map<string, { times: number; at: number }>()
@@ -60,7 +60,7 @@ export function createTold(log: Log, now: () => number, message: string): Told {
       seen.set(key, { times, at: isDue ? at : last.at })
       if (!isDue) return
       if (isOther) log.warn(message, { node: '(more nodes)', times })
-      // A path may hold a name of any length.
+      // A path may contain a name of any length.
       else log.warn(message, { node: node.slice(0, 80), reason, ...fields, times })
     },
   }

@@ -13,25 +13,25 @@ import type { IngestMetrics } from './metrics.ts'
 import { beginningOf, createTold, type Quarantine, quarantined } from './quarantine.ts'
 
 /**
- * The largest of 1,702 recorded notifications is one event of 790 bytes with 4 values; a document holds 64 clocks, each of
- * which may have its word, its number and as much again.
+ * The largest of 1,702 recorded notifications has one event of 790 bytes with 4 values. A document holds 64 clocks,
+ * each with its word, its number and twice as many again to spare.
  */
 const MOST_EVENTS = 64
 const MOST_VALUES = 256
-/** What an event that waits takes beside its texts, by measure. Bytes. */
+/** The measured memory of a waiting event besides its texts. Bytes. */
 const HELD_BESIDE = 1_024
 
 type Reception = Context & {
-  /** The bytes that the JSON was read from: what is quarantined is kept as it came. */
+  /** The bytes that the JSON was parsed from: a quarantined body is kept as it came. */
   readonly body: Uint8Array
   readonly via: 'push' | 'broker'
 }
 
 export type Receiver = {
   /**
-   * True once the store has all of the body that is an event; false if the store did not accept it: a push then waits
-   * in the backlog, a Broker repeats what it delivered.
-   * @throws MalformedEventError `too-large`, and for a Broker's event why nothing in it can be used.
+   * True once the store has every valid event of the body. False if the store did not accept it: a push then waits in
+   * the backlog, and a Broker redelivers.
+   * @throws MalformedEventError `too-large`; for a Broker's event also why nothing in it can be used.
    */
   receive(json: unknown, reception: Reception): Promise<boolean>
   /** Counts an event of our own that came back through a Broker. */
@@ -46,21 +46,21 @@ type ReceiverDeps = {
   readonly metrics: IngestMetrics
   readonly newId: () => string
   readonly settings: MergeSettings
-  /** The nodes of the configuration; others are known once the store has them. */
+  /** The configured nodes; others are known once the store has them. */
   readonly configured: ReadonlySet<string>
-  /** The way that events come in proves that their node is one of ours. */
+  /** Tokens prove that every node is one of ours. */
   readonly trusted: boolean
 }
 
-/** What a body holds for one node, as far as that is known: readings, or a reason to quarantine it. */
+/** The part of a body about one node, as far as that is known: readings, or a reason to quarantine it. */
 type Part = Said & { readonly node: string | undefined; readonly quarantine?: Quarantine }
 
-/** Takes the JSON of a notification into the store. */
+/** Merges the JSON of a notification into the store. */
 export function createReceiver(deps: ReceiverDeps): Receiver {
   const { store, backlog, clock, log, metrics, newId, settings, configured, trusted } = deps
   const unknown = createTold(log, clock.now, 'event dropped: its node is neither configured nor in the store')
   const rejected = createTold(log, clock.now, 'quarantined')
-  /** Nodes that the store was seen to have. */
+  /** Nodes seen in the store. */
   const stored = new Set<string>()
   const isOurs = (node: string) => trusted || configured.has(node)
 
@@ -86,7 +86,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
       metrics.quarantined.inc({ reason: quarantine.reason })
       rejected.add(node ?? '', quarantine.reason, { detail: quarantine.message, via })
     }
-    // Under no other name than the configuration takes, whoever vouches for it.
+    // Nothing is stored under a name that the configuration would reject, even with a valid token.
     if (node === undefined || !isNodeName(node)) {
       if (node !== undefined && quarantine === undefined) metrics.quarantined.inc({ reason: 'no-node' })
       metrics.events.inc({ outcome: 'unknown' })
@@ -105,7 +105,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
     async receive(json, reception) {
       const events = eventsIn(json)
       if (isOverfull(events)) throw new MalformedEventError('too-large', OVERFULL)
-      // What means "nothing" as the answer to a pull means none of that as a notification.
+      // An empty body means "no clocks" as the answer to a pull, but not as a notification.
       const found = normaliseEvents(events.length === 0 ? [undefined] : events, reception)
       if (reception.via === 'broker') checkUsable(found)
       const parts = partsOf(found, reception)
@@ -129,7 +129,7 @@ function isOverfull(events: readonly (WireEvent | undefined)[]): boolean {
   return events.length > MOST_EVENTS || values > MOST_VALUES
 }
 
-/** @throws MalformedEventError for an event that no repetition makes usable: the Broker's dead letter shows why. */
+/** @throws MalformedEventError if redelivery cannot help: the Broker's dead letter shows the reason. */
 function checkUsable({ observations, named, placeholders, problems }: Normalised): void {
   if (observations.some(({ node }) => !isNodeName(node)))
     throw new MalformedEventError('no-node', 'The node that the event names has an invalid name')
@@ -138,7 +138,7 @@ function checkUsable({ observations, named, placeholders, problems }: Normalised
     throw new MalformedEventError(problem.code, problem.message)
 }
 
-/** An array of events may speak of several nodes, and be valid in part. */
+/** An array of events may concern several nodes, and be partly valid. */
 function partsOf(found: Normalised, { body, node, receivedAt }: Reception): Part[] {
   const { named, observations } = found
   const byNode = Map.groupBy(observations, (reading) => reading.node)

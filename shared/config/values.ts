@@ -1,14 +1,14 @@
 import * as z from 'zod/mini'
 import { readStateUrl, STATE_URL_FORMS } from './state-url.ts'
 
-/** Schemas of single values: text of the environment in, what the rest of the project works with out. */
+/** Schemas of single values: they turn text from the environment into what the rest of the project uses. */
 
-/** What each of them takes, as the end of the sentence "must be …": for errors, and for docs/configuration.md. */
+/** What each schema accepts, to complete the sentence "must be …" in errors and in docs/configuration.md. */
 export const expectations = z.registry<{ readonly expected: string }>()
 
 /**
- * A text that `read` takes. What it gives nothing for is rejected; the message of an error that it gives says why,
- * after what is expected.
+ * A text parsed by `read`. If that returns undefined the text is rejected; if it returns an Error, its message is
+ * appended to what is expected.
  */
 export function text<T>(expected: string, read: (text: string) => T | Error | undefined) {
   const schema = z.pipe(
@@ -35,14 +35,14 @@ function number(words: string, form: RegExp, min: number, max: number) {
 
 export const wholeNumber = (min: number, max: number) => number('a whole number', /^\d+$/, min, max)
 
-/** A time span in seconds; fractions are allowed. */
+/** A duration in seconds; fractions are allowed. */
 export const seconds = (min: number, max: number) => number('a number of seconds', /^\d+(\.\d+)?$/, min, max)
 
 export function oneOf<const T extends string>(words: readonly T[]) {
   return text(`one of ${words.join(', ')}`, (value) => words.find((word) => word === value))
 }
 
-/** A comma list of at least one of `words`, repetitions dropped. */
+/** A comma-separated list of at least one of `words`; duplicates are dropped. */
 export function someOf<const T extends string>(words: readonly T[]) {
   return text(`a comma-separated list of ${words.join(', ')}`, (value) => {
     const items = listed(value)
@@ -52,12 +52,12 @@ export function someOf<const T extends string>(words: readonly T[]) {
   })
 }
 
-/** The base of addresses: its path may be set, its trailing slashes are cut. */
+/** The base of URLs: it may have a path; trailing slashes are removed. */
 export const httpUrl = text('an http or https URL without user, query or fragment', (value) =>
   value.includes('?') ? undefined : webUrl(value)?.href.replace(/\/+$/, ''),
 )
 
-/** Where events are posted to: unlike a base of addresses it stays as it stands, with its query. */
+/** Where events are posted: kept exactly as given, query included. */
 export const sinkUrl = text('an http or https URL without user or fragment', (value) =>
   webUrl(value) === undefined ? undefined : value,
 )
@@ -70,7 +70,7 @@ function webUrl(value: string): URL | undefined {
 
 const SECRET_LENGTH = 16
 
-/** One value, or two for the time of a change: the new one and the old one. */
+/** One value, or two during a rotation: the new one and the old one. */
 export const secrets = text(
   `one value, or two different ones (new, old), each of at least ${SECRET_LENGTH} characters, separated by a comma or a line break`,
   (value) => {
@@ -85,21 +85,21 @@ export const hostName = text('a host name or an IP address', (value) =>
   /^[A-Za-z0-9._:-]+$/.test(value) ? value : undefined,
 )
 
-/** What an event says of itself by the specification (CloudEvents 1.0.2 §3); no extension may be named so. */
+/** CloudEvents' own attributes (1.0.2 §3): no extension may have such a name. */
 const CONTEXT = new Set('specversion id source type subject time datacontenttype dataschema data'.split(' '))
 
 const overrides = z.looseObject({
   extensions: z._default(
     z.record(
       z.string().check(z.refine((name) => /^[a-z0-9]{1,20}$/.test(name) && !CONTEXT.has(name))),
-      // What CloudEvents allows in a String and HTTP in a header.
+      // Allowed both in a CloudEvents String and in an HTTP header.
       z.string().check(z.regex(/^[\x20-\x7e]*$/)),
     ),
     {},
   ),
 })
 
-/** The extensions of a SinkBinding's `ceOverrides` (Knative Eventing). */
+/** The `ceOverrides` extensions of a SinkBinding (Knative Eventing). */
 export const ceOverrides = text(
   'JSON of the form {"extensions":{"<name>":"<text>"}}, each name of 1 to 20 lower-case letters and digits and none of an event\'s own (id, type, subject …), each text of printable ASCII',
   (value) => {
@@ -118,13 +118,13 @@ export type TaintConfig = {
   readonly effect: 'NoSchedule' | 'PreferNoSchedule'
 }
 
-/** The key of a label or a taint of Kubernetes: `[prefix/]name`, the prefix a DNS name of up to 253 characters. */
+/** The key of a Kubernetes label or taint: `[prefix/]name`, where the prefix is a DNS name of up to 253 characters. */
 export const KUBERNETES_KEY =
   /^(?:(?=[^/]{1,253}\/)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
 
 const KUBERNETES_VALUE = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
 
-/** NoExecute would drive out what runs. */
+/** NoExecute is not allowed: it would evict running pods. */
 export const taint = text(
   'a taint of the form key[=value]:effect with the effect NoSchedule or PreferNoSchedule (NoExecute would evict Pods)',
   (given): TaintConfig | undefined => {

@@ -4,7 +4,7 @@ import { LOG_LEVELS } from '#shared/log.ts'
 import { nodeLabels, publishers } from './publishers.ts'
 import * as values from './values.ts'
 
-/** By what functions read. */
+/** The groups of variables; a function reads whole groups. */
 export type Group =
   | 'Server'
   | 'Status'
@@ -18,7 +18,7 @@ export type Group =
   | 'Work'
   | 'Output'
 
-/** What people are told of a variable; the help and docs/configuration.md are made of it. */
+/** How a variable is described in the help and in docs/configuration.md. */
 type VariableFacts = {
   readonly group: Group
   readonly description: string
@@ -205,9 +205,9 @@ export type VariableName = keyof typeof schema.shape
 export type Variable = Required<Pick<VariableFacts, 'example'>> &
   VariableFacts & {
     readonly name: VariableName
-    /** What it must be, as the end of a sentence. */
+    /** What it must be, to complete a sentence. */
     readonly expected: string
-    /** As it would be written in the environment; undefined where there is none. */
+    /** As it would be written in the environment; undefined if it has no default. */
     readonly default: string | undefined
   }
 

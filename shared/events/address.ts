@@ -1,4 +1,4 @@
-/** A resource address in an event, taken apart. */
+/** A parsed resource address. */
 export type Address = {
   /** The node it names; undefined for `.`, `*` and addresses without a node: the publisher's own. */
   readonly node: string | undefined
@@ -8,11 +8,11 @@ export type Address = {
   readonly metric: string | undefined
   /** Not a clock, but the publisher's sign that it has no data (protocol.md §3.2). */
   readonly placeholder: 'ptp-not-set' | 'event-not-found' | undefined
-  /** It is absolute, but in no known form, so that the node cannot be told. */
+  /** It is absolute but has no known form, so its node is unknown. */
   readonly unknown?: true
 }
 
-/** Sub-addresses, without case, dashes and underscores: releases differ in these (protocol.md §5). */
+/** Sub-addresses, ignoring case, dashes and underscores, in which releases differ (protocol.md §5). */
 const METRICS: ReadonlyMap<string, string> = new Map([
   ['gpsfix', 'gpsFix'],
   ['ql', 'ql'],
@@ -21,10 +21,10 @@ const METRICS: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * Reads a resource address of any dialect: `/cluster/node/<node>/ens5fx/master`, `/./<node>/ptp-inst1/sync/…`,
+ * Parses a resource address of any dialect: `/cluster/node/<node>/ens5fx/master`, `/./<node>/ptp-inst1/sync/…`,
  * `/././sync/…`, O-RAN's `/<cluster>/<site>/…/<node>/sync/…`, 4.10's `/cluster/<node>/ptp/ens5fx/master`,
- * `synce1/ens7f0/ExtQL` without a prefix, all of them also with doubled slashes. An absolute address of no such form
- * names a node that cannot be told: `unknown`.
+ * `synce1/ens7f0/ExtQL` without a prefix, and all of them with doubled slashes. An absolute address of any other form
+ * belongs to an `unknown` node.
  */
 export function readAddress(text: string): Address {
   const path = text.replace(/\/{2,}/g, '/')

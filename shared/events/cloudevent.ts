@@ -3,7 +3,7 @@ import { MalformedEventError } from '../errors.ts'
 import { isNoTime, repairTime } from '../time.ts'
 import { dataOf, isObject, parseJson } from './wire.ts'
 
-/** A CloudEvent as a Broker delivers it, its time as received: the SDK's reader would cut it to milliseconds. */
+/** A CloudEvent delivered by a Broker, with its time as received: the SDK's reader would cut it to milliseconds. */
 export type CloudEvent = Readonly<CloudEventV1<unknown>>
 
 type DeliveryHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -24,9 +24,9 @@ export function readCloudEvent(headers: DeliveryHeaders, body: Uint8Array): Clou
 }
 
 /**
- * A CloudEvent that came in binary mode to where publishers post, whatever its media type: the transport of version 1
- * and Triggers send it so. One whose body is a whole event is that event.
- * @throws MalformedEventError for a body that is not JSON and headers that cannot be decoded.
+ * A binary-mode CloudEvent posted to the publishers' path, with any media type: v1's transport and Triggers send these.
+ * If the body is itself a whole event, that counts.
+ * @throws MalformedEventError if the body is not JSON or a header cannot be decoded.
  */
 export function fromBinary(headers: DeliveryHeaders, body: Uint8Array): unknown {
   const data = parseJson(body)
@@ -34,9 +34,8 @@ export function fromBinary(headers: DeliveryHeaders, body: Uint8Array): unknown 
 }
 
 /**
- * The `ce-*` headers of binary mode, without quotes and percent-encoding (HTTP binding §3.1.3.2); header names are lower
- * case.
- * @throws MalformedEventError `no-cloudevent` for an encoding that is broken or no UTF-8.
+ * The `ce-*` headers of binary mode, unquoted and percent-decoded (HTTP binding §3.1.3.2); header names are lower case.
+ * @throws MalformedEventError `no-cloudevent` if an encoding is broken or not UTF-8.
  */
 export function attributes(headers: DeliveryHeaders): Record<string, string> {
   const found: Record<string, string> = {}

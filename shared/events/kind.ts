@@ -12,8 +12,8 @@ const BY_RESOURCE: ReadonlyMap<string, string> = new Map(
 const LONGEST_NAME = 200
 
 /**
- * The kind of an event: by its type, since the resource of a kind was renamed between releases, else by its resource.
- * An unknown one is kept under its own name. Undefined where the event names neither.
+ * The kind of an event: by its type, since a kind's resource was renamed between releases, else by its resource. An
+ * unknown kind keeps its own name. Undefined if the event names neither.
  */
 export function kindOf(type: string | undefined, ...resources: (string | undefined)[]): string | undefined {
   const name = type?.trim().toLowerCase().replaceAll('_', '-') ?? ''
@@ -24,12 +24,12 @@ export function kindOf(type: string | undefined, ...resources: (string | undefin
   return found ?? ((name || paths[0])?.slice(0, LONGEST_NAME).toWellFormed() || undefined)
 }
 
-/** The kind that an address belongs to, in whichever API's spelling; undefined if it is none of ours. */
+/** The kind that an address belongs to, in the spelling of any API; undefined if it is unknown. */
 export function kindOfAddress(address: string): string | undefined {
   return BY_RESOURCE.get(resourceIn(address) ?? '')
 }
 
-/** `ptp-status/lock-state` of `/cluster/node/N/sync/ptp-status/lock-state/`; undefined where there is no `/sync/`. */
+/** `ptp-status/lock-state` for `/cluster/node/N/sync/ptp-status/lock-state/`; undefined without a `/sync/`. */
 function resourceIn(address: string | undefined): string | undefined {
   const path = address?.replace(/\/+/g, '/').replace(/\/$/, '').toLowerCase() ?? ''
   return /(?:^|\/)sync\/([^/]+\/[^/]+)$/.exec(path)?.[1]

@@ -7,14 +7,14 @@ import { eventsIn, type WireEvent } from './wire.ts'
 import { isNoOffset, type Meaning, meaningOf } from './words.ts'
 
 export type Context = {
-  /** The node that the body must speak of: the callback path's, or the configured one of the publisher asked. */
+  /** The node that the body must be about: that of the callback path, or of the publisher that was asked. */
   readonly node?: string | undefined
   /** Our time, RFC 3339. */
   readonly receivedAt: string
   readonly via: Via
 }
 
-/** A clock that was named without a reading of it: numbers alone where a word of state was due. */
+/** A clock named without a usable reading: only numbers where a state word was expected. */
 export type Named = { readonly kind: string; readonly instance: string }
 
 type Placeholder = { readonly kind: string; readonly means: 'ptp-not-set' | 'event-not-found' }
@@ -35,12 +35,13 @@ export type Normalised = {
 
 const LONGEST_INSTANCE = 256
 const LONGEST_NODE = 253
-/** How many problems of one body are reported; a broken body could have a hundred thousand. */
+/** How many problems are reported per body; a broken one could have a hundred thousand. */
 const MOST_PROBLEMS = 16
 
 /**
- * Turns the JSON of a push, a pull or a Broker's event, of any dialect and release, into observations. Never throws:
- * what cannot be used is reported in `problems`, the rest is kept. No other place knows the names on the wire.
+ * Converts the JSON of a push, a pull or a Broker's event, from any dialect and release, into observations. Never
+ * throws: what cannot be used is reported in `problems`, and the rest is kept. Only this function knows the names on
+ * the wire.
  */
 export function normalise(body: unknown, context: Context): Normalised {
   return normaliseEvents(eventsIn(body), context)
@@ -70,12 +71,12 @@ function problem(code: Problem['code'], message: string): Problem {
   return { code, message }
 }
 
-/** Adds what an event says to `found`; returns why, where nothing in it can be used. */
+/** Adds what an event says to `found`; returns the problem if nothing in it can be used. */
 function readEvent(event: WireEvent, context: Context, found: Found): Problem | undefined {
   const { node: expected, receivedAt, via } = context
   const kind = kindOf(event.type, event.source, event.subject, event.values[0]?.address)
   if (kind === undefined) return problem('no-kind', 'The event names neither a type nor a resource')
-  // Without a time (Go's zero time is none either) it is dated by its receipt.
+  // An event without a time, or with Go's zero time, is dated by its receipt.
   const isTimed = !isNoTime(event.time)
   const at = isTimed ? repairTime(event.time ?? '') : receivedAt
   if (at === undefined) return problem('no-time', `The event's time ${quote(event.time)} is no time`)
@@ -160,7 +161,10 @@ function addValue(
   }
 }
 
-/** Adds entries to `found`: readings, and those that only name their clock: a word where numbers are due, or the reverse. */
+/**
+ * Adds entries to `found`: as readings, or as clocks merely named, if there is a word instead of numbers or the
+ * reverse.
+ */
 function addReadings(
   kind: string,
   entries: readonly Entry[],
@@ -176,7 +180,7 @@ function addReadings(
       continue
     }
     if (isNumeric(kind)) {
-      // A pull of kinds of numbers repeats an entry letter by letter when two configs share one port.
+      // A pull of number kinds repeats an entry character for character if two configs share one port.
       const spelled = JSON.stringify([instance, metrics.clockClass, metrics.ql, metrics.extQl])
       if (seen.has(spelled)) continue
       seen.add(spelled)
@@ -193,8 +197,8 @@ const KIND_KEY = /^(?:sync|[a-z_]+_(?:state|class|quality)(?:_extended)?)$/
 const INSTANCE_KEY = /^[a-z0-9][\w.-]*$/i
 
 /**
- * Push and pull must come out equal, in StarlingX's legacy format too (starlingx.md, "The legacy format"). Where a
- * value's address names no clock, the source of the event does (protocol.md §5).
+ * Push and pull must give the same instance, in StarlingX's legacy format too (starlingx.md, "The legacy format"). If a
+ * value's address names no clock, the event's source does (protocol.md §5).
  */
 function instanceOf(
   kind: string,

@@ -1,6 +1,6 @@
 import { MalformedEventError } from '../errors.ts'
 
-/** One event of any dialect and release, with one spelling for all; not interpreted yet. */
+/** One event of any dialect and release, under unified field names but not interpreted yet. */
 export type WireEvent = {
   readonly id: string | undefined
   readonly type: string | undefined
@@ -8,7 +8,7 @@ export type WireEvent = {
   readonly subject: string | undefined
   readonly time: string | undefined
   readonly values: readonly WireValue[]
-  /** The key that it stood under in a map, as in pulls of StarlingX's legacy format. */
+  /** Its key in a map, as in pulls of StarlingX's legacy format. */
   readonly key: string | undefined
 }
 
@@ -19,15 +19,15 @@ type WireValue = {
 
 type Json = Readonly<Record<string, unknown>>
 
-/** Arrays and maps of events nest at most this deep in any known shape: map of kind → array → event. */
+/** Events nest at most this deep in any known shape: map of kinds → array → event. */
 const MAX_DEPTH = 3
 
-/** Shared, since making one costs as much as reading an event. */
+/** Shared: creating one costs as much as reading an event. */
 const UTF_8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * The JSON value of a body.
- * @throws MalformedEventError `not-json` if it is none, or not UTF-8.
+ * @throws MalformedEventError `not-json` if it is not JSON or not UTF-8.
  */
 export function parseJson(body: Uint8Array): unknown {
   try {
@@ -76,7 +76,7 @@ function toEvent(body: unknown, key: string | undefined): WireEvent | undefined 
   return toStarlingxV1(body, key)
 }
 
-/** The same where it can be read; undefined where it cannot. */
+/** Undefined if it cannot be read. */
 function readableData(event: Json): unknown {
   try {
     return dataOf(event)
@@ -107,8 +107,8 @@ export function dataOf({
 }
 
 /**
- * The JSON value that a base64 text holds.
- * @throws MalformedEventError `not-json` if it is no base64, or holds no JSON.
+ * The JSON value encoded in a base64 text.
+ * @throws MalformedEventError `not-json` if it is not base64 or contains no JSON.
  */
 function fromBase64(text: string): unknown {
   const bytes = Buffer.from(text, 'base64')
@@ -137,7 +137,7 @@ function toStarlingxV1(body: Json, key: string | undefined): WireEvent | undefin
   }
 }
 
-/** Seconds since the epoch, as a number or in digits; anything else is kept as it came. */
+/** Seconds since the epoch, as a number or as digits; anything else is kept as received. */
 function timeOf(stamp: unknown): string | undefined {
   const isSeconds =
     typeof stamp === 'number' || (typeof stamp === 'string' && /^\d{1,12}(?:\.\d{1,9})?$/.test(stamp))
@@ -145,7 +145,7 @@ function timeOf(stamp: unknown): string | undefined {
   return isSeconds && Math.abs(seconds) < 1e11 ? new Date(seconds * 1000).toISOString() : timeText(stamp)
 }
 
-/** Undefined where there is no time; a value of another type is kept as text, so that it is reported. */
+/** Undefined if there is no time; a value of another type is kept as text, so that it is reported. */
 function timeText(time: unknown): string | undefined {
   return typeof time === 'string'
     ? time

@@ -2,19 +2,19 @@ import { INFO } from '../kinds.ts'
 
 const isLock = (kind: string) => INFO.get(kind)?.says === 'lock'
 
-/** Never backtracks: a pattern that can match in two ways would take quadratic time to reject a long text. */
+/** No backtracking: an ambiguous pattern would take quadratic time to reject a long text. */
 const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
-/** How Go prints floats that are no numbers. */
+/** How Go prints NaN and infinities. */
 const NO_NUMBER = /^(?:nan|[+-]?inf(?:inity)?)$/i
 
 /**
- * The offsets that stand for "no offset": −9999999999999999, or −1e+16 through a v1 sidecar, and 99999999999 of a T-BC
+ * Offsets that mean "no offset": −9999999999999999 (−1e+16 through a v1 sidecar), and 99999999999 from a T-BC
  * (protocol.md §4.3).
  */
 const SENTINEL = -9.99e15
 const SENTINEL_OF_T_BC = 99_999_999_999
 
-/** Far above any real word or number; without a limit, one body could fill a node's document. Characters. */
+/** Far above any real word or number; without a limit one body could fill a node's document. Characters. */
 const LONGEST = 64
 
 /** What a value is, whatever its `data_type` claims (design.md §3). */
@@ -32,7 +32,7 @@ export function meaningOf(kind: string, value: unknown): Meaning {
   return { is: 'word', word: wordOf(kind, text) }
 }
 
-/** Whether an offset says that there is none: the clock runs free, or its process died. */
+/** Whether an offset means that there is none: the clock free-runs, or its process died. */
 export function isNoOffset(text: string): boolean {
   const offset = Number(text)
   return offset <= SENTINEL || offset === SENTINEL_OF_T_BC
@@ -40,7 +40,7 @@ export function isNoOffset(text: string): boolean {
 
 function wordOf(kind: string, text: string): string {
   const word = text.toUpperCase().replaceAll('_', '-').slice(0, LONGEST).toWellFormed()
-  // Some releases answer pulls of GNSS with the words of a lock (protocol.md §5).
+  // Some releases answer GNSS pulls with lock words (protocol.md §5).
   if (kind === 'gnss-sync-status' && word === 'LOCKED') return 'SYNCHRONIZED'
   if (!isLock(kind)) return word
   if (word === 'UNLOCKED') return 'FREERUN'

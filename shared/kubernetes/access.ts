@@ -9,25 +9,25 @@ import type { Access } from './client.ts'
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 
-/** What the environment says of the cluster: `Config` has it as `kubernetes`. */
+/** What the environment says about the cluster; in `Config` it is `kubernetes`. */
 export type KubernetesSettings = {
   /** KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, which every pod has. */
   readonly serviceHost?: string | undefined
   readonly servicePort?: number | undefined
   /** KUBECONFIG: one path or several, separated as in PATH. */
   readonly kubeconfig?: string | undefined
-  /** The context of it to use, in place of its current one. */
+  /** The context to use instead of the current one. */
   readonly context?: string | undefined
-  /** Its user may have a credential plug-in: for commands that soon end. */
+  /** Allow credential plug-ins: only for commands that run briefly. */
   readonly exec?: boolean | undefined
-  /** The folder of a pod's token, CA and namespace. */
+  /** The folder with a pod's token, CA and namespace. */
   readonly serviceAccount?: string | undefined
 }
 
 /**
- * The way to the API server: KUBECONFIG if it is set, else the service account of this pod, else `~/.kube/config`.
- * Reads files, calls nobody. Who has found it already may hand it on.
- * @throws ConfigurationError if there is none of these, or one that cannot be used.
+ * Finds the API server: KUBECONFIG if set, else the service account of this pod, else `~/.kube/config`. Reads files but
+ * makes no request. An Access that was found already is returned as it is.
+ * @throws ConfigurationError if there is none, or it cannot be used.
  */
 export async function findAccess(
   settings: KubernetesSettings | Access,
@@ -37,7 +37,7 @@ export async function findAccess(
   const { kubeconfig, context, serviceHost, servicePort = 443, serviceAccount = SERVICE_ACCOUNT } = settings
   if (kubeconfig !== undefined || context !== undefined || serviceHost === undefined) {
     const { readKubeconfig } = await import('./kubeconfig.ts')
-    // Not before it is needed: a user that is in no passwd, as OpenShift runs pods, has no home to be asked for.
+    // Only when needed: on OpenShift pods run as a user without a passwd entry, and therefore without a home.
     return readKubeconfig(kubeconfig ?? join(homedir(), '.kube', 'config'), deps, settings)
   }
   const at = (name: string) => join(serviceAccount, name)
@@ -60,7 +60,7 @@ export async function findAccess(
   }
 }
 
-/** The origin of an API server; an IPv6 address is put into brackets (RFC 3986, section 3.2.2). */
+/** The origin of an API server; an IPv6 address is put in brackets (RFC 3986, section 3.2.2). */
 export function originOf(host: string, port: number): string {
   return `https://${host.includes(':') ? `[${host}]` : host}:${port}`
 }

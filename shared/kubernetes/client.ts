@@ -7,109 +7,109 @@ import type { Log } from '#shared/log.ts'
 import { systemClock } from '#shared/time.ts'
 import { itemsOf, statusMessage, orAbsent } from './objects.ts'
 
-/** How the API server is reached, and as whom. */
+/** How to reach the API server, and the credentials to use. */
 export type Access = {
   /** Scheme, host and port. */
   readonly origin: string
-  /** Put before every path; without a slash at its end. */
+  /** Prefixed to every path; without a trailing slash. */
   readonly basePath: string
-  /** The name that the server's certificate has to bear, where it is not its host. */
+  /** The name expected in the server's certificate, if it is not the host. */
   readonly serverName?: string | undefined
   readonly credentials: CredentialSource
   /**
-   * The namespace to use where none is asked for.
+   * The namespace to use if none is configured.
    * @throws ConfigurationError if the pod's own cannot be read.
    */
   namespace(): Promise<string>
-  /** Where all this comes from, for messages. */
+  /** Where this comes from, for messages. */
   readonly source: string
 }
 
 export type Call = {
   /** As RBAC calls it. */
   readonly verb: keyof typeof METHODS
-  /** The plural of the resource, of the core API. */
+  /** The plural of a core API resource. */
   readonly resource: string
-  /** Absent for what belongs to no namespace, as Nodes. */
+  /** Absent for cluster-scoped resources such as Nodes. */
   readonly namespace?: string
   readonly name?: string
-  /** As `status` of a Node. */
+  /** For example `status` of a Node. */
   readonly subresource?: string
   readonly query?: Readonly<Record<string, string>>
-  /** Leaves all but the metadata out of the answer. */
+  /** Ask for the metadata only. */
   readonly metadataOnly?: boolean
   readonly body?: unknown
-  /** `application/json`, and of a patch `application/merge-patch+json`, where it is absent. */
+  /** Default: `application/json`, or `application/merge-patch+json` for a patch. */
   readonly bodyType?: string
-  /** Statuses above 299 that the caller knows what to do with: they are answers, all others are thrown. */
+  /** Statuses above 299 that the caller handles itself: they are returned, all others are thrown. */
   readonly expects?: readonly number[]
-  /** Of knative/components: what grants the right to this, which a 403 then names. */
+  /** The component in knative/components that grants this permission, named when the answer is 403. */
   readonly component?: string
-  /** Milliseconds for the whole call, waiting included; for one attempt it is never more than `attemptMs`. */
+  /** Milliseconds for the whole call including waits; one attempt never takes longer than `attemptMs`. */
   readonly budgetMs?: number
   readonly attemptMs?: number
 }
 
-/** `body`: the parsed body; undefined where it was no JSON. */
+/** `body`: the parsed body; undefined if it was not JSON. */
 type ApiAnswer = { readonly status: number; readonly body: unknown }
 
 export type KubernetesClient = {
   /**
-   * One call of the API. A 429 is asked again after its Retry-After if that is within the budget, and until then no
-   * other call is made either. A read that was cut off is asked once more; a write may have been done, and never is.
-   * @throws StoreError with the verb, the resource and the server; retryable unless the request itself was wrong.
+   * One API call. After a 429 it is repeated once Retry-After has passed, if the budget allows; until then no other
+   * call is made. A read that was cut off is repeated once; a write never is, as it may have been done.
+   * @throws StoreError with the verb, the resource and the server; retryable unless the request itself is wrong.
    */
   request(call: Call): Promise<ApiAnswer>
-  /** The object that a call gives; undefined where it gives a status that it `expects`. Throws as `request` does. */
+  /** The object that a call returns; undefined for a status that it `expects`. Throws as `request` does. */
   read<T>(call: Call, schema: z.ZodMiniType<T>): Promise<T | undefined>
   /**
-   * All objects of a list, in pages of `query.limit`. It is of one moment, and read from the start again where its
-   * continuation has expired. Throws as `request` does, and what `signal` is aborted with.
+   * All objects of a list, read in pages of `query.limit`. The list is consistent: if its continuation expires, it is
+   * read from the start again. Throws as `request` does, and the reason of `signal` if that is aborted.
    */
   list<T>(call: ListCall, item: z.ZodMiniType<T>): Promise<T[]>
-  /** Ends all connections. */
+  /** Closes all connections. */
   close(): Promise<void>
 }
 
-/** `attemptMs` is that of a page, `budgetMs` that of the whole list. */
+/** `attemptMs` limits each page, `budgetMs` the whole list. */
 type ListCall = Omit<Call, 'verb' | 'name'> & { readonly signal?: AbortSignal | undefined }
 
 export type ClientOptions = {
-  /** Milliseconds until an attempt must have been answered. */
+  /** The time limit of one attempt. Milliseconds. */
   readonly attemptMs?: number
-  /** Milliseconds until a call must be done. */
+  /** The time limit of a call. Milliseconds. */
   readonly budgetMs?: number
   readonly sleep?: (ms: number) => Promise<unknown>
 }
 
-/** Requests at once. */
+/** Concurrent requests. */
 const CONNECTIONS = 16
 
-/** The longest that a Retry-After is heeded for. */
+/** The longest Retry-After that is respected. */
 const LONGEST_PAUSE_MS = 30_000
 
-/** How often a list is begun. */
+/** How often a list is started. */
 const ATTEMPTS = 4
 
-/** Sent to the server as the owner of the fields we write (`managedFields`): always the same, or the list grows. */
+/** Names us as the owner of the fields we write (`managedFields`): it must stay the same, or that list grows. */
 const FIELD_MANAGER = 'ptp-watch'
 
 const METHODS = { get: 'GET', list: 'GET', create: 'POST', patch: 'PATCH', delete: 'DELETE' } as const
 
-/** The few calls of the core API that we need. */
+/** A client for the few calls of the core API that we need. */
 export function createKubernetesClient(
   access: Access,
   { log }: { log: Log },
   { attemptMs = 1_000, budgetMs = 1_500, sleep = sleepOfNode }: ClientOptions = {},
 ): KubernetesClient {
   const { origin, source, credentials, serverName } = access
-  // A page of ConfigMaps may be of any length.
+  // A page of ConfigMaps may have any length.
   const http = createHttp(
     { clock: systemClock, log },
     { credentials, connections: CONNECTIONS, serverName, bodyLimit: -1 },
   )
   let closed = false
-  /** Nothing is asked before this time (of `performance`). */
+  /** No call is made before this time (`performance.now`). */
   let quietUntil = 0
 
   const attempt = async (call: Call, deadlineMs: number) => {
@@ -150,7 +150,7 @@ export function createKubernetesClient(
       const reply = said === undefined ? `answered ${status}` : `${said} ${source} (${status})`
       const grant =
         status === 403 && call.component ? `. The component ${call.component} grants it (docs/deploy.md)` : ''
-      // Credentials, permissions and namespaces can be put right while this process runs; a wrong request stays wrong.
+      // Credentials, permissions and namespaces can be fixed while this process runs; an invalid request cannot.
       const retryable = [401, 403, 404, 408, 429].includes(status) || status >= 500
       const message = statusMessage(body) ?? answer.body.slice(0, 200)
       throw failed(call, `at ${origin} ${reply}: ${message}${grant}`, retryable)
@@ -200,7 +200,7 @@ function failed(call: Call, what: string, retryable = true): StoreError {
   return new StoreError(`Cannot ${wordsOf(call)}: the API server ${what}`, { retryable })
 }
 
-/** `patch nodes/status n1`, `get configmaps x in namespace y`: as RBAC says it. */
+/** `patch nodes/status n1`, `get configmaps x in namespace y`: in the words of RBAC. */
 function wordsOf({ verb, resource, subresource, name, namespace }: Call): string {
   const object = [verb, subresource === undefined ? resource : `${resource}/${subresource}`, name]
   return [...object, namespace && `in namespace ${namespace}`].filter(Boolean).join(' ')

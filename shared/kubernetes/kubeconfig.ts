@@ -12,7 +12,7 @@ import type { Clock } from '#shared/time.ts'
 import type { Access } from './client.ts'
 import { orAbsent } from './objects.ts'
 
-/** A credential plug-in may have a person log in first. Milliseconds. */
+/** A credential plug-in may ask a person to log in first. Milliseconds. */
 const PATIENCE_MS = 120_000
 
 const text = orAbsent(z.string())
@@ -49,11 +49,11 @@ const userSchema = z.object({
 
 const contextSchema = z.object({ cluster: z.string(), user: text, namespace: text })
 
-/** Paths go by the folder of the file. */
+/** Paths are relative to the folder of the file. */
 type Cluster = z.infer<typeof clusterSchema> & { readonly folder: string }
 type User = z.infer<typeof userSchema> & { readonly folder: string }
 
-/** Lists may be absent or null, as `kubectl config` leaves them. */
+/** Lists may be absent or null: `kubectl config` leaves them like that. */
 const entries = orAbsent(z.array(z.looseObject({ name: z.string() })))
 
 const kubeconfigSchema = z.object({
@@ -68,13 +68,13 @@ const credentialSchema = z.object({
 })
 
 /**
- * The access that a context of a kubeconfig names: `wanted`, or its current one. `paths` may be several, separated as
- * in PATH; as in kubectl the first to name something counts, and files that do not exist are left out.
+ * The access described by a context of a kubeconfig: `wanted`, or the current one. `paths` may be several, separated as
+ * in PATH; as in kubectl, the first file that defines something wins, and files that do not exist are skipped.
  *
- * Supported are a CA, a bearer token and a client certificate, each in the file, where it stands, or in one of its own,
- * which is read again when it changes; and, with `exec`, credential plug-ins, which are asked once: what stays would
- * outlive what they give.
- * @throws ConfigurationError also for passwords, proxies, and servers whose certificate is not checked.
+ * Supported are a CA, a bearer token and a client certificate, each inline or in a file that is read again when it
+ * changes; and, with `exec`, credential plug-ins, which are run once: a long-running process would outlive the
+ * credentials.
+ * @throws ConfigurationError also for passwords, proxies, and disabled certificate checks.
  */
 export async function readKubeconfig(
   paths: string,
@@ -141,7 +141,7 @@ async function readOne(path: string) {
     return [{ folder: dirname(resolve(path)), content: content.data }]
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
-    // What a YAML parser says of a text quotes it, and this one holds secrets.
+    // A YAML parser's message quotes the text, which contains secrets.
     const isSyntax = error instanceof Error && error.name.startsWith('YAML')
     const reason = isSyntax ? 'it is not YAML' : reasonOf(error)
     throw new ConfigurationError([`The kubeconfig ${path} cannot be read: ${reason}`])
@@ -158,7 +158,7 @@ function filesOf(cluster: Cluster, user: User): Credentials {
   }
 }
 
-/** What stands in the kubeconfig itself, or is given by a plug-in. */
+/** Credentials written in the kubeconfig itself or returned by a plug-in. */
 async function valuesOf(cluster: Cluster, user: User): Promise<Credentials> {
   const given = user.exec && (await execCredentials(user.exec, user.folder))
   return {
@@ -173,12 +173,12 @@ function decoded(base64: string | undefined): string | undefined {
   return base64 ? Buffer.from(base64, 'base64').toString('utf8') : undefined
 }
 
-/** What a plug-in gives. `folder`: that of the kubeconfig, by which a command with a slash goes. */
+/** Runs a plug-in. `folder`: that of the kubeconfig; a command with a slash is relative to it. */
 async function execCredentials(exec: z.infer<typeof execSchema>, folder: string): Promise<Credentials> {
   const { apiVersion, command, args, env = [], installHint } = exec
   const info = { kind: 'ExecCredential', apiVersion, spec: { interactive: process.stdin.isTTY === true } }
   try {
-    // What it writes for people, as where to log in, they see; it may ask them, too.
+    // People see what it prints, such as where to log in, and can answer it.
     const child = spawn(command.includes('/') ? resolve(folder, command) : command, args ?? [], {
       env: {
         ...process.env,
@@ -199,7 +199,7 @@ async function execCredentials(exec: z.infer<typeof execSchema>, folder: string)
       throw new Error('it gave neither a token nor a certificate')
     return { token, cert, key }
   } catch (error) {
-    // What it wrote may hold the token.
+    // Its output may contain the token.
     const isShape = error instanceof SyntaxError || error instanceof z.core.$ZodError
     const reason = isShape ? 'it did not write an ExecCredential' : reasonOf(error)
     const hint = installHint === undefined ? '' : `\n${installHint}`

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 
-/** A Go server may write what is empty as null; where it may leave it out too, that means the same. */
+/** A Go server may write an empty field as null or leave it out: both mean the same. */
 export function orAbsent<T extends z.ZodMiniType>(schema: T) {
   return z.pipe(
     z.nullish(schema),
@@ -8,7 +8,7 @@ export function orAbsent<T extends z.ZodMiniType>(schema: T) {
   )
 }
 
-/** The `items` of a list, null where it is empty. Always there: an answer without them is no list. */
+/** The `items` of a list, null if it is empty. They are always present: an answer without them is not a list. */
 export function itemsOf<T extends z.ZodMiniType>(schema: T) {
   return z.pipe(
     z.nullable(z.array(schema)),
@@ -21,7 +21,7 @@ export const texts = orAbsent(z.record(z.string(), z.string()))
 
 const status = z.object({ kind: z.literal('Status'), message: orAbsent(z.string()) })
 
-/** What the API server says of a failure, in its Status object; undefined if the body is none. */
+/** The message in the API server's Status object; undefined if the body is not one. */
 export function statusMessage(body: unknown): string | undefined {
   return status.safeParse(body).data?.message
 }

@@ -11,7 +11,7 @@ type Cause = {
   readonly instance?: string | undefined
 }
 
-/** `lock-state of ens1f0 is FREERUN`; for LOCKED nothing need be said. */
+/** `lock-state of ens1f0 is FREERUN`; empty for a LOCKED node. */
 export function becauseOf(view: NodeView): string {
   return causeOf(view).because
 }
@@ -45,7 +45,7 @@ export function causeOf(view: NodeView): Cause {
 
 const named = ({ kind, instance }: Clock) => `${kind} of ${instance}`
 
-/** Whether a clock may well be in another state by now: stale, suspect, or of a blind node. */
+/** Whether a clock may be in another state by now: stale, suspect, or of a blind node. */
 export function isDoubted({ blind }: NodeView, { stale, suspect }: Clock): boolean {
   return blind || stale || suspect !== null
 }
@@ -54,8 +54,8 @@ export function isDoubted({ blind }: NodeView, { stale, suspect }: Clock): boole
 type Began = { readonly at: number; readonly orBefore: boolean }
 
 /**
- * By the clocks that decide: a node is LOCKED since the last of them is, and in a worse state since the first of them
- * is. Undefined where no clock is in the state of the node (UNKNOWN for lack of a clock, or because it is silent).
+ * A node is LOCKED since the last of its deciding clocks is, and in a worse state since the first of them is. Undefined
+ * if no clock is in the state of the node (UNKNOWN because a clock is missing or silent).
  */
 export function beganOf(view: NodeView): Began | undefined {
   const { overall, resources } = view

@@ -259,7 +259,7 @@ export function parseEntry(node: string, text: string): LogEntry {
   return parse(logEntry, text, `A stored log entry of node ${node}`)
 }
 
-/** What helps against a document that cannot be read. */
+/** The fix for a document that cannot be read. */
 const repairOf = (node: string): string =>
   `ptp-watch forget ${node} removes it, with its history, and the next poll restores its state`
 

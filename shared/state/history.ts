@@ -3,12 +3,12 @@ import type { LogEntry } from './document.ts'
 import type { Store } from './store/store.ts'
 import { type TimeSpan, timeOfEntry } from './timeline.ts'
 
-/** Entries read from the store in one go. */
+/** Entries read from the store at once. */
 const PAGE = 1_000
 
 /**
- * The entries of a node within a span, oldest first, a page at a time. Publishers' clocks may jump, so that times need
- * not rise with numbers: all pages are read from the first that may hold one.
+ * The entries of a node within a span, oldest first, a page at a time. Publishers' clocks may jump, so times need not
+ * rise with numbers: every page from the first possible match on is read.
  */
 export async function* entriesWithin(
   store: Pick<Store, 'log'>,
@@ -22,7 +22,9 @@ export async function* entriesWithin(
   }
 }
 
-/** The pages of a log from a time on, and the newest entry from before it, from which on the node was in its state. */
+/**
+ * The pages of a log from a time on, preceded by the newest earlier entry, which says what state the node was in then.
+ */
 export async function* entriesSince(
   store: Pick<Store, 'log'>,
   node: string,
@@ -30,7 +32,7 @@ export async function* entriesSince(
   from: number,
 ): AsyncGenerator<readonly LogEntry[]> {
   for (let after = await beforeTime(store, node, seq, from); ; ) {
-    // SQLite and memory read without leaving the turn of the event loop: a full log would hold up everybody else.
+    // SQLite and memory read synchronously: a full log would block everyone else.
     await nextTurn()
     const page = await store.log(node, { after, limit: PAGE })
     if (page.length === 0) return
@@ -40,8 +42,8 @@ export async function* entriesSince(
 }
 
 /**
- * The number before the page of the log in which `time` was reached, by the first entry of each page: the newest that
- * began before it. Once the publisher's clock was set back they tell nothing: all is read from the page before.
+ * The number before the page of the log in which `time` was reached. It looks at the first entry of each page; where
+ * the publisher's clock was set back these prove nothing, so it stops at the page before.
  */
 async function beforeTime(
   store: Pick<Store, 'log'>,

@@ -7,8 +7,8 @@ const within = (meaning: string) => ({ meaning, says: 'within' as const })
 const out = (meaning: string) => ({ meaning, says: 'out' as const })
 
 /**
- * What clock classes say of holdover: ITU-T G.8275.1 (11/2022) §6.4 table 3 for telecom clocks, IEEE 1588-2008 table 5
- * for all others. A class that is not among these, as 6, 248 and 255, says nothing of it (docs/holdover.md).
+ * What clock classes say about holdover: ITU-T G.8275.1 (11/2022) §6.4 table 3 for telecom clocks, IEEE 1588-2008 table
+ * 5 for all others. Other classes, such as 6, 248 and 255, say nothing about it (docs/holdover.md).
  */
 export const CLOCK_CLASSES: Readonly<Record<string, ReturnType<typeof within | typeof out>>> = {
   7: within('T-GM in holdover, within holdover specification'),
@@ -27,24 +27,24 @@ export const CLOCK_CLASSES: Readonly<Record<string, ReturnType<typeof within | t
 /** How much longer a node in HOLDOVER may be trusted. */
 export type Holdover = {
   readonly budgetSeconds: number
-  /** When the budget is spent (RFC 3339); where a clock class says that the node is out of specification, since when. */
+  /** When the budget runs out (RFC 3339); if a clock class says that the node is out of specification, since when. */
   readonly endsAt: string
-  /** What a clock class says, else whether there is budget left. */
+  /** By a clock class if there is one that says, else by the budget left. */
   readonly inSpecification: boolean
-  /** The clock class that says so; null where none says anything. */
+  /** The clock class that says so; null if none does. */
   readonly clockClass: string | null
 }
 
 /**
  * The holdover of a node at `now` (milliseconds); null unless it is in HOLDOVER. A clock class that says out of
- * specification ends it whatever the budget. One that says within does not prolong it: the budget is what the site can
- * bear, the class what the publisher's own timer makes of it.
+ * specification ends it, whatever the budget. One that says within does not extend it: the budget is what the site
+ * tolerates, the class only what the publisher's own timer says.
  */
 export function holdoverOf(view: NodeView, now: number, budgetMs: number): Holdover | null {
   const began = view.overall === 'HOLDOVER' ? beganOf(view) : undefined
   if (began === undefined) return null
   const budget = (budgetOf(view.labels[BUDGET_LABEL]) ?? budgetMs / 1000) * 1000
-  // A publisher's clock that is ahead of ours adds nothing to the budget.
+  // A publisher's clock that is ahead of ours does not extend the budget.
   const spentAt = Math.min(began.at, now) + budget
   const said = verdictOf(view)
   const endsAt = said?.says === 'out' ? Math.min(spentAt, Math.max(began.at, said.since)) : spentAt
@@ -56,14 +56,14 @@ export function holdoverOf(view: NodeView, now: number, budgetMs: number): Holdo
   }
 }
 
-/** What the node's clock classes say; one that is out of specification counts for all. */
+/** What the node's clock classes say; a single one that is out of specification decides. */
 function verdictOf(view: NodeView) {
   const said = view.resources.flatMap((clock) => {
     const { kind, metrics, since, notAfter, receivedAt } = clock
     const { clockClass } = metrics
     const found = clockClass === undefined ? undefined : CLOCK_CLASSES[Number(clockClass)]
     if (kind !== 'clock-class' || found === undefined) return []
-    // It may well be out by now; what was out stays out, as a FREERUN stands.
+    // It may be out by now; one that was out stays out, as FREERUN does.
     if (found.says === 'within' && isDoubted(view, clock)) return []
     return [{ clockClass, says: found.says, since: publishedAt(since ?? notAfter ?? receivedAt) }]
   })

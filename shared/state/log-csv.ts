@@ -15,7 +15,7 @@ const LOG_COLUMNS = [
   'overall',
 ] as const
 
-/** A node's log, a line for each entry as they are read; times keep their nanoseconds. */
+/** A node's log as CSV, line by line as entries are read; times keep their nanoseconds. */
 export async function* logCsv(
   node: string,
   pages: AsyncIterable<readonly LogEntry[]>,
@@ -36,8 +36,8 @@ export function lineOf(cells: readonly (string | number | undefined)[]): string 
 }
 
 /**
- * A spreadsheet would run what begins like a formula, in some languages also in full width: an apostrophe makes it a
- * text. In some a semicolon separates cells, and the second could be a formula. A terminal gets no controls.
+ * Prevents formula injection: spreadsheets evaluate text that begins like a formula, in some locales also in full-width
+ * characters, and in some a semicolon starts a new cell. Control characters are replaced for terminals.
  */
 function quoted(text: string): string {
   const told = text.replace(/(?![\t\r\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')

@@ -7,18 +7,18 @@ import type { NodeView } from './view.ts'
 /** RFC 3339 in UTC. */
 const time = z.string()
 
-/** What a node's log tells of a span of time. */
+/** What a node's log says about a span of time. */
 const numbers = {
   node: z.string(),
   from: time,
   to: time,
-  /** From when on the log tells what happened; null where it holds nothing. */
+  /** When the part covered by the log begins; null if nothing is covered. */
   coveredFrom: z.nullable(time),
   /** Seconds in each state, by the node's overall state. */
   seconds: z.object({ FREERUN: z.number(), HOLDOVER: z.number(), UNKNOWN: z.number(), LOCKED: z.number() }),
-  /** Seconds of the span that the log does not cover: they are in no state. */
+  /** Seconds of the span that the log does not cover; they count towards no state. */
   uncoveredSeconds: z.number(),
-  /** The share of the covered time that the node was LOCKED, 0 to 1; null where nothing is covered. */
+  /** The share of the covered time that the node was LOCKED, 0 to 1; null if nothing is covered. */
   availability: z.nullable(z.number()),
 }
 export const availability = z.object(numbers)
@@ -49,7 +49,7 @@ export type Stretch = Lane['spans'][number]
 
 export type TimeSpan = { readonly from: number; readonly to: number }
 
-/** When an entry happened, by the publisher, or as late as it can have been. Milliseconds. */
+/** When an entry happened by the publisher's clock, or the latest time it can have happened. Milliseconds. */
 export const timeOfEntry = ({ at, notAfter }: LogEntry) => publishedAt(at ?? notAfter ?? '')
 
 type Open = { readonly from: number; readonly state: string; readonly doubt: Stretch['doubt'] }
@@ -57,9 +57,9 @@ type Open = { readonly from: number; readonly state: string; readonly doubt: Str
 const UNCOVERED = { state: 'UNKNOWN', doubt: 'not covered' } as const
 
 /**
- * The history of a node from its log, which is added a page at a time, the oldest first, so that a long one holds
- * nobody up. It begins before `span.from` where it reaches so far. The newest state lasts until `now`, by `view`;
- * publishers' clocks may jump, so no entry is taken to be earlier than the one before it.
+ * Builds the history of a node from its log, which is added page by page, oldest first, so that a long one does not
+ * block the event loop. It starts before `span.from` if the log does. The newest state lasts until `now`, as `view`
+ * says. Publishers' clocks may jump, so no entry counts as earlier than the one before it.
  */
 export function createTimeline(view: NodeView, span: TimeSpan, now: number) {
   const cut = { from: span.from, to: Math.min(span.to, now) }
@@ -79,7 +79,7 @@ export function createTimeline(view: NodeView, span: TimeSpan, now: number) {
   const follow = (entry: LogEntry) => {
     const told = timeOfEntry(entry)
     const at = Math.min(now, Number.isNaN(told) ? Math.max(last, 0) : Math.max(last, told))
-    // What an entry that cannot be read told is not known.
+    // A missing entry could not be read: what it said is unknown.
     if (lastSeq !== undefined && entry.seq > lastSeq + 1)
       for (const lane of [node, ...clocks.values()]) lane.begin({ from: last, ...UNCOVERED })
     lastSeq = entry.seq
@@ -115,7 +115,7 @@ export function createTimeline(view: NodeView, span: TimeSpan, now: number) {
 
 type TrackedLane = ReturnType<typeof createLane>
 
-/** A lane, cut to the span, with the time that the log does not cover. */
+/** A lane, cut to the span, that also keeps the parts not covered by the log. */
 function createLane({ from, to }: TimeSpan, kind: string | null = null, instance: string | null = null) {
   const lane: Lane = { kind, instance, spans: [], missed: [], marks: [] }
   const seconds = { FREERUN: 0, HOLDOVER: 0, UNKNOWN: 0, LOCKED: 0 }
@@ -153,7 +153,7 @@ function createLane({ from, to }: TimeSpan, kind: string | null = null, instance
 
 function followNode(lane: TrackedLane, { type, overall: state, notBefore = '' }: LogEntry, at: number): void {
   const before = lane.open()
-  // Nothing had confirmed it since then, which is found out when something comes again.
+  // Silence is logged only when something arrives again: nothing had confirmed the state since then.
   const silentAt = Date.parse(notBefore)
   const tellsSilence = (type === 'stale' || type === 'recovered') && silentAt < at
   if (tellsSilence && before !== undefined && before.doubt !== 'stale')
@@ -165,7 +165,7 @@ function followNode(lane: TrackedLane, { type, overall: state, notBefore = '' }:
   if (type === 'restored') lane.mark(at, 'restored')
 }
 
-/** Time alone makes a node UNKNOWN: its log does not say so before something comes again. */
+/** A node becomes UNKNOWN by time alone, and its log does not say so before something arrives again. */
 function closeByView(lane: TrackedLane, view: NodeView, now: number): void {
   const last = lane.open()
   if (last === undefined || last.state === view.overall) return
@@ -193,7 +193,7 @@ function followClock(lane: TrackedLane, entry: LogEntry, at: number, first: numb
   }
 }
 
-/** A clock without an entry in the log has been as it is since the log began, or since it was first seen. */
+/** A clock without log entries has had its state since the log began, or since it was first seen. */
 function closeClock(
   lane: TrackedLane,
   clock: NodeView['resources'][number],

@@ -2,10 +2,10 @@ import type { LogEntry, NodeState } from './document.ts'
 import type { MergeSettings } from './merge/draft.ts'
 import { conditionOf, isStale } from './merge/overall.ts'
 
-/** A node as `GET /api/nodes` shows it. Times are RFC 3339; `since` is null where no push has dated the state. */
+/** A node as `GET /api/nodes` shows it. Times are RFC 3339; `since` is null if no push has dated the state. */
 export type NodeView = ReturnType<typeof viewOf>
 
-/** The public picture of a node at `now` (milliseconds), with its log where one is given. Retired clocks are left out. */
+/** The public view of a node at `now` (milliseconds), with its log if given. Retired clocks are left out. */
 export function viewOf(state: NodeState, now: number, settings: MergeSettings, log?: readonly LogEntry[]) {
   const { node, labels = {}, publisher = null, counters } = state
   const { overall, stale, blind } = conditionOf(state, now, settings)
@@ -27,7 +27,7 @@ export function viewOf(state: NodeState, now: number, settings: MergeSettings, l
       state: clock.state,
       metrics: clock.metrics,
       since: clock.since,
-      /** Where `since` is null: the state is at least this old, by the poll that first showed it (our time). */
+      /** If `since` is null: the state is at least this old, by the poll that first showed it (our time). */
       notAfter: clock.since === null ? (clock.pull?.sentAt ?? clock.receivedAt) : null,
       observedAt: clock.observedAt,
       receivedAt: clock.receivedAt,
@@ -38,7 +38,7 @@ export function viewOf(state: NodeState, now: number, settings: MergeSettings, l
       suspect: clock.suspect ?? null,
       via: clock.via,
     })),
-    // The endpoint holds our callback token: it stays inside.
+    // Endpoints contain our callback token, so they are left out.
     subscriptions: state.subscriptions.map(({ kind, address, id, confirmedAt }) => ({
       kind,
       address,

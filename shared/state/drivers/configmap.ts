@@ -15,18 +15,18 @@ const LABELS = { 'app.kubernetes.io/managed-by': 'ptp-watch', 'app.kubernetes.io
 const SELECTOR = Object.entries(LABELS)
   .map(([label, value]) => `${label}=${value}`)
   .join(',')
-/** Which node it is: whole in an annotation, which may hold any text, and hashed in a label, to select by. */
+/** The node's name: in full in an annotation, which may hold any text, and hashed in a label to select by. */
 const NODE = 'ptp-watch/node'
 const KEY = 'ptp-watch/key'
 
-/** Lists are no part of answering a publisher: they may take longer than a call on its way. */
+/** No publisher waits for a list, so it may take longer than a call. */
 const LIST_MS = { attemptMs: 10_000, budgetMs: 30_000 }
-/** Names asked for at once (about 500 bytes each), and documents (some kilobytes each, at most `maxBytes`). */
+/** How many names are requested at once (about 500 bytes each), and how many documents (some kilobytes each). */
 const NAMES_A_CALL = '500'
 const DOCUMENTS_A_CALL = 50
-/** How often a removal is tried when somebody recreates the node. */
+/** How often a removal is retried if the node keeps being recreated. */
 const ATTEMPTS = 4
-/** Nodes whose logs are cached, so that a write need not read first. */
+/** How many nodes have their logs cached, so that a write need not read first. */
 const CACHED_LOGS = 1_000
 
 const metadata = z.object({
@@ -41,18 +41,18 @@ const configMap = z.object({ metadata, data: texts })
 type ConfigMap = z.infer<typeof configMap>
 
 export type ConfigMapOptions = ClientOptions & {
-  /** Bytes of document and log together. A quarter of what the API server takes: etcd copies all of it at each write. */
+  /** Bytes of document and log together. A quarter of the API server's limit: etcd copies all of it at each write. */
   readonly maxBytes?: number
 }
 
 /**
- * Keeps each node in a ConfigMap of `namespace` (the process's own where it is empty): the document under `state`,
- * the log under `log`. The version of a document is the `resourceVersion` of its ConfigMap, and every change is a
- * merge patch that names it, which the API server refuses when somebody else wrote first.
+ * Keeps each node in a ConfigMap of `namespace` (if empty, the process's own): the document under `state`, the log
+ * under `log`. The version of a document is the `resourceVersion` of its ConfigMap, and every change is a merge patch
+ * with that version, which the API server rejects if somebody else wrote first.
  *
- * Opening reads files and calls nobody. When document and log grow above `maxBytes` the oldest entries go before
- * their time; that is logged as an error where the broker has not had them.
- * @throws ConfigurationError where there is no way to an API server; see {@link findAccess}.
+ * Opening reads files but makes no request. If document and log together outgrow `maxBytes`, the oldest entries are
+ * dropped early; that is logged as an error if the broker has not had them.
+ * @throws ConfigurationError if there is no way to an API server; see {@link findAccess}.
  */
 export async function createConfigMapDriver(
   namespace: string,
@@ -91,7 +91,7 @@ export async function createConfigMapDriver(
     )
   }
 
-  /** The log of a document in a version that is about to be replaced. */
+  /** The log of a document that is about to be replaced. */
   async function logBefore(node: string, expected: Version): Promise<string> {
     const known = logs.get(node)
     if (known?.version === expected) return known.log
@@ -100,7 +100,7 @@ export async function createConfigMapDriver(
     return found.data?.log ?? ''
   }
 
-  /** All nodes that are there now, in order, with their versions. */
+  /** All nodes in order, with their versions. */
   async function index(): Promise<[string, Version][]> {
     const query = { labelSelector: SELECTOR, limit: NAMES_A_CALL }
     const found = await client.list({ ...all, metadataOnly: true, query, ...LIST_MS }, partialObject)
@@ -118,7 +118,7 @@ export async function createConfigMapDriver(
     const labelSelector = `${SELECTOR},${KEY} in (${nodes.map(keyOf).join(',')})`
     const found = await client.list({ ...all, query: { labelSelector }, ...LIST_MS }, configMap)
     const byName = new Map(found.map((item) => [item.metadata.name, item]))
-    // Those that are not among them were removed in between.
+    // The missing ones have been removed meanwhile.
     return nodes.flatMap((node) => {
       const item = byName.get(objectNameOf(node))
       return item === undefined ? [] : [shown(node, item)]

@@ -3,8 +3,8 @@ import { type LogEntry, parseDocument, parseEntry } from '#shared/state/document
 import { byBytes, type Driver, type Versioned } from '#shared/state/store/driver.ts'
 
 /**
- * Keeps everything in the memory of this process, for tests and benches. Reads go through JSON, so that whatever other
- * drivers would lose is lost here too.
+ * Keeps everything in this process's memory, for tests and benches. Reads go through JSON, so that it loses whatever
+ * other drivers would lose.
  */
 export function createMemoryDriver(): Driver {
   const rows = new Map<string, Versioned & { readonly log: LogEntry[] }>()

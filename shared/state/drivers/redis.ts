@@ -9,19 +9,19 @@ import { damagedState, parseDocument } from '#shared/state/document.ts'
 import { byBytes, type Driver, parseEntries, type Versioned } from '#shared/state/store/driver.ts'
 
 /**
- * The keys of all nodes are spread over sixteen hash tags, so that each share has an index of its nodes in the same
- * slot of a cluster as the nodes themselves: one script changes document, log and index, whole or not at all.
+ * Keys are spread over sixteen hash tags. Each tag has an index of its nodes, in the same cluster slot as the nodes
+ * themselves, so that one script changes document, log and index atomically.
  */
 export const TAGS: readonly string[] = [...'0123456789abcdef']
 
 const statePrefix = (tag: string) => `ptpwatch:{${tag}}:state:`
-/** The sorted set of the nodes with a tag. All scores are 0, so they are in order of the bytes of their names. */
+/** A sorted set of the nodes with this tag. All scores are 0, so it is ordered by the bytes of the names. */
 const indexKey = (tag: string) => `ptpwatch:{${tag}}:nodes`
 
 /**
- * The hash of a node's document, the stream of its log and its index, all with the tag that is the last hexadecimal
- * digit of the sum of its name's UTF-16 codes: numbered names, as those of nodes are, come evenly that way. The name
- * comes last in a key, so that none can be taken for another.
+ * The keys of a node: the hash with its document, the stream with its log, and its index. The tag is the last
+ * hexadecimal digit of the sum of the name's UTF-16 codes, which spreads numbered node names evenly. The name comes
+ * last in a key, so that no key is ambiguous.
  */
 export function keysOf(node: string) {
   let sum = 0
@@ -31,15 +31,15 @@ export function keysOf(node: string) {
   return { tag, keys }
 }
 
-/** What the server runs as one change, under the name by which it remembers it. */
+/** A script that Redis runs atomically, and the hash under which it caches it. */
 type Script = { readonly text: string; readonly sha1: string }
 const script = (text: string): Script => ({ text, sha1: hash('sha1', text) })
 
 /**
- * KEYS: state, log, index. ARGV: node, expected version or nothing where there is no document, new version, document,
- * the lowest id of the log to keep or nothing, then id and entry of each new line. Answers 1, or 0 on a conflict.
+ * KEYS: state, log, index. ARGV: node, expected version (empty if there is no document), new version, document, the
+ * lowest log id to keep (or empty), then id and entry of each new line. Returns 1, or 0 on a conflict.
  *
- * What Redis may refuse for want of memory comes first: it refuses the first write of a script or none.
+ * Commands that Redis may reject for lack of memory come first: it rejects the first write of a script or none.
  */
 const WRITE = script(`
 local found = redis.call('HGET', KEYS[1], 'version')
@@ -56,7 +56,7 @@ if ARGV[5] ~= '' then redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[5]) end
 return 1
 `)
 
-/** KEYS: state, log, index. ARGV: node, expected version or nothing. Answers 1, or 0 if the version is another. */
+/** KEYS: state, log, index. ARGV: node, expected version (or empty). Returns 1, or 0 if the version differs. */
 const REMOVE = script(`
 local found = redis.call('HGET', KEYS[1], 'version')
 if found and ARGV[2] ~= '' and found ~= ARGV[2] then return 0 end
@@ -66,9 +66,8 @@ return 1
 `)
 
 /**
- * KEYS: index. ARGV: what stands before a node's name in the key of its state, which is in the slot of the index.
- * Answers name and version of each node: one call a share, where one a node would cost more than all else that looks
- * at a quiet fleet.
+ * KEYS: index. ARGV: the prefix of the nodes' state keys, which are in the slot of the index. Returns name and version
+ * of each node in one call per tag: a call per node would cost more than everything else that looks at a quiet fleet.
  */
 const VERSIONS = script(`
 local all = {}
@@ -86,17 +85,17 @@ const versionsReply = z.array(z.tuple([z.string(), z.string()]))
 const logReply = z.array(z.tuple([z.string(), z.tuple([z.literal('entry'), z.string()])]))
 
 /**
- * Keeps each node in a hash (the document) and a stream (its log) of one Redis, a master that Sentinels name, or a
- * Redis Cluster; docs/redis.md shows the keys. Every change is one script, whole or not at all, whoever else writes.
+ * Keeps each node in a hash (the document) and a stream (its log) of a single Redis, a master found through Sentinels,
+ * or a Redis Cluster; docs/redis.md shows the keys. Every change is one atomic script.
  *
- * Versions are random, so that none comes again: not after a removal, nor after the server lost its newest writes in
- * a crash or a failover.
+ * Versions are random, so none ever repeats: not after a removal, nor after the server lost its newest writes in a
+ * crash or a failover.
  *
- * While Redis is out of reach calls fail at once or within `waitMs`; nothing is queued. A write that was not answered
+ * While Redis is unreachable, calls fail at once or within `waitMs`; nothing is queued. A write that was not answered
  * may have been done.
  * @throws ConfigurationError if the URL or a file cannot be used.
- * @throws StoreError if Redis answers but refuses to serve us (password, rights, version, a replica). That it is out
- * of reach is no reason: it may come.
+ * @throws StoreError if Redis answers but refuses to serve us (password, permissions, version, a replica). An
+ * unreachable Redis is not an error here: it may come up later.
  */
 export async function createRedisDriver(
   url: string,
@@ -111,7 +110,7 @@ export async function createRedisDriver(
     throw new StoreError('Redis returned an unexpected reply', { retryable: false })
   }
 
-  /** A server that does not remember the script is given its text. */
+  /** If the server has not cached the script, it is sent in full. */
   async function run<T>(
     reply: z.ZodMiniType<T>,
     tag: string,
@@ -143,7 +142,7 @@ export async function createRedisDriver(
   const shown = (node: string) =>
     read(node).catch((error: unknown) => ({ state: damagedState(node, error), version: '' }))
 
-  // Every share, since in a cluster each may lie on another server.
+  // Every tag: in a cluster each may be on another server.
   const ping = async () => {
     await Promise.all(TAGS.map((tag) => client.send(tag, ['ZCARD', indexKey(tag)])))
   }

@@ -23,7 +23,7 @@ const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `
 
-/** A checkpoint once in 64 MB, out of a cache that holds it: documents are rewritten often. */
+/** A checkpoint every 64 MB, and a cache large enough for it: documents are rewritten often. */
 const SETTINGS = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
@@ -31,22 +31,22 @@ const SETTINGS = `
   PRAGMA cache_size = -32000;
 `
 
-/** SQLite's primary result codes (sqlite.org/rescode.html): BUSY and LOCKED by somebody else, */
+/** SQLite's primary result codes (sqlite.org/rescode.html): BUSY and LOCKED by another process, */
 const BUSY: readonly unknown[] = [5, 6]
-/** and what may pass as well: NOMEM, IOERR, FULL, PROTOCOL. */
+/** and others that may be temporary: NOMEM, IOERR, FULL, PROTOCOL. */
 const PASSING: readonly unknown[] = [...BUSY, 7, 10, 13, 15]
 
 /**
- * Keeps the fleet in one SQLite file that several processes of one machine share. The folder is made if it is
- * missing, for its owner alone: subscriptions name callback addresses, and those hold tokens.
+ * Keeps the fleet in one SQLite file, shared by several processes on one machine. A missing folder is created with
+ * access for its owner only: subscriptions contain callback addresses with tokens.
  *
- * Write-ahead log with `synchronous = NORMAL`: what was acknowledged survives the death of any process. A crash
- * of the whole machine may cost the writes since the last checkpoint (16,000 pages, about 64 MB), never the file;
- * the next poll finds again what was lost of the present, not of the history. `FULL` would cost a disk flush per
- * transaction, on the thread that serves requests.
+ * Write-ahead log with `synchronous = NORMAL`: acknowledged writes survive the death of any process. A crash of the
+ * whole machine may cost the writes since the last checkpoint (16,000 pages, about 64 MB), but never the file; the next
+ * poll recovers the present state, not the history. `FULL` would cost a disk flush per transaction on the thread that
+ * serves requests.
  *
- * Calls wait for other processes up to `busyTimeoutMs`, without holding the thread.
- * @throws StoreError if the file cannot be opened, is not a PTP Watch store, or has another version.
+ * Calls wait for other processes up to `busyTimeoutMs` without blocking the thread.
+ * @throws StoreError if the file cannot be opened, is not a PTP Watch store, or has another schema version.
  */
 export async function createSqliteDriver(
   file: string,
@@ -84,9 +84,9 @@ export async function createSqliteDriver(
   const removeDocument = db.prepare('DELETE FROM document WHERE node = ?')
   const removeLog = db.prepare('DELETE FROM log WHERE node = ?')
 
-  /** A write that finds another version has changed nothing: it must not undo those beside it. */
+  /** A write that finds another version changes nothing, and must not undo the others in the transaction. */
   function apply(node: string, { state, entries, expected, trimThrough }: Write): Version | Error {
-    // Random, so that no version comes again, not even after the node was removed.
+    // Random, so that no version ever repeats, even after the node was removed.
     const revision = randomUUID()
     const values = [revision, JSON.stringify(state), node]
     const { changes } = expected === undefined ? create.run(...values) : replace.run(...values, expected)
@@ -100,7 +100,7 @@ export async function createSqliteDriver(
 
   type Writes = [node: string, write: Write][]
 
-  /** The version of each, or why it has changed nothing. */
+  /** The version of each, or why it changed nothing. */
   async function commit(writes: Writes): Promise<(Version | Error)[]> {
     try {
       const applied = () => writes.map(([node, write]) => apply(node, write))
@@ -115,7 +115,7 @@ export async function createSqliteDriver(
   let waiting: Writes = []
   let turn: Promise<(Version | Error)[]> | undefined
 
-  /** What is written in one turn of the event loop is one transaction: the file's journal is written once for all. */
+  /** All writes of one turn of the event loop share a transaction, and with it one write of the journal. */
   async function commitTurn() {
     await nextTurn()
     const writes = waiting
@@ -167,7 +167,7 @@ export async function createSqliteDriver(
   }
 }
 
-/** The file at `path` with our tables. Throws what SQLite throws, or a StoreError if it is not a PTP Watch store. */
+/** Opens the file with our tables. Throws what SQLite throws, or a StoreError if it is not a PTP Watch store. */
 function openFile(path: string): DatabaseSync {
   makeFolder(dirname(path))
   const db = new DatabaseSync(path, { timeout: 0 })
@@ -196,7 +196,7 @@ function openFile(path: string): DatabaseSync {
 
 const refused = (message: string) => new StoreError(message, { retryable: false })
 
-/** Node's own `recursive` goes on for ever where a parent that is there takes no folder, as in /proc. */
+/** Node's own `recursive` loops for ever if an existing parent accepts no folder, as in /proc. */
 function makeFolder(path: string): void {
   if (existsSync(path)) return
   makeFolder(dirname(path))
@@ -207,7 +207,7 @@ function makeFolder(path: string): void {
   }
 }
 
-/** Runs what belongs together, whole or not at all. */
+/** Runs a transaction: all or nothing. */
 function transaction<T>(db: DatabaseSync, run: () => T): T {
   db.exec('BEGIN IMMEDIATE')
   try {
@@ -220,7 +220,7 @@ function transaction<T>(db: DatabaseSync, run: () => T): T {
   }
 }
 
-/** Extended codes hold the primary one in their low byte. */
+/** Extended codes contain the primary one in their low byte. */
 function codeOf(error: unknown): number | undefined {
   const code = error instanceof Error && 'errcode' in error ? error.errcode : undefined
   return typeof code === 'number' ? code & 0xff : undefined

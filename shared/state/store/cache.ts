@@ -1,4 +1,4 @@
-/** A value for each of at most `limit` nodes; the oldest is dropped first. */
+/** Remembers a value for each of at most `limit` nodes; the oldest is dropped first. */
 type Cache<T> = {
   get(node: string): T | undefined
   set(node: string, known: T): void
@@ -6,7 +6,7 @@ type Cache<T> = {
 }
 
 export function createCache<T>(limit: number): Cache<T> {
-  // A Map keeps the order of insertion: its first key is the oldest.
+  // A Map keeps insertion order, so its first key is the oldest.
   const known = new Map<string, T>()
   return {
     get: (node) => known.get(node),

@@ -8,11 +8,11 @@ import {
 
 /** The result of a change to a document. */
 export type Outcome<T> = {
-  /** The next document, or undefined where it stays as it is. Its `seq` and `counters` are left to the store. */
+  /** The next document, or undefined if it does not change. The store sets its `seq` and `counters`. */
   readonly state?: NodeState | undefined
-  /** New lines of the log, in order; the store numbers them. They need a document: this one, or the current. */
+  /** New log lines in order; the store numbers them. They need a document: this one or the current one. */
   readonly entries?: readonly NewEntry[]
-  /** Added to the counters of the document; where there is none they are dropped. */
+  /** Added to the document's counters; dropped if there is no document. */
   readonly counters?: Partial<Counters> | undefined
   readonly result: T
 }
@@ -20,15 +20,15 @@ export type Outcome<T> = {
 /** Pure: may be called again with a newer document. `current` must not be modified. */
 export type Change<T> = (current: NodeState | undefined) => Outcome<T>
 
-/** Whether a node with this document is to be removed. Pure, as a {@link Change} is. */
+/** Whether a node with this document should be removed. Pure, like a {@link Change}. */
 export type Decide = (current: NodeState) => boolean
 
-/** The changed document, and the new entries of its log. */
+/** The changed document and its new log entries. */
 type Changed = { readonly state: NodeState; readonly entries: readonly LogEntry[] }
 
 /**
- * Applies changes in order, each to the result of the one before, and numbers the entries. Undefined if none needs a
- * write. A change that returns undefined is left out.
+ * Applies changes in order, each to the result of the one before, and numbers the entries. Undefined if there is
+ * nothing to write. A change that returns undefined is skipped.
  */
 export function applyAll(
   known: NodeState | undefined,

@@ -3,21 +3,21 @@ import type { NodeState } from '#shared/state/document.ts'
 /** Unsent entries are kept for up to 20 histories of a node, but at most 100,000 entries or one history. */
 const UNSENT_HISTORIES = 20
 const MOST_UNSENT = 100_000
-/** Entries are trimmed in batches: a write that drops entries costs more than one that does not. */
+/** Entries are trimmed in batches: a write that also trims costs more. */
 const STEPS_A_HISTORY = 8
 const LARGEST_STEP = 100
 
-/** What one write drops from a node's log. */
+/** What one write trims from a node's log. */
 type Trim = {
-  /** Entries with a number up to this one go; 0 where none do. */
+  /** Entries up to this number are dropped; 0 if none. */
   readonly through: number
-  /** How many of them the sink never received. */
+  /** How many of them the sink never accepted. */
   readonly unsent: number
 }
 
 /**
- * Keeps the newest `historyPerNode` entries, and up to an eighth more (100 at most), since trimming is done in batches.
- * While there is a sink, entries that it has not taken are kept too, up to 20 times that number: a broker that never
+ * Keeps the newest `historyPerNode` entries. Trimming is done in batches, so up to an eighth more (at most 100) may be
+ * kept. With a sink, entries that it has not accepted are kept too, up to 20 times that number: a broker that never
  * comes back must not fill the store.
  */
 export function trim(before: NodeState | undefined, after: NodeState, historyPerNode: number): Trim {

@@ -4,8 +4,8 @@ import { parseEntries, type Write } from '#shared/state/store/driver.ts'
 import type { LogEntry } from '#shared/state/document.ts'
 
 /**
- * What a write makes of a ConfigMap whose log was `before`, within `maxBytes` for document and log together: their texts,
- * the log with an entry on each line. The oldest entries make room; `unsent` are those that the broker has not had.
+ * The new texts of a ConfigMap after a write: its document, and its log (`before`) with one entry per line, within
+ * `maxBytes` for both. The oldest entries make room; `unsent` counts those that the broker has not had.
  * @throws StoreError, not retryable, if the document alone is larger.
  */
 export function pack(node: string, before: string, write: Write, maxBytes: number, log: Log) {

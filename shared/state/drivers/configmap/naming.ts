@@ -6,15 +6,15 @@ const PREFIX = 'ptp-watch.'
 const LONGEST = 253
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
 
-/** What the names that had to be rewritten end in, so that no plain one may. */
+/** The end of every rewritten name; no name used as it is may look like this. */
 const REWRITTEN = /--[0-9a-f]{32}$/
 
-/** So much of a name that had to be rewritten stays readable. */
+/** How much of a rewritten name stays readable. */
 const READABLE = 60
 
 /**
- * The name of the ConfigMap of a node: `ptp-watch.<node>` where that is a valid object name, else
- * `ptp-watch.<what is readable of it>--<hash>`. No two nodes have the same one.
+ * The name of a node's ConfigMap: `ptp-watch.<node>` if that is a valid object name, else `ptp-watch.<readable
+ * part>--<hash>`. No two nodes share one.
  */
 export function objectNameOf(node: string): string {
   const plain = PREFIX + node
@@ -27,7 +27,7 @@ export function objectNameOf(node: string): string {
   return `${PREFIX}${readable || 'x'}--${keyOf(node)}`
 }
 
-/** A node as the value of a label, which may neither be long nor hold every character: 128 bits of SHA-256. */
+/** A node as a label value, which is limited in length and characters: 128 bits of SHA-256. */
 export function keyOf(node: string): string {
   return createHash('sha256').update(node, 'utf8').digest('hex').slice(0, 32)
 }
