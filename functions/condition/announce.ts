@@ -9,15 +9,15 @@ import type { ConditionDeps } from './metrics.ts'
 import { type ClusterNode, despiteOthers } from './nodes.ts'
 import { type EventReason, eventMessage, sortOut } from './occurrences.ts'
 
-/** Events of what belongs to no namespace are in this one: kubectl and the API server both insist. */
+/** Events about cluster-scoped objects belong in this namespace: kubectl and the API server both require it. */
 const EVENTS = { resource: 'events', namespace: 'default' } as const
 
-/** How long the API server keeps an Event after its last change. Milliseconds. */
+/** How long the API server keeps an Event after its last update. Milliseconds. */
 const EVENT_TTL = 3_600_000
-/** After how long an Event is written again of what lasts. Milliseconds. */
+/** How often an Event about a lasting problem is renewed. Milliseconds. */
 const RENEW_AFTER = EVENT_TTL / 2
 
-/** The annotation that names the last log entry, and its document, that an Event has counted. */
+/** The annotation with the last log entry, and its document, that an Event has counted. */
 const COUNTED = 'ptp-watch.io/counted'
 
 const PAGE = 1_000
@@ -27,22 +27,22 @@ const kept = z.object({
   count: orAbsent(z.number()),
 })
 
-/** How far this process has looked, and whether the node has free-run or been in HOLDOVER since it was last LOCKED. */
+/** How far this process has read, and whether the node has been in FREERUN or HOLDOVER since it was last LOCKED. */
 type Looked = { readonly incarnation: string; readonly seq: number; readonly ailing: boolean }
 
 export type Announcer = ReturnType<typeof createAnnouncer>
 
 /**
- * Kubernetes Events of Nodes, made from the log of the store: one Event of each reason, with a count. It notes the log
- * entry up to which it has counted, so that what is delivered twice, late or to two instances is counted once.
+ * Writes Kubernetes Events about Nodes from the store's log: one Event for each reason, with a count. Each notes the
+ * last log entry that it has counted, so that duplicates, late deliveries and a second instance do not count twice.
  *
- * They are Events of core/v1: `kubectl describe node` shows their count, and their message may follow the newest entry;
- * in events.k8s.io/v1 only the series of an Event can be changed.
+ * They are Events of core/v1: `kubectl describe node` shows their count, and their message may be updated; in
+ * events.k8s.io/v1 only the series of an Event can be changed.
  */
 export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | 'clock' | 'metrics'>) {
   const { client, store, clock, metrics } = deps
   const looked = new Map<string, Looked>()
-  /** When Nodes were last told that their taint is withheld. */
+  /** When each Node was last told that its taint is withheld. */
   const withheldAt = new Map<string, number>()
   const nowInSeconds = () => secondsOf(clock.now())
 
@@ -50,7 +50,7 @@ export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | '
     const last = looked.get(node)
     const entries: LogEntry[] = []
     if (last?.incarnation !== incarnation) {
-      // The Event that once told of an older one is gone by now.
+      // An Event about anything older has expired by now.
       const span = { from: clock.now() - EVENT_TTL, to: Number.POSITIVE_INFINITY }
       for await (const page of entriesWithin(store, node, seq, span)) entries.push(...page)
       return entries
@@ -63,7 +63,7 @@ export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | '
     return entries
   }
 
-  /** False where there is one already. */
+  /** False if it already exists. */
   const create = async (node: ClusterNode, reason: EventReason, annotations: object, what: object) => {
     const time = nowInSeconds()
     const { namespace } = EVENTS
@@ -81,7 +81,7 @@ export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | '
     return status !== 409
   }
 
-  /** Counts these entries, oldest first, as far as nobody has, or none within `apart`. */
+  /** Counts these entries, oldest first, except those already counted, or within `apart` of the last one. */
   const tell = async (
     node: ClusterNode,
     reason: EventReason,
@@ -112,7 +112,7 @@ export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | '
   }
 
   return {
-    /** Writes what the log of a node has that its Node was not told yet. `view`: how the node is now. */
+    /** Writes Events for log entries that have not been announced yet. `view`: the node's current state. */
     async announce(node: ClusterNode, state: NodeState, view: NodeView): Promise<void> {
       const { incarnation, seq } = state
       const last = looked.get(state.node)
@@ -123,7 +123,7 @@ export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | '
       }
       looked.set(state.node, { incarnation, seq, ailing })
     },
-    /** Writes that a Node free-runs without the taint; again each half hour, however often it is called. */
+    /** Writes that a Node in FREERUN is not tainted; repeated every half hour, however often it is called. */
     async withheld(node: ClusterNode, message: string): Promise<void> {
       const now = clock.now()
       if (Math.abs(now - (withheldAt.get(node.name) ?? 0)) < RENEW_AFTER) return
@@ -131,7 +131,7 @@ export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | '
       await tell(node, 'PTPTaintWithheld', [{ seq: now }], told)
       withheldAt.set(node.name, now)
     },
-    /** Forgets what it remembers of all other nodes. */
+    /** Forgets all nodes but these. */
     keepOnly(nodes: { has(node: string): boolean }): void {
       for (const known of [looked, withheldAt])
         for (const node of known.keys()) if (!nodes.has(node)) known.delete(node)
@@ -139,7 +139,7 @@ export function createAnnouncer(deps: Pick<ConditionDeps, 'client' | 'store' | '
   }
 }
 
-/** The same for each Node and reason, so that two instances make one Event; a Node that was recreated has its own. */
+/** The same for each Node and reason, so that two instances share one Event; a recreated Node gets its own. */
 function nameOf({ name, uid }: ClusterNode, reason: EventReason): string {
   const hash = createHash('sha256').update(uid).digest('hex').slice(0, 10)
   return `${name.slice(0, 200).replace(/[^a-z0-9]+$/, '')}.${reason.toLowerCase()}.${hash}`

@@ -1,9 +1,11 @@
 import type { Swept } from './reconcile.ts'
 
-/** Of a site, how many Nodes may be tainted at once; one always may. A grandmaster that is lost must not close a site. */
+/**
+ * The share of a site's Nodes that may be tainted at once, at least one: losing a grandmaster must not close a site.
+ */
 const MOST_TAINTED = 0.1
 
-/** Of so many Nodes of a site, how many may be tainted at once. */
+/** How many of a site's Nodes may be tainted at once. */
 export const mostTainted = (nodes: number) => Math.max(1, Math.floor(nodes * MOST_TAINTED))
 
 /** How many of these are in each site. */
@@ -13,13 +15,13 @@ export function countBySite(swept: readonly Swept[]): ReadonlyMap<string, number
   return counts
 }
 
-/** How many nodes each site has. Those that were forgotten are in none, and make no room for others. */
+/** How many nodes each site has. Forgotten nodes belong to no site and make no room for others. */
 export const sizesOf = (swept: readonly Swept[]) =>
   countBySite(swept.filter(({ overall }) => overall !== 'NotWatched'))
 
 /**
- * Those who hold a place, and as many more of those that free-run as the limit of their site allows. Who holds one and
- * could not be looked at now may be of any site, and counts in each.
+ * The Nodes that hold a place, plus as many in FREERUN as their site's limit allows. One that holds a place but could
+ * not be read may be in any site, so it counts in each.
  */
 export function withinLimit(held: ReadonlySet<string>, swept: readonly Swept[]): Set<string> {
   const taken = new Set(held)

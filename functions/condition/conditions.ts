@@ -2,7 +2,7 @@ import { becauseOf, beganOf } from '#shared/state/because.ts'
 import { OVERALL_KINDS } from '#shared/state/merge/overall.ts'
 import type { NodeView } from '#shared/state/view.ts'
 
-/** A condition of a Node (core/v1 NodeCondition). Times have whole seconds, as the API server keeps them. */
+/** A condition of a Node (core/v1 NodeCondition). Times are in whole seconds, as the API server stores them. */
 export type NodeCondition = {
   readonly type: string
   readonly status: string
@@ -14,13 +14,13 @@ export type NodeCondition = {
 
 type Wanted = Required<Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>>
 
-/** The conditions that are ours; all others of a Node are left alone. */
+/** Our conditions; all others of a Node are left alone. */
 export const CONDITION_TYPES: readonly string[] = [
   'ptp-watch.io/PTPSynchronized',
   'ptp-watch.io/PTPNotFreerunning',
 ]
 
-/** By the state of a node, what they are. What is not known to be good is Unknown, never True. */
+/** The conditions for each state. What is not known to be good is Unknown, never True. */
 const STATUSES = {
   LOCKED: ['True', 'True'],
   HOLDOVER: ['False', 'True'],
@@ -31,7 +31,7 @@ const STATUSES = {
 const both = (overall: NodeView['overall'], reason: string, message: string): Wanted[] =>
   CONDITION_TYPES.map((type, i) => ({ type, status: STATUSES[overall][i] ?? 'Unknown', reason, message }))
 
-/** What the Node of a view is told: `FREERUN since 2026-11-28T15:00:00.000Z: lock-state of ens1f0 is FREERUN`. */
+/** The conditions for a node's view: `FREERUN since 2026-11-28T15:00:00.000Z: lock-state of ens1f0 is FREERUN`. */
 export function conditionsOf(view: NodeView): readonly Wanted[] {
   const began = beganOf(view)
   const because = becauseOf(view)
@@ -39,7 +39,7 @@ export function conditionsOf(view: NodeView): readonly Wanted[] {
   return both(view.overall, reasonOf(view), `${view.overall}${since ?? ''}${because && `: ${because}`}`)
 }
 
-/** What a Node is told whose state nothing can say: no document, one that cannot be read, or no store. */
+/** The conditions of a Node whose state is unknown: no document, an unreadable one, or no store. */
 export function unknownConditions(reason: 'NotWatched' | 'Unreadable' | 'StoreDown', message: string) {
   return both('UNKNOWN', reason, message)
 }
@@ -52,12 +52,12 @@ function reasonOf({ overall, resources, blind }: NodeView): string {
   return deciding.some(({ stale }) => stale) ? 'Stale' : 'Unknown'
 }
 
-/** How long a condition may stand that the store can no longer vouch for. Milliseconds. */
+/** How long a condition may stand after the store can no longer confirm it. Milliseconds. */
 const VOUCHED_FOR_MS = 180_000
 
 /**
- * Whether nobody has looked at a Node for so long that what its conditions say may be wrong. A heartbeat that lies as far
- * ahead proves nothing either: the clock of a host of ours jumped. `now` in milliseconds.
+ * Whether a Node has not been checked for so long that its conditions may be wrong. A heartbeat equally far in the
+ * future proves nothing either: a host's clock jumped. `now` in milliseconds.
  */
 export function isOutdated(current: readonly NodeCondition[], now: number): boolean {
   return current.some(
@@ -66,8 +66,8 @@ export function isOutdated(current: readonly NodeCondition[], now: number): bool
 }
 
 /**
- * The conditions to patch, or undefined where `current` says all of it already. With `heartbeat` there is always
- * something to patch: when we last looked. A transition is a change of status. `now` in milliseconds.
+ * The conditions to patch, or undefined if `current` already has them all. With `heartbeat` there is always something
+ * to patch: the time of our last check. A transition is a change of status. `now` in milliseconds.
  */
 export function patchFor(
   current: readonly NodeCondition[],
@@ -89,5 +89,5 @@ export function patchFor(
   }))
 }
 
-/** A time in ms as the API server keeps it: in whole seconds. */
+/** A time in ms as the API server stores it, in whole seconds. */
 export const secondsOf = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')

@@ -6,7 +6,7 @@ import type { OnEvent } from '#shared/runtime/function.ts'
 import { ACCEPTED, errorReply, type HttpFunction, methodNotAllowed, notFound } from '#shared/runtime/reply.ts'
 import type { Reconcile } from './reconcile.ts'
 
-/** What a PingSource sends: the Functions Framework has no paths, so that a tick is known by its type there. */
+/** Sent by a PingSource: the Functions Framework has no paths, so a tick is recognised by its type. */
 const PING = 'dev.knative.sources.ping'
 
 /** Our own events (docs/events.md), all of which name their node. */
@@ -14,8 +14,8 @@ const OWN_TYPES = 'ptpwatch.'
 const own = z.object({ node: z.string() })
 
 /**
- * Looks at the node that an event is about. The event itself decides nothing: repeated, late and out of order it makes
- * us read the store, and no more.
+ * Checks the node that an event is about. The event itself decides nothing: whether repeated, late or out of order, it
+ * only makes us read the store.
  */
 export function createOnEvent(deps: {
   readonly reconcile: Reconcile
@@ -36,8 +36,8 @@ export function createOnEvent(deps: {
 }
 
 /**
- * Looks at each node once at a time. Who comes while a look is under way waits for the next one, together with all
- * others: a burst of events of one node costs two looks.
+ * Checks each node once at a time. Calls during a check share the next one, so that a burst of events for one node
+ * costs two checks.
  */
 function joined(look: (node: string) => Promise<unknown>): (node: string) => Promise<void> {
   const running = new Map<string, Promise<unknown>>()
@@ -56,7 +56,7 @@ function joined(look: (node: string) => Promise<unknown>): (node: string) => Pro
   }
 }
 
-/** The same on our own host: `POST /` with one CloudEvent in either mode; 202 once it was taken. */
+/** The same on our own host: `POST /` with one CloudEvent in either mode; 202 once it has been handled. */
 export function createEventHandler(onEvent: OnEvent): HttpFunction {
   return async ({ path, method, headers, body }) => {
     if (path !== '/') return notFound()

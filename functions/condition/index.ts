@@ -13,7 +13,7 @@ import { createReconcile } from './reconcile.ts'
 import { createSweep } from './sweep.ts'
 import { createTaints } from './taints.ts'
 
-/** Milliseconds for a call of the API server: nobody waits for it but a Broker, which has patience for ten seconds. */
+/** The limits of a call to the API server: only a Broker waits for it, for up to ten seconds. Milliseconds. */
 const CALLS = { attemptMs: 3_000, budgetMs: 6_000 }
 
 export const condition: FunctionDefinition = {
@@ -37,7 +37,7 @@ export const condition: FunctionDefinition = {
   async open(config, { clock, log, metrics: registry, random }) {
     const { merge: settings, taint } = config
     const access = await findAccess(config.stateOptions.kubernetes, { clock, log })
-    // Its own namespace is asked for before anything is opened: where it is unknown, nothing has to be closed.
+    // Our own namespace is read before anything is opened: if that fails, nothing has to be closed.
     const namespace = taint && (await access.namespace())
     const store = await openStore(config, { log, random }, { create: false })
     const client = createKubernetesClient(access, { log }, CALLS)
@@ -51,7 +51,7 @@ export const condition: FunctionDefinition = {
 
     const ended = new AbortController()
     let sweeping: Promise<unknown> | undefined
-    /** One sweep at a time; who asks meanwhile is answered at once. */
+    /** One sweep at a time; a request during a sweep is answered at once. */
     const sweep = async (signal: AbortSignal = ended.signal): Promise<void> => {
       if (sweeping !== undefined) return
       const swept = run(AbortSignal.any([ended.signal, signal]))

@@ -7,7 +7,7 @@ import type { Clock } from '#shared/time.ts'
 import type { Nodes } from './nodes.ts'
 import { EVENT_REASONS } from './occurrences.ts'
 
-/** What every part of condition goes by. */
+/** What every part of condition needs. */
 export type ConditionDeps = {
   readonly client: KubernetesClient
   readonly nodes: Nodes

@@ -6,7 +6,7 @@ import { CONDITION_TYPES, type NodeCondition } from './conditions.ts'
 
 const text = orAbsent(z.string())
 
-/** With all that it has: what others wrote is sent back as it came. */
+/** With all its fields: what others wrote is sent back unchanged. */
 const taint = z.looseObject({ key: z.string(), effect: z.string() })
 
 const condition = z.object({
@@ -22,30 +22,30 @@ const object = z.object({
 
 export type Taint = z.infer<typeof taint>
 
-/** A Node of the cluster, as far as we look at it. */
+/** The fields of a Node that we use. */
 export type ClusterNode = {
   readonly name: string
   readonly uid: string
-  /** What a patch has to name, so that nothing which came since is lost. */
+  /** Named in a patch, so that nothing written since is lost. */
   readonly version: string
   /** Ours alone. */
   readonly conditions: readonly NodeCondition[]
   readonly taints: readonly Taint[]
 }
 
-/** A Node has some 20 KB, most of it images. */
+/** A Node has some 20 KB, mostly its list of images. */
 const NODES_A_CALL = '100'
-/** Milliseconds for a page, and for the whole list. */
+/** Limits for a page and for the whole list. Milliseconds. */
 const LIST_MS = { attemptMs: 10_000, budgetMs: 60_000 }
 
-/** What the API server takes as the name of a Node (RFC 1123): `..` would lead to another address. */
+/** A valid Node name (RFC 1123): `..` would lead to another URL. */
 const NAME = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?$/
 
 export type Nodes = ReturnType<typeof createNodes>
 
-/** The Nodes of a cluster. Every method throws StoreError where the API server is out of reach or refuses. */
+/** The Nodes of a cluster. Every method throws StoreError if the API server is unreachable or refuses. */
 export function createNodes(client: KubernetesClient) {
-  /** `conflict` where somebody wrote since the Node was read, `absent` where it is gone. */
+  /** `conflict` if somebody wrote since the Node was read, `absent` if it is gone. */
   const patch = async ({ name, version }: ClusterNode, value: object, how: Partial<Call> = {}) => {
     const { status } = await client.request({
       ...{ verb: 'patch', resource: 'nodes', name, metadataOnly: true, expects: [404, 409], ...how },
@@ -55,7 +55,7 @@ export function createNodes(client: KubernetesClient) {
   }
 
   return {
-    /** Undefined where the cluster has no Node of this name. */
+    /** Undefined if the cluster has no Node of this name. */
     async get(name: string) {
       if (!NAME.test(name)) return undefined
       const found = await client.read({ verb: 'get', resource: 'nodes', name, expects: [404] }, object)
@@ -92,8 +92,9 @@ function nodeOf({ metadata, spec, status }: z.infer<typeof object>): ClusterNode
 const CONFLICTS = 10
 
 /**
- * Reads and writes once more where somebody else wrote in between, so many times. `what`: what is written, for people.
- * @throws StoreError where others always come first, and what `attempt` throws.
+ * Reads and writes again if somebody else wrote in between, a limited number of times. `what`: what is being written,
+ * for people.
+ * @throws StoreError if others always come first, and what `attempt` throws.
  */
 export async function despiteOthers<T>(what: string, attempt: () => Promise<T | 'conflict'>): Promise<T> {
   for (let conflicts = 0; conflicts < CONFLICTS; conflicts += 1) {

@@ -2,7 +2,7 @@ import { becauseOf } from '#shared/state/because.ts'
 import type { LogEntry } from '#shared/state/document.ts'
 import type { NodeView } from '#shared/state/view.ts'
 
-/** What Kubernetes Events of Nodes are told of. */
+/** The reasons of our Kubernetes Events. */
 export const EVENT_REASONS = [
   'PTPFreerun',
   'PTPHoldover',
@@ -13,8 +13,8 @@ export const EVENT_REASONS = [
 export type EventReason = (typeof EVENT_REASONS)[number]
 
 /**
- * What log entries are told as, oldest first. `ailing`: whether the node had free-run or been in HOLDOVER before them
- * since it was last LOCKED, and after them.
+ * Sorts log entries, oldest first, by the reason to announce them for. `ailing`: whether the node has been in FREERUN
+ * or HOLDOVER since it was last LOCKED, before and after these entries.
  */
 export function sortOut(entries: readonly LogEntry[], before: boolean) {
   const untold = new Map<EventReason, LogEntry[]>()
@@ -33,11 +33,11 @@ function reasonFor({ type, from, to }: LogEntry, ailing: boolean): EventReason |
   if (type !== 'overall') return undefined
   if (to === 'FREERUN') return 'PTPFreerun'
   if (to === 'HOLDOVER') return 'PTPHoldover'
-  // A node that we have just come to know, or that was silent for a while, has recovered from nothing.
+  // A node just discovered, or silent for a while, has not recovered from anything.
   return to === 'LOCKED' && (ailing || from !== 'UNKNOWN') ? 'PTPRecovered' : undefined
 }
 
-/** Of the newest of these. Why the node is in its state of now goes with an entry that brought it there. */
+/** The message for the newest of these. The cause of the current state is added if that entry led to it. */
 export function eventMessage(entries: readonly LogEntry[], view: NodeView): string {
   const { type, kind, instance, from, to, at, notBefore, notAfter } = entries.at(-1) ?? {}
   const range = notBefore === undefined ? `by ${notAfter}` : `between ${notBefore} and ${notAfter}`

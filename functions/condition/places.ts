@@ -4,7 +4,7 @@ import type { KubernetesClient } from '#shared/kubernetes/client.ts'
 import { texts } from '#shared/kubernetes/objects.ts'
 import { despiteOthers } from './nodes.ts'
 
-/** Made by the component `node-taint`, without data: what is kept in it no `apply` takes away. */
+/** Created empty by the component `node-taint`: `kubectl apply` does not reset its data. */
 const NAME = 'ptp-watch-taints'
 const KEY = 'nodes'
 
@@ -29,9 +29,9 @@ export function createPlaces(client: KubernetesClient, namespace: string) {
   }
 
   return {
-    /** Names of the Nodes that have a place. */
+    /** The names of the Nodes that hold a place. */
     read: async () => (await get()).taken,
-    /** Sets them to what `next` makes of those that are there; asked again where another instance came first. */
+    /** Changes the set with `next`; called again if another instance wrote first. */
     change: (next: (before: ReadonlySet<string>) => Set<string>) =>
       despiteOthers(`the ConfigMap ${NAME}`, async () => {
         const { version, taken: before } = await get()

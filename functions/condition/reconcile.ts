@@ -6,10 +6,10 @@ import { conditionsOf, patchFor, unknownConditions } from './conditions.ts'
 import type { ConditionDeps } from './metrics.ts'
 import { type ClusterNode, despiteOthers } from './nodes.ts'
 
-/** Names without a Node that are remembered as told. An event may bear any name. */
+/** How many names without a Node are remembered: an event may contain any name. */
 const MOST_ABSENT = 10_000
 
-/** A Node, what it was found to be, and where it is. */
+/** A Node, the state that was found, and its site. */
 export type Swept = {
   readonly node: ClusterNode
   readonly overall: Overall | 'NotWatched' | 'Unreadable'
@@ -19,9 +19,9 @@ export type Swept = {
 export type Reconcile = (
   name: string,
   options: {
-    /** Says when we looked even where nothing changed. */
+    /** Write the time of our check even if nothing changed. */
     readonly heartbeat: boolean
-    /** The Node as it was just read; it is read again where somebody wrote it since. `absent`: there was none. */
+    /** The Node as just read; it is read again if somebody has written since. `absent`: there was none. */
     readonly node?: ClusterNode | 'absent' | undefined
   },
 ) => Promise<Swept | undefined>
@@ -29,16 +29,17 @@ export type Reconcile = (
 const ABSENT = { outcome: 'absent', swept: undefined } as const
 
 /**
- * Brings the conditions and the Events of one Node in line with the store; undefined where the cluster has no such Node.
+ * Brings a Node's conditions and Events in line with the store; undefined if the cluster has no such Node.
  *
- * The Node is read before the document, and the patch names the version that was read: whoever knows less than what the
- * Node already says gets a conflict and looks again. So no order of calls, and no other instance, can take a Node back.
+ * The Node is read before the document, and the patch names the version that was read: an instance that knows less than
+ * the Node already shows gets a conflict and checks again. So neither the order of calls nor a second instance can set
+ * a Node back.
  */
 export function createReconcile(deps: ConditionDeps, announcer: Announcer): Reconcile {
   const { store, nodes, clock, log, metrics, settings } = deps
   const absent = new Set<string>()
 
-  /** What the store has of a node, and what its Node is told of it. */
+  /** What the store says about a node, and the conditions that follow. */
   const read = async (name: string) => {
     const state = await store.read(name).catch((error: unknown) => damagedState(name, error))
     if (state === undefined) {

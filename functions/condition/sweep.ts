@@ -7,16 +7,16 @@ import type { ClusterNode } from './nodes.ts'
 import type { Reconcile, Swept } from './reconcile.ts'
 import type { Taints } from './taints.ts'
 
-/** Nodes that are brought up to date at once. */
+/** How many Nodes are updated at once. */
 const AT_ONCE = 8
 
-/** How many Nodes are up to date now, and what could not be done, one line each. */
+/** How many Nodes are up to date, and what failed, one line each. */
 type Sweep = { readonly done: number; readonly failures: readonly string[] }
 
 /**
- * Brings every Node up to date: it finds what time alone has changed, and what no event told us of. What fails for one
+ * Brings every Node up to date: it finds what time alone has changed, and what no event reported. A failure for one
  * Node does not hold up the others.
- * @throws StoreError where the Nodes or the store cannot be listed.
+ * @throws StoreError if the Nodes or the store cannot be listed.
  */
 export function createSweep(
   { store, nodes, clock, log, metrics }: ConditionDeps,
@@ -24,14 +24,14 @@ export function createSweep(
   reconcile: Reconcile,
   taints: Taints | undefined,
 ): (signal: AbortSignal) => Promise<Sweep> {
-  /** Without its store PTP Watch knows nothing: what a Node says of a while ago must not pass for the present. */
+  /** Without its store PTP Watch knows nothing, and old conditions must not pass for current ones. */
   const doubt = async (node: ClusterNode, reason: string) => {
     if (!isOutdated(node.conditions, clock.now())) return
     const unknown = unknownConditions('StoreDown', `PTP Watch cannot read its store: ${reason}`)
     const conditions = patchFor(node.conditions, unknown, clock.now(), { heartbeat: false })
     if (conditions === undefined) return
     try {
-      // Somebody who writes it now knows more.
+      // Whoever writes it now knows more.
       await nodes.patchConditions(node, conditions)
     } catch (error) {
       const fields = { node: node.name, reason: reasonOf(error) }
@@ -61,7 +61,7 @@ export function createSweep(
         failures.push(`Node ${name}: ${reasonOf(error)}`)
       }
     })
-    // Of one whose document cannot be read nothing is known, as of one that could not be looked at.
+    // An unreadable document says as little as one that could not be checked.
     const known = swept.filter(({ overall }) => overall !== 'Unreadable')
     await taints?.(known, listed, { signal, failures })
     return { done: swept.length, failures }

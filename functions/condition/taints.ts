@@ -7,16 +7,17 @@ import { type ClusterNode, despiteOthers, type Taint } from './nodes.ts'
 import type { Places } from './places.ts'
 import type { Swept } from './reconcile.ts'
 
-/** `failures`: what fails is added there, one line each. */
+/** `failures`: collects failures, one line each. */
 type Run = { readonly signal: AbortSignal; readonly failures: string[] }
 
 export type Taints = ReturnType<typeof createTaints>
 
 /**
- * Taints Nodes that free-run. A place is taken before a Node is tainted and given back after its taint is removed, by
- * compare-and-set: also two instances, or one that dies half-way, never taint more than the limit.
+ * Taints Nodes in FREERUN. A place is taken before a Node is tainted and given back after its taint is removed, by
+ * compare-and-set: two instances, or one that dies half-way, never taint more than the limit.
  *
- * `places`: who may be tainted, kept where all instances see it. A Node that is UNKNOWN keeps what it has; one that is watched no more loses the taint.
+ * `places`: who may be tainted, stored where all instances see it. A Node that is UNKNOWN keeps its taint or stays
+ * without; one that is no longer watched loses it.
  */
 export function createTaints(
   { taint, places }: { readonly taint: TaintConfig; readonly places: Places },
@@ -25,10 +26,10 @@ export function createTaints(
 ) {
   const isOurs = ({ key, effect }: Taint) => key === taint.key && effect === taint.effect
   const isTainted = ({ taints }: ClusterNode) => taints.some(isOurs)
-  /** Those that were told to be without. */
+  /** Those last told that they get no taint. */
   let withheldBefore: ReadonlySet<string> = new Set()
 
-  /** Sets or removes it; nothing is done where that is so already, or the Node is gone. */
+  /** Sets or removes the taint; does nothing if that is already so, or the Node is gone. */
   const set = (name: string, wanted: boolean) =>
     despiteOthers(`the taints of Node ${name}`, async () => {
       const node = await nodes.get(name)
@@ -41,7 +42,7 @@ export function createTaints(
       return
     })
 
-  /** Sets it for each of these; those for which that worked. */
+  /** Sets or removes it for each; returns those for which that worked. */
   const setAll = async (names: readonly string[], wanted: boolean, { signal, failures }: Run) => {
     const done = new Set<string>()
     for (const name of names) {
@@ -56,7 +57,7 @@ export function createTaints(
     return done
   }
 
-  /** In the log each once, for as long as it lasts. */
+  /** Each is logged once, for as long as it lasts. */
   const tellWithheld = async (
     withheld: readonly Swept[],
     sizes: ReadonlyMap<string, number>,
@@ -84,11 +85,11 @@ export function createTaints(
     }
   }
 
-  /** Adds and removes our taint as a sweep found the Nodes, of `all` that the cluster has. */
+  /** Updates our taints after a sweep. `all`: every Node of the cluster. */
   return async (swept: readonly Swept[], all: ReadonlyMap<string, ClusterNode>, run: Run): Promise<void> => {
     try {
       const states = new Map(swept.map(({ node, overall }) => [node.name, overall]))
-      /** The taint of a Node whose state could not be read stays as it is. */
+      /** A Node whose state could not be read keeps its taint. */
       const isOver = (name: string) => {
         const state = states.get(name)
         return state === undefined ? !all.has(name) : state !== 'FREERUN' && state !== 'UNKNOWN'

@@ -8,14 +8,14 @@ import { FIX, fixFor } from './words.ts'
 
 const IGNORED = 'its pushed sync-state may be wrong and is ignored'
 
-/** No publisher says what release it is, but its answers show it (protocol.md §5, starlingx.md). */
+/** Publishers do not say which release they are, but their answers show it (protocol.md §5, starlingx.md). */
 export function releaseOf({ client, wanted, held, kinds, pulls }: Exam): string {
   const bodies = pulls.flatMap(({ said }) => said?.body ?? [])
   const [body] = bodies
   if (client.dialect === 'red-hat-v2') {
     if (held.some(({ address }) => address.includes('/sync/synce-status/'))) return '4.20 or later'
     if (bodies.some((text) => text.includes('"ANTENNA-DISCONNECTED"'))) return `4.16 or 4.17; ${IGNORED}`
-    // It publishes SyncE, and took every subscription but those.
+    // It publishes SyncE, but rejected those subscriptions and no others.
     const synce = wanted.filter(({ kind }) => isSyncE(kind))
     const isRefused = synce.length > 0 && kinds.size > 0 && synce.every(({ kind }) => !kinds.has(kind))
     return isRefused ? `4.17 to 4.19, without SyncE subscriptions; ${IGNORED}` : '4.16 or later'
@@ -26,18 +26,18 @@ export function releaseOf({ client, wanted, held, kinds, pulls }: Exam): string 
     return '4.10 to 4.15; its sync-state flaps between clocks and is ignored'
   }
   if (body === undefined) return 'notification format unknown without a CurrentState'
-  // Standard: an array of events, or the event itself. Legacy: a map of events by instance.
+  // Standard: an array of events, or a single event. Legacy: a map of events by instance.
   const isStandard = /^\s*(?:\[|\{\s*"(?:id|specversion)")/.test(body)
   return `${isStandard ? 'standard' : 'legacy'} notification format`
 }
 
-/** The node that answers name, if it is not `node`. */
+/** The node named in the answers, if it is not `node`. */
 export function otherNodeIn(pulls: readonly Pulled[], node: string): string | undefined {
   const named = pulls.map(({ said }) => nodesNamed(said?.body ?? ''))
   return named.find((names) => names.length > 0 && !names.includes(node))?.[0]
 }
 
-/** Whether CurrentState names the configured node; without a list of addresses only that shows it. */
+/** Whether CurrentState names the configured node; without a list of addresses nothing else shows it. */
 export function checkNodeName({ client: { dialect, node }, pulls }: Exam): Verdict {
   const other = otherNodeIn(pulls, node)
   if (other !== undefined) return ['failed', `CurrentState names node ${other}`, FIX.otherNode(other, node)]
@@ -46,13 +46,16 @@ export function checkNodeName({ client: { dialect, node }, pulls }: Exam): Verdi
   return ['skipped', `${lists}, and no CurrentState names the node`]
 }
 
-/** The kinds that a node may well have no clock of. */
+/** The kinds that a node may not have a clock of. */
 const OPTIONAL: ReadonlySet<string> = new Set(['gnss-sync-status', 'synce-lock-state', 'synce-clock-quality'])
 
 const isTold = ({ resource, said }: Pulled) =>
   said?.readings?.observations.some(({ kind }) => kind === resource.kind) === true
 
-/** What the publisher says of each resource. Any state passes: the check is whether it answers, not whether it is LOCKED. */
+/**
+ * What the publisher says about each resource. Any state passes: the check is whether it answers, not whether it is
+ * LOCKED.
+ */
 export function checkStates({ client, held, place, pulls, merge }: Exam): Verdict[] {
   const deciding: readonly string[] = merge.overallKinds
   const decides = ({ resource }: Pulled) => deciding.includes(resource.kind)
@@ -79,7 +82,7 @@ export function checkStates({ client, held, place, pulls, merge }: Exam): Verdic
   })
 }
 
-/** What an answer says of the clocks, or why there is none. */
+/** What an answer says about the clocks, or why there is none. */
 function told({ answer }: Pulled): string {
   if (answer instanceof PublisherError) return reasonOf(answer)
   if (answer.outcome === 'none') return answer.reason
@@ -96,9 +99,9 @@ function told({ answer }: Pulled): string {
 }
 
 /**
- * Compares the publisher's clock with ours: by the `time` of CurrentState, which is the time of the question
- * (protocol.md §3.4), else by the Date of an answer. StarlingX's times are those of the last change (starlingx.md). Two
- * seconds apart are a warning, a minute is a failure.
+ * Compares the publisher's clock with ours: by the `time` of CurrentState, which is that of the query (protocol.md
+ * §3.4), else by the Date header. StarlingX's times are those of the last change (starlingx.md). An offset of two
+ * seconds is a warning, of a minute a failure.
  */
 export function checkClock({ client: { queryTime }, health, pulls }: Exam): Verdict {
   const times = pulls.flatMap(({ said }) => {
@@ -107,7 +110,7 @@ export function checkClock({ client: { queryTime }, health, pulls }: Exam): Verd
   })
   const [timed] = times.sort((a, b) => (queryTime ? a.withinMs - b.withinMs : b.ms - a.ms))
   const date = Date.parse(health.date ?? '')
-  // It has whole seconds, cut.
+  // The header has whole seconds, rounded down.
   const dated = Number.isNaN(date) ? undefined : offset(date + 500, health, 'Date of its answer', 500)
   const found = queryTime ? (timed ?? dated) : dated
   if (found === undefined) return ['skipped', 'none of its answers has a time']
@@ -116,7 +119,7 @@ export function checkClock({ client: { queryTime }, health, pulls }: Exam): Verd
   const isApart = apart > Math.max(withinMs, 1_000)
   const differs = `is ${amount(apart)} ${ms > 0 ? 'ahead of' : 'behind'} ours`
   const agrees = `agrees with ours within ${amount(Math.max(withinMs, apart))}`
-  // Only times in the future tell a time zone from the age of a state.
+  // Only times in the future show that it is the time zone, not the age of a state.
   const zoneMs = queryTime || timed === undefined || dated === undefined ? 0 : timed.ms - dated.ms
   const local = `; the times in its events are ${amount(zoneMs)} ahead: local time written as UTC`
   const result = `it ${isApart ? differs : agrees}, by the ${by}${zoneMs < 60_000 ? '' : local}`
@@ -127,7 +130,7 @@ export function checkClock({ client: { queryTime }, health, pulls }: Exam): Verd
 
 type Times = Pick<HttpAnswer, 'sentAt' | 'receivedAt'>
 
-/** How far the publisher's clock is ahead of ours, and how wrong that may be, in ms: its time lies between our two. */
+/** How far the publisher's clock is ahead of ours, and the possible error, in ms: its time lies between our two. */
 function offset(theirs: number, { sentAt, receivedAt }: Times, by: string, cutMs = 0) {
   const [sent, received] = [milliseconds(sentAt), milliseconds(receivedAt)]
   return { ms: theirs - (sent + received) / 2, withinMs: (received - sent) / 2 + 1 + cutMs, by }

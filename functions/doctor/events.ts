@@ -11,13 +11,16 @@ import { type Exam, type Pulled, pullEach } from './exam.ts'
 import { amount, plural, type Verdict } from './report.ts'
 import { FIX } from './words.ts'
 
-/** Whether the store shows what the publisher says, and the age of the newest event: none is sent while nothing changes. */
+/**
+ * Checks that the store shows what the publisher says, and reports the age of the newest event: none is sent while
+ * nothing changes.
+ */
 export async function checkEvents(exam: Exam): Promise<Verdict> {
   const { store, clock, merge, client, target, call, pulls } = exam
   let state = await store.read(target.node)
   let differing = differencesOf(exam, state, pulls)
   if (differing.length > 0) {
-    // Pushes may be under way.
+    // Pushes may be on their way.
     await pause(merge.settleMs, call.signal)
     const told = pulls.flatMap(({ said, resource }) => (said === undefined ? [] : [resource]))
     const again = await pullEach(exam, told)
@@ -36,7 +39,7 @@ export async function checkEvents(exam: Exam): Promise<Verdict> {
   return ['failed', result, client.dialect === 'red-hat-v1' ? FIX.stuck(target.transport) : FIX.eventsLost]
 }
 
-/** Clocks for which the publisher reports something else than the store shows, or than it has pushed. */
+/** Clocks for which the publisher reports something other than the store shows, or than it pushed. */
 function differencesOf(exam: Exam, state: NodeState | undefined, pulled: readonly Pulled[]) {
   if (state === undefined) return []
   const pulls = pulled.flatMap(({ resource: { kind }, said }): Pull[] => {
@@ -71,7 +74,7 @@ function newestOf({ clocks, counters }: NodeState, now: number): string {
   return `${arrived ?? 'no event has arrived yet, only initial notifications'} (received ${received}, duplicate ${duplicate}, late ${late}, missed ${missed}, quarantined ${quarantined})`
 }
 
-/** What the store says of the node. Stale: nobody polls, or the publisher does not answer. */
+/** What the store says about the node. Stale: nobody polls, or the publisher does not answer. */
 export async function checkState({ store, clock, merge, target }: Exam): Promise<Verdict> {
   const state = await store.read(target.node)
   if (state === undefined || state.clocks.length === 0)
@@ -86,12 +89,15 @@ export async function checkState({ store, clock, merge, target }: Exam): Promise
   return ['warning', `${result}, stale`, problem === undefined ? FIX.notPolled : FIX.pollFailed(problem)]
 }
 
-/** Compares the metrics of the proxy or v1 sidecar with our counters. In most pods they are out of reach: no fault. */
+/**
+ * Compares the metrics of the proxy or v1 sidecar with our counters. Often they are not reachable, which is not a
+ * failure.
+ */
 export async function checkMetrics(exam: Exam): Promise<Verdict> {
   const { client, target, others, call, store, state, foreign } = exam
   if (client.dialect === 'starlingx-v2' && target.metrics === undefined)
     return ['skipped', 'StarlingX has none']
-  // Where the proxies of Red Hat serve them by default (`--metrics-addr`).
+  // The default address of Red Hat's proxies (`--metrics-addr`).
   const url = target.metrics ?? `http://${new URL(target.url).hostname}:9091/metrics`
   const { origin, pathname: path } = new URL(url)
   const request = { method: 'GET', path } as const
@@ -124,7 +130,7 @@ export async function checkMetrics(exam: Exam): Promise<Verdict> {
   if (failed > 0 && isAlone && (await missedSinceSubscribed(state, store)) !== false)
     return ['warning', result, FIX.deliveriesFailed]
   if (dropped > 0) return ['warning', result, FIX.dropped]
-  // Up to ten may be under way.
+  // Up to ten may be on their way.
   if (more > 10 && isAlone) return ['warning', result, FIX.moreThanOurs(more)]
   return ['ok', `${result}. ${differenceOf(more, failed, foreign.length)}`]
 }
@@ -132,19 +138,19 @@ export async function checkMetrics(exam: Exam): Promise<Verdict> {
 function differenceOf(more: number, failed: number, foreign: number): string {
   if (foreign > 0)
     return `The publisher counts deliveries${failed > 0 ? ' and failures' : ''} of all its consumers, with ${foreign} foreign subscriptions`
-  // They start with the publisher and have no times; what they cost since we subscribed would be `missed`.
+  // These counters start with the publisher and have no times; failures since we subscribed would be `missed`.
   if (failed > 0) return 'The failures are older than our subscriptions: nothing was missed since'
   if (more === 0) return 'They agree'
   if (more < 0) return 'Ours also count initial notifications and events before the publisher restarted'
   return "The publisher's also count placeholders, which change no state, and events under way"
 }
 
-/** Whether a transition was missed after our subscriptions were last recreated; undefined where that is not known. */
+/** Whether a transition was missed after our subscriptions were last recreated; undefined if unknown. */
 export async function missedSinceSubscribed(state: NodeState | undefined, store: Pick<Store, 'log'>) {
   if (state === undefined) return undefined
   const log = await store.log(state.node, { after: Math.max(0, state.seq - 500), limit: 500 })
   const restored = log.findLast(({ type }) => type === 'restored')?.notAfter
-  // What only a poll has shown counts as missed at the next one.
+  // A transition that only a poll has shown counts as missed at the next poll.
   const undated = state.clocks.flatMap((clock) => clock.undated ?? [])
   return [...log.filter(({ type }) => type === 'missed'), ...undated].some(({ notBefore, notAfter }) => {
     const earliest = notBefore ?? notAfter
@@ -152,7 +158,7 @@ export async function missedSinceSubscribed(state: NodeState | undefined, store:
   })
 }
 
-/** The sum of the series of a name, and of a status where one is given, in a page in Prometheus text format. */
+/** The sum of all series of a name, and of a status if given, in a page in Prometheus text format. */
 export function sumIn(page: string, name: string, status = ''): number {
   const series = page.matchAll(new RegExp(`^${name}(?:\\{(.*)\\})?\\s+(\\S+)`, 'gm'))
   return [...series]

@@ -31,17 +31,17 @@ export type Doctor = Pick<Publishers, 'registry' | 'http' | 'others' | 'callback
     readonly ingestUp: boolean
   }
 
-/** What the later checks of a publisher go by is not to be had; a verdict says why. */
+/** The later checks of a publisher are not possible; a verdict says why. */
 export class Stop extends Error {}
 
 export type Exam = Awaited<ReturnType<typeof examOf>>
 
-/** Asks one publisher for what its checks go by; what that shows is in `verdicts`. @throws Stop */
+/** Asks one publisher for everything its checks need; what that already shows goes to `verdicts`. @throws Stop */
 export async function examOf(doctor: Doctor, target: Target, verdicts: Verdicts) {
   const { callback } = doctor
   const { node } = target
   const place = placeOf(target.url)
-  // For some twenty requests, each with a deadline of its own.
+  // The limit for some twenty requests, each with its own deadline.
   const call = { signal: AbortSignal.any([doctor.signal, AbortSignal.timeout(60_000)]) }
   const stop = (check: Check, result: string, fix: string) => {
     verdicts[check] = [['failed', result, fix]]
@@ -54,7 +54,7 @@ export async function examOf(doctor: Doctor, target: Target, verdicts: Verdicts)
   }
 
   const host = new URL(target.url).hostname.replace(/^\[|\]$/g, '')
-  // As sockets ask.
+  // The way sockets resolve names.
   const found = isIP(host) === 0 ? promisify(dns.lookup)(host, { all: true }) : undefined
   const addresses = await found?.catch((error: unknown) => {
     const [, service, namespace = ''] = /^([^.]+)\.([^.]+)\.svc\b/.exec(host) ?? []
@@ -75,7 +75,8 @@ export async function examOf(doctor: Doctor, target: Target, verdicts: Verdicts)
   const { client, health } = await answered('health', healthy())
   verdicts.health = [['ok', `200 ${health.body.trim().slice(0, 40)}`]]
 
-  // Only v2 lists addresses; for the others we make them from the configured name, and CurrentState shows whether it is right.
+  // Only v2 lists addresses; for the others we build them from the configured name, and CurrentState shows whether that
+  // is right.
   const unnamed = doctor.unnamed.get(target)
   if (unnamed !== undefined)
     throw stop('addresses', `the name of its node is unknown: ${unnamed}`, FIX.unnamed)
@@ -92,7 +93,7 @@ export async function examOf(doctor: Doctor, target: Target, verdicts: Verdicts)
   const held = await answered('subscriptions', client.list(call))
   const ours = { node, ownName: offer.node, facts: client, callback, configured: doctor.configured }
   const plan = planOf({ ...ours, wanted, unpublished, held })
-  /** The wanted kinds for which a current subscription of ours is there. */
+  /** The wanted kinds for which we hold a current subscription. */
   const kinds = new Set(plan.flatMap((step) => (step.do === 'keep' ? [step.resource.kind] : [])))
   // A v1 sidecar serves one node.
   const other = held
@@ -110,7 +111,7 @@ export async function examOf(doctor: Doctor, target: Target, verdicts: Verdicts)
 
 export type Pulled = Awaited<ReturnType<typeof pullEach>>[number]
 
-/** Pulls resources; writes nothing. `said`: an answer that tells a state, or may. */
+/** Pulls resources; writes nothing. `said`: an answer that says, or may say, a state. */
 export function pullEach(
   { client, call }: { client: Client; call: { signal: AbortSignal } },
   resources: readonly Resource[],

@@ -39,7 +39,7 @@ export const doctor: FunctionDefinition = {
   modes: { serve: false, run: true },
 
   async open(config, host) {
-    // A store that cannot be opened is a finding, after which publishers are checked all the same.
+    // If the store cannot be opened, that is a finding, and publishers are checked anyway.
     const store = await openStore(config, host).catch(async (error: unknown) => {
       if (!(error instanceof StoreError)) throw error
       const none = await openStore({ ...config, stateUrl: 'memory:' }, host)
@@ -91,7 +91,7 @@ function picked(targets: readonly Target[], { node }: Flags): readonly Target[] 
   return targets.filter((target) => names.includes(target.node))
 }
 
-/** Gives the findings in the order of `targets`; none of those that were cut off. */
+/** Returns the findings in the order of `targets`; none for those cut off by the signal. */
 function examineAll(doctor: Doctor, targets: readonly Target[], onDone: (all: Finding[]) => void) {
   const asking = pLimit(doctor.pollConcurrency)
   const reading = pLimit(doctor.pollConcurrency)
@@ -99,12 +99,12 @@ function examineAll(doctor: Doctor, targets: readonly Target[], onDone: (all: Fi
   const examine = async (target: Target): Promise<Finding[]> => {
     const verdicts: Verdicts = {}
     try {
-      // While one waits for the store, others are asked.
+      // While one waits for the store, others are checked.
       const ask = () => (doctor.signal.aborted ? undefined : askAll({ ...doctor, store }, target, verdicts))
       const arrival = await asking(ask)
       if (arrival !== undefined) verdicts.callback = [await arrival()]
     } catch (error) {
-      // A store that failed meanwhile is a finding.
+      // If the store fails meanwhile, that is a finding.
       if (error instanceof PtpWatchError && error.code !== 'configuration')
         verdicts.state = [['failed', reasonOf(error), FIX.storeFirst]]
       else if (!(error instanceof Stop)) throw error
@@ -117,7 +117,7 @@ function examineAll(doctor: Doctor, targets: readonly Target[], onDone: (all: Fi
   return Promise.all(targets.map(examine))
 }
 
-/** Every check of one publisher. Gives the one that is left to do once nothing more is asked of it. */
+/** Every check of one publisher. Returns the one left to do after the last request to it. */
 async function askAll(doctor: Doctor, target: Target, verdicts: Verdicts) {
   const exam = await examOf(doctor, target, verdicts)
   verdicts.subscriptions = [await checkSubscriptions(exam)]
@@ -129,7 +129,7 @@ async function askAll(doctor: Doctor, target: Target, verdicts: Verdicts) {
   verdicts.clock = [checkClock(exam)]
   verdicts.metrics = [await checkMetrics(exam)]
   if (!doctor.storeUp) return undefined
-  // Before the callback, whose notification changes the store.
+  // Before the callback check, whose notification changes the store.
   verdicts.events = [await checkEvents(exam)]
   verdicts.state = [await checkState(exam)]
   const callback = await checkCallback(exam)

@@ -2,7 +2,7 @@ import { stripVTControlCharacters, styleText } from 'node:util'
 import type { Flags } from '#shared/runtime/function.ts'
 import type { Terminal } from '#shared/runtime/terminal.ts'
 
-/** What is checked once, and what of each publisher, in the order of the output. */
+/** The checks done once, and those done for each publisher, in the order of the output. */
 export const WHOLE = ['publishers', 'node-labels', 'store', 'callback-token', 'ingest', 'sink'] as const
 export const EACH = [
   ...(['dns', 'health', 'dialect', 'addresses', 'subscriptions', 'callback'] as const),
@@ -21,7 +21,7 @@ export type Verdicts = { [check in Check]?: readonly Verdict[] | undefined }
 /** The result of a check that an earlier failure prevented. */
 const NOT_CHECKED = 'not checked: fix the failure above first'
 
-/** The lines of a diagnosis, in the order of `checks`. `node`: null for what concerns all publishers. */
+/** The lines of a diagnosis, in the order of `checks`. `node`: null for checks that concern all publishers. */
 export function findingsOf(node: string | null, checks: readonly Check[], verdicts: Verdicts) {
   const none: readonly Verdict[] = [['skipped', NOT_CHECKED]]
   return checks.flatMap((check) =>
@@ -52,7 +52,7 @@ const SHOWN = {
 const isChecked = ({ result }: Finding) => result !== NOT_CHECKED
 const hasFailed = (findings: readonly Finding[]) => findings.some(({ status }) => status === 'failed')
 
-/** The findings of one publisher, or those that concern all: a heading, and a line for each. */
+/** The findings about one publisher, or about all: a heading and one line each. */
 function blockOf(findings: readonly Finding[], { colour }: Terminal): string {
   const [first] = findings
   if (first === undefined) return ''
@@ -71,7 +71,10 @@ function blockOf(findings: readonly Finding[], { colour }: Terminal): string {
   return `${plain(first.node ?? 'ptp-watch')}\n${lines.join('')}`
 }
 
-/** Who delivers events, and apart from that the states of clocks: events arrive from one in FREERUN too. */
+/**
+ * How many publishers deliver events and, separately, the states of their clocks: a node in FREERUN delivers events
+ * too.
+ */
 function summaryOf(whole: readonly Finding[], each: readonly (readonly Finding[])[]): string {
   const findings = [...whole, ...each.flat()]
   const failed = each.filter(hasFailed).map(([first]) => plain(first?.node ?? ''))
@@ -91,14 +94,14 @@ function summaryOf(whole: readonly Finding[], each: readonly (readonly Finding[]
   ].join('')
 }
 
-/** Texts come from the network: nothing may move the cursor or start a line. */
+/** Texts come from the network: none may move the cursor or start a line. */
 function plain(text: string): string {
   return stripVTControlCharacters(text)
     .replace(/\s*\n\s*/g, ' ')
     .replace(/\p{Cc}/gu, '?')
 }
 
-/** Shows findings as they come, with a line of progress on a terminal; or as one JSON list at the end. */
+/** Shows findings as they arrive, with a progress line on a terminal; or as one JSON list at the end. */
 export function createView(terminal: Terminal, total: number, { json, quiet }: Flags) {
   let done = 0
   const wanted = (findings: readonly Finding[]) =>
@@ -113,7 +116,7 @@ export function createView(terminal: Terminal, total: number, { json, quiet }: F
       if (json !== true) terminal.out(blockOf(wanted(findings), terminal))
       if (terminal.interactive && done < total) terminal.err(`checking publishers ${done}/${total}`)
     },
-    /** Gives the exit code. Where it was `stopped`, what was found until then allows no diagnosis. */
+    /** Returns the exit code. If `stopped`, what was found so far is not enough for a diagnosis. */
     end(whole: readonly Finding[], each: readonly (readonly Finding[])[], stopped = false): number {
       clear()
       const all = [...whole, ...each.flat()]

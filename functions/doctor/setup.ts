@@ -20,7 +20,7 @@ export function checkPublishers({ targets, unnamed, failure }: Found, namespace?
   return ['failed', `no publishers in ${where}`, fix]
 }
 
-/** What NODE_LABELS gives the publishers; nothing where it is not set. */
+/** What NODE_LABELS gives the publishers; nothing if it is not set. */
 export function checkNodeLabels(found: Found['nodeLabels']): Verdict[] {
   if (found === undefined) return []
   const { labels, failure, absent, unused } = found
@@ -47,7 +47,7 @@ export function checkToken({ length }: readonly string[]): Verdict {
   return ['ok', `CALLBACK_SECRET ${length === 1 ? 'is set' : 'has two values: rotation in progress'}`]
 }
 
-/** Whether ingest answers at CALLBACK_URL and accepts our token, from here; publishers may have another way to it. */
+/** Whether ingest answers at CALLBACK_URL and accepts our token, tried from here; publishers may take another route. */
 export function checkIngest(proof: Proof): Verdict {
   if (proof.outcome === 'proven') return ['ok', 'it answers at CALLBACK_URL with 204']
   if (proof.outcome === 'refused') return ['failed', proof.error.problems.join('; '), FIX.ingestRefused]
@@ -55,7 +55,7 @@ export function checkIngest(proof: Proof): Verdict {
   return ['warning', proof.reason, FIX.ingestUnreachable]
 }
 
-/** Whether a server answers at K_SINK. OPTIONS has no effect; sending an event would have one. */
+/** Whether a server answers at K_SINK. OPTIONS has no effect; an event would. */
 export async function checkSink({ url, ca }: Config['sink'], signal: AbortSignal): Promise<Verdict> {
   if (url === undefined) return ['skipped', 'K_SINK is not set: no CloudEvents are sent']
   const { origin, pathname, search } = new URL(url)

@@ -11,7 +11,7 @@ import { type Exam, type Pulled, pullEach } from './exam.ts'
 import { amount, plural, type Verdict } from './report.ts'
 import { FIX, fixFor } from './words.ts'
 
-/** Whether our subscriptions are there. The first that applies, the gravest first. */
+/** Whether our subscriptions exist. Returns the first verdict that applies, worst first. */
 export async function checkSubscriptions(exam: Exam): Promise<Verdict> {
   const { client, call, state, wanted, plan, kinds, foreign } = exam
   const theirs = foreign.length === 0 ? '' : `; ${plural(foreign.length, 'foreign subscription')} left alone`
@@ -46,11 +46,11 @@ export async function checkSubscriptions(exam: Exam): Promise<Verdict> {
 
 const namesOf = (resources: readonly { kind: string }[]) => resources.map(({ kind }) => kind).join(' ')
 
-/** Who gets no events because StarlingX's sidecar serves the first matching subscription only (starlingx.md). */
+/** Who gets no events because StarlingX's sidecar only serves the first matching subscription (starlingx.md). */
 function unservedIn(exam: Exam, present: string): Verdict | undefined {
   const { client, callback, wanted, held, foreign, kinds } = exam
   const own = callback.endpointFor(client.node)
-  // Beside a subscription to all, each notification arrives twice, and the first two are served.
+  // Next to a subscription to everything, each notification arrives twice, and the first two subscriptions are served.
   const served = held.some(({ address }) => pathOf(address) === '/sync') ? 2 : 1
   const meetings = wanted
     .filter(({ kind }) => kinds.has(kind))
@@ -71,7 +71,7 @@ function unservedIn(exam: Exam, present: string): Verdict | undefined {
   return ['warning', `${present}, but another consumer comes after us: ${starving}`, FIX.starving]
 }
 
-/** As the sidecar compares: a common start of the path, of the same node, of all, or of its own. */
+/** Compares as the sidecar does: a common path prefix, of the same node, of all nodes, or of its own. */
 function matches(other: string, ours: string): boolean {
   const [theirs, own] = [pathOf(other), pathOf(ours)]
   const node = other.split('/')[2]
@@ -82,10 +82,10 @@ function matches(other: string, ours: string): boolean {
 const pathOf = (address: string) => /\/sync(?:\/.*)?$/i.exec(address)?.[0].toLowerCase()
 
 /**
- * Proves that the publisher reaches ingest, and ingest this store. v2 and StarlingX post an initial notification while
- * they create a subscription, and refuse an equal one: so we create an extra one for a moment, whose endpoint has a
- * query. v1 has one for each resource and only tries the endpoint, with an empty body: so we post one of ours again,
- * which changes nothing (protocol.md §2.4). Gives how to wait for the store, where that is left to do.
+ * Proves that the publisher reaches ingest, and ingest this store. v2 and StarlingX post an initial notification during
+ * a create, and reject a duplicate: so we briefly create an extra subscription whose endpoint has a query. v1 has one
+ * subscription per resource and only tries the endpoint with an empty body: so we post one of ours again, which changes
+ * nothing (protocol.md §2.4). Returns how to wait for the store, if that is left to do.
  */
 export async function checkCallback(exam: Exam): Promise<Verdict | (() => Promise<Verdict>)> {
   const { client, place, callback, ingestUp } = exam
@@ -99,7 +99,10 @@ export async function checkCallback(exam: Exam): Promise<Verdict | (() => Promis
   return ['failed', `the publisher cannot deliver: ${reasonOf(verdict)}`, fix]
 }
 
-/** Best one whose state is known; at v1 one that is there. Every release takes the kinds that are not SyncE. */
+/**
+ * Preferably one whose state is known; for v1, one that is subscribed to. Every release accepts the kinds other than
+ * SyncE.
+ */
 function chosen({ client, held, kinds, pulls }: Exam): Pulled | undefined {
   const able = pulls.filter(({ resource }) => !isSyncE(resource.kind))
   if (client.uniqueBy !== 'resource') return able.find(({ said }) => said !== undefined) ?? able[0]
@@ -113,7 +116,7 @@ async function proveByInitial(exam: Exam, { resource, said }: Pulled): ReturnTyp
   const endpoint = `${callback.endpointFor(client.node)}?doctor=${exam.newId()}`
   const before = (await store.read(client.node))?.counters.received ?? 0
   const startedAt = clock.now()
-  // As long as it may be posting, the kind is pending, so that it merges as what it is (design.md §3, rule 9).
+  // While it may be posting, the kind is pending, so that its notification is merged correctly (design.md §3, rule 9).
   const journal = createJournal(exam.journal, client.node)
   await journal.pending(kind, client.queryTime)
   let shown = said
@@ -126,7 +129,7 @@ async function proveByInitial(exam: Exam, { resource, said }: Pulled): ReturnTyp
       await journal.flush()
     }
     if (created instanceof PublisherError) throw created
-    // Where nobody is subscribed, it answers a pull only while the extra one is there.
+    // Without another subscription, it only answers a pull while the extra one exists.
     if (created.outcome === 'created') shown ??= (await pullEach(exam, [resource]))[0]?.said
   } finally {
     await tried(removeExtra(client, endpoint))
@@ -145,15 +148,17 @@ async function proveByInitial(exam: Exam, { resource, said }: Pulled): ReturnTyp
   }
 }
 
-/** Without an answer it may have been created all the same. @throws PublisherError: the next poll deletes what is left. */
+/** It may have been created even without an answer. @throws PublisherError: the next poll deletes what is left. */
 async function removeExtra(client: Client, endpoint: string) {
-  // Not even the end of the process shortens it.
+  // Not even the end of the process cuts this short.
   const call = { deadlineMs: 5_000 }
   for (const held of await client.list(call))
     if (held.endpoint === endpoint) await client.remove(held.id, call)
 }
 
-/** Whether the document shows more than `before` received, within 10 s: ingest writes a mere confirmation after 5 s. */
+/**
+ * Whether the document counts more than `before` received, within 10 s: ingest writes a mere confirmation after 5 s.
+ */
 async function hasArrived({ store, client, call, random }: Exam, before: number): Promise<boolean> {
   const ended = AbortSignal.any([AbortSignal.timeout(10_000), call.signal])
   for (let look = 1; ; look += 1) {
@@ -169,7 +174,7 @@ async function proveByPostingAgain(exam: Exam, { resource }: Pulled): Promise<Ve
   const created = await client.create({ address, endpoint: callback.endpointFor(client.node) }, call)
   const isNew = !held.some((one) => one.address === address)
   if (isNew && created.outcome === 'created') {
-    // Only what is subscribed to can be pulled: now it tells which node this is.
+    // Only subscribed resources can be pulled: now the answer shows which node this is.
     const other = otherNodeIn(await pullEach(exam, [resource]), client.node)
     if (other !== undefined) {
       await client.remove(created.id, call)

@@ -7,7 +7,7 @@ const HANGS_UP = 'It closes the connection: if it expects TLS, use https in `url
 const FIRST_ONLY = 'The sidecar delivers each event only to the first matching subscription'
 const OWN_SIDECAR = 'Run a separate sidecar for PTP Watch, or recreate the other subscription after ours'
 
-/** The next steps that checks tell. */
+/** The next step for each finding. */
 export const FIX = {
   credentials:
     'It requires credentials: set PUBLISHER_TOKEN_FILE, or PUBLISHER_CERT_FILE and PUBLISHER_KEY_FILE',
@@ -95,7 +95,7 @@ export const FIX = {
     `It got 204 for ${events} more events than this store received: check that ingest uses this STATE_URL; or the node was removed from the store since`,
 } as const
 
-/** By the codes of Node.js, OpenSSL and undici. */
+/** By the error codes of Node.js, OpenSSL and undici. */
 const BY_CODE: Readonly<Record<string, string>> = {
   ECONNREFUSED:
     'Nothing listens there: check that the publisher runs (`oc -n openshift-ptp get pods -o wide` shows the linuxptp-daemon of each node), the port in `url`, and that enableEventPublisher is true',
@@ -115,7 +115,7 @@ const BY_CODE: Readonly<Record<string, string>> = {
 const UNTRUSTED =
   /^(UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT(_LOCALLY)?)|\w*SELF_SIGNED_CERT\w*|CERT_(SIGNATURE_FAILURE|UNTRUSTED))$/
 
-/** The next step for a publisher that did not answer as it should. */
+/** The next step if a publisher did not answer as it should. */
 export function fixFor(error: PublisherError, place: Place): string {
   const { status = 0 } = error
   const known = untrusted(error, 'PUBLISHER_CA_FILE') ?? BY_CODE[codeIn(error) ?? '']
@@ -126,7 +126,7 @@ export function fixFor(error: PublisherError, place: Place): string {
   return `Check that \`url\` (${place.shown}) is the API of a publisher; its base path \`/api/…\` may be omitted, and \`dialect\` left at auto`
 }
 
-/** The next step where TLS failed for want of the certificate's authority, which belongs in `variable`. */
+/** The next step if TLS failed because the authority is not trusted; it belongs in `variable`. */
 export function untrusted(error: unknown, variable: string): string | undefined {
   if (!UNTRUSTED.test(codeIn(error) ?? '')) return undefined
   return `Its certificate is signed by an unknown authority: add that authority to ${variable} (on OpenShift the service CA, ConfigMap openshift-service-ca.crt)`

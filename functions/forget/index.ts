@@ -27,7 +27,7 @@ export const forget: FunctionDefinition = {
   required: [],
   modes: { serve: false, run: true },
   async open(config, host) {
-    // Nothing can be removed from a store that is not there, and none is made by looking.
+    // Nothing can be removed from a store that does not exist, so none is created.
     const store = await openStore(config, host, { create: false })
     return {
       async run(_flags, { signal, terminal, operands = [] }) {
@@ -46,7 +46,7 @@ export const forget: FunctionDefinition = {
   },
 }
 
-/** Removes a node as it is now: what comes in meanwhile keeps it. Why it was not removed; undefined where it was. */
+/** Removes a node unless something arrives meanwhile. Returns why it was not removed; undefined if it was. */
 export async function forgetNode(
   store: Pick<Store, 'read' | 'remove'>,
   node: string,

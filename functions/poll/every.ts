@@ -14,16 +14,16 @@ type RoundsDeps = {
   readonly log: Log
   readonly metrics: PollMetrics
   readonly random: () => number
-  /** Does the work unless a run is under way; false if it did not. */
+  /** Runs `work` unless a run is under way; returns whether it did. */
   readonly alone: (work: () => Promise<void>) => Promise<boolean>
 }
 
-/** Publishers serve their consumers one after another: nobody asks them more often. Milliseconds. */
+/** Publishers serve their consumers one after another, so nobody polls more often than this. Milliseconds. */
 const LEAST_MS = 1_000
 
 /**
- * The value of `--every` in milliseconds. A clock is confirmed three times before it would be stale.
- * @throws UsageError if it is no number of seconds from 1 to a third of `staleAfterMs`.
+ * The value of `--every` in milliseconds. It lets a clock be confirmed three times before it would be stale.
+ * @throws UsageError if it is not a number of seconds from 1 to a third of `staleAfterMs`.
  */
 export function readEvery(text: string, staleAfterMs: number): number {
   const mostMs = staleAfterMs / 3
@@ -38,14 +38,14 @@ export function readEvery(text: string, staleAfterMs: number): number {
   )
 }
 
-/** How often discovery looks for publishers where rounds are seconds apart. */
+/** How often discovery runs while rounds are seconds apart. */
 const FIND_EVERY_MS = 60_000
 
 /**
- * Polls in rounds `everyMs` apart, a tenth sooner or later by chance, so that several processes do not keep step. The
- * next one begins when the one before is over; it is left out while a run of another kind is under way. Beside the
- * rounds, publishers are looked for and our callback is proven once a minute, which may take longer than a round.
- * `close` ends the round that is under way, and resolves when it is over.
+ * Polls in rounds `everyMs` apart, up to 10 % earlier or later at random, so that several processes do not run in step.
+ * A round starts after the one before has ended, and is skipped while another run is under way. Discovery and the proof
+ * of our callback run in parallel once a minute, since they may take longer than a round. `close` ends the current
+ * round and resolves when it is over.
  */
 export function startRounds(
   { publishers, poller, log, metrics, random, alone }: RoundsDeps,
@@ -67,7 +67,7 @@ export function startRounds(
       const found = await publishers.find({ signal, marks: true })
       const before = proof
       proof = await publishers.prove(found.targets, signal)
-      // Once, and again when it has become right in between.
+      // Logged once, and again if it has been fine in between.
       if (proof.outcome === 'refused' && before?.outcome !== 'refused') log.error(proof.error.message)
       targets = found.targets
       if (found.failure !== undefined) findAt = 0
@@ -81,13 +81,13 @@ export function startRounds(
   const round = async () => {
     if (finding === undefined && performance.now() >= findAt) finding = find()
     if (targets === undefined) await finding
-    // What waits for the sink is sent beside the rounds: this process stays.
+    // Events are forwarded in the background, as this process keeps running.
     const polled = await poller.round(targets ?? [], {
       signal: AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]),
       ...{ everyMs, random, ...(proof && { proof: proof.outcome }) },
     })
     if (proof === undefined) return
-    // Once, and again when our callback has answered in between.
+    // Logged once, and again if our callback has answered in between.
     const problem = withheldText(polled, proof)
     if (problem !== undefined && !isWithheldReported) log.warn(problem)
     isWithheldReported = proof.outcome !== 'proven' && (isWithheldReported || problem !== undefined)

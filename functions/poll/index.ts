@@ -52,7 +52,7 @@ export const poll: FunctionDefinition = {
     })
 
     let isBusy = false
-    /** One run or round at a time in this process. False, and nothing is done, while another one is under way. */
+    /** One run or round at a time per process. False if another is under way; then nothing is done. */
     const alone = async (work: () => Promise<void>): Promise<boolean> => {
       if (isBusy) return false
       isBusy = true
@@ -66,7 +66,7 @@ export const poll: FunctionDefinition = {
       }
     }
 
-    /** `onDone`: told of each publisher, by a caller that prints the problems: they are not logged too. */
+    /** `onDone`: called for each publisher, by a caller that prints problems itself, so they are not logged. */
     const run = async (signal: AbortSignal, onDone?: (done: number, total: number) => void) => {
       const startedAt = clock.now()
       const ended = AbortSignal.any([signal, AbortSignal.timeout(pollDeadlineMs)])
@@ -82,12 +82,12 @@ export const poll: FunctionDefinition = {
           quiet: onDone !== undefined,
           onDone: () => onDone?.(++done, targets.length),
         })
-        // Each poll was shown the document again, and with it what others could not send.
+        // The poll has also found entries that other processes could not send.
         await forwarder.settle(ended)
         const withheld = withheldText(polled, proof)
         if (withheld !== undefined) log.warn(withheld)
         const nameless = unnamed.map(({ target, reason }) => ({ node: target.node, problems: [reason] }))
-        // Ingest rejects our token: all were pulled, and no subscription was changed.
+        // Ingest rejects our token: everything was pulled, but no subscription was changed.
         const refusal = proof.outcome === 'refused' ? proof.error : undefined
         return { polled: [...polled, ...nameless], failure, refusal }
       } finally {
@@ -95,7 +95,7 @@ export const poll: FunctionDefinition = {
       }
     }
 
-    // However many publishers are silent, the others are asked again before they would be stale.
+    // However many publishers are silent, the others are polled again before they would be stale.
     const deadlineMs = Math.ceil(Math.min(pollDeadlineMs, Math.max(everyMs ?? 0, settings.staleAfterMs / 2)))
     const rounds =
       everyMs === undefined
@@ -111,7 +111,7 @@ export const poll: FunctionDefinition = {
         })
       }),
       async run(_flags, { signal, terminal }) {
-        // Each run is a process of its own, for which every problem would be new: they are printed at its end.
+        // To a process that runs once every problem is new, so they are printed at its end.
         const { polled, failure, refusal } = await run(signal, (done, total) => {
           if (terminal.interactive) terminal.err(`\r\u001b[2Kpolling ${done}/${total}`)
         })

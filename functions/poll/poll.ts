@@ -23,7 +23,7 @@ type PollDeps = PullDeps & {
   readonly log: Log
   readonly newId: () => string
   readonly settings: MergeSettings
-  /** Publishers at once. */
+  /** How many publishers are polled at once. */
   readonly concurrency: number
 }
 
@@ -31,19 +31,19 @@ type Polled = {
   readonly node: string
   /** One line each; none if all went well. */
   readonly problems: readonly string[]
-  /** Old subscriptions of ours that were not deleted for want of a proof of our callback. */
+  /** Old subscriptions of ours that were not deleted because our callback is not proven. */
   readonly withheld?: number
-  /** Why the store did not take what was polled. */
+  /** Why the store did not accept the results. */
   readonly outage?: StoreError
 }
 
 /** `signal` ends a poll early. */
 type PollOptions = { readonly signal: AbortSignal } & Pick<ReconcileOptions, 'proof' | 'quiet'>
 
-/** How often a publisher gets a full poll where rounds are seconds apart. Milliseconds. */
+/** How often a publisher gets a full poll while rounds are seconds apart. Milliseconds. */
 const WHOLE_EVERY_MS = 60_000
 
-/** What rounds remember of a publisher. Our times in milliseconds. */
+/** What is remembered of a publisher between rounds. Our times in milliseconds. */
 type Memory = {
   /** The resources that its last full poll found; empty if unknown. */
   resources: readonly Resource[]
@@ -64,7 +64,7 @@ export function createPoller(deps: PollDeps) {
     failed: 'cannot write to the store: poll results are lost, retrying at the next poll',
     recovered: 'the store accepts poll results again',
   })
-  // Weak: with discovery targets come and go.
+  // Weak: with discovery, targets come and go.
   const memories = new WeakMap<Target, Memory>()
 
   /** Merges the results of a poll and its `closing` change; logs the transitions. */
@@ -161,7 +161,7 @@ export function createPoller(deps: PollDeps) {
     return { ...state, publisher: { ...publisher, checkedAt: isoTime(now) } }
   }
 
-  /** Polls a publisher as a whole, or lightly where it is given what is remembered of it. */
+  /** One poll of a publisher: a full one, or a light one if given what is remembered. */
   const tryOne = async (target: Target, options: PollOptions, light?: Memory): Promise<Polled> => {
     const { node } = target
     if (options.signal.aborted) return { node, problems: ['not reached: the poll was ended first'] }
@@ -194,18 +194,18 @@ export function createPoller(deps: PollDeps) {
 
   return {
     /**
-     * Polls every target once: its subscriptions are reconciled, its resources pulled, what they say merged. `signal`
-     * ends it early; nodes not reached then keep what is known of them. All are tried, whatever happens to one.
-     * @throws StoreError when the store took none of it.
+     * Polls every target once: reconciles its subscriptions, pulls its resources, and merges the answers. `signal` ends
+     * it early; nodes not reached by then keep their state. A failure of one target does not stop the others.
+     * @throws StoreError if the store accepted none of it.
      */
     poll: (targets: readonly Target[], { onDone, ...options }: PollOptions & { onDone?: () => void }) =>
       tryAll(targets, (target) => tryOne(target, options).finally(onDone)),
 
     /**
-     * One of many rounds, `everyMs` apart: a target is polled as above once a minute, and in between only asked for
-     * what decides `overall`, or is in doubt. One that did not answer is polled as a whole at the next round, then ever
-     * more seldom, down to once a minute. Those go last, so that they hold up nobody but each other.
-     * @throws StoreError when the store took none of it.
+     * One of many rounds, `everyMs` apart: each target gets a full poll once a minute, and in between only pulls of the
+     * deciding kinds and of clocks in doubt. A target that did not answer gets a full poll in the next round, then less
+     * and less often, down to once a minute. Such targets go last, so that they only hold up each other.
+     * @throws StoreError if the store accepted none of it.
      */
     round(
       targets: readonly Target[],
@@ -218,11 +218,11 @@ export function createPoller(deps: PollDeps) {
         const isWhole = memory === undefined || isWholeDue(memory, everyMs, now)
         return isWhole || failures === 0 ? [{ target, memory, isWhole, triedAt, failures }] : []
       })
-      // Silent publishers go last; else those tried longest ago go first.
+      // Silent publishers go last; otherwise the least recently tried go first.
       due.sort((a, b) => Math.sign(a.failures) - Math.sign(b.failures) || a.triedAt - b.triedAt)
       return tryAll(due, async ({ target, memory, isWhole }) => {
         const one = await tryOne(target, options, isWhole ? undefined : memory)
-        // Spreads whole polls over the minute: otherwise all publishers would be due in the same round.
+        // Spreads full polls over the minute: otherwise all publishers would be due in the same round.
         const first = memory === undefined ? memories.get(target) : undefined
         if (first !== undefined) first.wholeAt -= (random() * WHOLE_EVERY_MS) / 2
         return one
@@ -231,7 +231,7 @@ export function createPoller(deps: PollDeps) {
   }
 }
 
-/** Whether a publisher is polled as a whole in a round that begins now. */
+/** Whether a full poll of a publisher is due in a round that starts now. */
 function isWholeDue({ failures, triedAt, wholeAt }: Memory, everyMs: number, now: number): boolean {
   const retryAt = triedAt + Math.min(WHOLE_EVERY_MS, everyMs * 2 ** Math.max(0, failures - 2))
   const leftMs = (failures === 0 ? wholeAt : retryAt) - now

@@ -13,12 +13,12 @@ export type PullDeps = {
   readonly metrics: PollMetrics
 }
 
-/** What is known of our subscription to a kind: `lacking` where it was refused since the host has no such clocks. */
+/** What is known of our subscription to a kind. `lacking`: rejected because the host has no such clocks. */
 type Subscription = 'held' | 'lacking' | undefined
 
 /**
- * Pulls these resources of a publisher. `problems`: why others brought nothing, one line each; its failure to answer at
- * all is one problem of all of them.
+ * Pulls these resources of a publisher. `problems`: why others returned nothing, one line each; a publisher that does
+ * not answer at all is one problem.
  */
 export async function pullAll(
   { registry, clock, metrics }: PullDeps,
@@ -49,7 +49,7 @@ export function namesClocks({ observations, named }: Pull): boolean {
   return observations.length + named.length > 0
 }
 
-/** An answer as the merge takes it, or why it says nothing. */
+/** Converts an answer for the merge, or says why it is unusable. */
 function readAnswer(
   answer: CurrentState,
   { listProves, queryTime }: Client,
@@ -59,7 +59,7 @@ function readAnswer(
   const { sentAt, receivedAt } = answer
   const base = { kind, via: 'poll', sentAt, receivedAt, queryTime } as const
   if (answer.outcome === 'none') {
-    // Only where our subscription is known to be there does "nothing" speak of the clocks (protocol.md §3.4).
+    // "Nothing" says something about clocks only while our subscription is known to exist (protocol.md §3.4).
     const isAbsent = answer.cause === 'no-data' || (answer.cause === 'unknown' && listProves)
     return { ...base, observations: [], named: [], none: subscription === 'held' && isAbsent }
   }
@@ -81,10 +81,10 @@ function readAnswer(
   }
 }
 
-/** A publisher answers a question within seconds: an older time is that of the last change. Milliseconds. */
+/** A publisher answers a query within seconds: an older time is that of the last change. Milliseconds. */
 const LONGEST_ANSWER = 10_000
 
-/** Whether a pull's time is that of the question; both it and the answer's `Date` are by the publisher's clock. */
+/** Whether a pull's time is that of the query; both it and the answer's `Date` are by the publisher's clock. */
 function isQueryTime({ at, timeFrom }: Observation, date: string | undefined): boolean {
   if (timeFrom !== undefined) return false
   const answered = date === undefined ? Number.NaN : Date.parse(date)

@@ -1,37 +1,37 @@
 import * as z from 'zod/mini'
 import { counters, logEntry, publisher, via } from '#shared/state/document.ts'
 
-/** What the API answers: the one source of its types, its description and the tests of its replies. */
+/** What the API answers: the single source of its types, its OpenAPI description and the tests of its replies. */
 
 /** RFC 3339; ours in milliseconds, publishers' with their nanoseconds. */
 const time = z.string()
 /** Worst first. */
 export const OVERALL = ['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'] as const
 const overall = z.enum(OVERALL)
-/** Why what is shown of a node may be wrong, the gravest reason first. */
+/** Why a node's state may be wrong, the most serious reason first. */
 export const DOUBTS = ['blind', 'suspect', 'stale'] as const
 export const FLAGS = [...DOUBTS, 'unreachable', 'gone'] as const
 const labels = z.record(z.string(), z.string())
 
-/** What is told of the picture as a whole, with everything that is sent. */
+/** About the picture as a whole, sent with every answer. */
 export const picture = z.object({
   now: time,
-  /** When a publisher was last polled, as far as the store tells; null where none ever was. */
+  /** When a publisher was last polled, by the store; null if none ever was. */
   polledAt: z.nullable(time),
-  /** Older than this, a picture is out of date. */
+  /** A picture older than this is out of date. */
   staleAfterMs: z.number(),
   /** Since when the store cannot be read; null while it can. */
   storeDownSince: z.nullable(time),
-  /** What the store is, without credentials. */
+  /** The store's URL, without credentials. */
   store: z.string(),
 })
 
 const holdover = z.nullable(
   z.object({
     budgetSeconds: z.number(),
-    /** When the budget is spent, or since when a clock class says that the node is out of specification. */
+    /** When the budget runs out, or since when a clock class says that the node is out of specification. */
     endsAt: time,
-    /** What a clock class says; where none does, whether there is budget left. */
+    /** By a clock class if one says so, else by whether there is budget left. */
     inSpecification: z.boolean(),
     /** The clock class that says so. */
     clockClass: z.nullable(z.string()),
@@ -43,9 +43,9 @@ export const row = z.object({
   node: z.string(),
   overall,
   since: z.nullable(time),
-  /** No push has dated it: it began at `since` or before. */
+  /** No push has dated the state: it began at `since` or before. */
   orBefore: z.boolean(),
-  /** Which clock decides, or why nothing is known: one phrase for people. */
+  /** Which clock decides, or why nothing is known, in one phrase for people. */
   because: z.string(),
   flags: z.array(z.enum(FLAGS)),
   labels,
@@ -88,7 +88,7 @@ export const node = z.object({
     z.object({ kind: z.string(), address: z.string(), id: z.string(), confirmedAt: time }),
   ),
   counters,
-  /** Why the stored document cannot be read: nothing else is known of the node. */
+  /** Why the stored document cannot be read; then nothing else is known about the node. */
   damaged: z.optional(z.string()),
   log: z.optional(z.array(logEntry)),
 })

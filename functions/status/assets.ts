@@ -3,7 +3,7 @@ import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { errorReply, type Reply } from '#shared/runtime/reply.ts'
 
-/** Beside the bundle; from the sources, where `npm run build` puts it. */
+/** Next to the bundle; when run from the sources, where `npm run build` puts it. */
 const FOLDER = fileURLToPath(
   new URL(import.meta.url.endsWith('.mjs') ? './page/' : '../../dist/page/', import.meta.url),
 )
@@ -15,14 +15,14 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-/** Nothing from elsewhere, nothing inline: names from the network cannot become code. */
+/** Nothing from other origins and nothing inline: names from the network cannot become code. */
 const PAGE_HEADERS = {
   'content-security-policy':
     "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
   'referrer-policy': 'no-referrer',
 }
 
-/** The icon of the tab for a state: told apart by shape as well as colour. */
+/** The tab's icon for each state: told apart by shape as well as colour. */
 const ICONS = new Map(
   Object.entries({
     freerun: '<rect x="3" y="3" width="26" height="26" fill="#c8102e"/>',
@@ -38,7 +38,7 @@ const ICONS = new Map(
 
 export type Assets = Awaited<ReturnType<typeof readAssets>>
 
-/** Reads the built page into memory, some 40 KB. Where it was not built, the page says how; the API works without it. */
+/** Reads the built page into memory, some 40 KB. If it was not built, the page says how; the API works without it. */
 export async function readAssets(folder = FOLDER) {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
@@ -50,12 +50,12 @@ export async function readAssets(folder = FOLDER) {
   const index = files.get('index.html')
   files.delete('index.html')
   return {
-    /** The page itself; which node it shows, its script reads from the address. */
+    /** The page itself; its script reads from the URL which node to show. */
     page(): Reply {
       if (index === undefined) {
         return errorReply(404, 'page', 'The page is not built: run npm run build. The API is at /api/nodes.')
       }
-      // The names of the files that it loads change with them.
+      // The names of the files that it loads change with their content.
       return fileReply('index.html', index, 'no-cache', PAGE_HEADERS)
     },
     /** `/page/<file>` and `/icon/<state>.svg`; undefined if there is no such file. */

@@ -2,12 +2,12 @@ import { pipeline, Readable } from 'node:stream'
 import { createGzip, gzipSync } from 'node:zlib'
 import type { HttpHead, Reply } from '#shared/runtime/reply.ts'
 
-/** Below this a reply grows by being compressed. Bytes. */
+/** Smaller replies would grow when compressed. Bytes. */
 const LEAST = 1_024
-/** Above this compressing takes milliseconds, and is done beside the event loop. Bytes. */
+/** Larger replies take milliseconds to compress, so that is done off the event loop. Bytes. */
 const MOST_AT_ONCE = 65_536
 
-/** The reply in gzip, where the client takes it and it is worth it. A stream of events stays as it is. */
+/** Compresses a reply with gzip if the client accepts it and it is worth it. An event stream is left as it is. */
 export function compressed(reply: Reply, { method, headers }: Pick<HttpHead, 'method' | 'headers'>): Reply {
   const type = reply.headers?.['content-type'] ?? ''
   if (reply.status !== 200 || type.startsWith('text/event-stream')) return reply
@@ -15,7 +15,7 @@ export function compressed(reply: Reply, { method, headers }: Pick<HttpHead, 'me
   if (!takesGzip(headers['accept-encoding'])) return { ...reply, headers: vary }
   const encoded = { ...vary, 'content-encoding': 'gzip' }
   if (reply.stream !== undefined) {
-    // Of a HEAD the stream is never read.
+    // For HEAD the stream is never read.
     const stream = method === 'HEAD' ? reply.stream : gzipped(reply.stream)
     return { ...reply, headers: encoded, stream }
   }

@@ -8,10 +8,10 @@ import type { Picture, Row } from './api.ts'
 import { type Deps, readShown, rowOf, shownOf } from './shown.ts'
 import { type NodeSeries, seriesOf } from './series.ts'
 
-/** How often the store is listed while anybody follows, and how old a picture may be that is shown once. Milliseconds. */
+/** How often the store is checked while anybody follows, and how old a one-off picture may be. Milliseconds. */
 const EVERY_MS = 2_000
 const READS_AT_ONCE = 64
-/** Nodes that went are remembered for those who follow: of more than this many, a follower is sent everything again. */
+/** Removed nodes are remembered for followers; beyond this many, a follower gets everything again. */
 const MOST_REMOVED = 10_000
 
 /** `shownStore`: what the store is, for people, without credentials. */
@@ -21,7 +21,7 @@ type FleetDeps = Pick<Deps, 'clock' | 'settings'> & {
   readonly shownStore: string
 }
 
-/** A row, and the number of the look at the store that found it so. */
+/** A row, and the number of the look at the store that found it. */
 export type Known = {
   readonly row: Row
   readonly json: string
@@ -29,13 +29,16 @@ export type Known = {
   readonly series: NodeSeries | undefined
   readonly look: number
   readonly version: string
-  /** When it has to be read again though its document is the same. Milliseconds. */
+  /** When it must be read again even if its document is unchanged. Milliseconds. */
   readonly dueAt: number
 }
 
 export type Fleet = ReturnType<typeof createFleet>
 
-/** Looks at the store for everybody who is shown the fleet. `id` tells this process's looks from those of another. */
+/**
+ * Looks at the store on behalf of everybody who is shown the fleet. `id` distinguishes this process's looks from
+ * another's.
+ */
 export function createFleet(deps: FleetDeps, id: string) {
   const { store, clock, settings, log, shownStore } = deps
   const known = new Map<string, Known>()
@@ -51,7 +54,7 @@ export function createFleet(deps: FleetDeps, id: string) {
   let timer: NodeJS.Timeout | undefined
   let isRunning = false
 
-  /** Reads what has changed, and of what time alone may change; the first look reads everything. */
+  /** Reads what has changed, and what time alone may have changed; the first look reads everything. */
   const lookOnce = async () => {
     const next = look + 1
     const versions = await store.versions()
@@ -72,7 +75,7 @@ export function createFleet(deps: FleetDeps, id: string) {
       const row = rowOf(view)
       const json = JSON.stringify(row)
       const series = seriesOf(state, view, before?.series)
-      // Whether it is within its specification changes with the end of its budget.
+      // Whether a node is within its specification changes when its budget runs out.
       const turns = [...turnsOf(state, settings), milliseconds(view.holdover?.endsAt ?? '')]
       const dueAt = Math.min(...turns.filter((time) => time > now))
       known.set(node, { row, json, series, version, dueAt, look: before?.json === json ? before.look : next })
@@ -110,7 +113,7 @@ export function createFleet(deps: FleetDeps, id: string) {
     }
   }
 
-  /** One look at a time; who comes meanwhile waits for it. */
+  /** One look at a time; callers that come meanwhile wait for it. */
   const refresh = () => {
     looking ??= lookAndTell()
     return looking
@@ -127,9 +130,9 @@ export function createFleet(deps: FleetDeps, id: string) {
   return {
     id,
     known,
-    /** The number of the last look. Numbers of another process mean nothing: compare `id` first. */
+    /** The number of the last look. Numbers of another process mean nothing, so compare `id` first. */
     look: () => look,
-    /** The rows by node, at most 2 s old. @throws StoreError where the store could not be read. */
+    /** The rows by node, at most 2 s old. @throws StoreError if the store could not be read. */
     async current(): Promise<ReadonlyMap<string, Known>> {
       if (performance.now() - lookedAt > EVERY_MS || downSince !== null) await refresh()
       return known
@@ -142,8 +145,8 @@ export function createFleet(deps: FleetDeps, id: string) {
       store: shownStore,
     }),
     /**
-     * Follows the fleet until `signal`: `onLook` is called after each look at the store, also one that failed. One loop
-     * serves all followers and ends with the last.
+     * Follows the fleet until `signal`: `onLook` is called after each look at the store, including failed ones. One
+     * loop serves all followers and ends with the last.
      */
     follow(onLook: () => void, signal: AbortSignal): void {
       if (signal.aborted) return
@@ -158,10 +161,10 @@ export function createFleet(deps: FleetDeps, id: string) {
         },
         { once: true },
       )
-      // Who comes while the loop looks is served by it: a second loop would never end.
+      // A follower that arrives during a look is served by it: a second loop would never end.
       if (!isRunning) timer ??= setTimeout(run, 0)
     },
-    /** What changed after look `since`; undefined if that is too long ago to tell. */
+    /** What changed after look `since`; undefined if that was too long ago to say. */
     changedSince(since: number) {
       if (since < forgottenThrough || since > look) return undefined
       return {
@@ -172,7 +175,7 @@ export function createFleet(deps: FleetDeps, id: string) {
   }
 }
 
-/** Undefined where the store cannot be read. */
+/** Undefined if the store cannot be read. */
 export function readable<T>(reading: Promise<T>): Promise<T | undefined> {
   return reading.catch((error: unknown) => {
     if (error instanceof StoreError) return undefined

@@ -3,16 +3,16 @@ import { readFile } from 'node:fs/promises'
 import { ConfigurationError, reasonOf } from '#shared/errors.ts'
 import { errorReply, type HttpHead, type Reply } from '#shared/runtime/reply.ts'
 
-/** How long a token that was read is believed: Kubernetes replaces the files of a Secret while we run. Milliseconds. */
+/** How long a token is cached: Kubernetes replaces the files of a Secret while we run. Milliseconds. */
 const BELIEVED_MS = 5_000
 
-/** The refusal of a request without the token; undefined where it may pass. */
+/** Refuses a request without the token; undefined if it may pass. */
 export type Gate = (head: Pick<HttpHead, 'headers'>) => Promise<Reply | undefined>
 
 /**
- * Asks for the token in `file`, as `Authorization: Bearer <token>`, or as the password of Basic with any user name, so
- * that a browser asks for it. Compared in constant time.
- * @throws ConfigurationError where the file cannot be read or is empty; later that refuses everybody with 503.
+ * Requires the token in `file` as `Authorization: Bearer <token>`, or as the Basic password with any user name, so that
+ * browsers can ask for it. Compared in constant time.
+ * @throws ConfigurationError if the file cannot be read or is empty; later that refuses everybody with 503.
  */
 export async function openGate(file: string): Promise<Gate> {
   let token = await tokenIn(file)
@@ -30,7 +30,7 @@ export async function openGate(file: string): Promise<Gate> {
     const shown = shownIn(headers.authorization)
     if (shown !== undefined && timingSafeEqual(hashOf(shown), hashOf(token))) return undefined
     return errorReply(401, 'unauthorized', 'A token is needed: Authorization: Bearer <token>', {
-      // Makes a browser ask for a password. Programs know that they send a bearer token.
+      // Makes a browser ask for a password. Programs already send a bearer token.
       'www-authenticate': 'Basic realm="PTP Watch", charset="UTF-8"',
     })
   }
@@ -53,5 +53,5 @@ function shownIn(header: string | readonly string[] | undefined): string | undef
   return colon < 0 ? undefined : pair.slice(colon + 1)
 }
 
-/** Of one length, whatever is shown. */
+/** Of equal length, whatever was sent. */
 const hashOf = (text: string) => createHash('sha256').update(text).digest()

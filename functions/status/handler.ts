@@ -30,30 +30,30 @@ import { createStream } from './stream.ts'
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 500
 const MAX_LOG = 1_000
-/** Spans of a timeline that are made text in one go. */
+/** How many spans of a timeline are serialised at once. */
 const SPANS = 1_000
-/** Nodes read from the store in one go, and how many such reads are under way at once. */
+/** How many nodes are read from the store at once, and how many such reads run in parallel. */
 const CHUNK = 20
 const READS_AT_ONCE = 4
 
 type HandlerDeps = Deps & {
   readonly fleet: Fleet
   readonly assets: Assets
-  /** Absent, everybody who reaches us may ask. */
+  /** Absent: anybody who can reach us may ask. */
   readonly gate?: Gate | undefined
 }
 
-/** A request of the API; `node` is empty where its path has none. */
+/** A request of the API; `node` is empty if its path names none. */
 type Asked = { readonly node: string; readonly query: URLSearchParams; readonly request: HttpRequest }
 
-/** The page and the API behind it; what each path answers is in `openapi.ts`. HEAD is answered like GET. */
+/** The page and its API; `openapi.ts` lists what each path answers. HEAD is answered like GET. */
 export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   const { fleet, assets, store, clock, settings } = deps
   const reading = pLimit(READS_AT_ONCE)
   const textOf = (state: NodeState | undefined) =>
     state === undefined ? [] : JSON.stringify(shownOf(state, clock.now(), settings))
 
-  /** Nodes as the store has them, and where the next page begins. */
+  /** All nodes in store order; returns where the next page begins. */
   async function* stored(limit: number, from: string | undefined): Pieces<string | undefined> {
     let left = limit
     let next = from
@@ -70,7 +70,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     return next
   }
 
-  /** The same of a selection, each node read when its turn comes; one that is gone since is left out. */
+  /** The same for a selection. Each node is read when its turn comes; nodes removed since are left out. */
   async function* selected(
     selection: Selection,
     limit: number,
@@ -114,7 +114,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     })
   }
 
-  /** One node as the stream sends it, without the picture; a document that cannot be read is a row without a view. */
+  /** One node as the stream sends it, without the picture; an unreadable document gives a row without a view. */
   const nodeNow = async (node: string) => {
     const state = await readShown(store, node)
     if (state === undefined) return { view: null, row: null }
@@ -197,7 +197,7 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
     if (segments === undefined) return errorReply(400, 'path', 'The path is not properly encoded')
     const [first, second = '', ...rest] = segments
     const isNodes = first === 'nodes' && rest.length === 0
-    // What is left of the address of a node once its name is deleted.
+    // `/nodes/` without a name shows the fleet.
     const isFleet = isNodes && second === ''
     const isPage = first === undefined || (isNodes && !isFleet)
     const file = first !== undefined && rest.length === 0 ? assets.file(first, second) : undefined
@@ -213,12 +213,12 @@ export function createStatusHandler(deps: HandlerDeps): HttpFunction {
   return async (request) => (await deps.gate?.(request)) ?? compressed(await route(request), request)
 }
 
-/** Parts of an array in JSON: what of it is sent at once. */
+/** Parts of a JSON array, each sent at once. */
 type Pieces<R> = AsyncGenerator<readonly string[], R>
 
 /**
- * Sent a few elements at a time: many that are asked for at once, or slowly, cost little memory. The first are read
- * before there is a reply: a store that is away is a 503.
+ * Sends an array a few elements at a time, so that many large or slow requests take little memory. The first part is
+ * read before the reply begins: a store that is down is a 503.
  */
 async function jsonStream<R>(head: string, pieces: Pieces<R>, tailOf: (result: R) => string): Promise<Reply> {
   let piece = await pieces.next()
@@ -245,7 +245,7 @@ async function* asTexts(pages: Pages): Pieces<void> {
   for await (const page of pages) yield page.map((entry) => JSON.stringify(entry))
 }
 
-/** Some spans in each turn of the event loop: a node that flaps has many. */
+/** A few spans per turn of the event loop: a flapping node has many. */
 async function* timelineJson({ lanes, ...numbers }: Timeline): AsyncGenerator<string> {
   yield `${JSON.stringify(numbers).slice(0, -1)},"lanes":[`
   for (const [i, { spans, ...lane }] of lanes.entries()) {

@@ -31,7 +31,7 @@ export const status: FunctionDefinition = {
   modes: { serve: true, run: true },
   async open(config, { clock, log, random, newId }) {
     const { historyPerNode, holdoverBudgetMs, merge } = config
-    // Not created: a wrong path would be shown as an empty fleet.
+    // Not created: a wrong path would look like an empty fleet.
     const store = await openStore(config, { log, random }, { create: false })
     const shownStore = shownStateUrl(config.stateUrl)
     const deps = { store, clock, settings: { ...merge, holdoverBudgetMs }, historyPerNode, log, shownStore }

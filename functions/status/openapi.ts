@@ -16,7 +16,7 @@ const SCHEMAS = {
 const words = (...words: string[]) => ({ enum: words })
 const TIME = { format: 'date-time' }
 
-/** What each parameter is, and which texts it takes. */
+/** Each parameter with its description and the values it accepts. */
 const QUERY: Readonly<Record<string, readonly [description: string, schema?: object]>> = {
   limit: ['Nodes on a page: 1 to 500, 100 unless given. Of a log, entries: 1 to 1000, all unless given.'],
   continue: ['Where the page begins: `continue` of the page before, with the same filters and order.'],
@@ -42,7 +42,7 @@ const NODE = {
   description: 'The full name of the node.',
 }
 
-/** A path, what it answers, the parameters it takes, the schema, and the media type where it has another form. */
+/** A path, what it answers, its parameters, the schema, and the media type if it has another format. */
 type Path = readonly [string, string, readonly string[], keyof typeof SCHEMAS, string?]
 
 const PATHS: readonly Path[] = [
@@ -78,7 +78,7 @@ const PATHS: readonly Path[] = [
   ],
 ]
 
-/** The parameters that a path of the API takes. */
+/** The parameters of a path of the API. */
 export function parametersOf(path: string): readonly string[] {
   return PATHS.find(([each]) => each === path)?.[2] ?? []
 }
@@ -91,7 +91,7 @@ const answer = (description: string, schema: keyof typeof SCHEMAS, also?: string
   },
 })
 
-/** The description of the API, in OpenAPI 3.1: the schemas are those that its replies are tested against. */
+/** The OpenAPI 3.1 description of the API: its schemas are those that the replies are tested against. */
 export function openApi(): object {
   const paths = PATHS.map(([path, summary, names, schema, also]) => {
     const query = names.map((name) => {

@@ -8,10 +8,10 @@ import { AHEAD_MS, shortDuration, fleetTable, type Now } from './table.ts'
 import { type Deps, nodeWithLog, rowOf, type ShownNode, shownOf } from './shown.ts'
 import { cutMiddle, escaped, plain, widthOf } from './text.ts'
 
-/** Nodes read from the store in one go. */
+/** How many nodes are read from the store at once. */
 const PAGE = 200
 const OUTPUTS = ['table', 'json', 'csv', 'name'] as const
-/** How the fleet is selected and printed, by `ptp-watch status` and `kubectl ptp status`. */
+/** The flags of `ptp-watch status` and `kubectl ptp status`. */
 export const STATUS_FLAGS: FunctionDefinition['flags'] = {
   overall: { value: 'states', description: 'Only FREERUN,HOLDOVER,UNKNOWN,LOCKED nodes.' },
   label: { value: 'key=value,…', description: 'Only nodes with all of these labels.' },
@@ -23,7 +23,7 @@ export const STATUS_FLAGS: FunctionDefinition['flags'] = {
   'exit-code': { description: 'Exits with 3 unless every selected node is LOCKED.' },
 }
 
-/** Exit code with --exit-code: not every node asked for is LOCKED. */
+/** The exit code of --exit-code if any selected node is not LOCKED. */
 const NOT_LOCKED = 3
 
 /** Where the fleet is read. */
@@ -33,11 +33,11 @@ export type Source = {
   readonly staleAfterMs: number
   readonly now: () => number
   views(signal: AbortSignal): AsyncIterable<ShownNode>
-  /** A node with the newest entries of its log; undefined where there is none of this name. */
+  /** A node with its newest log entries; undefined if there is no such node. */
   node(name: string): Promise<ShownNode | undefined>
 }
 
-/** The store itself. `shownStore`: its URL, without credentials. */
+/** Reads the store directly. `shownStore`: its URL, without credentials. */
 export function sourceOf(deps: Deps & { readonly shownStore: string }): Source {
   const { store, clock, settings, shownStore } = deps
   return {
@@ -143,7 +143,7 @@ function lastPoll(checkedAt: readonly number[], { now, staleAfterMs }: Now): str
   if (checkedAt.length === 0) return 'Never polled.'
   const ages = checkedAt.map((at) => now - at).filter((age) => age >= -AHEAD_MS)
   if (ages.length === 0) return 'Last poll at an unknown time: it lies in the future.'
-  // A mere confirmation is written only now and then: the last poll may be more recent.
+  // A mere confirmation is written only now and then, so the last poll may be more recent.
   const age = Math.min(...ages)
   if (age < staleAfterMs) return `Last poll ≤${shortDuration(age)} ago.`
   return `Last poll ${shortDuration(age)} ago: polls have stopped.`

@@ -4,7 +4,7 @@ import { timeIn } from '#shared/state/history.ts'
 import type { TimeSpan } from '#shared/state/timeline.ts'
 import { oneOfAllowed, readSelection, type Selection } from './select.ts'
 
-/** The parameters that say which nodes, in which order, and which one node instead. */
+/** The parameters that select and order nodes, and the one for a single node. */
 export const FILTERING = ['overall', 'stale', 'label', 'name'] as const
 export const SELECTING = [...FILTERING, 'sort'] as const
 export const FOLLOWING = [...FILTERING, 'node'] as const
@@ -12,8 +12,8 @@ export const FOLLOWING = [...FILTERING, 'node'] as const
 const refuse = (name: string, problem: string) => new HttpError(400, name, `${name} ${problem}`)
 
 /**
- * The node that `node` names; undefined where it is not given.
- * @throws HttpError 400 where it is empty, or filters stand beside it: they would be ignored.
+ * The value of `node`; undefined if it is not given.
+ * @throws HttpError 400 if it is empty, or combined with filters, which would be ignored.
  */
 export function nodeOf(query: URLSearchParams): string | undefined {
   const node = query.get('node')
@@ -25,15 +25,15 @@ export function nodeOf(query: URLSearchParams): string | undefined {
 
 /**
  * `overall=FREERUN,HOLDOVER`, `stale=true`, `label=site:a` (may be repeated, all must match), `name=<part>`,
- * `sort=severity|name|since`; by name unless `sort` says otherwise.
- * @throws HttpError 400 for a value that there is not.
+ * `sort=severity|name|since`; by name by default.
+ * @throws HttpError 400 for an unknown value.
  */
 export function selectionOf(query: URLSearchParams): Selection {
   const label = query.has('label') ? query.getAll('label') : undefined
   return readSelection({ sort: 'name', ...Object.fromEntries(query), label }, ':', refuse)
 }
 
-/** One of `allowed`, the first where none is given. @throws HttpError 400 */
+/** One of `allowed`; by default the first. @throws HttpError 400 */
 export function choiceOf<T extends string>(
   query: URLSearchParams,
   name: string,
@@ -42,7 +42,7 @@ export function choiceOf<T extends string>(
   return oneOfAllowed(allowed, query.get(name) ?? allowed[0], name, refuse)
 }
 
-/** `limit`: a whole number from 1 to `most`; undefined where it is not given. @throws HttpError 400 */
+/** `limit`: a whole number from 1 to `most`; undefined if not given. @throws HttpError 400 */
 export function limitOf(query: URLSearchParams, most: number): number | undefined {
   const text = query.get('limit')
   if (text === null) return undefined
@@ -52,8 +52,8 @@ export function limitOf(query: URLSearchParams, most: number): number | undefine
 }
 
 /**
- * Which list a query asks for: the same text for the same filters and order, however they are written; empty where
- * there are none, which is a list of its own: it comes from the store as it is.
+ * Identifies the list that a query asks for: the same text for the same filters and order, however they are written.
+ * Empty for the unfiltered list, which comes straight from the store.
  */
 export function listOf(query: URLSearchParams): string {
   if (!SELECTING.some((name) => query.has(name))) return ''
@@ -62,14 +62,14 @@ export function listOf(query: URLSearchParams): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 10)
 }
 
-/** The value of `continue`: a position in a list ({@link listOf}), in a form that nobody is tempted to make up. */
+/** A `continue` token: a position in a list ({@link listOf}), opaque so that nobody makes one up. */
 export function tokenOf(list: string, at: string): string {
   return Buffer.from(`from:${list}:${at}`).toString('base64url')
 }
 
 /**
  * The position at which a page of a list begins.
- * @throws HttpError 400 for one in another list: nodes would be left out, or shown twice.
+ * @throws HttpError 400 for a token of another list: nodes would be left out or repeated.
  */
 export function fromOf(query: URLSearchParams, list: string): string | undefined {
   const token = query.get('continue')
@@ -86,7 +86,7 @@ export function fromOf(query: URLSearchParams, list: string): string | undefined
 
 /**
  * `from` and `to`: RFC 3339, by default the last 24 h.
- * @throws HttpError 400 if a time cannot be read, or the span ends before it begins.
+ * @throws HttpError 400 if a time cannot be parsed, or the span ends before it begins.
  */
 export function spanOf(query: URLSearchParams, now: number): TimeSpan {
   const timeOf = (name: string) => {

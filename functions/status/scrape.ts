@@ -9,18 +9,18 @@ import type { Gate } from './gate.ts'
 import { OVERALL } from './api.ts'
 import { NODE_METRICS, type NodeSeries } from './series.ts'
 
-/** Nodes whose lines are sent as one piece. */
+/** How many nodes' lines are sent as one piece. */
 const CHUNK = 200
-/** How long Prometheus waits for a scrape unless it says so, in seconds; and how much of that the store may take. */
+/** Prometheus's default scrape timeout in seconds, and the share of it that the store may take. */
 const SCRAPE_TIMEOUT = 10
 const STORE_SHARE = 0.7
 
 /**
- * Answers a scrape with the series of the fleet behind those of the process (`text`). The store is looked at as for the
- * page, at most every 2 s; nothing is read for a scrape alone.
+ * Answers a scrape with the series of the fleet after those of the process (`text`). It shares the page's looks at the
+ * store, at most one every 2 s.
  *
- * While the store is away there is `ptp_watch_store_up 0` and no series of any node: what happened since the last look is
- * not known, and a LOCKED that is not known must not look like one that is.
+ * While the store is down there is `ptp_watch_store_up 0` and no series of any node: an unknown state must not look
+ * like LOCKED.
  */
 export function createScrape({
   fleet,

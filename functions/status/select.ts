@@ -16,18 +16,18 @@ export type Selection = {
   readonly sort: (typeof SORTS)[number]
 }
 
-/** What flags or query parameters hold. */
+/** The values of flags or query parameters. */
 type Given = { readonly [name in 'overall' | 'stale' | 'name' | 'sort']?: string | undefined } & {
   readonly label: readonly string[] | undefined
 }
 
-/** Makes the error for a value that cannot be used: `sort`, `must be one of …`. */
+/** Creates the error for an unusable value: `sort`, `must be one of …`. */
 type Refuse = (parameter: string, problem: string) => Error
 
 /**
- * Reads a selection. `separator` stands between the key and the value of a label.
- * @throws what `refuse` makes, for a value that there is not, and for one that is empty: `--name "$NODE"` without a
- * NODE asks for one node, not for all.
+ * Reads a selection. `separator` separates a label's key and value.
+ * @throws what `refuse` returns, for an unknown or an empty value: `--name "$NODE"` without a NODE asks for one node,
+ * not for all.
  */
 export function readSelection(
   { overall, stale, label, name, sort }: Given,
@@ -53,7 +53,7 @@ export function readSelection(
   }
 }
 
-/** The parts of a list that commas separate. */
+/** The items of a comma-separated list. */
 export function partsOf(text = ''): string[] {
   return text
     .trim()
@@ -61,7 +61,7 @@ export function partsOf(text = ''): string[] {
     .filter(Boolean)
 }
 
-/** The one of `allowed` that a parameter holds. */
+/** The value of a parameter, if it is one of `allowed`. */
 export function oneOfAllowed<T extends string>(
   allowed: readonly T[],
   found: string,
@@ -81,7 +81,7 @@ export function isNamed({ node, labels }: Pick<Row, 'node' | 'labels'>, selectio
   )
 }
 
-/** Whether the state of a node is asked for. */
+/** Whether the state of a node matches. */
 export function isShown({ overall, flags }: Pick<Row, 'overall' | 'flags'>, selection: Selection): boolean {
   return (
     (selection.overall.size === 0 || selection.overall.has(overall)) &&
@@ -101,7 +101,7 @@ export function sorted<T extends ShownNode>(views: readonly T[], sort: Selection
     .map(({ view }) => view)
 }
 
-/** Where a node stands in an order: compared by code units, equal for no two nodes. */
+/** The sort key of a node: compared by code units, unique for each node. */
 export function sortKey({ node, overall, since }: Row, sort: Selection['sort']): string {
   if (sort === 'severity') return `${OVERALL.indexOf(overall)} ${node}`
   if (sort === 'name') return node

@@ -8,7 +8,7 @@ import { escapeLabel } from '#shared/metrics.ts'
 import { OVERALL } from './api.ts'
 import type { ShownNode } from './shown.ts'
 
-/** The metrics of each node, in the order in which they are exposed; those named `_total` are counters. */
+/** The metrics of each node in the order in which they are exposed; names ending in `_total` are counters. */
 export const NODE_METRICS = {
   ptp_watch_node_state: '1 for the state that the node is in, 0 for the others.',
   ptp_watch_node_state_since_timestamp_seconds:
@@ -36,16 +36,16 @@ type NodeMetric = keyof typeof NODE_METRICS
 /** The series of one node. */
 export type NodeSeries = {
   readonly overall: Overall
-  /** Lines of a metric at `now` (milliseconds), each with its line break; empty where it has none. */
+  /** The lines of a metric at `now` (milliseconds), each with a line break; empty if there are none. */
   lines(metric: string, now: number): string
-  /** The seconds shown of each state, and the document that counts them. */
+  /** The seconds shown for each state, and the document that counts them. */
   readonly spent?: Pick<NodeState, 'incarnation'> & { readonly seconds: Readonly<Record<Overall, number>> }
 }
 
 /**
- * The series of a node: texts that are ready, save what changes with time. `before`
- * are those that it had. Undefined for a node that is gone and silent, renamed or taken out of service: its last state
- * would be on alert for as long as its document is kept.
+ * The series of one node, prepared as text except for what changes with time. `before`: its previous series. Undefined
+ * for a node that is gone and silent, renamed or taken out of service: its last state would raise alerts for as long as
+ * its document is kept.
  */
 export function seriesOf(
   state: NodeState,
@@ -88,8 +88,9 @@ export function seriesOf(
 
   if (holdover !== null) add('ptp_watch_holdover_in_specification', Number(holdover.inSpecification))
 
-  // What has passed since the last write is left to the next: should our clock be set back, a process that starts then
-  // would show less, and Prometheus take that for a reset. Nor does a store that lost its newest writes make it fall.
+  // Time since the last write is counted by the next one: if it were added here and our clock were set back, a
+  // restarted process would show less, which Prometheus takes for a counter reset. It must not fall either if the store
+  // lost its newest writes.
   const { incarnation } = state
   const shown = before?.spent?.incarnation === incarnation ? before.spent.seconds : undefined
   const secondsIn = (each: Overall) =>
@@ -115,7 +116,7 @@ type Add = (metric: NodeMetric, value: number, more?: Readonly<Record<string, st
 
 const REMAINING = 'ptp_watch_holdover_remaining_seconds'
 
-/** In seconds, below 0 once the budget is spent; 0 where a clock class has ended it. */
+/** In seconds, negative once the budget is used up; 0 if a clock class has ended it. */
 function remainingOf({ endsAt, inSpecification, clockClass }: Holdover, now: number): number {
   if (!inSpecification && clockClass !== null) return 0
   return Math.floor((milliseconds(endsAt) - now) / 1000)
@@ -128,7 +129,7 @@ function addClock(add: Add, { kind, instance, state, metrics }: NodeView['resour
   const clockClass = Number(metrics.clockClass ?? Number.NaN)
   if (kind === 'clock-class' && Number.isFinite(clockClass)) add('ptp_watch_clock_class', clockClass, clock)
   if (kind !== 'gnss-sync-status' || state === null) return
-  // Receivers use ten words: a series for each would be ten a receiver, nine of them 0.
+  // One series per receiver: with one for each of the ten words, nine would always be 0.
   add('ptp_watch_gnss_state', Number(state === SYNCHRONIZED), { ...clock, state: SYNCHRONIZED })
   if (state !== SYNCHRONIZED) add('ptp_watch_gnss_state', 1, { ...clock, state })
 }

@@ -8,7 +8,7 @@ import { type Clock, isoTime } from '#shared/time.ts'
 import { DOUBTS, type Row } from './api.ts'
 
 export type Settings = MergeSettings & {
-  /** How long a node may be in HOLDOVER, unless a label of its own says otherwise. */
+  /** How long a node may be in HOLDOVER, unless its own label says otherwise. */
   readonly holdoverBudgetMs: number
 }
 
@@ -22,10 +22,10 @@ export type Deps = {
   readonly historyPerNode: number
 }
 
-/** How much of its log a node is shown with; the rest is in its log by time. */
+/** How many log entries a node is shown with; the rest is available by time. */
 const SHOWN_LOG = 100
 
-/** A node at `now` (milliseconds), with its log where one is given. */
+/** A node at `now` (milliseconds), with its log if given. */
 export function shownOf(state: NodeState, now: number, settings: Settings, log?: readonly LogEntry[]) {
   const view = viewOf(state, now, settings, log)
   return { ...view, holdover: holdoverOf(view, now, settings.holdoverBudgetMs) }
@@ -53,12 +53,12 @@ export function rowOf(view: ShownNode): Row {
   }
 }
 
-/** The document of a node as it is shown: one that cannot be read is {@link damagedState}. */
+/** The document of a node to be shown; an unreadable one becomes {@link damagedState}. */
 export function readShown(store: Pick<Store, 'read'>, node: string): Promise<NodeState | undefined> {
   return store.read(node).catch((error: unknown) => damagedState(node, error))
 }
 
-/** A node with the newest entries of its log; undefined where there is none of this name. */
+/** A node with its newest log entries; undefined if there is no such node. */
 export async function nodeWithLog(deps: Deps, node: string): Promise<ShownNode | undefined> {
   const { store, clock, settings, historyPerNode } = deps
   const state = await readShown(store, node)

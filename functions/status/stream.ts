@@ -2,26 +2,28 @@ import { HttpError, type HttpRequest, type Reply } from '#shared/runtime/reply.t
 import { type Fleet, type Known, readable } from './fleet.ts'
 import { isSelected, type Selection } from './select.ts'
 
-/** More at once are refused: each browser tab holds one. */
+/** More concurrent streams are refused: each browser tab holds one. */
 const MOST_STREAMS = 100
-/** How often the time is told where nothing else is, so that a page knows that it is live; and a comment for proxies. */
+/**
+ * How often the time is sent if there is nothing else, so that a page knows that it is live; and a comment for proxies.
+ */
 const TIME_MS = 5_000
 const COMMENT_MS = 15_000
 
 const HEADERS = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-store',
-  // nginx would hold events back.
+  // Stops nginx from buffering events.
   'x-accel-buffering': 'no',
 }
 
-/** What is new since it was last asked, in parts; nothing where that is nothing. */
+/** What is new since the last call, in parts; undefined if nothing is. */
 type News = () => Promise<Iterable<string> | undefined>
 
 /**
- * `GET /api/stream`: Server-Sent Events. First `snapshot` (or `change`, where `Last-Event-ID` is of this process and
- * not too old), then `change` with the rows that are new, `time` every 5 s, and a comment every 15 s. A client that
- * reads slowly gets fewer, larger changes: nothing is queued for it. With a node, `node` and `time` of it alone.
+ * `GET /api/stream`: Server-Sent Events. First `snapshot` (or `change`, if `Last-Event-ID` is from this process and
+ * recent), then `change` with new rows, `time` every 5 s, and a comment every 15 s. A slow client gets fewer, larger
+ * changes: nothing is queued for it. With a node: `node` and `time` for that node only.
  */
 export function createStream(fleet: Fleet, nodeNow: (node: string) => Promise<object>) {
   let streams = 0
@@ -84,7 +86,7 @@ export function createStream(fleet: Fleet, nodeNow: (node: string) => Promise<ob
   function nodeNews(node: string): News {
     let sent = ''
     return async () => {
-      // The fleet as well: whether the store can be read, and when a publisher was last polled, it alone knows.
+      // The fleet as well: only it knows whether the store can be read, and when a publisher was last polled.
       const [found] = await Promise.all([readable(nodeNow(node)), readable(fleet.current())])
       const json = found && JSON.stringify(found)
       if (json === undefined || json === sent) return undefined
@@ -103,7 +105,7 @@ export function createStream(fleet: Fleet, nodeNow: (node: string) => Promise<ob
   }
 }
 
-/** The rows of a large fleet are a megabyte. */
+/** The rows of a large fleet take a megabyte. */
 function* parts(head: string, rows: readonly Known[]): Generator<string> {
   yield head
   for (let i = 0; i < rows.length; i += 200) {
@@ -113,7 +115,7 @@ function* parts(head: string, rows: readonly Known[]): Generator<string> {
   yield ']}\n\n'
 }
 
-/** The look that a client has seen, if it was one of this process. */
+/** The look that a client has seen, if it was this process's. */
 function lookOf(last: unknown, fleet: Fleet): number | undefined {
   const [id, look] = String(last).split(':')
   return id === fleet.id && look !== undefined && /^\d+$/.test(look) ? Number(look) : undefined

@@ -7,7 +7,7 @@ import { labelTexts, type ShownNode } from './shown.ts'
 import { cutNames, padded, plain, widthOf } from './text.ts'
 
 type Style = Parameters<typeof styleText>[0]
-/** No text is shown as `-`. */
+/** Undefined is shown as `-`. */
 type Cell = readonly [text: string, style?: Style | undefined]
 type CellOf = (view: ShownNode, now: Now) => Cell
 type Column = {
@@ -18,7 +18,7 @@ type Column = {
   readonly width: number
 }
 
-/** What ages are judged by, in milliseconds. */
+/** What ages are compared with, in milliseconds. */
 export type Now = { readonly now: number; readonly staleAfterMs: number }
 
 const STYLES: Readonly<Record<string, Style>> = {
@@ -29,7 +29,7 @@ const STYLES: Readonly<Record<string, Style>> = {
   FREERUN: 'red',
 }
 
-/** On a narrow terminal the columns with the highest `keep` are left out first. */
+/** On a narrow terminal the columns with the highest `keep` are dropped first. */
 const COLUMNS: readonly (readonly [head: string, keep: number, widest: number, cellOf: CellOf])[] = [
   ['NODE', 0, 40, ({ node }) => [node]],
   ['OVERALL', 0, 8, ({ overall }) => worded(overall)],
@@ -55,8 +55,8 @@ const NODE_WIDTH = 28
 const NODE_LEAST = 8
 
 /**
- * The fleet as lines of a table. Where `columns` bounds its width, columns that no node fills are left out, then the
- * least important ones; without bounds every column is there.
+ * The fleet as lines of a table. If `columns` limits its width, empty columns are dropped, then the least important
+ * ones; without a limit every column is shown.
  */
 export function fleetTable(
   views: readonly ShownNode[],
@@ -89,7 +89,7 @@ export function fleetTable(
 
 const NONE: Cell = ['']
 
-/** The columns that fit, the first of them, the names, cut as far as needed. */
+/** The columns that fit; the first one, the names, is cut as far as needed. */
 function fitting(filled: readonly Column[], columns: number): Column[] {
   const [names, ...others] = filled
     .filter(({ keep, cells }) => keep < 2 || cells.some(([text]) => text !== '-'))
@@ -100,7 +100,7 @@ function fitting(filled: readonly Column[], columns: number): Column[] {
   if (names === undefined) return []
   const spareBeside = (rest: readonly Column[]) =>
     columns - rest.reduce((sum, { width }) => sum + GAP.length + width, 0)
-  // A longer name is cut sooner than a column is left out.
+  // Long names are cut before a column is dropped.
   const wanted = Math.min(names.width, NODE_WIDTH)
   let shown = others
   while (spareBeside(shown) < wanted && shown.some(({ keep }) => keep > 0)) {
@@ -125,7 +125,7 @@ function holdoverCell({ holdover }: ShownNode, { now }: Now): Cell {
   return left > 0 ? [`${shortDuration(left)} left`, 'yellow'] : ['spent', 'red']
 }
 
-/** The worst clock of a kind; one in doubt has a mark, and is no better than UNKNOWN. */
+/** The worst clock of a kind; one in doubt is marked, and is no better than UNKNOWN. */
 function worstOf(view: ShownNode, kind: string): Cell {
   const [worst] = view.resources
     .flatMap(({ state, ...clock }) => {
@@ -139,7 +139,7 @@ function worstOf(view: ShownNode, kind: string): Cell {
   return worst.doubted ? [`${worst.word}?`, 'magenta'] : worded(worst.word)
 }
 
-/** The highest, which is the worst clock class and the worst quality level. */
+/** The highest value, which is the worst clock class or quality level. */
 function highestOf(view: ShownNode, kind: string, metric: string): Cell {
   const [worst = ''] = view.resources
     .flatMap((clock) => (clock.kind === kind ? (clock.metrics[metric] ?? []) : []))
@@ -156,13 +156,13 @@ function publisherCell({ publisher }: ShownNode, { now, staleAfterMs }: Now): Ce
   return age < staleAfterMs ? ['up', 'green'] : [`up ${shortDuration(age)} ago`, 'magenta']
 }
 
-/** How long a node has been in its state; `≥40s` where only a poll has shown it. */
+/** How long a node has been in its state; `≥40s` if only a poll has shown it. */
 function ageCell(view: ShownNode, { now }: Now): Cell {
   const began = beganOf(view)
   return began === undefined ? NONE : [`${began.orBefore ? '≥' : ''}${shortDuration(now - began.at)}`]
 }
 
-/** `42s`, `17m`, `5h`, `12d`; a publisher's clock may be ahead of ours, which counts as now. */
+/** `42s`, `17m`, `5h`, `12d`; negative, from a publisher's clock ahead of ours, counts as 0. */
 export function shortDuration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000))
   if (seconds < 120) return `${seconds}s`

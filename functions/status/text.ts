@@ -1,11 +1,11 @@
 import { stripVTControlCharacters } from 'node:util'
 
-/** Names and words come from the network: what would move the cursor or turn the line round is taken out. */
+/** Names and words come from the network: characters that move the cursor or change direction are removed. */
 export function plain(text: string): string {
   return stripVTControlCharacters(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?')
 }
 
-/** JSON that a terminal can show: control characters that JSON leaves as they are (C1, of direction) are escaped. */
+/** JSON that is safe on a terminal: control characters that JSON allows unescaped (C1, direction) are escaped. */
 export function escaped(json: string): string {
   return json.replace(
     /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
@@ -13,9 +13,9 @@ export function escaped(json: string): string {
   )
 }
 
-/** What stands over the character before it. */
+/** Combining marks take no column of their own. */
 const COMBINING = /^[\p{Mn}\p{Me}]$/u
-/** The blocks of Unicode's East Asian Width W and F, and what is shown as a picture. */
+/** Unicode's East Asian Width W and F, and emoji. */
 const WIDE =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{18aff}\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}\p{Emoji_Presentation}]$/u
 
@@ -32,12 +32,12 @@ function columnsOf(character: string): number {
   return WIDE.test(character) ? 2 : 1
 }
 
-/** At most `width` columns of a plain text, with a mark where something is missing at the end. */
+/** At most `width` columns of a plain text, with a mark if its end is cut off. */
 export function cut(text: string, width: number): string {
   return widthOf(text) <= width ? text : `${headOf([...text], width - 1).join('')}…`
 }
 
-/** At most `width` columns, without what is in the middle. */
+/** At most `width` columns, cut in the middle. */
 export function cutMiddle(text: string, width: number): string {
   if (widthOf(text) <= width) return text
   const characters = [...text]
@@ -63,8 +63,8 @@ export function padded(text: string, width: number): string {
 }
 
 /**
- * Names cut to `width` columns where they can still be told apart: at the end, else in the middle, else
- * before what differs.
+ * Names cut to `width` columns but still distinct where possible: cut at the end, else in the middle, else before they
+ * differ.
  */
 export function cutNames(names: readonly string[], width: number): readonly string[] {
   if (names.every((name) => widthOf(name) <= width)) return names

@@ -33,7 +33,7 @@ export const subscribe: FunctionDefinition = {
   modes: { serve: true, run: true },
 
   async open(config, host) {
-    // On a terminal a line of progress and a report tell people more than log lines in between.
+    // On a terminal, a progress line and a final report are more useful than log lines.
     let isMuted = false
     const unlessMuted = (level: 'warn' | 'info' | 'debug'): Log['info'] => {
       return (message, fields) => (isMuted ? undefined : host.log[level](message, fields))

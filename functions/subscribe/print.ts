@@ -11,7 +11,7 @@ export const CLEAR_LINE = '\r\u001b[2K'
 const counted = (counts: readonly [count: number, what: string][]) =>
   counts.flatMap(([count, what]) => (count > 0 ? [`${count} ${what}`] : []))
 
-/** Shows a run: one line that is rewritten on a terminal, one line for each publisher elsewhere. */
+/** Shows progress: a line that is rewritten on a terminal, one line per publisher elsewhere. */
 export function createProgress({ interactive, columns, err }: Terminal, { remove }: Mode): Progress {
   let failed = 0
   let isWaiting = false
@@ -29,7 +29,7 @@ export function createProgress({ interactive, columns, err }: Terminal, { remove
     }
     if (settled !== undefined) err(`${done}/${total} ${lineOf(settled)}\n`)
     for (const { node, problems } of waiting) {
-      // While it may still come right, the first of several problems, mostly alike, is enough.
+      // While it may still succeed, the first of several similar problems is enough.
       const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''
       const remark = `waiting for ${node}: ${problems[0] ?? ''}${more}\n`
       if (!remarks.has(remark)) err(remark)
@@ -63,7 +63,7 @@ function doneIn(all: readonly Reconciled[]): string[] {
   ])
 }
 
-/** The end of a run: the plan where one was asked for, the failures by name, a line of totals. Gives the exit code. */
+/** Prints the end of a run: the plan if asked for, failures by name, and a line of totals. Returns the exit code. */
 export function printOutcome(
   { out, err, interactive }: Terminal,
   outcome: SubscribeOutcome,
@@ -102,7 +102,7 @@ function plannedIn(steps: readonly Step[]): string[] {
   ])
 }
 
-/** Whether hosts without the hardware refuse it: then it is reported as not offered, and nothing is created. */
+/** Whether a host without the hardware rejects it: reported as not offered, not as a failure. */
 const mayBeLacking = (kind: string) => kind === 'gnss-sync-status' || isSyncE(kind)
 
 function planText({ node, url, dialect, plan, foreign, outcome }: Reconciled): string {

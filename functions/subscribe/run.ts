@@ -16,7 +16,7 @@ type Deps = Pick<Publishers, 'find' | 'named' | 'prove' | 'reconciler'> &
 
 export type Mode = { readonly remove?: boolean; readonly dryRun?: boolean }
 
-/** Told of a publisher that gets no further try, or of those that are tried again after a pause. */
+/** Called for a publisher that is not tried again, or for those that are after a pause. */
 export type Progress = (now: {
   readonly settled?: Reconciled
   readonly waiting?: readonly Reconciled[]
@@ -27,10 +27,10 @@ export type Progress = (now: {
 export type SubscribeOutcome = Awaited<ReturnType<typeof subscribeAll>>
 
 /**
- * Goes once over all publishers, and again over those that are not ready, until the deadline. All are tried before any
- * is tried again, so that dead ones keep nobody waiting. Gives one result for each, in their order; `withheld`: what to
- * tell people of subscriptions that were not deleted, if there are any; `failure`: why publishers could not be listed.
- * @throws ConfigurationError where ingest rejects our token
+ * Tries all publishers once, then repeatedly those that are not ready, until the deadline. All are tried before any is
+ * tried again, so that dead ones delay nobody. Returns one result each, in order; `withheld`: a message about
+ * subscriptions that were not deleted, if any; `failure`: why publishers could not be listed.
+ * @throws ConfigurationError if ingest rejects our token.
  */
 export async function subscribeAll(
   deps: Deps,
@@ -38,14 +38,14 @@ export async function subscribeAll(
 ) {
   const { reconciler, clock, random } = deps
   const found = await deps.find({ signal, marks: !remove && !dryRun })
-  // Those whose node is not known yet are asked for it at each try.
+  // Targets without a node name are asked for it at each try.
   const targets = [...found.targets, ...found.unnamed.map(({ target }) => target)]
   const limit = pLimit(deps.pollConcurrency)
-  // A plan is wanted now: it says what is so at this moment.
+  // A dry run shows the plan as of now.
   const until = clock.now() + (dryRun ? 0 : deps.subscribeDeadlineMs)
   const results = new Map<Target, Reconciled>()
   const resultsOf = (some: readonly Target[]) => some.flatMap((target) => results.get(target) ?? [])
-  // What --remove deletes is not to be replaced by anything.
+  // --remove replaces nothing, so it needs no proof.
   let proof: Proof = remove ? { outcome: 'proven' } : { outcome: 'unreachable', reason: '' }
   let done = 0
   let pending = targets
@@ -55,7 +55,7 @@ export async function subscribeAll(
       const named = await deps.named(target, { signal })
       return await reconciler.reconcile(named, { remove, dryRun, proof: proof.outcome, signal })
     } catch (error) {
-      // The store: one node that cannot be written is one failure, and the next may work again. Or it has no name yet.
+      // A node that the store cannot write is one failure, and the next may work again; or its name is not known yet.
       if (!(error instanceof PtpWatchError)) throw error
       const { retryable } = error
       return { ...unreconciled(target), outcome: 'failed', retryable, problems: [reasonOf(error)] }
@@ -84,7 +84,10 @@ export async function subscribeAll(
   return { results: all, withheld: withheldText(applied, proof), failure: found.failure }
 }
 
-/** `POST /` runs once: 202 when all publishers are in sync, 500 naming those that are not. A request during a run shares it. */
+/**
+ * `POST /` runs once: 202 if all publishers are in sync, else 500 with those that are not. Requests during a run share
+ * it.
+ */
 export function createSubscribeHandler(
   run: (signal: AbortSignal) => Promise<readonly Reconciled[]>,
 ): HttpFunction {

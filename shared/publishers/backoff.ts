@@ -4,8 +4,8 @@ const FIRST_MS = 500
 const LONGEST_MS = 5_000
 
 /**
- * Milliseconds to wait before try `attempt` + 1 (from 1): doubling from 0.5 s to 5 s, half of it by chance, so that
- * consumers that lost the same publisher do not come back together. `random` gives [0, 1).
+ * Milliseconds to wait before try `attempt` + 1 (counting from 1): doubling from 0.5 s to 5 s, half of it random, so
+ * that consumers that lost the same publisher do not all return at once. `random` returns [0, 1).
  */
 export function backoffMs(attempt: number, random: () => number): number {
   const full = Math.min(LONGEST_MS, FIRST_MS * 2 ** (attempt - 1))

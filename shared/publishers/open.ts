@@ -19,9 +19,9 @@ import type { Target } from './target.ts'
 export type Publishers = Awaited<ReturnType<typeof openPublishers>>
 
 /**
- * What speaks to the publishers of a configuration, once in a process.
- * @throws ConfigurationError without CALLBACK_URL, by which ours are told from others'; where a file of credentials cannot
- * be used; or publishers are to be discovered and there is no way to an API server.
+ * Opens everything that speaks to the configured publishers, once per process.
+ * @throws ConfigurationError without CALLBACK_URL, which tells our subscriptions from others'; if a credentials file
+ * cannot be used; or if publishers are to be discovered and there is no way to an API server.
  */
 export async function openPublishers(
   config: Config,
@@ -53,22 +53,22 @@ export async function openPublishers(
     { ...journal, http, registry, log, callback, metrics },
     { kinds: config.resources, configured },
   )
-  // Loaded only when asked for, and with it the client of the API server.
+  // Loaded only when needed, and with it the Kubernetes client.
   const namespace = config.discovery?.namespace
   const { openDiscovery } = namespace === undefined ? {} : await import('./discovery/index.ts')
   const discovery = await openDiscovery?.(namespace ?? '', config, { http, store, clock, log })
   return {
     registry,
     reconciler,
-    /** The way to them, for questions that no client has. */
+    /** For requests to publishers that no client has. */
     http,
-    /** The way to servers that are no publishers, and are not shown what publishers are: ingest, metrics. */
+    /** For requests to ingest and metrics, which must not see the publishers' credentials. */
     others,
-    /** For a journal of the caller's own. */
+    /** For a caller's own journal. */
     journal,
     callback,
 
-    /** The publishers of this process's shard: those that are listed, or those that discovery finds now. */
+    /** The publishers of this shard: those that are listed, or those that discovery finds now. */
     async find(options: FindOptions): Promise<Found> {
       if (discovery === undefined) {
         if (options.marks) await markUnlisted({ store, clock, log }, config)
@@ -81,7 +81,7 @@ export async function openPublishers(
     },
 
     /**
-     * For a target that discovery found without the name of its node: the same with its name, asked for again.
+     * For a target that discovery found without a node name: asks again and returns it with the name.
      * @throws PublisherError while it does not say.
      */
     async named(target: Target, call?: CallOptions): Promise<Target> {
@@ -91,7 +91,7 @@ export async function openPublishers(
       return named
     },
 
-    /** Whether our callback answers as ingest does; asked for the first of these nodes. Once for each run. */
+    /** Whether our callback answers as ingest does, asked for the first of these nodes. Call it once per run. */
     async prove([first]: readonly Target[], signal?: AbortSignal): Promise<Proof> {
       if (first !== undefined) return await proveCallback({ callback, http: others }, first.node, signal)
       return { outcome: 'unreachable', reason: 'there is no node to check it with' }

@@ -103,7 +103,7 @@ async function withFleet(config: Config, host: Host, flags: Flags, show: (fleet:
     exec: true,
   }
   const access = await findAccess(kubernetes, host)
-  // A person waits, over whatever network.
+  // A person waits, over any kind of network.
   const client = createKubernetesClient(access, host, { attemptMs: 10_000, budgetMs: 15_000 })
   try {
     const current = await access.namespace()

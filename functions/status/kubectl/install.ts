@@ -3,12 +3,12 @@ import { StoreError } from '#shared/errors.ts'
 import type { KubernetesClient } from '#shared/kubernetes/client.ts'
 import { itemsOf, texts } from '#shared/kubernetes/objects.ts'
 
-/** PTP Watch as it is installed in a namespace, with the settings of all its functions. */
+/** An installation of PTP Watch in a namespace, with the settings of all its functions. */
 export type Install = { readonly namespace: string; readonly settings: Readonly<Record<string, string>> }
 
 /** The ConfigMap that every installation has (knative/base). */
 const SETTINGS = 'ptp-watch-settings'
-/** Where the overlays put it. */
+/** Where the overlays install it. */
 const USUAL = ['ptp-watch', 'cloud-events']
 
 const configMap = z.object({
@@ -19,8 +19,8 @@ const list = z.object({ items: itemsOf(configMap) })
 
 /**
  * Finds PTP Watch by its settings: in `namespace`, or else in that of the context, in those that the overlays use, or
- * wherever in the cluster it is.
- * @throws StoreError if it is in none of them, in several, or may not be looked for.
+ * anywhere in the cluster.
+ * @throws StoreError if it is in none of them, in several, or we may not look.
  */
 export async function findInstall(
   client: Pick<KubernetesClient, 'request'>,
@@ -58,5 +58,5 @@ function installOf({ metadata, data = {} }: z.infer<typeof configMap>): Install 
   return { namespace: metadata.namespace, settings: data }
 }
 
-/** What somebody has to change before it can work. */
+/** An error that somebody has to fix first. */
 export const fatal = (message: string) => new StoreError(message, { retryable: false })

@@ -5,7 +5,7 @@ import type { Host } from '#shared/runtime/function.ts'
 import { openStore } from '#shared/state/store/open.ts'
 import type { Install } from './install.ts'
 
-/** The settings that decide how state is read: what is shown here is what the functions in the cluster go by. */
+/** The settings that decide how state is read, so that it is shown here as the functions in the cluster see it. */
 const READ = [
   'OVERALL_KINDS',
   'STALE_AFTER_SECONDS',
@@ -15,7 +15,7 @@ const READ = [
   'HOLDOVER_BUDGET_SECONDS',
 ]
 
-/** The fleet as its ConfigMaps have it: whoever may read them needs no pod of ours. */
+/** Reads the fleet from its ConfigMaps: whoever may read those does not need a pod of ours. */
 export async function openLocal(
   { namespace, settings }: Install,
   access: Access,

@@ -5,10 +5,10 @@ import type { NodeView } from '#shared/state/view.ts'
 import { labelTexts } from '../shown.ts'
 import { shortDuration } from '../table.ts'
 
-/** The newest entries of its log that a node is printed with. */
+/** How many log entries are printed with a node, newest last. */
 const ENTRIES = 20
 
-/** A node for people: its state and why, its clocks, and what happened last. `now` in milliseconds. */
+/** A node for people: its state and why, its clocks, and its recent history. `now` in milliseconds. */
 export function nodeText(view: NodeView, now: number): string {
   const began = beganOf(view)
   const age =

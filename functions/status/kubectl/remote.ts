@@ -7,11 +7,11 @@ import type { KubernetesClient } from '#shared/kubernetes/client.ts'
 import { statusMessage, orAbsent } from '#shared/kubernetes/objects.ts'
 import { fatal } from './install.ts'
 
-/** The labels that the manifests give to the pods of status. */
+/** The labels that the manifests give the pods of `status`. */
 const SELECTOR = 'app.kubernetes.io/name=ptp-watch,app.kubernetes.io/component=status'
 const PORT = 8080
 const NODES_A_PAGE = '500'
-/** Milliseconds: what is asked here reads the whole store. */
+/** These calls read the whole store. Milliseconds. */
 const CALLS = { attemptMs: 20_000, budgetMs: 30_000 }
 
 const condition = z.object({ type: z.string(), status: z.string() })
@@ -21,9 +21,8 @@ const podItem = z.object({
 })
 
 /**
- * The fleet as a pod of `status` tells it, asked through the API server: a Redis in the cluster is out of reach for
- * everybody outside.
- * @throws StoreError if no pod serves, or it may not be asked.
+ * Reads the fleet from a pod of `status` through the API server: a Redis in the cluster cannot be reached from outside.
+ * @throws StoreError if no pod serves, or we may not ask it.
  */
 export async function openRemote(client: KubernetesClient, namespace: string): Promise<Source> {
   const pod = await podIn(client, namespace)
@@ -69,7 +68,7 @@ export async function openRemote(client: KubernetesClient, namespace: string): P
   }
 }
 
-/** JSON leaves out what is undefined. */
+/** Restores the fields that JSON leaves out. */
 function viewIn({ log, damaged, ...view }: z.infer<typeof node>): ShownNode {
   const resources = view.resources.map((clock) => ({ ...clock, timeFrom: clock.timeFrom }))
   return { ...view, resources, ...(damaged !== undefined && { damaged }), ...(log !== undefined && { log }) }

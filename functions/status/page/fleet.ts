@@ -15,12 +15,12 @@ import {
   visible,
 } from './words.ts'
 
-/** Up to so many nodes each has a line of its own; of more only those that are not LOCKED, and a tile for all. */
+/** Up to this many nodes get a row each; in a larger fleet only those that are not LOCKED do, and all get a tile. */
 const MOST_LINES = 100
-/** A table of more rows than this is no help to anybody. */
+/** A longer table helps nobody. */
 const MOST_TROUBLED = 300
 
-/** Shows other filters, and puts them into the URL. */
+/** Applies other filters and puts them into the URL. */
 type Choose = (filters: Filters) => void
 
 export function fleetPage(
@@ -65,7 +65,7 @@ function titleOf(all: readonly Row[], seen: Seen): string {
   return `${parts.length === 0 ? `● ${all.length} LOCKED` : parts.join(' ')} – PTP Watch`
 }
 
-/** Big numbers that are filters as well. */
+/** Big numbers that also work as filters. */
 function counters(found: readonly Row[], filters: Filters, choose: Choose): TemplateResult {
   const toggle = (state: State) => {
     const overall = new Set(filters.overall)

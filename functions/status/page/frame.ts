@@ -3,17 +3,17 @@ import type { Picture } from '../api.ts'
 import type { Link } from './live.ts'
 import { duration, type State, SHAPES, timeOf, visible } from './words.ts'
 
-/** What every page is shown with: the picture, how it reaches us, and the server's time by now. */
+/** What every page gets: the picture, how it reaches us, and the server's current time. */
 export type Seen = {
   readonly picture: Picture | undefined
   readonly link: Link
-  /** The server's clock, carried on by ours: the browser's may be wrong. Milliseconds. */
+  /** The server's clock, advanced by ours: the browser's may be wrong. Milliseconds. */
   readonly now: number
   /** How long ago the picture was made. Milliseconds. */
   readonly age: number
 }
 
-/** A picture this old is shown as what it is: the past. Twice what the stream may be silent. */
+/** A picture this old is shown as old. Twice the longest silence of the stream. Milliseconds. */
 const OLD_MS = 15_000
 
 export const isOld = ({ picture, age }: Seen) => picture === undefined || age > OLD_MS
@@ -35,7 +35,7 @@ export function frame(seen: Seen, { title, content }: { title: unknown; content:
 }
 
 function linkText({ link, picture, now }: Seen): unknown {
-  // That publishers still answer is written now and then only: the last poll may well be newer.
+  // That publishers still answer is written only now and then, so the last poll may be more recent.
   const polled =
     picture?.polledAt == null
       ? 'never polled'
@@ -49,7 +49,7 @@ function linkText({ link, picture, now }: Seen): unknown {
   return html`<span class="dot ${link}" aria-hidden="true"></span>${words[link]}${picture === undefined ? nothing : html` · ${polled}`}`
 }
 
-/** What makes the picture untrustworthy comes first, above all states. */
+/** Anything that makes the picture untrustworthy comes first, above all states. */
 function warnings(seen: Seen): unknown {
   const { picture, link, now, age } = seen
   const found: string[] = []

@@ -5,7 +5,7 @@ import { duration, timeOf, visible } from './words.ts'
 const WIDTH = 1000
 const HEIGHT = 18
 
-/** A swimlane for the node and for each clock: what is in doubt is hatched, what was missed is a bracket. */
+/** A swimlane for the node and for each clock: doubtful parts are hatched, missed transitions are brackets. */
 export function lanesView(timeline: Timeline): TemplateResult {
   const from = Date.parse(timeline.from)
   const to = Date.parse(timeline.to)
@@ -52,7 +52,7 @@ function laneView(lane: Lane, x: (iso: string) => number, now: number): Template
   </div>`
 }
 
-/** Words of clocks that are none of the four states (GNSS, SyncE) by what they mean for the node. */
+/** Classifies other clocks' words (GNSS, SyncE) by what they mean for the node. */
 function classOf(state: string): string {
   if (['FREERUN', 'HOLDOVER', 'UNKNOWN', 'LOCKED'].includes(state)) return state
   if (/^(SYNCHRONIZED|NORMAL|LOCKED[-_ ]?HO|ACQUIRED)/i.test(state)) return 'LOCKED'

@@ -11,18 +11,18 @@ type Message =
   | (Picture & { readonly type: 'time' })
 
 /**
- * How the picture reaches us: `live` by the stream, `asking` every few seconds where there is none, `lost` while
- * neither works.
+ * How the picture reaches us: `live` by the stream, `asking` by requests every few seconds if there is no stream,
+ * `lost` if neither works.
  */
 export type Link = 'connecting' | 'live' | 'asking' | 'lost'
 
-/** The stream says the time every 5 s: this long without a word, it is dead, whatever the browser believes. */
+/** The stream sends the time every 5 s: after this long without it, it is dead, whatever the browser thinks. */
 const SILENCE_MS = 12_000
 const ASK_EVERY_MS = 5_000
-/** While asking, the stream is tried again now and then. */
+/** While asking, the stream is retried now and then. */
 const RETRY_MS = 30_000
 
-/** Keeps the picture up to date until `close` is called. `node`: of one node; undefined: of the fleet. */
+/** Keeps the picture up to date until `close`. `node`: for one node; undefined: for the fleet. */
 export function follow(
   node: string | undefined,
   onMessage: (message: Message) => void,
@@ -47,7 +47,7 @@ export function follow(
     for (const type of ['snapshot', 'change', 'node', 'time'] as const) {
       stream.addEventListener(type, ({ data }) => heard({ type, ...JSON.parse(data) }, 'live'))
     }
-    // The browser reconnects by itself, but for a reply that is no stream: then we ask.
+    // The browser reconnects by itself, unless the reply was not a stream: then we ask.
     stream.addEventListener('error', () => void ask())
   }
 

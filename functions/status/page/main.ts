@@ -40,7 +40,7 @@ function start(root: HTMLElement): void {
       root,
     )
   }
-  /** Many messages in one turn are one picture. */
+  /** Many messages in one turn are drawn once. */
   const soon = () => {
     if (due) return
     due = true
@@ -62,7 +62,7 @@ function start(root: HTMLElement): void {
       shown = { ...shown, timeline, log: log.log }
       soon()
     } catch {
-      // Asked again at the next change or minute; that nothing answers is shown by the link.
+      // Retried at the next change or minute; the link already shows that nothing answers.
       historyOf = undefined
     }
   }
@@ -86,7 +86,7 @@ function start(root: HTMLElement): void {
       soon()
     },
   )
-  // Ages go on by themselves.
+  // Ages advance by themselves.
   setInterval(soon, 1000)
   addEventListener('popstate', () => {
     filters = readFilters(location.search)
@@ -100,7 +100,10 @@ function clocks(): Clocks {
   return [performance.now(), Date.now()]
 }
 
-/** Milliseconds since then: some browsers stop the monotonic clock while the computer sleeps, and the date may be set back. */
+/**
+ * Milliseconds since then: some browsers stop the monotonic clock while the computer sleeps, and the date may be set
+ * back.
+ */
 function sinceThen([monotonic, date]: Clocks): number {
   return Math.max(performance.now() - monotonic, Date.now() - date)
 }
@@ -110,7 +113,7 @@ function spanOf(search: string): SpanName {
   return (Object.keys(SPANS) as SpanName[]).find((span) => span === asked) ?? '24h'
 }
 
-/** A name whose encoding is broken is shown as it stands. */
+/** A name with a broken encoding is shown as it is. */
 function decoded(name: string): string {
   try {
     return decodeURIComponent(name)

@@ -7,7 +7,7 @@ import { duration, FLAG_TEXTS, holdoverText, SHAPES, STATES, timeOf, visible } f
 export const SPANS = { '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000 } as const
 export type SpanName = keyof typeof SPANS
 
-/** What is known of the node that is shown; undefined while it is fetched, null where the store has none of that name. */
+/** What is known of the node shown; undefined while it is fetched, null if the store has no such node. */
 export type NodePicture = {
   readonly view: NodeJson | null | undefined
   readonly row: Row | undefined
@@ -42,7 +42,7 @@ export function nodePage(
   })
 }
 
-/** A node whose document cannot be read: that, and nothing else, is known of it. */
+/** A node whose document cannot be read: nothing else is known about it. */
 function unreadable(row: Row | undefined): TemplateResult | undefined {
   if (row === undefined) return undefined
   return html`<div class="summary ${row.overall}">
@@ -96,7 +96,7 @@ function history(node: string, timeline: Timeline | undefined, span: SpanName, s
   </section>`
 }
 
-/** Time in each state, and how much of the span is known at all. */
+/** Time in each state, and how much of the span is covered. */
 function shares(
   { seconds, uncoveredSeconds, availability, from, to }: Timeline,
   { now }: Seen,

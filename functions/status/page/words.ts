@@ -20,7 +20,7 @@ export const FLAG_TEXTS: Readonly<Record<Row['flags'][number], string>> = {
   gone: 'No longer listed, or its Service is gone. Removed after the retention time.',
 }
 
-/** `4 min 12 s`, `3 h 5 min`, `12 d 4 h`; what lies ahead counts as now. Milliseconds. */
+/** `4 min 12 s`, `3 h 5 min`, `12 d 4 h`; negative counts as 0. Milliseconds. */
 export function duration(ms: number): string {
   const s = Math.max(0, Math.floor(ms / 1000))
   if (s < 60) return `${s} s`
@@ -29,7 +29,7 @@ export function duration(ms: number): string {
   return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`
 }
 
-/** How much longer a node in HOLDOVER may be trusted; it counts down by itself. Undefined for any other node. */
+/** How much longer a node in HOLDOVER may be trusted, counting down. Undefined for any other node. */
 export function holdoverText(row: Row, now: number): string | undefined {
   const { holdover } = row
   if (holdover === null) return undefined
@@ -39,14 +39,14 @@ export function holdoverText(row: Row, now: number): string | undefined {
   return left > 0 ? `${duration(left)} of holdover left` : 'holdover budget spent'
 }
 
-/** `03:12:05`, with the date where it is not today's. UTC, like the logs. */
+/** `03:12:05`, with the date if it is not today. UTC, like the logs. */
 export function timeOf(iso: string, now: number): string {
   const day = iso.slice(0, 10)
   const time = iso.slice(11, 19)
   return day === new Date(now).toISOString().slice(0, 10) ? time : `${day} ${time}`
 }
 
-/** A name as people can read it: control characters and those that turn the line round are shown as what they are. */
+/** Makes control and direction characters in a name visible. */
 export function visible(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
     const code = character.codePointAt(0) ?? 0

@@ -6,7 +6,9 @@ export function isSyncE(kind: string): boolean {
   return kind.startsWith('synce-')
 }
 
-/** Offers each of these kinds that has an address. `node`: what the publisher calls its node, where it says so. */
+/**
+ * The offer for those of these kinds that have an address. `node`: the publisher's own name for its node, if it says.
+ */
 export function offerOf(
   kinds: readonly string[],
   addressOf: (kind: string) => string | undefined,
@@ -19,9 +21,9 @@ export function offerOf(
 }
 
 /**
- * The offer of a publisher that lists nothing: the addresses of every release, under the `path` of its node. Whether the
- * host has such a clock is found by a create or a pull. v1 has another name for the clock class: it would accept the v2
- * name and never deliver. Over v1, SyncE states arrive as `0` and cannot be pulled (protocol.md §2.6, §5).
+ * The offer of a publisher that lists nothing: the addresses of every release, under the `path` of its node. Only a
+ * create or a pull shows whether the host has such a clock. v1 names the clock class differently: it would accept the
+ * v2 name and never deliver. Over v1, SyncE states arrive as `0` and cannot be pulled (protocol.md §2.6, §5).
  */
 export function wellKnown(kinds: readonly string[], api: 'v1' | 'v2', path: string): Offer {
   return offerOf(kinds, (kind) => {

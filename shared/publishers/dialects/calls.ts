@@ -4,8 +4,8 @@ import type { Created, CurrentState } from './client.ts'
 import { errorMessage, readList, readPull, readSubscription, unexpected } from './wire.ts'
 
 /**
- * What the clients of several dialects have in common. `base`: the path of the API. `nothing`: the statuses that say
- * that there are no subscriptions, or none of an id.
+ * What the clients of several dialects share. `base`: the path of the API. `nothing`: the statuses that mean "no
+ * subscriptions", or "none with this id".
  */
 export function createCalls(
   http: Http,

@@ -16,14 +16,14 @@ const CLIENTS = {
 
 export type Registry = ReturnType<typeof createRegistry>
 
-/** The clients of the configured publishers, each in its dialect. */
+/** The clients of the configured publishers, each in its own dialect. */
 export function createRegistry({ http, log }: { http: Http; log: Log }) {
-  // Weak: with discovery targets come and go.
+  // Weak: with discovery, targets come and go.
   const clients = new WeakMap<Target, Client>()
   return {
     /**
-     * The client of a publisher; its dialect is found out the first time and remembered.
-     * @throws PublisherError if it cannot be found out.
+     * The client of a publisher; its dialect is detected the first time and remembered.
+     * @throws PublisherError if it cannot be detected.
      */
     async client(target: Target, options?: CallOptions): Promise<Client> {
       const known = clients.get(target)
@@ -39,10 +39,10 @@ export function createRegistry({ http, log }: { http: Http; log: Log }) {
       return client
     },
 
-    /** Whether its dialect is known by detection. */
+    /** Whether its dialect has been detected. */
     knows: (target: Target) => target.dialect === 'auto' && clients.has(target),
 
-    /** Detects its dialect again next time: its answers do not fit, as after an upgrade. */
+    /** Forgets the dialect, to detect it again next time: the answers no longer fit, for example after an upgrade. */
     forget(target: Target) {
       if (target.dialect === 'auto') clients.delete(target)
     },
@@ -59,7 +59,7 @@ export async function detectDialect(http: Http, place: Place, options?: CallOpti
   const get = async (path: string): Promise<HttpAnswer> => {
     const request = { method: 'GET', path: `${place.prefix}${path}` } as const
     const answer = await http.request(place.origin, request, options)
-    // From a proxy without a backend, or a failing publisher: this says nothing about its dialect.
+    // Sent by a proxy without a backend, or a failing publisher: it says nothing about the dialect.
     if (answer.status >= 500 || answer.status === 429) throw unexpected(answer)
     return answer
   }

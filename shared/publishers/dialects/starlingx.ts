@@ -31,7 +31,7 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
     return state.outcome === 'none' ? { ...state, cause: 'not-ready' } : state
   }
 
-  /** Every node has these two kinds; if their times are equal to the microsecond, they are start values. */
+  /** Every node has these two kinds; if their times are equal to the microsecond, they are start-up values. */
   const startNow = async (options?: CallOptions) => {
     const states = ['sync-state', 'os-clock-sync-state'].map((kind) =>
       pull(`/./${node}/sync/sync-status/${kind}`, options),
@@ -54,20 +54,20 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
       const like = startLikeIn(state)
       if (like === undefined) return state
       const start = await tried(startNow(options))
-      // If that cannot be told, the worse state stands.
+      // If that cannot be determined, the worse state stands.
       if (start instanceof PublisherError) return state
       if (start.at !== undefined && (like.at === undefined || like.at === start.at)) {
         const { sentAt, receivedAt } = state
         return { outcome: 'none', cause: 'not-ready', reason: STARTING, sentAt, receivedAt }
       }
-      // The start may have ended in between; by now all clocks have been read.
+      // Start-up may have ended in between; by now every clock has been read.
       return start.isRecent ? await pull(address, options) : state
     },
 
     offer: async (kinds) => wellKnown(kinds, 'v2', `/./${node}`),
 
     async create(subscription, options) {
-      // It would post start values to us.
+      // It would post start-up values to us.
       const start = await tried(startNow({ ...options, deadlineMs: PULL_DEADLINE_MS }))
       if (!(start instanceof PublisherError) && start.at !== undefined)
         return { outcome: 'not-ready', reason: STARTING }
@@ -78,16 +78,16 @@ export function createStarlingX(http: Http, place: Place, node: string): Client 
 }
 
 /**
- * For some 10 s after its start StarlingX's notification service has looked at no clock, and gives start values: the
- * words below, all state kinds with one time to the microsecond (starlingx.md). They are no reading. A clock that
- * runs free keeps them for as long as it does, so they are believed once they are older than this, in ms.
+ * For some 10 s after its start StarlingX's notification service has not read any clock, and returns start-up values:
+ * the words below, all with the same time to the microsecond (starlingx.md). They are not readings. A free-running
+ * clock has them for as long as it free-runs, so they are believed once they are older than this. Milliseconds.
  */
 const START_MS = 20_000
 
-/** Start times are local, written as UTC: zones are whole quarters of an hour from it. */
+/** Start times are local times labelled as UTC, so they may be off by whole quarters of an hour. */
 const QUARTER_MS = 900_000
 
-/** Kinds of numbers have the time of the question until their first change. */
+/** Number kinds have the time of the query until their first change. */
 const START_VALUES: ReadonlyMap<string, string> = new Map([
   ['lock-state', 'FREERUN'],
   ['os-clock-sync-state', 'FREERUN'],
@@ -98,7 +98,7 @@ const START_VALUES: ReadonlyMap<string, string> = new Map([
   ['synce-clock-quality', '255'],
 ])
 
-/** The first reading of an answer that may be a start value by its word and its age; kinds of numbers have no `at`. */
+/** The first reading of an answer that may be a start-up value by its word and age; number kinds have no `at`. */
 function startLikeIn(state: CurrentState): { readonly at: string | undefined } | undefined {
   if (state.outcome === 'none') return undefined
   for (const { kind, at, metrics, state: word } of state.readings?.observations ?? []) {
@@ -111,7 +111,7 @@ function startLikeIn(state: CurrentState): { readonly at: string | undefined } |
 }
 
 function isRecent(at: string, now: number): boolean {
-  // Half of a second before: the two clocks need not agree to the millisecond.
+  // Half a second early: the two clocks need not agree to the millisecond.
   const age = now - Number(nanoseconds(at) / 1_000_000n) + 500
   return ((age % QUARTER_MS) + QUARTER_MS) % QUARTER_MS < START_MS
 }

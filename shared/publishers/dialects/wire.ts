@@ -36,14 +36,14 @@ export function readList(answer: HttpAnswer): readonly HeldSubscription[] {
   return read(list, answer)?.map(heldOf) ?? []
 }
 
-/** The object that a create or a GET by id answers with. */
+/** The subscription in the answer to a create or to a GET by id. */
 export function readSubscription(answer: HttpAnswer): HeldSubscription {
   const held = heldOf(read(subscription, answer))
   if (held.id === '') throw misread(answer, 'a subscription without an id')
   return held
 }
 
-/** An answered pull, with what its body says of the clocks of `node`. */
+/** An answered pull, with what its body says about the clocks of `node`. */
 export function readPull({ body, date, sentAt, receivedAt }: HttpAnswer, node: string): CurrentState {
   const value = parse(body)
   const readings = value === undefined ? undefined : normalise(value, { node, receivedAt, via: 'poll' })
@@ -68,7 +68,7 @@ export function errorMessage(body: string): string {
   return redact((texts[0] ?? body).slice(0, LONGEST_MESSAGE).replace(/\s+/g, ' ').trim())
 }
 
-/** What to throw for a status that the protocol does not have there. */
+/** The error for a status that the protocol does not have there. */
 export function unexpected({ attempted: { what, url }, status, body }: HttpAnswer): PublisherError {
   const message = errorMessage(body)
   const said = message === '' ? '' : `: ${message}`

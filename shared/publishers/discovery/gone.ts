@@ -10,7 +10,7 @@ import { forgetFuture, isAhead } from '#shared/state/merge/own-times.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { type Clock, isoTime, milliseconds } from '#shared/time.ts'
 
-/** A node of the store whose publisher was polled, and what is known of that. */
+/** A stored node with a publisher that was polled, and what is known about that publisher. */
 export type KnownNode = NonNullable<NodeState['publisher']> & { readonly node: string }
 
 type GoneDeps = {
@@ -19,7 +19,7 @@ type GoneDeps = {
   readonly log: Log
 }
 
-/** How long nodes are kept that are gone, and by which rules; see {@link Config}. */
+/** How long gone nodes are kept, and by which rules; see {@link Config}. */
 export type GoneOptions = Pick<Config, 'stateRetentionMs' | 'pollConcurrency'> & {
   readonly merge: MergeSettings
 }
@@ -28,10 +28,7 @@ type Gone = { readonly node: string; readonly url: string; readonly problem: str
 
 const NODES_A_PAGE = 200
 
-/**
- * All nodes of the store whose publisher was polled.
- * @throws StoreError
- */
+/** All stored nodes whose publisher was polled. @throws StoreError */
 export async function knownNodes(store: Pick<Store, 'list'>): Promise<KnownNode[]> {
   const known: KnownNode[] = []
   let from: string | undefined
@@ -48,9 +45,9 @@ function knownNode(state: NodeState | undefined): KnownNode[] {
 }
 
 /**
- * Marks these nodes as gone, and removes those that have been for long enough. One that was reached at `listedAt` (our
- * time, ms) or later is not gone. A document that cannot be written keeps nobody from being polled: it is logged, and
- * the next run tries again.
+ * Marks these nodes as gone, and removes those that have been gone for long enough. A node that was reached at
+ * `listedAt` (our time, ms) or later is not gone. If a document cannot be written, that is logged and left to the next
+ * run: polling goes on.
  */
 export async function markGone(
   deps: GoneDeps,
@@ -71,8 +68,8 @@ export async function markGone(
 }
 
 /**
- * Marks the nodes of the store that PUBLISHERS does not list, as far as they are this shard's. A node that was polled
- * within STALE_AFTER_SECONDS is on the list of somebody else who shares the store; an empty list marks nobody.
+ * Marks the stored nodes of this shard that PUBLISHERS does not list. A node polled within STALE_AFTER_SECONDS is
+ * listed by somebody else who shares the store; an empty list marks nobody.
  */
 export async function markUnlisted(
   deps: GoneDeps & { readonly store: Pick<Store, 'versions' | 'read'> },
@@ -95,14 +92,14 @@ export async function markUnlisted(
     const gone = unpolled.map((each) => ({ ...each, problem: 'PUBLISHERS does not list it any more' }))
     await markGone(deps, gone, { ...config, listedAt })
   } catch (error) {
-    // Whether the store can be reached is the poll's to say.
+    // Whether the store is reachable is for the poll to report.
     if (!(error instanceof StoreError)) throw error
   }
 }
 
 /**
- * Marks a node and announces its silence as a poll would; removes it once nothing of it has come in for long enough:
- * where its Service alone is gone, pushes still come. The mark goes when it is polled again. Throws StoreError.
+ * Marks a node as gone and announces that it is stale, as a poll would. Removes it once nothing has arrived for long
+ * enough: if only its Service is gone, pushes still arrive. The next poll clears the mark. Throws StoreError.
  */
 async function markOne(
   { store, clock, log }: GoneDeps,

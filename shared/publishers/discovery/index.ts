@@ -16,31 +16,32 @@ import { createNodeLabels, type NodeLabelsFound } from './node-labels.ts'
 import { goneOf, isThere, type NodeBehind, resolve } from './resolve.ts'
 import { listServices, nodeBehind, serviceOf, triedList } from './services.ts'
 
-/** What was found of this process's part of the publishers. */
+/** What was found of this shard's publishers. */
 export type Found = {
   readonly targets: readonly Target[]
-  /** Publishers whose node is not known yet. The `node` of each target is the name of its Service. */
+  /** Publishers whose node is not known yet. The `node` of such a target is the name of its Service. */
   readonly unnamed: readonly { readonly target: Target; readonly reason: string }[]
-  /** Why the list could not be had: `targets` are then those that the store knows. Or that nobody is behind it. */
+  /** Why the list could not be read (`targets` are then those in the store), or that no publisher answers at all. */
   readonly failure: DiscoveryError | undefined
-  /** What the Nodes said of the labels of `targets`; absent where none is taken from them. */
+  /** The labels that Nodes give to `targets`; absent if none are configured. */
   readonly nodeLabels?: NodeLabelsFound | undefined
 }
 
 export type FindOptions = {
   readonly signal?: AbortSignal | undefined
-  /** Mark the nodes that are gone, and remove those that have been for long; without it nothing is written. */
+  /** Mark nodes that are gone and remove those gone for long; otherwise nothing is written. */
   readonly marks: boolean
 }
 
 export type Discovery = {
   /**
-   * Lists the publishers' Services and asks each for the name of its node. Where one does not say it just now, the
-   * store's word for it is taken. Neither the list nor the store being out of reach makes it throw.
+   * Lists the publishers' Services and asks each publisher for the name of its node. If one does not say, the name in
+   * the store is used. Does not throw if the list or the store is unreachable.
    */
   find(options: FindOptions): Promise<Found>
   /**
-   * For a target of `unnamed`: the same with the name of its node, asked for again. Any other target as it is.
+   * For a target of `unnamed`: asks again and returns it with the name of its node. Other targets are returned as they
+   * are.
    * @throws PublisherError while it does not say.
    */
   named(target: Target, call?: CallOptions): Promise<Target>
@@ -58,11 +59,11 @@ type DiscoveryOptions = GoneOptions &
   Pick<Config, 'shard'> & {
     readonly namespace: string
     readonly scheme: 'http' | 'https'
-    /** Without it no Node is looked at, and publishers have no labels. */
+    /** Without it Nodes are not read, and publishers have no labels. */
     readonly nodeLabels?: readonly NodeLabel[] | undefined
   }
 
-/** Discovery as the configuration has it. Throws ConfigurationError where there is no way to an API server. */
+/** Opens discovery as configured. Throws ConfigurationError if there is no way to an API server. */
 export async function openDiscovery(
   namespace: string,
   config: Config,
@@ -70,7 +71,7 @@ export async function openDiscovery(
 ): Promise<Discovery> {
   const client = createKubernetesClient(await findAccess(config.stateOptions.kubernetes, deps), deps)
   const { ca, cert } = config.publisherFiles
-  // Of TLS a Service says nothing: whoever trusts certificates, or shows one, has publishers with TLS.
+  // A Service does not say whether it uses TLS: if certificates are configured, publishers use TLS.
   const scheme = ca === undefined && cert === undefined ? 'http' : 'https'
   return createDiscovery({ ...deps, client }, { ...config, namespace, scheme })
 }
@@ -83,13 +84,13 @@ export function createDiscovery(
   const { namespace, scheme, shard, pollConcurrency } = options
   const readLabels = options.nodeLabels && createNodeLabels(client, log, options.nodeLabels)
   const unnamed = new WeakSet<Target>()
-  /** The targets of the last run: one that is found again stays the same, and with it its client. */
+  /** The targets of the last run: a publisher found again keeps its target, and with it its client. */
   let targets = new Map<string, Target>()
-  /** What the Nodes said last. */
+  /** The last reading of Nodes. */
   let labelsOf: ((nodes: readonly string[]) => NodeLabelsFound) | undefined
   const report = createProblemLog(log, { failed: 'discovery failed', recovered: 'discovery works again' })
 
-  // By the Service, which a node that is renamed keeps: what happens to either name is then one shard's to see.
+  // By the Service, which stays when a node is renamed: one shard then sees both names.
   const isMine = (service: string) => shardOf(service, shard.count) === shard.index
 
   const targetOf = (node: string, url: string, found?: NodeLabelsFound): Target => {
@@ -99,7 +100,7 @@ export function createDiscovery(
     return { node, url, dialect: 'red-hat-v2', ...(labels && { labels }) }
   }
 
-  /** A store that does not list its nodes may well take what is polled; if not, that is said there. */
+  /** A store that cannot list its nodes may still accept what is polled; if not, the poll reports it. */
   const knownHere = async (): Promise<readonly NodeBehind[]> => {
     try {
       const known = await knownNodes(store)
@@ -117,7 +118,7 @@ export function createDiscovery(
   return {
     async find({ signal, marks }) {
       const listedAt = clock.now()
-      // Beside the rest: labels keep nobody from being polled.
+      // In parallel: labels must not delay polling.
       const reading = readLabels?.()
       const listing = triedList('Publishers cannot be discovered.', listServices(client, namespace, scheme))
       const [listed, known] = await Promise.all([listing, knownHere()])
@@ -147,7 +148,7 @@ export function createDiscovery(
       }
       for (const { target } of nameless) unnamed.add(target)
       if (vacant.length > 0) log.debug('no publisher behind these Services', { services: vacant })
-      // Without the cluster's DNS all Services look like that, and nothing to do would look like all done.
+      // Without cluster DNS every Service looks like that, and "nothing to do" would look like success.
       const isNobody = shard.count === 1 && vacant.length === services.length
       const failure = isNobody ? nobodyBehind(services.length, namespace) : undefined
       report('', failure?.message)

@@ -8,26 +8,26 @@ import type { Log, LogFields } from '#shared/log.ts'
 import { createProblemLog } from '#shared/outage.ts'
 import { triedList } from './services.ts'
 
-/** What the Nodes of some publishers said. */
+/** What Nodes say about publishers' labels. */
 export type NodeLabelsFound = {
-  /** By the name of the node; one that is not there keeps the labels that it has. */
+  /** By node name; a node without an entry keeps its labels. */
   readonly labels: ReadonlyMap<string, Readonly<Record<string, string>>>
-  /** Why the Nodes could not be listed: then there are no labels here. */
+  /** Why Nodes could not be listed: then there are no labels here. */
   readonly failure: DiscoveryError | undefined
-  /** Publishers' nodes that are no Node of the cluster. */
+  /** Publishers' nodes without a Node in the cluster. */
   readonly absent: readonly string[]
-  /** Of the labels asked for, those that no Node of these publishers has with a value that we take. */
+  /** Configured labels that none of these Nodes has with a usable value. */
   readonly unused: readonly string[]
 }
 
 const nodeItem = z.object({ metadata: z.object({ name: z.string(), labels: texts }) })
 
-/** Milliseconds: labels keep nobody from being polled. */
+/** Labels must not delay polling. Milliseconds. */
 const LIST_MS = { attemptMs: 5_000, budgetMs: 10_000 }
 
 /**
- * Lists the Nodes, and gives what looks up those of publishers. A failure is told once until its reason changes or Nodes
- * are listed again, and never thrown; what is odd of a node is told once.
+ * Lists the Nodes and returns a function that looks up publishers' labels. A failure is logged once until its reason
+ * changes or Nodes are listed again, and never thrown; anything odd about a node is logged once.
  */
 export function createNodeLabels(client: KubernetesClient, log: Log, take: readonly NodeLabel[]) {
   const call = {
@@ -54,7 +54,7 @@ export function createNodeLabels(client: KubernetesClient, log: Log, take: reado
     // Only these are kept: a Node has some thirty labels.
     const taken = new Map(listed.map(({ metadata: { name, labels } }) => [name, takenOf(take, labels ?? {})]))
     return (nodes) => {
-      // Nodes are lower case; publishers write what the host is called.
+      // Node names are lower case; publishers write the host's own name.
       const found = nodes.flatMap((node) => {
         const values = taken.get(node) ?? taken.get(node.toLowerCase())
         return values === undefined ? [] : [{ node, values }]
@@ -80,7 +80,7 @@ export function createNodeLabels(client: KubernetesClient, log: Log, take: reado
   }
 }
 
-/** The labels that are asked for, as far as a Node has them. Kubernetes allows an empty value, which ours cannot be. */
+/** The configured labels that a Node has. Kubernetes allows empty values, we do not. */
 function takenOf(take: readonly NodeLabel[], labels: Readonly<Record<string, string>>) {
   return take.flatMap(({ key, label }) => {
     const value = Object.hasOwn(labels, label) ? labels[label] : undefined

@@ -8,19 +8,19 @@ import { orAbsent } from '#shared/kubernetes/objects.ts'
 import { createRedHatV2 } from '#shared/publishers/dialects/red-hat-v2.ts'
 import { placeOf } from '#shared/publishers/target.ts'
 
-/** The Service of one node's publisher: its name, and where the API behind it is. */
+/** The Service of one node's publisher: its name, and the URL of the API. */
 export type PublisherService = { readonly name: string; readonly url: string }
 
-/** How the PTP Operator calls the Service of a publisher; the first label of the node's name follows. */
+/** The PTP Operator's name for a publisher's Service; the first label of the node's name follows. */
 const PREFIX = 'ptp-event-publisher-service-'
 
-/** The port of publishers (protocol.md §1), for a Service that has several, or says none. */
+/** The publishers' port (protocol.md §1), if a Service has several or none. */
 const PORT = 9043
 
-/** Milliseconds: a list is nobody's wait but ours. */
+/** No publisher waits for this list. Milliseconds. */
 const LIST_MS = { attemptMs: 5_000, budgetMs: 10_000 }
 
-/** Milliseconds. The answer is a short list from memory; what the store knows is the next best. */
+/** The answer is a short list from memory; the fallback is the store. Milliseconds. */
 const NAME_MS = 3_000
 
 const serviceItem = z.object({
@@ -29,9 +29,9 @@ const serviceItem = z.object({
 })
 
 /**
- * The publishers' Services of a namespace, by name; at least one. A list is whole or not at all: who is missing on it
- * is gone.
- * @throws StoreError where the API server cannot be asked, DiscoveryError where it has no such Service.
+ * The publishers' Services of a namespace by name; at least one. The list is complete or an error: a Service that is
+ * missing from it counts as gone.
+ * @throws StoreError if the API server cannot be asked, DiscoveryError if it has no such Service.
  */
 export async function listServices(
   client: KubernetesClient,
@@ -48,7 +48,7 @@ export async function listServices(
   const services = await client.list(call, serviceItem)
   const found = services.filter(({ metadata }) => metadata.name.startsWith(PREFIX))
   if (found.length === 0) {
-    // A namespace that is not there has an empty list, too.
+    // A namespace that does not exist has an empty list, too.
     throw new DiscoveryError(
       `Of the ${services.length} Services in namespace ${namespace} none is a ${PREFIX}…: is it the namespace of the PTP Operator, with enableEventPublisher: true?`,
     )
@@ -62,7 +62,10 @@ export async function listServices(
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** What a list of the API server gives, or why it could not be had; `without`: what cannot be done then, a sentence. */
+/**
+ * The result of listing something from the API server, or why it failed; `without`: a sentence about what is not
+ * possible then.
+ */
 export async function triedList<T>(without: string, asked: Promise<T>): Promise<T | DiscoveryError> {
   try {
     return await asked
@@ -75,9 +78,8 @@ export async function triedList<T>(without: string, asked: Promise<T>): Promise<
 
 /**
  * The full name of the node whose publisher is behind a Service, from the addresses that it lists (protocol.md §3.3);
- * undefined where nobody is behind it. A name that the Service is not named after is not believed: nobody speaks for
- * another node.
- * @throws PublisherError where it does not say.
+ * undefined if nobody is there. A name that does not match the Service is rejected: nobody speaks for another node.
+ * @throws PublisherError if it does not say.
  */
 export async function nodeBehind(
   http: Http,
@@ -98,7 +100,7 @@ export async function nodeBehind(
       if (isNamedAfter(name, node)) return node
       throw unnamed(`says that it is that of node ${node}, which its Service is not named after`)
     }
-    // What a publisher of version 1 has on its port (protocol.md §1).
+    // Answered by a version 1 publisher on its port (protocol.md §1).
     const health = { method: 'GET', path: `${place.prefix}/health` } as const
     const { status, body } = await http.request(place.origin, health, options)
     throw status === 200 && /^\s*\{\s*"ok"\s*:\s*true\s*\}\s*$/.test(body)
@@ -107,15 +109,15 @@ export async function nodeBehind(
         )
       : unnamed('does not say which node it is')
   } catch (error) {
-    // A headless Service has no address while no pod of its node is ready, and the Operator makes one for each node of
-    // the cluster, whether PTP runs there or not.
+    // A headless Service has no address while no pod of its node is ready, and the Operator creates one for every node
+    // of the cluster, whether PTP runs there or not.
     const code = error instanceof PublisherError ? networkCodeOf(error.cause) : undefined
     if (code === 'ENOTFOUND' || code === 'ENODATA') return undefined
     throw error
   }
 }
 
-/** The publisher Service of this namespace that a URL goes to; undefined if it goes elsewhere. */
+/** The publisher Service of this namespace that a URL points to; undefined if it points elsewhere. */
 export function serviceOf(url: string, namespace: string): string | undefined {
   const host = URL.parse(url)?.hostname ?? ''
   const [name = ''] = host.split('.', 1)

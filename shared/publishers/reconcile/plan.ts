@@ -27,7 +27,7 @@ export type Step =
       readonly endpoint: string
       readonly refresh: boolean
     }
-  /** A foreign subscription holds the resource (v1 allows one for each). It is left alone. */
+  /** A foreign subscription occupies the resource (v1 allows one for each). It is left alone. */
   | { readonly do: 'blocked'; readonly resource: Resource; readonly by: HeldSubscription }
 
 export type Situation = {
@@ -46,13 +46,13 @@ export type Situation = {
 }
 
 /**
- * Whose a subscription is, seen from the publisher entry of one node:
- * - `ours`: its endpoint is under our callback and of this node, or is the bare `/event` and its address names no other
- *   node;
- * - `stale`: its endpoint is under our callback, of a node that no configured entry has (renamed, or misnamed before),
- *   and its address or the publisher itself names this node: left over, since our endpoints and addresses always name
- *   the same node;
- * - `foreign`: anything else, also what another configured entry wants of the same publisher.
+ * Who owns a subscription, from the point of view of one node's publisher entry:
+ * - `ours`: its endpoint is under our callback and for this node, or is the bare `/event` and its address names no
+ * other node;
+ * - `stale`: its endpoint is under our callback, but for a node that no entry has (renamed, or misnamed before), and
+ * its address or the publisher itself names this node: a leftover, since our endpoints and addresses always name the
+ * same node;
+ * - `foreign`: anything else, including what another configured entry wants from the same publisher.
  */
 export function ownerOf(
   held: HeldSubscription,

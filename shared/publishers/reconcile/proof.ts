@@ -4,11 +4,11 @@ import type { Http } from '#shared/http/client.ts'
 import { redact } from '#shared/redact.ts'
 
 /**
- * Whether our callback answers as ingest does, from here. Without that proof nothing of ours is deleted: a run with a
- * wrong secret or URL would replace working subscriptions by broken ones.
+ * Whether our callback answers as ingest does, tried from here. Without that proof nothing of ours is deleted: a run
+ * with a wrong secret or URL would replace working subscriptions by broken ones.
  * - `refused`: ingest rejects our token (403): nothing may be created either.
- * - `wrong`: something else answers, or ingest without knowing us.
- * - `unreachable`: nobody answers; publishers may reach what we do not.
+ * - `wrong`: something else answers, or an ingest that does not know us.
+ * - `unreachable`: nobody answers; publishers may reach what we cannot.
  */
 export type Proof =
   | { readonly outcome: 'proven' }

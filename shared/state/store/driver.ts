@@ -2,20 +2,20 @@ import { reasonOf } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { type LogEntry, type NodeState, parseEntry } from '#shared/state/document.ts'
 
-/** Opaque to all but the driver that made it. */
+/** Only meaningful to the driver that created it. */
 export type Version = string
 
 export type Versioned = { readonly state: NodeState; readonly version: Version }
 
 /** One atomic change of one node. */
 export type Write = {
-  /** A driver may keep it: nobody modifies it any more. */
+  /** The driver may keep it: nobody modifies it any more. */
   readonly state: NodeState
   /** Appended to the node's log in the same atomic change; numbered without a gap up to `state.seq`. */
   readonly entries: readonly LogEntry[]
   /** The version that the change was computed from; undefined if the node had no document. */
   readonly expected: Version | undefined
-  /** Log entries with a number up to this one, new ones too, are dropped in the same change; 0 drops none. */
+  /** Log entries up to this number, including new ones, are dropped in the same change; 0 drops none. */
   readonly trimThrough: number
 }
 
@@ -28,40 +28,40 @@ export type Page = {
 }
 
 /**
- * Where documents live. A driver is a function of its options that returns this; what drivers would repeat sits
- * in `store.ts`. Nodes come in order of the bytes of their names in UTF-8; names are well-formed Unicode.
+ * Where documents live. A driver is a function of its options that returns this; whatever drivers would have in common
+ * is in `store.ts`. Nodes are ordered by the UTF-8 bytes of their names; names are well-formed Unicode.
  *
- * Every method throws `StoreError` when the store is out of reach; `write` and `remove` throw
- * `ConflictError` when the version is not the expected one, and have then changed nothing.
+ * Every method throws `StoreError` if the store is unreachable; `write` and `remove` throw `ConflictError` if the
+ * version is not the expected one, and then have changed nothing.
  */
 export type Driver = {
   /** The newest document; `known` itself, without reading it again, if it is still the newest. */
   read(node: string, known?: Versioned): Promise<Versioned | undefined>
   write(node: string, write: Write): Promise<Version>
   /**
-   * At most `limit` (1 or more) documents from the position `from`, which came as `next` of the page before.
-   * A node that is there from the first page to the last is on exactly one of them. Of a document that cannot be read
-   * there is {@link damagedState}.
+   * At most `limit` (1 or more) documents from the position `from`, which was `next` of the page before. A node that
+   * exists from the first page to the last is on exactly one of them. A document that cannot be read is shown as {@link
+   * damagedState}.
    */
   list(page: PageRange): Promise<Page>
-  /** The names of all nodes, in their order, each with the version of its document. */
+  /** The names of all nodes in order, each with the version of its document. */
   versions(): Promise<Map<string, Version>>
   /** Entries with a number above `after`, oldest first. */
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
-  /** Removes the document, of that version where one is expected, and its log; nothing happens if there is none. */
+  /** Removes a document, if it has the expected version (where given), and its log; does nothing if there is none. */
   remove(node: string, expected?: Version): Promise<void>
   ping(): Promise<void>
   close(): Promise<void>
 }
 
-/** The order of nodes. */
+/** Compares node names. */
 export function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
 /**
- * Log entries of a node from their JSON. Those that cannot be read are logged and left out: one of them must not hide all
- * others, or hold up what is to be written or sent. The gap in the numbers shows that they are missing.
+ * Parses a node's log entries. Unreadable ones are logged and left out: a single one must not hide the others, or block
+ * writing and forwarding. The gap in the numbers shows that they are missing.
  */
 export function parseEntries(node: string, texts: readonly string[], log: Log): LogEntry[] {
   const problems: string[] = []

@@ -11,18 +11,18 @@ import { createStore, type Store, type StoreOptions } from './store.ts'
 
 /** What drivers need besides their URL. */
 export type DriverOptions = {
-  /** For what happens to a driver between calls; silent by default. */
+  /** For what happens between calls; silent by default. */
   readonly log?: Log
-  /** How the API server of a cluster is reached: for configmap. */
+  /** How to reach the API server, for configmap. */
   readonly kubernetes?: KubernetesSettings | Access
-  /** The authorities to trust and the password of Redis: for redis, rediss and with Sentinels. */
+  /** Trusted authorities and the password, for Redis. */
   readonly redis?: Credentials
   /** Create a store file that does not exist; true by default. */
   readonly create?: boolean
 }
 
 /**
- * The store of a configuration (config.ts). `create`: see {@link DriverOptions}.
+ * Opens the configured store. `create`: see {@link DriverOptions}.
  * @throws as {@link openDriver} does.
  */
 export async function openStore(
@@ -41,15 +41,15 @@ type StoreConfig = {
 }
 
 /**
- * The driver that a state URL names.
- * @throws ConfigurationError if no driver takes the URL; the message leaves out all but the scheme, since the
- * rest may hold a password.
+ * Opens the driver for a state URL.
+ * @throws ConfigurationError if no driver takes the URL; the message only shows its scheme, since the rest may contain
+ * a password.
  * @throws StoreError if the store cannot be opened.
  */
 export async function openDriver(url: string, options: DriverOptions = {}): Promise<Driver> {
   const { log = silentLog, kubernetes = {}, redis, create = true } = options
   const { scheme, rest = '' } = readStateUrl(url) ?? {}
-  // A driver, and what it depends on, is loaded only when it is asked for.
+  // A driver and its dependencies are loaded only when needed.
   switch (scheme) {
     case 'sqlite':
       if (!create && !existsSync(rest)) throw missing(rest)

@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Change, Decide } from './change.ts'
 
-/** A change that waits for the write that will hold it. */
+/** A change waiting to be written. */
 export type Job = {
   readonly change: Change<unknown>
   resolve(result: unknown): void
   reject(error: unknown): void
 }
 
-/** A removal that waits its turn among the changes; without `decide` it removes whatever is there. */
+/** A removal that waits for the changes before it; without `decide` it removes whatever is there. */
 export type Removal = {
   readonly decide: Decide | undefined
   /** Whether it was removed. */
@@ -18,7 +18,7 @@ export type Removal = {
 
 type Queue = {
   add(node: string, work: Job | Removal): void
-  /** Resolves when everything that was added is done. */
+  /** Resolves when everything added so far is done. */
   drained(): Promise<void>
 }
 
@@ -30,14 +30,14 @@ export type Work = {
 }
 
 /**
- * Does the work of each node in order; changes that wait together become one write. A node starts at the end of the
- * turn of the event loop, so that all calls of one turn are written together.
+ * Processes the work of each node in order; changes waiting together become one write. A node starts at the end of the
+ * turn of the event loop, so that all calls of one turn share a write.
  */
 export function createQueue({ change, remove }: Work): Queue {
   const lanes = new Map<string, { readonly waiting: (Job | Removal)[]; done: Promise<void> }>()
   let turn: Promise<void> | undefined
 
-  /** One for all nodes, so that their replies are sent right after each other. */
+  /** Shared by all nodes, so that their replies are sent in one go. */
   const endOfTurn = () => {
     turn ??= nextTurn().then(() => {
       turn = undefined

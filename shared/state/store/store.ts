@@ -8,28 +8,28 @@ import type { Driver, Page, PageRange, Version, Versioned } from './driver.ts'
 import { createQueue, type Job, type Removal } from './queue.ts'
 import { trim } from './trim.ts'
 
-/** The store that functions use: a driver behind group commit, conflict handling and trimming (design.md §4). */
+/** The store that functions use: a driver plus group commit, conflict handling and trimming (design.md §4). */
 export type Store = {
   /**
-   * Serialises per node within the process, merges what waits for one node into one write, and resolves when
-   * the write that holds the change is done. Reads again on a conflict, and before it believes "nothing to do".
-   * @throws StoreError when the store is out of reach.
+   * Serialises changes per node within the process, combines those waiting for one node into one write, and resolves
+   * when that write is done. Reads again after a conflict, and before it believes "nothing to do".
+   * @throws StoreError if the store is unreachable.
    */
   update<T>(node: string, change: Change<T>): Promise<T>
   read(node: string): Promise<NodeState | undefined>
-  /** The document as this process last knew it, which others may have changed since; undefined if it does not. */
+  /** The document as this process last saw it, possibly changed by others since; undefined if it has not seen it. */
   remembered(node: string): NodeState | undefined
   list(page: PageRange): Promise<Page>
   /** The names of all nodes, in order, each with the version of its document. */
   versions(): Promise<Map<string, Version>>
   log(node: string, range: { after: number; limit: number }): Promise<LogEntry[]>
   /**
-   * Removes a node after the changes that were called before. Where `decide` is given, only if it says so of the
-   * document that is then there, and of none that somebody else has written since. Whether it was removed.
+   * Removes a node, after the changes called before. With `decide`, only if that returns true for the current document,
+   * and nobody has written since. Returns whether it was removed.
    */
   remove(node: string, decide?: Decide): Promise<boolean>
   ping(): Promise<void>
-  /** Finishes what was called, then closes the driver. */
+  /** Finishes pending work, then closes the driver. */
   close(): Promise<void>
 }
 
@@ -41,13 +41,13 @@ export type StoreOptions = {
   readonly log: Log
   /** How many documents are cached (a few kilobytes each); the oldest is dropped first. */
   readonly cachedDocuments?: number
-  /** How many conflicts in a row with other writers end in an error. */
+  /** How many conflicts in a row with other writers are an error. */
   readonly conflictLimit?: number
   /** 0 to 1, for the jitter between attempts. */
   readonly random?: () => number
 }
 
-/** The store over a driver, which it closes with itself. */
+/** A store on top of a driver; closing the store closes the driver. */
 export function createStore(driver: Driver, options: StoreOptions): Store {
   const { historyPerNode, log, random = Math.random } = options
   const { cachedDocuments = 20_000, conflictLimit = 50 } = options
@@ -78,8 +78,8 @@ export function createStore(driver: Driver, options: StoreOptions): Store {
   }
 
   /**
-   * Changes begin from the cached document, and compare-and-set tells whether it is the newest. "Nothing to do", and the
-   * failure of a change, are believed only once the store has confirmed that the document is the newest.
+   * Changes start from the cached document; compare-and-set shows whether it is the newest. "Nothing to do", or an
+   * exception, is believed only after the store has confirmed that.
    */
   async function commit(node: string, jobs: Job[], more: () => Job[]): Promise<readonly Settled[]> {
     const cached = documents.get(node)
