@@ -13,8 +13,8 @@ import type { IngestMetrics } from './metrics.ts'
 import { beginningOf, createTold, type Quarantine, quarantined } from './quarantine.ts'
 
 /**
- * The largest of 1,702 recorded notifications has one event of 790 bytes with 4 values. A document holds 64 clocks,
- * each with its word, its number and twice as many again to spare.
+ * The largest of 1,702 recorded notifications has one event of 790 bytes with 4 values. A document holds 64 clocks: a word
+ * and a number each, and as many again to spare.
  */
 const MOST_EVENTS = 64
 const MOST_VALUES = 256
