@@ -1,3 +1,4 @@
+import { within } from '#shared/deadline.ts'
 import { reasonOf, StoreError } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { IngestMetrics } from './metrics.ts'
@@ -45,6 +46,8 @@ type Waiter = {
 
 /** Everything that waits for one node, in order. */
 type Line = { readonly waiters: Waiter[]; bytes: number }
+
+const LATE = Symbol('late')
 
 export function createBacklog(
   { log, metrics }: { log: Log; metrics: IngestMetrics },
@@ -155,29 +158,20 @@ export function createBacklog(
   }
 
   /** True if `writing` is done within the budget; otherwise false, and `missed` gets the reason. */
-  const within = (
+  const inTime = async (
     writing: Promise<void>,
     missed: { late?: () => void; failed?: (error: StoreError) => void },
-  ): Promise<boolean> =>
-    new Promise((resolve, reject) => {
-      let isLate = false
-      const limit = setTimeout(() => {
-        isLate = true
-        missed.late?.()
-        resolve(false)
-      }, budget)
-      const failed = (error: unknown) => {
-        clearTimeout(limit)
-        if (isLate) return
-        if (!(error instanceof StoreError)) return reject(error)
-        missed.failed?.(error)
-        resolve(false)
-      }
-      writing.then(() => {
-        clearTimeout(limit)
-        resolve(true)
-      }, failed)
-    })
+  ): Promise<boolean> => {
+    try {
+      await within(budget, writing, () => LATE)
+      return true
+    } catch (error) {
+      if (error === LATE) missed.late?.()
+      else if (error instanceof StoreError) missed.failed?.(error)
+      else throw error
+      return false
+    }
+  }
 
   return {
     async deliver(node, write, { buffer, bytes: size }) {
@@ -187,7 +181,7 @@ export function createBacklog(
         return false
       }
       const writing = write()
-      return within(writing, {
+      return inTime(writing, {
         late() {
           wait(node, { ...waiter, hanging: writing }, `no answer within ${budget} ms`)
           // Its outcome decides about everything waiting behind it.
@@ -207,7 +201,7 @@ export function createBacklog(
       }
       const writing = write()
       writing.then(done, done)
-      return within(writing, {})
+      return inTime(writing, {})
     },
     count: () => count,
     async flush() {
