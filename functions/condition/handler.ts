@@ -28,7 +28,7 @@ export function createOnEvent(deps: {
     if (type === PING) return sweep()
     const about = own.safeParse(data)
     if (!String(type).startsWith(OWN_TYPES) || !about.success) {
-      log.warn('ignored an event that is not of PTP Watch', { id, type })
+      log.warn('ignored an event that is not from PTP Watch', { id, type })
       return
     }
     await look(about.data.node)

@@ -18,11 +18,11 @@ const CALLS = { attemptMs: 3_000, budgetMs: 6_000 }
 
 export const condition: FunctionDefinition = {
   name: 'condition',
-  summary: 'shows the state of PTP as conditions and Events of Kubernetes Nodes',
+  summary: 'shows PTP state as conditions and Events of Kubernetes Nodes',
   description: [
-    'Sets the conditions ptp-watch.io/PTPSynchronized and ptp-watch.io/PTPNotFreerunning of the Node of every node in the store, and writes Kubernetes Events about it: PTPFreerun, PTPHoldover, PTPRecovered, PTPEventsMissed.',
-    'Run once, it sweeps all Nodes. Served, it looks at one node for each ptpwatch.… CloudEvent at POST /, and at all of them on POST /tick; both are answered 202 when that is done, and 503 where it failed. A tick during a sweep starts no second one.',
-    'With TAINT it also taints Nodes that free-run, at most 10 % of a site at once, and takes the taint off again.',
+    'For every node in the store, sets the conditions ptp-watch.io/PTPSynchronized and ptp-watch.io/PTPNotFreerunning of its Node, and writes Kubernetes Events about it: PTPFreerun, PTPHoldover, PTPRecovered, PTPEventsMissed.',
+    'A run sweeps all Nodes. Served, it checks one node for each ptpwatch.… CloudEvent at POST /, and all of them on POST /tick; the answer is 202 when that is done, or 503 if it failed. A tick during a sweep does not start another.',
+    'With TAINT it also taints Nodes in FREERUN, at most 10 % of a site at once, and removes the taint afterwards.',
     'Exit codes: 0 all Nodes up to date, 1 some failed (named, with the reason), 2 configuration or usage.',
   ].join('\n'),
   flags: {},

@@ -75,8 +75,7 @@ export function createReconcile(deps: ConditionDeps, announcer: Announcer): Reco
   }
 
   const tellAbsent = (name: string) => {
-    if (!absent.has(name))
-      log.warn('the cluster has no Node of this name: it gets no condition', { node: name })
+    if (!absent.has(name)) log.warn('no Node of this name in the cluster; no condition set', { node: name })
     if (absent.size >= MOST_ABSENT) absent.clear()
     absent.add(name)
   }

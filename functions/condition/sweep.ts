@@ -78,7 +78,7 @@ export function createSweep(
         metrics.lastSweep.set({}, clock.now() / 1_000)
         log.info('sweep', fields)
       } else {
-        log.warn('sweep failed in part', { ...fields, failed: failures.length, reason: failures[0] })
+        log.warn('sweep partly failed', { ...fields, failed: failures.length, reason: failures[0] })
       }
       return { done, failures }
     } catch (error) {

@@ -68,7 +68,7 @@ export function createTaints(
     const fresh = withheld.filter(({ node }) => !withheldBefore.has(node.name))
     const limitIn = (site: string) => mostTainted(sizes.get(site) ?? 0)
     for (const site of countBySite(fresh).keys()) {
-      log.warn('taint withheld: too many Nodes of the site free-run', {
+      log.warn('taint withheld: too many Nodes of the site in FREERUN', {
         ...{ site, withheld: counts.get(site), nodes: sizes.get(site), limit: limitIn(site) },
         taint: taint.key,
       })

@@ -15,10 +15,10 @@ import { FIX } from './words.ts'
 
 export const doctor: FunctionDefinition = {
   name: 'doctor',
-  summary: 'finds out why the events of a publisher do not arrive',
+  summary: "finds out why a publisher's events do not arrive",
   description: [
-    'Checks every publisher: DNS, health, dialect and release, resources, our subscriptions, whether its notifications reach ingest and this store, the state and time of its clocks, the newest event, and its metrics beside our counters. Prints a line for each check: what was found and, if something is wrong, how to fix it.',
-    'Changes no subscription that works. To see a notification arrive, it creates an extra subscription for a moment, or posts one of ours again (v1), which creates it if it was missing.',
+    'Checks every publisher: DNS, health, dialect and release, resources, our subscriptions, whether its notifications reach ingest and this store, the state and time of its clocks, the newest event, and its metrics against our counters. Prints a line for each check: what was found and, if something is wrong, how to fix it.',
+    'Does not change working subscriptions. To see a notification arrive, it briefly creates an extra subscription, or posts one of ours again (v1), which creates it if it was missing.',
     'Exit codes: 0 no failures (warnings are possible), 1 something failed or it was stopped, 2 configuration or usage.',
   ].join('\n'),
   flags: {
@@ -26,7 +26,7 @@ export const doctor: FunctionDefinition = {
     quiet: { description: 'Shows failures and warnings only.' },
     json: {
       description:
-        'Prints a list of {node, check, status, result, fix}; status is ok, warning, failed or skipped, node is null for what concerns all.',
+        'Prints a list of {node, check, status, result, fix}; status is ok, warning, failed or skipped, node is null for checks that concern all publishers.',
     },
   },
   examples: {

@@ -11,10 +11,10 @@ export const forget: FunctionDefinition = {
   name: 'forget',
   summary: 'removes nodes from the store, with their state and log',
   description: [
-    'For nodes that are gone, or were listed under a wrong name. Removes the document and the log of each node, for good; publishers are not asked, and nothing is unsubscribed. A node that changes while it is being removed is left as it is.',
+    'For nodes that are gone, or were listed under a wrong name. Permanently removes the document and log of each node; publishers are not contacted, and nothing is unsubscribed. A node that changes while it is being removed is kept.',
     'A node comes back with the next poll if PUBLISHERS still lists it or discovery finds it, and with the next event if its publisher still holds our subscription. So take it out of PUBLISHERS first; while it is listed, ptp-watch subscribe --remove deletes its subscriptions.',
-    'Nodes that are no longer listed or found are removed without this after STATE_RETENTION_SECONDS.',
-    'Exit codes: 0 all removed, 1 some were not (unknown to the store, changed meanwhile, or the store failed: each is named, with why), 2 configuration or usage.',
+    'Nodes that are no longer listed or found are removed automatically after STATE_RETENTION_SECONDS.',
+    'Exit codes: 0 all removed, 1 some were not (unknown to the store, changed meanwhile, or the store failed; each is named, with the reason), 2 configuration or usage.',
   ].join('\n'),
   operands: '<node> [<node> ...]',
   flags: {},

@@ -13,8 +13,8 @@ export const history: FunctionDefinition = {
   name: 'history',
   summary: 'shows what happened to a node, and how long it was in which state',
   description: [
-    'Prints the log of a node for a span of time, oldest first, then the time in each state and how much of the span the log covers: what it does not cover is in no state. Times are UTC; `≤` marks a time that only a poll has shown.',
-    'How far the log reaches back is set by HISTORY_PER_NODE.',
+    "Prints a node's log for a span of time, oldest first, then the time in each state and how much of the span the log covers: time not covered counts towards no state. Times are UTC; `≤` marks a time known only from a poll.",
+    'HISTORY_PER_NODE sets how far the log reaches back.',
     'Exit codes: 0 printed, 1 the store has no such node or could not be read, 2 configuration or usage.',
   ].join('\n'),
   operands: '<node>',
@@ -22,7 +22,7 @@ export const history: FunctionDefinition = {
     from: { value: 'time', description: 'RFC 3339, or how long ago: 90m, 24h, 7d. Default 24h.' },
     to: { value: 'time', description: 'The same. Default now.' },
     csv: { description: 'The log as CSV, for a spreadsheet.' },
-    json: { description: 'The log, and the time in each state, as JSON.' },
+    json: { description: 'The log and the time in each state, as JSON.' },
   },
   examples: {
     'ptp-watch history worker-1.example.com': 'the last 24 hours',

@@ -13,7 +13,7 @@ export const ingest: FunctionDefinition = {
   summary: 'receives the events of publishers and Brokers',
   description: [
     'Serves the callback of all subscriptions, POST /event/<node>[/<token>] (and plain POST /event), and the deliveries of a Broker, POST /cloudevents[/<token>].',
-    'An event is answered with 204 after the store has it. With CALLBACK_SECRET only paths with a token serve.',
+    'An event is answered with 204 once it is stored. With CALLBACK_SECRET, only paths with a valid token are served.',
   ].join('\n'),
   flags: {},
   examples: { 'PORT=8080 STATE_URL=sqlite:state.db ptp-watch ingest': 'receives events' },

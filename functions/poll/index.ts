@@ -10,13 +10,13 @@ import { createPoller } from './poll.ts'
 
 export const poll: FunctionDefinition = {
   name: 'poll',
-  summary: 'asks every publisher for CurrentState, to prove that nothing was missed',
+  summary: 'pulls CurrentState from every publisher, to prove that nothing was missed',
   description: [
-    'For each publisher: checks our subscriptions and recreates those that are missing, pulls the state of every resource, merges it, and logs what was missed and what has become stale.',
-    'First an empty POST checks that ingest accepts our token. If it rejects it, all are pulled, no subscription is changed, and poll ends with 2; if nobody answers, nothing is deleted.',
-    'With PUBLISHERS=kubernetes://<namespace> it finds the publishers by their Services at each run, marks nodes that are gone, and removes them after STATE_RETENTION_SECONDS.',
-    'Run once, it ends by POLL_DEADLINE_SECONDS. Served, it runs on POST /tick and answers 202 after the run; a tick during a run starts no second one.',
-    'With --every it also polls by itself: in rounds so many seconds apart it asks each publisher for the kinds that decide the overall state, and for what is suspect, contested or undated; each publisher is polled as a whole once a minute. Rounds never overlap; a tick during a round is answered 202.',
+    'For each publisher: recreates missing subscriptions of ours, pulls the state of every resource, merges it, and logs what was missed and what has become stale.',
+    'First an empty POST checks that ingest accepts our token. If ingest rejects it, all publishers are still pulled, but no subscription is changed, and poll exits with 2. If nobody answers, nothing is deleted.',
+    'With PUBLISHERS=kubernetes://<namespace> each run finds the publishers by their Services, marks nodes that are gone, and removes them after STATE_RETENTION_SECONDS.',
+    'A run takes at most POLL_DEADLINE_SECONDS. Served, it runs on POST /tick and answers 202 after the run; a tick during a run does not start another.',
+    'With --every it also polls by itself, in rounds that many seconds apart: it pulls the kinds that decide the overall state, and clocks that are suspect, contested or undated; each publisher gets a full poll once a minute. Rounds never overlap; a tick during a round is answered 202.',
     'Exit codes: 0 all polled, 1 some publishers failed (named, with the reason), 2 configuration or usage.',
   ].join('\n'),
   flags: {
@@ -24,7 +24,7 @@ export const poll: FunctionDefinition = {
       value: 'seconds',
       servedOnly: true,
       description:
-        'With --serve: polls in rounds so many seconds apart, from 1 to a third of STALE_AFTER_SECONDS.',
+        'With --serve: polls in rounds this many seconds apart, from 1 to a third of STALE_AFTER_SECONDS.',
     },
   },
   examples: {

@@ -25,9 +25,9 @@ export const PTP_WATCH: Program = {
   name: 'ptp-watch',
   about: 'ptp-watch watches the clocks of an O-RAN site.',
   picks: 'function',
-  notes: `A function is configured by environment variables alone: see \`ptp-watch <function> --help\`.
-Named as an argument it runs once, if it is one that runs; by FUNCTION_TARGET, or with --serve,
-it is served over HTTP.`,
+  notes: `Functions are configured by environment variables only: see \`ptp-watch <function> --help\`.
+Given as an argument, a function runs once, if it can; with FUNCTION_TARGET or --serve it is
+served over HTTP.`,
 }
 
 export function overallHelp(definitions: readonly FunctionDefinition[], program: Program): string {
@@ -49,7 +49,7 @@ ${columns([
 
 ${notes}
 
-Exit codes: 0 done, 1 some part failed, 2 the configuration or the command line cannot be used.
+Exit codes: 0 done, 1 some part failed, 2 invalid configuration or command line.
 `
 }
 

@@ -201,7 +201,7 @@ export async function serve(options: {
     clearTimeout(deadline)
     // Stops Node.js's timeout checks.
     server.close()
-    if (cut) log.warn('requests in flight were cut', { drainTimeout: limits.drainTimeout })
+    if (cut) log.warn('requests in flight were cut off', { drainTimeout: limits.drainTimeout })
     return !cut
   }
   return { url, port, drain: () => (draining ??= drain()) }

@@ -110,7 +110,7 @@ export function createDiscovery(
       })
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
-      log.warn('cannot list known nodes; none is marked as gone', { reason: reasonOf(error) })
+      log.warn('cannot list known nodes; no node marked as gone', { reason: reasonOf(error) })
       return []
     }
   }

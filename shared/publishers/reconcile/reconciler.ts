@@ -222,7 +222,7 @@ export function createReconciler(
     logged.set(node, problem)
     const fields = { node, dialect, problem }
     if (problem === '') log.info('subscriptions in sync again', fields)
-    else if (isMisnamed) log.error('wrong node name: its publisher gives another', fields)
+    else if (isMisnamed) log.error('wrong node name: the publisher reports another', fields)
     else log.warn('subscriptions out of sync', fields)
   }
 

@@ -98,7 +98,7 @@ test('an event of anybody else is taken, logged and left alone', async () => {
   expect(await condition.post('/', headers, JSON.stringify({ node: NODE }))).toEqual(TAKEN['our host'])
   expect(api.requests).toEqual([])
   expect(condition.logged()).toContainEqual(
-    expect.objectContaining({ level: 'warn', message: 'ignored an event that is not of PTP Watch' }),
+    expect.objectContaining({ level: 'warn', message: 'ignored an event that is not from PTP Watch' }),
   )
 })
 
