@@ -48,7 +48,7 @@ export function repairTime(text: string): string | undefined {
  */
 export function nanoseconds(text: string): bigint {
   const found = parse(text)
-  if (found === undefined) throw new RangeError(`${JSON.stringify(text)} is no RFC 3339 time`)
+  if (found === undefined) throw new RangeError(`${JSON.stringify(text)} is not an RFC 3339 time`)
   return found
 }
 

@@ -101,5 +101,5 @@ export async function despiteOthers<T>(what: string, attempt: () => Promise<T | 
     const result = await attempt()
     if (result !== 'conflict') return result
   }
-  throw new StoreError(`Others changed ${what} again and again while it was being written`)
+  throw new StoreError(`Others kept changing ${what} while it was being written`)
 }

@@ -20,7 +20,7 @@ export function createPlaces(client: KubernetesClient, namespace: string) {
     const found = await client.read({ ...target, verb: 'get', expects: [404] }, schema)
     if (found === undefined) {
       throw new StoreError(
-        `TAINT needs the ConfigMap ${NAME} in namespace ${namespace}, which the component node-taint makes`,
+        `TAINT needs the ConfigMap ${NAME} in namespace ${namespace}, which the component node-taint creates`,
         { retryable: false },
       )
     }

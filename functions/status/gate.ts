@@ -24,7 +24,7 @@ export async function openGate(file: string): Promise<Gate> {
         readAt = performance.now()
       } catch (error) {
         if (!(error instanceof ConfigurationError)) throw error
-        return errorReply(503, 'token', 'The token to compare with cannot be read')
+        return errorReply(503, 'token', 'The configured token cannot be read')
       }
     }
     const shown = shownIn(headers.authorization)

@@ -76,7 +76,7 @@ export function fromOf(query: URLSearchParams, list: string): string | undefined
   if (token === null) return undefined
   const text = Buffer.from(token, 'base64url').toString()
   const [, its = '', at = ''] = /^from:([^:]*):(.*)$/s.exec(text) ?? []
-  if (tokenOf(its, at) !== token) throw refuse('continue', 'must be a value that the page before gave')
+  if (tokenOf(its, at) !== token) throw refuse('continue', 'must be the value returned with the page before')
   if (its === list) return at
   throw refuse(
     'continue',

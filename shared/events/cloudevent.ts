@@ -47,7 +47,7 @@ export function attributes(headers: DeliveryHeaders): Record<string, string> {
 }
 
 function checked(event: unknown): CloudEvent {
-  if (!isObject(event)) throw new MalformedEventError('no-cloudevent', 'The body is no CloudEvent')
+  if (!isObject(event)) throw new MalformedEventError('no-cloudevent', 'The body is not a CloudEvent')
   const required = (name: string): string => {
     const value = event[name]
     if (typeof value === 'string' && value !== '') return value
@@ -63,7 +63,7 @@ function checked(event: unknown): CloudEvent {
   const { subject } = event
   const time = isNoTime(event.time) ? undefined : event.time
   if (time !== undefined && (typeof time !== 'string' || repairTime(time) === undefined)) {
-    throw new MalformedEventError('no-cloudevent', "The CloudEvent's time is no RFC 3339 time")
+    throw new MalformedEventError('no-cloudevent', "The CloudEvent's time is not an RFC 3339 time")
   }
   return {
     specversion,
@@ -87,7 +87,7 @@ function isJson(media: string): boolean {
 function unsupported(media: string | undefined): MalformedEventError {
   return new MalformedEventError(
     'unsupported-media-type',
-    `${media ?? 'A body without a media type'} is no CloudEvent in binary or structured JSON mode`,
+    `${media ?? 'A body without a media type'} is not a CloudEvent in binary or structured JSON mode`,
   )
 }
 

@@ -65,7 +65,7 @@ type Found = {
   readonly problems: Problem[]
 }
 
-const NO_EVENT = problem('no-event', 'The JSON has the shape of no known event')
+const NO_EVENT = problem('no-event', 'The JSON does not have the shape of any known event')
 
 function problem(code: Problem['code'], message: string): Problem {
   return { code, message }
@@ -79,7 +79,7 @@ function readEvent(event: WireEvent, context: Context, found: Found): Problem | 
   // An event without a time, or with Go's zero time, is dated by its receipt.
   const isTimed = !isNoTime(event.time)
   const at = isTimed ? repairTime(event.time ?? '') : receivedAt
-  if (at === undefined) return problem('no-time', `The event's time ${quote(event.time)} is no time`)
+  if (at === undefined) return problem('no-time', `The event's time ${quote(event.time)} is not a valid time`)
 
   const read = (text: string | undefined) => (text === undefined ? undefined : readAddress(text))
   const source = read(event.source)
@@ -93,7 +93,10 @@ function readEvent(event: WireEvent, context: Context, found: Found): Problem | 
   if (names.size > 1 || (first !== undefined && first !== node)) return otherNode(names, expected)
   if (node === undefined) return problem('no-node', 'Neither the path nor the event names a node')
   if (node.length > LONGEST_NODE || !node.isWellFormed()) {
-    return problem('no-node', `The node's name is longer than ${LONGEST_NODE} characters, or no Unicode`)
+    return problem(
+      'no-node',
+      `The node's name is longer than ${LONGEST_NODE} characters, or not valid Unicode`,
+    )
   }
 
   const entries: Entry[] = []
@@ -127,7 +130,7 @@ function otherNode(names: ReadonlySet<string>, expected: string | undefined): Pr
     expected === undefined
       ? `${names.size} nodes: ${others.join(', ')}`
       : `node ${others[0]}, not of ${quote(expected)}`
-  return problem('other-node', `The event is of ${whose}`)
+  return problem('other-node', `The event is about ${whose}`)
 }
 
 type Entry = {

@@ -102,7 +102,7 @@ export function dataOf({
   if (data !== undefined && data !== null)
     throw new MalformedEventError('no-cloudevent', 'The CloudEvent has both data and data_base64')
   if (typeof encoded !== 'string')
-    throw new MalformedEventError('no-cloudevent', "The CloudEvent's data_base64 is no text")
+    throw new MalformedEventError('no-cloudevent', "The CloudEvent's data_base64 is not text")
   return fromBase64(encoded)
 }
 

@@ -135,7 +135,7 @@ export function createKubernetesClient(
       if (closed) throw new StoreError(`Cannot ${wordsOf(call)}: the store is closed`, { retryable: false })
       const pause = quietUntil - performance.now()
       if (pause >= left()) {
-        throw failed(call, `at ${origin} asked for a pause; ${Math.ceil(pause / 1000)} s are left`)
+        throw failed(call, `at ${origin} asked for a pause; ${Math.ceil(pause / 1000)} s left`)
       }
       if (pause > 0) await sleep(pause)
       const answer = await attempt(call, Math.min(call.attemptMs ?? attemptMs, left()))
@@ -162,7 +162,7 @@ export function createKubernetesClient(
     if (status >= 300) return undefined
     const parsed = schema.safeParse(body)
     if (parsed.success) return parsed.data
-    throw failed(call, `answered in an unexpected form: ${z.prettifyError(parsed.error)}`, false)
+    throw failed(call, `returned an unexpected answer: ${z.prettifyError(parsed.error)}`, false)
   }
 
   return {

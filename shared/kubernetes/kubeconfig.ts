@@ -116,7 +116,7 @@ export async function readKubeconfig(
   if (unsupported !== undefined) throw refuse(`asks for ${unsupported[1]}, which is not supported`)
   const server = URL.parse(cluster.server)
   if (server === null || !/^https?:$/.test(server.protocol)) {
-    throw refuse(`has a cluster ${context.cluster} whose server is no URL`)
+    throw refuse(`has a cluster ${context.cluster} whose server is not a URL`)
   }
 
   const credentials = createCredentials(filesOf(cluster, user), deps, {

@@ -38,7 +38,7 @@ export function parseRedisUrl(url: string): RedisAddress {
   }
   const [database = '0', ...more] = parts
   if (!/^\d{1,4}$/.test(database) || more.length > 0) {
-    throw wrong('what follows the host has to be the number of a database')
+    throw wrong('what follows the host must be a database number')
   }
   const endpoints = hosts.split(',').map((text) => {
     const { bracketed, plain = '', digits } = HOST_FORM.exec(text)?.groups ?? {}
@@ -62,7 +62,7 @@ function decoded(text = ''): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw wrong('a % begins no percent-encoded character; write %25 for the sign itself')
+    throw wrong('a % is not followed by two hexadecimal digits; write %25 for a literal %')
   }
 }
 

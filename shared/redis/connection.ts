@@ -123,7 +123,7 @@ export async function connectCluster(
   cluster.on('error', (error: unknown) => {
     reason = error
   })
-  const late = () => new RedisError(`Redis at ${where} did not show its cluster within ${waitMs} ms`)
+  const late = () => new RedisError(`Redis at ${where} did not describe its cluster within ${waitMs} ms`)
   try {
     await within(waitMs, cluster.connect(), late)
     if (cluster.masters.length === 0) {

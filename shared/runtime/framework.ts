@@ -101,7 +101,7 @@ export function toFrameworkEvents(
 ): (event: CloudEventV1<unknown>) => Promise<void> {
   const begin = opener(async () => {
     const { open } = await openFunction(await load(), env)
-    if (open.onEvent === undefined) throw new TypeError('This function takes no CloudEvents')
+    if (open.onEvent === undefined) throw new TypeError('This function does not accept CloudEvents')
     return open.onEvent
   }, err)
   return async (event) => (await begin())(event)

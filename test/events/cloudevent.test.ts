@@ -133,7 +133,7 @@ describe('a delivery of a Broker', () => {
     ['Avro', { 'content-type': 'application/cloudevents+avro' }, 'x', 'unsupported-media-type'],
     ['XML', { ...binary, 'content-type': 'application/xml' }, '<a/>', 'unsupported-media-type'],
     ['text', { ...binary, 'content-type': 'text/plain' }, 'x', 'unsupported-media-type'],
-    ['JSON that is no CloudEvent', { 'content-type': 'application/json' }, '{}', 'unsupported-media-type'],
+    ['JSON that is not a CloudEvent', { 'content-type': 'application/json' }, '{}', 'unsupported-media-type'],
     ['no header at all', {}, '{}', 'unsupported-media-type'],
     ['a structured body that is no JSON', STRUCTURED, '{', 'not-json'],
     ['an empty structured body', STRUCTURED, '', 'not-json'],

@@ -58,7 +58,7 @@ const POISON: readonly { event: CloudEvent; status: number; error: { code: strin
   {
     event: json('an event of something else', { type: 'order.placed' }, { order: 17 }),
     status: 400,
-    error: { code: 'no-event', message: 'The JSON has the shape of no known event' },
+    error: { code: 'no-event', message: 'The JSON does not have the shape of any known event' },
   },
   {
     event: { ...json('JSON that breaks off', {}, ''), data: Buffer.from('{"values":') },

@@ -158,7 +158,7 @@ test.each([
     /insecure-skip-tls-verify/,
   ],
   ['a proxy', { ...SERVER, 'proxy-url': 'http://proxy' }, {}, /proxy-url/],
-  ['a server that is no URL', { server: '10.0.0.1:6443' }, {}, /server is no URL/],
+  ['a server that is not a URL', { server: '10.0.0.1:6443' }, {}, /server is not a URL/],
   ['a cluster without a server', {}, {}, /cluster c that cannot be used/],
   ['a token file that is missing', SERVER, { tokenFile: 'nowhere/token' }, /nowhere\/token/],
 ])('a kubeconfig that asks for %s is refused with that', async (_, cluster, user, problem) => {

@@ -100,7 +100,7 @@ test('a server that asks for more than the budget is left alone, also by the nex
   expect(String(error)).toMatch(/429: Too many requests/)
   const next = await failureOf(client.request(LIST))
   expect(next).toMatchObject({ code: 'store', retryable: true })
-  expect(String(next)).toMatch(/pause; 2\d s are left/)
+  expect(String(next)).toMatch(/pause; 2\d s left/)
   expect(api.requests).toHaveLength(1)
 })
 

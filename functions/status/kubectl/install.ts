@@ -49,7 +49,7 @@ export async function findInstall(
   const where = wanted.join(', ')
   throw fatal(
     refused.length > 0
-      ? `May not read the ConfigMap ${SETTINGS} in ${refused.join(', ')}: the role view there is enough; name another namespace with -n`
+      ? `Not allowed to read the ConfigMap ${SETTINGS} in ${refused.join(', ')}: the role view there is enough; name another namespace with -n`
       : `There is no PTP Watch in ${where}: no ConfigMap ${SETTINGS}; name its namespace with -n`,
   )
 }

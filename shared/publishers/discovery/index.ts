@@ -175,6 +175,6 @@ export function createDiscovery(
 
 function nobodyBehind(count: number, namespace: string): DiscoveryError {
   return new DiscoveryError(
-    `Nobody is behind any of the ${count} Services of publishers in namespace ${namespace}: either no publisher is up yet, or names under ${namespace}.svc.cluster.local are not known here, outside of the cluster`,
+    `None of the ${count} publisher Services in namespace ${namespace} has a publisher behind it: either none is up yet, or names under ${namespace}.svc.cluster.local cannot be resolved here, outside the cluster`,
   )
 }

@@ -50,7 +50,7 @@ export async function listServices(
   if (found.length === 0) {
     // A namespace that does not exist has an empty list, too.
     throw new DiscoveryError(
-      `Of the ${services.length} Services in namespace ${namespace} none is a ${PREFIX}…: is it the namespace of the PTP Operator, with enableEventPublisher: true?`,
+      `None of the ${services.length} Services in namespace ${namespace} is a ${PREFIX}…: is it the namespace of the PTP Operator, with enableEventPublisher: true?`,
     )
   }
   return found
@@ -98,7 +98,7 @@ export async function nodeBehind(
     const { node } = offer
     if (node !== undefined && isNodeName(node)) {
       if (isNamedAfter(name, node)) return node
-      throw unnamed(`says that it is that of node ${node}, which its Service is not named after`)
+      throw unnamed(`reports that it is the publisher of node ${node}, which its Service is not named after`)
     }
     // Answered by a version 1 publisher on its port (protocol.md §1).
     const health = { method: 'GET', path: `${place.prefix}/health` } as const

@@ -41,7 +41,7 @@ test('a body is kept as it came, and told with the reason', async () => {
   const [first, second] = (await store.read(node))?.quarantine ?? []
   expect(first).toEqual({
     body,
-    reason: 'The JSON has the shape of no known event',
+    reason: 'The JSON does not have the shape of any known event',
     receivedAt: expect.any(String),
   })
   expect(second?.reason).toContain('other.example.com')

@@ -156,7 +156,7 @@ describe('a publisher that does not say which node it is', () => {
     expect(await found(world)).toEqual({
       nodes: [],
       unnamed: [],
-      failure: expect.stringMatching(/^Nobody is behind any of the 2 Services .*\.svc\.cluster\.local/),
+      failure: expect.stringMatching(/^None of the 2 publisher Services .*\.svc\.cluster\.local/),
     })
     // A part of the fleet may well have none.
     const parts = [0, 1].map((index) => world.discovery({ index, count: 2 }).find(KEEP))
@@ -398,19 +398,19 @@ describe.each([
   {
     name: 'answers with something else',
     begin: (world: DiscoveryWorld) => world.api.refuseNext(99, { code: 200, body: '<html>a portal</html>' }),
-    message: /list services in namespace openshift-ptp: .* unexpected form/,
+    message: /list services in namespace openshift-ptp: .* unexpected answer/,
   },
   {
     name: 'has an empty list, which is null',
     begin: (world: DiscoveryWorld) =>
       world.api.refuseNext(99, { code: 200, body: '{"kind":"ServiceList","metadata":{},"items":null}' }),
-    message: /Of the 0 Services in namespace openshift-ptp none is a ptp-event-publisher-service-…/,
+    message: /None of the 0 Services in namespace openshift-ptp is a ptp-event-publisher-service-…/,
   },
   {
     name: 'answers with a list without items',
     begin: (world: DiscoveryWorld) =>
       world.api.refuseNext(99, { code: 200, body: '{"kind":"ServiceList","metadata":{}}' }),
-    message: /list services in namespace openshift-ptp: .* unexpected form/,
+    message: /list services in namespace openshift-ptp: .* unexpected answer/,
   },
   {
     name: 'fails',
@@ -423,7 +423,7 @@ describe.each([
       for (const node of ['a', 'b']) world.api.services.remove(NAMESPACE, serviceFor(node))
       world.api.services.put(NAMESPACE, 'ptp-monitor-service', { metrics: 9091 })
     },
-    message: /Of the 1 Services in namespace openshift-ptp none is a ptp-event-publisher-service-…/,
+    message: /None of the 1 Services in namespace openshift-ptp is a ptp-event-publisher-service-…/,
   },
 ])('while the API server $name', ({ begin, message }) => {
   test('the nodes of the store are gone on with, and nobody is marked or forgotten', async () => {
