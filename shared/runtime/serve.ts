@@ -189,12 +189,13 @@ export async function serve(options: {
   const drain = async () => {
     stopping.abort()
     let cut = false
-    const sweep = setInterval(() => server.closeIdleConnections(), limits.lingerTime)
+    // After the turn's reads: where the process stood still, a request may have come over an idle connection.
+    const sweep = setInterval(() => setImmediate(() => server.closeIdleConnections()), limits.lingerTime)
     const deadline = setTimeout(() => {
       cut = true
       server.closeAllConnections()
     }, limits.drainTimeout)
-    await acceptWaiting(server, limits.lingerTime)
+    await acceptWaiting(server)
     // http.Server's own close would also close idle connections at once, with requests on their way over them.
     await new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve()))
     clearInterval(sweep)
@@ -209,16 +210,18 @@ export async function serve(options: {
 
 const EMPTY = new Uint8Array(0)
 
-/** Accepts connections that already wait in the kernel, one per turn: closing the listener would reset them. */
-async function acceptWaiting(server: NetServer, atMostMs: number): Promise<void> {
-  const until = performance.now() + atMostMs
+/**
+ * Accepts connections that already wait in the kernel, one per turn: closing the listener would reset them. Bounded by
+ * how many can wait, not by time, which passes also while the process stands still.
+ */
+async function acceptWaiting(server: NetServer): Promise<void> {
   let quietTurns = 0
   const accepted = () => {
     quietTurns = 0
   }
   server.on('connection', accepted)
   // Signals are handled late in a turn, so the first turn may end without a chance to accept.
-  for (; quietTurns < 2 && performance.now() < until; quietTurns += 1) await nextTurn()
+  for (let turns = 0; quietTurns < 2 && turns < BACKLOG; turns += 1, quietTurns += 1) await nextTurn()
   server.off('connection', accepted)
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { request } from 'undici'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
+import { DEFAULT_LIMITS } from '#shared/runtime/serve.ts'
 import { type Admit, HttpError, type HttpFunction, NO_CONTENT, notFound } from '#shared/runtime/reply.ts'
 import { rawConnection } from './raw.ts'
 import { gate, serving } from './serving.ts'
@@ -566,6 +567,38 @@ describe('a drain', () => {
     expect(await idle.closed()).toMatch(/quick.*connection: close.*quick$/s)
     held.open()
     expect(await drained).toBe(true)
+  })
+
+  describe('of a process that stood still', () => {
+    const standStill = () => {
+      const until = performance.now() + 2 * DEFAULT_LIMITS.lingerTime
+      while (performance.now() < until);
+    }
+
+    test('takes the connections that wait', async () => {
+      const { port, drain } = await serving(() => NO_CONTENT)
+      const connecting = Array.from({ length: 20 }, () => rawConnection(port))
+      await new Promise<void>(process.nextTick)
+      const drained = drain()
+      standStill()
+      for (const connection of await Promise.all(connecting)) {
+        connection.send(post('/', ''))
+        expect(await connection.closed()).toContain('204')
+      }
+      expect(await drained).toBe(true)
+    })
+
+    test('answers what came meanwhile over a connection that was idle', async () => {
+      const { port, drain } = await serving(() => NO_CONTENT)
+      using idle = await rawConnection(port)
+      idle.send(post('/', ''))
+      await idle.until(/204/)
+      const drained = drain()
+      idle.send(post('/', ''))
+      standStill()
+      expect(await idle.closed()).toMatch(/204.*204/s)
+      expect(await drained).toBe(true)
+    })
   })
 
   test('closes connections that stay idle', async () => {
