@@ -34,6 +34,8 @@ async function world() {
     STATE_URL: `redis://127.0.0.1:${redis.port}`,
     PUBLISHERS: JSON.stringify(targets),
     STALE_AFTER_SECONDS: '15',
+    // A push that a slow machine delays is no missed one.
+    SETTLE_SECONDS: '60',
     LOG_LEVEL: 'info',
   }
   const system = await startSystem(publishers, settings)
