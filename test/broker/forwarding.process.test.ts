@@ -61,7 +61,10 @@ async function expectAll(sink: TestSink, fleet: Awaited<ReturnType<typeof makeFl
     const { log, seq = 0 } = await fleet.stored(node)
     await sink.until((now) => now.taken(node).length >= seq)
     expect(numbersOf(sink.taken(node))).toEqual(log.map((entry) => entry.seq))
-    for (const [index, { data }] of sink.taken(node).entries()) expect(data).toEqual({ node, ...log[index] })
+    for (const [index, { data, sequence }] of sink.taken(node).entries()) {
+      expect(data).toEqual({ node, ...log[index] })
+      expect(sequence).toBe(String(data.seq).padStart(19, '0'))
+    }
   }
 }
 

@@ -208,6 +208,41 @@ test('v1: a sidecar that is stuck before its first push is unstuck once somethin
   })
 })
 
+test.each([
+  { by: 'an hour', clockOffsetMs: -3_600_000, atOnce: 'FREERUN' },
+  // Too little for the push to be told from one that is merely late.
+  { by: 'half a minute', clockOffsetMs: -30_000, atOnce: 'UNKNOWN' },
+])('v1: a clock set back by $by never hides a FREERUN, and is in order again after a poll', async (row) => {
+  const publisher = redHatV1()
+  const system = await started(publisher)
+  await steady(system, publisher)
+  publisher.setClock({ kind: 'lock-state', state: 'HOLDOVER', offset: 9 })
+  publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 1 })
+  await publisher.idle()
+  await eventually(async () => expect((await system.node(publisher)).overall).toBe('LOCKED'))
+  // What arrives within SETTLE_SECONDS of the newer push is not suspect yet.
+  await eventually(async () => {
+    const [newest] = acceptedTimes(publisher, 'lock-state', 'LOCKED').slice(-1)
+    expect(publishersClock() - nanoseconds(newest ?? '')).toBeGreaterThan(500_000_000n)
+  })
+
+  await publisher.faults({ clockOffsetMs: row.clockOffsetMs })
+  publisher.setClock({ kind: 'lock-state', state: 'FREERUN', offset: 4000 })
+  await publisher.idle()
+  expect((await system.node(publisher)).overall).toBe(row.atOnce)
+  await system.tick()
+  expect(await system.node(publisher)).toMatchObject({ overall: 'FREERUN', counters: { clockSteps: 1 } })
+
+  publisher.setClock({ kind: 'lock-state', state: 'LOCKED', offset: 1 })
+  await publisher.idle()
+  const back = await system.node(publisher)
+  expect(back.overall).toBe('LOCKED')
+  expect(clockOf(back, 'lock-state')).toMatchObject({
+    via: 'push',
+    since: acceptedTimes(publisher, 'lock-state', 'LOCKED').at(-1),
+  })
+})
+
 async function metric({ url }: Service, name: string): Promise<number | undefined> {
   const { body } = await request(`${url}/metrics`)
   const line = (await body.text()).split('\n').find((text) => text.startsWith(`${name} `))
