@@ -80,16 +80,14 @@ function isLeaving({ state, unnamed }: ClockState, now: number, settings: MergeS
 /**
  * Whether a node is known to have no clock of a kind: its pulls have named none for long enough, while clocks of another
  * kind were confirmed (NTP-only and PTP-HA nodes have no lock-state). Time alone proves nothing: a pull has to confirm
- * it, and it expires like any reading.
+ * it, and it expires like any reading. A clock of the kind that is there all the same counts.
  */
-export function isAbsent(state: Deciding, kind: string, now: number, settings: MergeSettings): boolean {
+export function isAbsent(state: Pick<NodeState, 'absent'>, kind: string, now: number, settings: MergeSettings): boolean {
   const absence = state.absent[kind]
   if (absence === undefined || isAhead(absence.confirmedAt, now, settings)) return false
   const confirmedAt = milliseconds(absence.confirmedAt)
   if (confirmedAt - milliseconds(absence.since) < settings.staleAfterMs) return false
-  if (now - confirmedAt >= settings.staleAfterMs) return false
-  const isNone = state.clocks.every((clock) => clock.kind !== kind || clock.retired)
-  return isNone && isOtherConfirmed(state, kind, now, settings)
+  return now - confirmedAt < settings.staleAfterMs
 }
 
 /** Whether a clock of another of the deciding kinds is confirmed. */

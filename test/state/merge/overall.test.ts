@@ -200,6 +200,14 @@ describe('a kind that a node does not have', () => {
     expect(node.overall(500)).toBe('UNKNOWN')
   })
 
+  test('is not, while only a clock that does not decide is confirmed', () => {
+    const node = createNode()
+    for (const second of [0, 60, 120, 180, 240])
+      node.poll([none(LOCK, second), answer('gnss-sync-status', ['SYNCHRONIZED'], { at: second })])
+    node.push(OS, 'LOCKED', { at: 241 })
+    expect(node.overall(241)).toBe('UNKNOWN')
+  })
+
   test('is not, once the other is stale', () => {
     const node = withoutPtp(0, 60, 120, 180, 240)
     expect(isAbsent(node.state, LOCK, ms(419), defaultSettings)).toBe(true)
