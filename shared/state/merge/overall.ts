@@ -82,7 +82,12 @@ function isLeaving({ state, unnamed }: ClockState, now: number, settings: MergeS
  * kind were confirmed (NTP-only and PTP-HA nodes have no lock-state). Time alone proves nothing: a pull has to confirm
  * it, and it expires like any reading. A clock of the kind that is there all the same counts.
  */
-export function isAbsent(state: Pick<NodeState, 'absent'>, kind: string, now: number, settings: MergeSettings): boolean {
+export function isAbsent(
+  state: Pick<NodeState, 'absent'>,
+  kind: string,
+  now: number,
+  settings: MergeSettings,
+): boolean {
   const absence = state.absent[kind]
   if (absence === undefined || isAhead(absence.confirmedAt, now, settings)) return false
   const confirmedAt = milliseconds(absence.confirmedAt)

@@ -17,7 +17,7 @@ import {
 import { type Disagreement, disagreement } from './disagreement.ts'
 import { finishDraft } from './finish.ts'
 import { OVERALL_KINDS } from './overall.ts'
-import { forgetFuture, isAhead } from './own-times.ts'
+import { forgetFuture } from './own-times.ts'
 import { cleared, detectClockStep, isOutOfOrder } from './set-back.ts'
 import { type PullAnswer, appliedPull, change, isAfter } from './transition.ts'
 import { settleUndated } from './undated.ts'
@@ -85,7 +85,7 @@ function mergeClock(before: ClockState, answer: PullAnswer): Agreement[] {
   if (isOvertaken(clock, answer)) return []
   const after = clock.pushes.filter((push) => isAfter(push, base, pull))
   const isWorst = contested || takesWorst(clock)
-  const shown = isWorst ? worstOf(clock.kind, base, ...after) : base
+  const shown = worstOf(clock.kind, base, ...after)
   const isSame = sameValue(clock, shown) && clock.contested === contested && !clock.retired
   if (isWorst && !isSame) {
     // Rules 7 and 8. A clock that is no longer contested shows the newest push after the pull (rule 1).
@@ -139,8 +139,7 @@ function confirm(draft: Draft, agreed: readonly Agreement[]): void {
       (OVERALL_KINDS.has(kind) && state !== 'LOCKED') ||
       // Its create is written anyway, and older pushes may follow.
       answer.pull.create !== undefined ||
-      now - milliseconds(confirmedAt) >= settings.staleAfterMs / 3 ||
-      isAhead(confirmedAt, now, settings),
+      now - milliseconds(confirmedAt) >= settings.staleAfterMs / 3,
   )
   if (!isDue) return
   for (const { clock, shown, answer } of agreed) {

@@ -119,6 +119,13 @@ test('a pull that brings a word ends it, whatever becomes of the subscriptions',
   expect(node.log.at(-2)).toMatchObject({ type: 'recovered' })
 })
 
+test('a pull that brings a word of one clock lets the others be believed again', () => {
+  const node = locked()
+  node.poll(60, 'cut')
+  node.poll(120, 'cut', [answer(LOCK, ['LOCKED'], { at: 120 })])
+  expect(node.condition(121)).toEqual({ overall: 'LOCKED', stale: false, blind: false })
+})
+
 test('a push is believed of its own clock alone', () => {
   const node = locked()
   node.poll(60, 'cut')

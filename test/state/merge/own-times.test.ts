@@ -88,6 +88,15 @@ test('a publisher whose clock was set back with ours is read again', () => {
   expect(silence(node, 180 + STALE, 2 * HOUR)).toEqual(new Set(['UNKNOWN']))
 })
 
+test.each([
+  ['as hosts may differ by confirms', 5, 'LOCKED'],
+  ['confirms nothing, also before a poll replaces it', 5.001, 'UNKNOWN'],
+])('a time as far ahead %s', (_, ahead, overall) => {
+  const node = createNode()
+  poll(node, 'LOCKED', 0, ahead)
+  expect(node.overall(0)).toBe(overall)
+})
+
 test('a kind is not absent by a span in the future', () => {
   const node = createNode()
   for (let real = 0; real <= 240; real += 60) {
@@ -100,7 +109,8 @@ test('a kind is not absent by a span in the future', () => {
     )
   }
   expect(node.overall(240 + HOUR)).toBe('LOCKED')
-  expect(node.overall(240)).toBe('UNKNOWN')
+  node.push(OS, 'LOCKED', { at: 241 })
+  expect(node.overall(241)).toBe('UNKNOWN')
   node.poll([none(LOCK, 300), answer(OS, ['LOCKED'], { at: 300 })])
   expect(node.overall(300)).toBe('UNKNOWN')
   expect(node.overall(240 + HOUR)).toBe('UNKNOWN')

@@ -422,6 +422,7 @@ describe('rule 9: an initial notification', () => {
     const node = createNode()
     node.initial(answer(LOCK, ['FREERUN'], { sent: 9, at: 10, via: 'initial' }))
     expect(node.clock(LOCK)).toMatchObject({ state: 'FREERUN', since: null, via: 'initial' })
+    expect(node.log[0]?.via).toBe('initial')
     expect(node.news()[0]).toBe('changed lock-state →FREERUN (..10)')
     expect(node.state.counters.received).toBe(1)
   })
@@ -511,6 +512,14 @@ describe('rule 10: a clock that pulls no longer name', () => {
     expect(node.news()).toEqual(['retired lock-state LOCKED→ (..240)'])
   })
 
+  test.each(['FREERUN', 'HOLDOVER'])('that is stale in %s stands until then', (word) => {
+    const node = createNode()
+    node.poll([answer(LOCK, { a: 'LOCKED', b: word }, { at: 0 }), answer(OS, ['LOCKED'], { at: 0 })])
+    for (const seconds of [60, 120, 180])
+      node.poll([answer(LOCK, { a: 'LOCKED' }, { at: seconds }), answer(OS, ['LOCKED'], { at: seconds })])
+    expect(node.overall(239)).toBe(word)
+  })
+
   test('proves nothing while it leaves: where no other clock of its kind has a state, the node is UNKNOWN', () => {
     const node = createNode()
     node.poll([answer(LOCK, { b: 'LOCKED' }, { at: 0 }), answer(OS, ['LOCKED'], { at: 0 })])
@@ -576,18 +585,22 @@ describe('rule 3: a pull that proves that the clock of the publisher was set bac
   test('begins the order anew: pushes apply again though they are older than what was', () => {
     const node = createNode()
     node.push(LOCK, 'LOCKED', { at: 5000, received: 0 })
+    node.push(LOCK, 'LOCKED', { at: 5009, received: 9 })
     expect(node.push(LOCK, 'HOLDOVER', { at: 4999, received: 10 })).toBe('suspect')
-    node.poll([answer(LOCK, ['LOCKED'], { at: 20 })])
+    expect(node.poll([answer(LOCK, ['LOCKED'], { at: 20 })]).clockStepped).toBe(true)
     expect(node.state.counters.clockSteps).toBe(1)
+    node.push(LOCK, 'LOCKED', { at: 28 })
+    expect(node.push(LOCK, 'FREERUN', { at: 27, received: 29 })).toBe('late')
     expect(node.push(LOCK, 'HOLDOVER', { at: 30 })).toBe('applied')
     expect(node.clock(LOCK)).toMatchObject({ state: 'HOLDOVER', since: at(30) })
-    node.poll([answer(LOCK, ['HOLDOVER'], { at: 80 })])
+    expect(node.poll([answer(LOCK, ['HOLDOVER'], { at: 80 })]).clockStepped).toBe(false)
     expect(node.state.counters.clockSteps).toBe(1)
   })
 
   test('is counted once for all of the clocks of the node', () => {
     const node = createNode()
-    for (const kind of [LOCK, OS, GNSS]) node.push(kind, 'LOCKED', { at: 5000, received: 0 })
+    for (const kind of [LOCK, OS]) node.push(kind, 'LOCKED', { at: 5000, received: 0 })
+    node.poll([answer(GNSS, ['LOCKED'], { sent: 0, at: 5000, received: 0 })])
     node.poll([LOCK, OS].map((kind) => answer(kind, ['LOCKED'], { at: 20 })))
     expect(node.state.counters.clockSteps).toBe(1)
     expect(node.push(GNSS, 'SYNCHRONIZED', { at: 30 })).toBe('applied')
@@ -626,9 +639,10 @@ describe('rule 3: a pull that proves that the clock of the publisher was set bac
   test.each([
     ['more than 60 s older than the newest push stands if it is worse', 39.9, 'FREERUN', 'FREERUN'],
     ['no more than 60 s older is late', 40, 'FREERUN', 'LOCKED'],
+    ['however much older betters nothing', 39.9, 'LOCKED', 'HOLDOVER'],
   ])('an initial notification %s', (_, seconds, said, state) => {
     const node = createNode()
-    node.push(LOCK, 'LOCKED', { at: 100 })
+    node.push(LOCK, state === 'HOLDOVER' ? state : 'LOCKED', { at: 100 })
     node.initial(answer(LOCK, [said], { sent: 110, at: seconds, received: 111, via: 'initial' }))
     expect(node.clock(LOCK).state).toBe(state)
     expect(node.state.counters.clockSteps).toBe(0)
@@ -691,11 +705,11 @@ describe('a LOCKED push from before a pull that agreed', () => {
     const node = createNode()
     node.push(LOCK, 'LOCKED', { at: 0 })
     node.poll([answer(LOCK, ['FREERUN'], { at: 60 })])
-    node.poll([answer(LOCK, ['FREERUN'], { at: 120 })])
-    // LOCKED at 110, FREERUN again at 115: the second push is lost, the first one late.
-    node.push(LOCK, 'LOCKED', { at: 110, received: 121 })
+    node.poll([answer(LOCK, ['FREERUN'], { at: 70 })])
+    // LOCKED at 65, FREERUN again at 67: the second push is lost, the first one late.
+    node.push(LOCK, 'LOCKED', { at: 65, received: 71 })
     expect(node.clock(LOCK).state).toBe('FREERUN')
-    node.push(LOCK, 'LOCKED', { at: 130 })
+    node.push(LOCK, 'LOCKED', { at: 80 })
     expect(node.clock(LOCK).state).toBe('LOCKED')
   })
 })

@@ -92,6 +92,21 @@ describe('rule 1: a newer push applies', () => {
     expect(node.state.counters.received).toBe(1)
   })
 
+  test('clocks of two kinds under one name are told apart within one body too', () => {
+    const node = createNode()
+    node.merge(reading(LOCK, 'LOCKED', { at: 0 }), reading('synce-lock-state', 'FREERUN', { at: 0 }))
+    expect([node.clock(LOCK).state, node.clock('synce-lock-state').state]).toEqual(['LOCKED', 'FREERUN'])
+  })
+
+  test('of two times of a clock in one body the newer stands, and the body counts as applied', () => {
+    const node = lockedNode(LOCK, 'FREERUN')
+    expect(
+      node.merge(reading(LOCK, 'LOCKED', { at: 2 }), reading(LOCK, 'HOLDOVER', { at: 1, received: 2 })),
+    ).toBe('applied')
+    expect(node.clock(LOCK)).toMatchObject({ state: 'LOCKED', since: at(2) })
+    expect(node.state.counters.late).toBe(0)
+  })
+
   test('a body that contradicts itself on a clock is worth its worst word, in whatever order it says it', () => {
     const [good, bad] = [reading(LOCK, 'LOCKED', { at: 1 }), reading(LOCK, 'FREERUN', { at: 1 })]
     for (const body of [
@@ -112,6 +127,7 @@ describe('rule 1: a newer push applies', () => {
     expect(node.push(LOCK, 'FREERUN', { at: 0, instance: 'one too many' })).toBe('full')
     expect(node.push(LOCK, 'FREERUN', { at: 1, instance: 'p63' })).toBe('applied')
     expect(node.state.clocks).toHaveLength(64)
+    expect(node.log.map(({ instance }) => instance)).not.toContain('one too many')
     expect(node.state.counters.received).toBe(66)
   })
 })
@@ -182,6 +198,27 @@ describe('rule 2: repetition and order', () => {
     const classes = node.clock('clock-class').pushes.map(({ metrics }) => metrics.clockClass)
     expect(classes).toHaveLength(8)
     expect([classes[0], classes[7]]).toEqual(['71', '100'])
+  })
+
+  test.each([
+    [{ ql: '4', extQl: '32' }, { ql: '8', extQl: '32' }, '8/32'],
+    [{ ql: '4', extQl: '32' }, { ql: '4', extQl: '255' }, '4/255'],
+  ])('of two quality levels at the same time the higher stands: %j and %j', (better, worse, shown) => {
+    for (const [first, second] of [
+      [better, worse],
+      [worse, better],
+    ]) {
+      const node = createNode()
+      for (const one of [first, second]) node.push('synce-clock-quality', one ?? {}, { at: 1 })
+      expect(node.log.at(-1)).toMatchObject({ to: shown })
+    }
+  })
+
+  test('a number more or less is another reading', () => {
+    const node = createNode()
+    for (const [index, levels] of [{ ql: '4' }, { ql: '4', extQl: '32' }, { ql: '4' }].entries())
+      node.push('synce-clock-quality', levels, { at: index })
+    expect(node.log.map(({ to }) => to)).toEqual(['4', '4/32', '4'])
   })
 
   test('of two clock classes at the same time the higher stands', () => {
@@ -311,9 +348,13 @@ describe('rule 6: what the last pull already knew', () => {
     const node = surprised()
     node.push(LOCK, 'LOCKED', { at: 70 })
     node.news()
+    // After the pull: of a transition of its own.
+    expect(node.push(LOCK, 'FREERUN', { at: 65, received: 71 })).toBe('late')
     expect(node.push(LOCK, 'FREERUN', { at: 30, received: 71 })).toBe('delayed')
     expect(node.clock(LOCK)).toMatchObject({ state: 'LOCKED', since: at(70) })
     expect(node.news()).toEqual(['delayed lock-state LOCKED→FREERUN @30'])
+    node.poll([answer(LOCK, ['LOCKED'], { at: 120 })])
+    expect(node.state.counters.missed).toBe(0)
   })
 
   test('where a pull has no time of its own, what comes after it is newer, and the same word dates it', () => {

@@ -56,7 +56,7 @@ describe('a worse push that is older than what was known for longer than pushes 
 
   test('is so too where another push has just come in', () => {
     const node = locked()
-    node.push(LOCK, 'LOCKED', { at: 130 })
+    for (const seconds of [130, 131]) node.push(LOCK, 'LOCKED', { at: seconds })
     expect(node.push(LOCK, 'FREERUN', { at: 120, received: 132 })).toBe('late')
     expect(node.push(LOCK, 'FREERUN', { at: 99, received: 133 })).toBe('suspect')
   })
@@ -83,6 +83,18 @@ describe('a worse push that is older than what was known for longer than pushes 
     node.push(LOCK, 'HOLDOVER', { at: 100 })
     expect(node.push(LOCK, 'FREERUN', { at: 99, received: 110 })).toBe('suspect')
     expect(node.overall(111)).toBe('HOLDOVER')
+    expect(node.log.at(-1)).toMatchObject({ type: 'suspect', to: 'HOLDOVER' })
+  })
+
+  test('is so too where a push of another word has its very time', () => {
+    const node = locked()
+    node.push(LOCK, 'HOLDOVER', { at: 110 })
+    node.push(LOCK, 'LOCKED', { at: 120 })
+    expect(node.push(LOCK, 'FREERUN', { at: 110, received: 130 })).toBe('suspect')
+  })
+
+  test('is merely late where a Broker delivers it, since Brokers repeat what they have', () => {
+    expect(locked().push(LOCK, 'FREERUN', { at: 99, received: 110 }, 'broker')).toBe('late')
   })
 })
 
@@ -127,8 +139,10 @@ describe('an event without a time', () => {
     expect(node.push(LOCK, 'LOCKED', { at: 110, timeFrom: 'receipt' })).toBe('late')
     expect(node.overall(111)).toBe('FREERUN')
     const fresh = createNode()
-    for (const kind of [LOCK, OS]) fresh.push(kind, 'LOCKED', { at: 100, timeFrom: 'receipt' })
+    for (const kind of [LOCK, OS])
+      expect(fresh.push(kind, 'LOCKED', { at: 100, timeFrom: 'receipt' })).toBe('applied')
     expect(fresh.overall(101)).toBe('UNKNOWN')
+    expect(fresh.clock(LOCK)).toMatchObject({ state: 'UNKNOWN', since: null })
   })
 
   test('orders nothing: pushes with a time go on as they were', () => {
