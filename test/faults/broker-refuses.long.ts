@@ -11,5 +11,5 @@ test.each([
   await pause(15_000)
   world.sink.answer(202)
   await world.prove()
-  expect(world.load.sent.filter(({ outcome }) => outcome !== 204)).toEqual([])
+  expect(world.load.refused()).toEqual([])
 })

@@ -35,6 +35,6 @@ test.each(FAULTS)(
     await world.load.more(20 * NODES.length)
     await heal()
     await world.prove()
-    expect(world.load.sent.filter(({ outcome }) => outcome !== 204)).toEqual([])
+    expect(world.load.refused()).toEqual([])
   },
 )

@@ -8,6 +8,7 @@ import { momentAfter, notification, text } from '../functions/ingest/notificatio
 import { openStore } from '../functions/fleet.ts'
 import { type Env, start, MAIN } from '../runtime/processes.ts'
 import { MEMORY, memoryLimit } from './support/cgroup.ts'
+import { MOST_LATE } from './support/load.ts'
 import { redisStore, sqliteStore } from './support/world.ts'
 
 const ATTACKER = fileURLToPath(new URL('support/attacker.ts', import.meta.url))
@@ -17,9 +18,6 @@ const OTHER = 'other.example.com'
 const SECRET = 'a secret of the flood tests'
 /** Publishers wait no longer for an answer (protocol.md §4.2). Milliseconds. */
 const PATIENCE = 2_000
-/** On a busy machine others may have both cores for a while: one answer in ten may be late, none may be missing. */
-const MOST_LATE = 0.1
-
 type Answer = { readonly status: number | string; readonly ms: number }
 
 /** An ingest in 256 MiB, with an honest publisher of {@link NODE}. */

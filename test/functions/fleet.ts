@@ -5,9 +5,9 @@ import type { Settings } from '#functions/status/shown.ts'
 import { silentLog } from '#shared/log.ts'
 import { type ClockState, emptyNodeState, type NodeState } from '#shared/state/document.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
-import { openDriver } from '#shared/state/store/open.ts'
 import { createStore, type Store } from '#shared/state/store/store.ts'
 import { isoTime } from '#shared/time.ts'
+import { openPatiently } from '../support/patient.ts'
 
 /** The defaults of the configuration. */
 export const defaultShown: Settings = { ...defaultSettings, holdoverBudgetMs: 14_400_000 }
@@ -50,7 +50,7 @@ export function lockedNode(node: string, now: number, fields: Partial<NodeState>
 }
 
 export async function openStore(url: string, historyPerNode = 50): Promise<Store> {
-  return createStore(await openDriver(url), { historyPerNode, log: silentLog })
+  return createStore(await openPatiently(url), { historyPerNode, log: silentLog })
 }
 
 /** Puts a document into a store, with as many log entries as are wanted. */

@@ -3,18 +3,18 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { forgetNode } from '#functions/forget/index.ts'
 import { silentLog } from '#shared/log.ts'
-import { openDriver } from '#shared/state/store/open.ts'
 import { createStore, type Store } from '#shared/state/store/store.ts'
 import { folder } from '../publishers/support/folder.ts'
 import { startApi } from '../kubernetes/api.ts'
 import { start, MAIN } from '../runtime/processes.ts'
+import { openPatiently } from '../support/patient.ts'
 import { startRedis } from '../support/redis.ts'
 import { lockedNode, put } from './fleet.ts'
 
 const NOW = Date.parse('2026-11-28T12:00:00Z')
 
 async function openStore(url: string): Promise<Store> {
-  const store = createStore(await openDriver(url), { historyPerNode: 50, log: silentLog })
+  const store = createStore(await openPatiently(url), { historyPerNode: 50, log: silentLog })
   onTestFinished(() => store.close())
   return store
 }
@@ -116,7 +116,7 @@ test.each([
 ])('ptp-watch forget removes a node, and no other, from $store', async ({ open }) => {
   const env: { STATE_URL: string; KUBECONFIG?: string } = await open()
   const { KUBECONFIG: kubeconfig } = env
-  const driver = await openDriver(
+  const driver = await openPatiently(
     env.STATE_URL,
     kubeconfig === undefined ? {} : { kubernetes: { kubeconfig } },
   )

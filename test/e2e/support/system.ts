@@ -147,8 +147,13 @@ function begin(args: readonly string[], env: Env): Running {
   return running
 }
 
+/** A store that a busy machine holds up is asked again. */
 async function json(url: string): Promise<unknown> {
-  const { statusCode, body } = await request(url)
+  const { statusCode, body } = await eventually(async () => {
+    const answer = await request(url)
+    if (answer.statusCode === 503) throw new Error(`GET ${url} was answered 503 ${await answer.body.text()}`)
+    return answer
+  })
   const text = await body.text()
   if (statusCode !== 200) throw new Error(`GET ${url} was answered ${statusCode} ${text}`)
   return JSON.parse(text)

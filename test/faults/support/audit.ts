@@ -1,8 +1,7 @@
 import { readConfig } from '#shared/config/index.ts'
-import { silentLog } from '#shared/log.ts'
 import type { LogEntry } from '#shared/state/document.ts'
-import { openDriver } from '#shared/state/store/open.ts'
 import type { Env } from '../../runtime/processes.ts'
+import { openPatiently } from '../../support/patient.ts'
 import type { Arrival } from '../../support/sink.ts'
 import type { Sent } from './load.ts'
 
@@ -17,7 +16,7 @@ export type Held = {
 /** What the store of an environment has of these nodes; a node of which it has nothing is left out. */
 export async function heldIn(env: Env, nodes: readonly string[]): Promise<Held[]> {
   const { stateUrl, stateOptions } = await readConfig(env)
-  const driver = await openDriver(stateUrl, { log: silentLog, ...stateOptions })
+  const driver = await openPatiently(stateUrl, stateOptions)
   try {
     const found: Held[] = []
     for (const node of nodes) {

@@ -28,7 +28,10 @@ export function classChanges(number: number): ClockChange[] {
   return [{ kind: 'clock-class', clockClass: 100 + number }]
 }
 
-/** Changes the clocks of each of the publishers every `everyMs` milliseconds, for the length of one test. */
+/**
+ * Changes the clocks of each of the publishers every `everyMs` milliseconds, for the length of one test. Each change
+ * waits until what came before it is delivered: on a slow machine they would pile up.
+ */
 export function startLife(
   publishers: readonly Publisher[],
   { change = everythingChanges, everyMs = 50 }: { change?: typeof everythingChanges; everyMs?: number } = {},
@@ -37,7 +40,7 @@ export function startLife(
   const live = async () => {
     for (let number = 0; !ended.signal.aborted; number += 1) {
       for (const publisher of publishers) publisher.setClock(...change(number))
-      await pause(everyMs)
+      await Promise.all([pause(everyMs), ...publishers.map((publisher) => publisher.idle())])
     }
   }
   const living = live()

@@ -19,6 +19,8 @@ export type Sent = {
 export type Load = {
   readonly sent: readonly Sent[]
   acknowledged(): Sent[]
+  /** Those that were not acknowledged; without those that took long, if they are as few as a busy machine explains. */
+  refused(): Sent[]
   /** Resolves when so many more were answered with `outcome`, acknowledged unless told otherwise. */
   more(count: number, outcome?: Sent['outcome']): Promise<void>
   /** Ends the load; what was under way is answered or has failed by then. */
@@ -36,8 +38,12 @@ export type LoadOptions = {
 }
 
 const WORDS = ['LOCKED', 'HOLDOVER', 'FREERUN'] as const
+/** One answer in ten may be late, where others have the machine for a while. */
+export const MOST_LATE = 0.1
 /** Publishers wait no longer for an answer (protocol.md §3.1). Milliseconds. */
 const PATIENCE = 2_000
+/** After this ingest waits no longer for its store. Milliseconds. */
+const LONG = 1_500
 
 /**
  * Starts a load for the length of one test. Every second notification is a new clock class, and so a transition
@@ -47,6 +53,7 @@ const PATIENCE = 2_000
 export function startLoad({ urls, nodes, everyMs = 25, clocks = 1 }: LoadOptions): Load {
   const agent = new Agent({ headersTimeout: PATIENCE, bodyTimeout: PATIENCE, keepAliveTimeout: 90_000 })
   const sent: Sent[] = []
+  const late = new Set<Sent>()
   const watchers = new Set<() => void>()
   const ended = new AbortController()
 
@@ -62,8 +69,11 @@ export function startLoad({ urls, nodes, everyMs = 25, clocks = 1 }: LoadOptions
     )
     const bases = urls()
     const url = `${bases[number % bases.length] ?? ''}/event/${node}`
+    const from = performance.now()
     const outcome = await outcomeOf(request(url, { method: 'POST', body, dispatcher: agent }))
-    sent.push({ node, kind, instance, to, at, outcome })
+    const one: Sent = { node, kind, instance, to, at, outcome }
+    sent.push(one)
+    if (performance.now() - from >= LONG) late.add(one)
     for (const watcher of watchers) watcher()
   }
 
@@ -85,6 +95,10 @@ export function startLoad({ urls, nodes, everyMs = 25, clocks = 1 }: LoadOptions
   return {
     sent,
     acknowledged: () => sent.filter(({ outcome }) => outcome === 204),
+    refused() {
+      const refused = sent.filter(({ outcome }) => outcome !== 204)
+      return refused.filter((one) => !late.has(one) || late.size > sent.length * MOST_LATE)
+    },
     more(count, outcome = 204) {
       const have = () => sent.filter((one) => one.outcome === outcome).length
       const wanted = have() + count

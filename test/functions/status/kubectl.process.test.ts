@@ -41,15 +41,20 @@ function install(api: KubernetesApi, namespace: string, settings: Record<string,
   api.objects.create(namespace, { metadata: { name: 'ptp-watch-settings' }, data: settings }, 'kubectl')
 }
 
-const NOW = Date.now()
-const freerunning = (name: string) =>
-  lockedNode(name, NOW, {
-    labels: { site: 'a' },
-    clocks: [
-      clockAt(NOW, 'lock-state', 'ens1f0', { state: 'FREERUN', metrics: { offset: '99999' } }),
-      clockAt(NOW, 'os-clock-sync-state', 'CLOCK_REALTIME', {}),
-    ],
-  })
+/** One in lock and one that free-runs, both confirmed just now. */
+const two = (): [NodeState, NodeState] => {
+  const now = Date.now()
+  return [
+    lockedNode('good.example.com', now),
+    lockedNode('bad.example.com', now, {
+      labels: { site: 'a' },
+      clocks: [
+        clockAt(now, 'lock-state', 'ens1f0', { state: 'FREERUN', metrics: { offset: '99999' } }),
+        clockAt(now, 'os-clock-sync-state', 'CLOCK_REALTIME', {}),
+      ],
+    }),
+  ]
+}
 
 /** A cluster whose state is in ConfigMaps of `namespace`. */
 async function startCluster(namespace = 'ptp-watch', settings: Record<string, string> = {}) {
@@ -65,12 +70,10 @@ async function fill(api: KubernetesApi, namespace: string, ...states: NodeState[
   await store.close()
 }
 
-const TWO = [lockedNode('good.example.com', NOW), freerunning('bad.example.com')]
-
 describe('state in ConfigMaps', () => {
   test('status is the table of ptp-watch status, read without any pod of ours', async () => {
     const api = await startCluster()
-    await fill(api, 'ptp-watch', ...TWO)
+    await fill(api, 'ptp-watch', ...two())
     const { code, out, err } = await kubectl({ KUBECONFIG: api.kubeconfig }, 'status')
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toMatch(/^Store configmap:\/\/ptp-watch\. 2 nodes: 1 FREERUN, 1 LOCKED\./)
@@ -82,7 +85,7 @@ describe('state in ConfigMaps', () => {
 
   test('node says why, shows its clocks and what happened last', async () => {
     const api = await startCluster()
-    await fill(api, 'ptp-watch', ...TWO)
+    await fill(api, 'ptp-watch', ...two())
     const shown = await kubectl({ KUBECONFIG: api.kubeconfig }, 'node', 'bad.example.com')
     expect(shown).toMatchObject({ code: 0, err: '' })
     expect(shown.out).toMatch(
@@ -102,8 +105,9 @@ test('status and node by a pod of status where the state is in Redis', async () 
   onTestFinished(() => redis.close())
   const url = `redis://127.0.0.1:${redis.port}`
   const store = await openStore(url)
-  await put(store, lockedNode('good.example.com', NOW))
-  await put(store, freerunning('bad.example.com'), 3)
+  const [good, bad] = two()
+  await put(store, good)
+  await put(store, bad, 3)
   await store.close()
   const api = await startApi()
   install(api, 'ptp-watch', { STATE_URL: 'redis://see-secret-ptp-watch-redis' })
@@ -155,7 +159,7 @@ test('a status that asks for a token: how to get at it is said', async () => {
 describe('where PTP Watch is', () => {
   test.each(['from-context', 'somewhere'])('it is found in %s', async (namespace) => {
     const api = await startCluster(namespace)
-    await fill(api, namespace, ...TWO)
+    await fill(api, namespace, ...two())
     const { out } = await kubectl({ KUBECONFIG: api.kubeconfig }, 'status')
     expect(out).toContain(`Store configmap://${namespace}. 2 nodes`)
   })

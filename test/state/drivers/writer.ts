@@ -5,12 +5,12 @@ import { writeSync } from 'node:fs'
 import { readConfig } from '#shared/config/index.ts'
 import { silentLog } from '#shared/log.ts'
 import { emptyNodeState } from '#shared/state/document.ts'
-import { openDriver } from '#shared/state/store/open.ts'
 import { createStore } from '#shared/state/store/store.ts'
+import { openPatiently } from '../../support/patient.ts'
 
 const [url = '', node = '', name = '', count = ''] = process.argv.slice(2)
 const { stateOptions } = await readConfig({ KUBECONFIG: process.env.KUBECONFIG })
-const store = createStore(await open(), { historyPerNode: 100_000, log: silentLog })
+const store = createStore(await openPatiently(url, stateOptions), { historyPerNode: 100_000, log: silentLog })
 say('ready')
 await once(process.stdin, 'data')
 process.stdin.pause()
@@ -24,14 +24,6 @@ for (let number = 1; number <= Number(count); number += 1) {
   say(String(number))
 }
 await store.close()
-
-/** With as much patience as the machine of the tests needs; others have theirs from what they are pointed to. */
-async function open() {
-  if (!url.startsWith('redis:')) return openDriver(url, stateOptions)
-  const { createRedisDriver } = await import('#shared/state/drivers/redis.ts')
-  const { PATIENT } = await import('../../support/redis.ts')
-  return createRedisDriver(url, { log: silentLog }, PATIENT)
-}
 
 /** Written when it returns: what `process.stdout` still holds would be lost to a process that is killed. */
 function say(line: string): void {
