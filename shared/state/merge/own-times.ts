@@ -34,7 +34,7 @@ export function forgetFuture(draft: Draft, heardAt = draft.now): void {
   const isPast = (span: Streak) => !ahead(span.since) && !ahead(span.confirmedAt)
 
   const rewritten = (clock: ClockState): ClockState => {
-    const { confirmedAt, pushes, pushedAt, pull, undated, overtaken, suspect, unnamed } = clock
+    const { confirmedAt, pushes, pushedAt, pull, undated, overtaken, anchor, suspect, unnamed } = clock
     return {
       ...received(clock),
       confirmedAt: ahead(confirmedAt) ? unconfirmed : confirmedAt,
@@ -43,6 +43,7 @@ export function forgetFuture(draft: Draft, heardAt = draft.now): void {
       pull: pull && sent(received(pull)),
       undated: undated && sent(undated),
       overtaken: overtaken?.map(sent),
+      anchor: anchor && received(anchor),
       suspect: suspect && received(suspect),
       unnamed: unnamed && isPast(unnamed) ? unnamed : undefined,
     }

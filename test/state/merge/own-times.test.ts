@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { conditionOf } from '#shared/state/merge/overall.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
-import { answer, createNode, ms, type Node, none, type Said } from '../builders.ts'
+import { mergePulls } from '#shared/state/merge/pull.ts'
+import type { NodeState } from '#shared/state/document.ts'
+import { answer, at, createNode, deepFreeze, ms, type Node, none, type Said } from '../builders.ts'
 
 const LOCK = 'lock-state'
 const OS = 'os-clock-sync-state'
@@ -140,6 +142,63 @@ test('a stale clock that pulls do not name is not excused by a span in the futur
   node.push(LOCK, 'LOCKED', { at: 170, instance: 'other' })
   expect(node.overall(STALE - 1)).toBe('LOCKED')
   expect(node.overall(STALE)).toBe('UNKNOWN')
+})
+
+/** A document in which every time of ours is `time`. */
+function documentOf(time: string): NodeState {
+  const reading = { at: at(0), state: 'LOCKED', metrics: {}, receivedAt: time }
+  const undated = { from: 'LOCKED', to: 'FREERUN', notAfter: at(0), sentAt: time }
+  const span = { since: time, confirmedAt: time }
+  return {
+    ...createNode().state,
+    clocks: [
+      {
+        ...{ kind: LOCK, instance: 'a', state: 'FREERUN', metrics: {}, since: null, observedAt: at(0) },
+        ...{ receivedAt: time, confirmedAt: time, via: 'poll', contested: false, retired: false },
+        ...{ pushes: [reading, { ...reading, at: at(-1) }], pushedAt: time },
+        pull: { ...reading, sentAt: time },
+        undated,
+        overtaken: [undated],
+        anchor: { at: at(0), receivedAt: time },
+        suspect: { told: 'FREERUN', at: at(0), receivedAt: time },
+        unnamed: span,
+      },
+    ],
+    absent: { [OS]: span },
+    publisher: {
+      ...{ url: 'http://p', dialect: 'red-hat-v2', reachable: true, checkedAt: time },
+      ...{ goneSince: time, reachedAt: time, unreachableSince: time, blindSince: time },
+    },
+    subscriptions: [{ kind: LOCK, address: '/a', id: '1', endpoint: 'http://c', confirmedAt: time }],
+  }
+}
+
+test('the next poll replaces every time of ours that lies in the future, and no other', () => {
+  const asked = { now: ms(52), poll: { startedAt: ms(51) } }
+  const polled = (document: NodeState) =>
+    mergePulls(deepFreeze(document), [], defaultSettings, asked).state ?? document
+  const { clocks, absent, publisher, subscriptions } = polled(documentOf(at(HOUR)))
+  const rewritten = { clocks, absent, publisher, subscriptions }
+  expect(JSON.stringify(rewritten)).not.toContain(at(HOUR))
+  const expected = documentOf(at(51))
+  expect(rewritten).toEqual({
+    clocks: expected.clocks.map((one) => ({
+      ...one,
+      confirmedAt: at(52 - STALE),
+      pushedAt: undefined,
+      unnamed: undefined,
+    })),
+    absent: {},
+    publisher: expected.publisher,
+    subscriptions: expected.subscriptions,
+  })
+  const past = documentOf(at(50))
+  const [future] = documentOf(at(HOUR)).subscriptions
+  expect(polled({ ...past, subscriptions: future ? [future] : [] })).toMatchObject({
+    clocks: past.clocks,
+    absent: past.absent,
+    publisher: past.publisher,
+  })
 })
 
 /** What our hosts' clocks do meanwhile: seconds that each is ahead of real time from then on. */
