@@ -758,6 +758,16 @@ describe('what is told of the node as a whole', () => {
       'changed gnss-sync-status SYNCHRONIZED→FAILURE-NOFIX (0..61)',
       'overall LOCKED→FREERUN (0..60)',
     ])
+    // Of several, like the last one that says the same word.
+    const said = (word: string, seconds: number) => answer(LOCK, { a: word }, { at: seconds })
+    node.poll([said('LOCKED', 70), answer(LOCK, ['LOCKED'], { at: 71 })])
+    node.news()
+    node.poll([
+      said('HOLDOVER', 120),
+      answer(OS, ['FREERUN'], { at: 121 }),
+      answer(LOCK, ['HOLDOVER'], { at: 122 }),
+    ])
+    expect(node.news().at(-1)).toBe('overall LOCKED→FREERUN (0..121)')
   })
 
   test('names the push as its way where a push has dated it', () => {
@@ -784,10 +794,19 @@ describe('what is told of the node as a whole', () => {
   test('that it was stale is told when polls come back, though nobody looked meanwhile', () => {
     const node = createNode()
     node.poll([LOCK, OS].map((kind) => answer(kind, ['LOCKED'], { at: 0 })))
+    node.push(OS, 'LOCKED', { at: 20 })
     node.news()
     node.poll([LOCK, OS].map((kind) => answer(kind, ['LOCKED'], { at: 3600 })))
     expect(node.news()).toEqual(['recovered (180..3600)'])
     node.poll([LOCK, OS].map((kind) => answer(kind, ['LOCKED'], { at: 3660 })))
+    expect(node.news()).toEqual([])
+  })
+
+  test('nothing of the kind is told of a node that was UNKNOWN, of which the log claims nothing', () => {
+    const node = createNode()
+    node.poll([answer(LOCK, ['LOCKED'], { at: 0 })])
+    node.news()
+    node.poll([answer(LOCK, ['LOCKED'], { at: 3600 })])
     expect(node.news()).toEqual([])
   })
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { emptyNodeState, parseDocument } from '#shared/state/document.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { spentBy } from '#shared/state/merge/spent.ts'
-import { answer, createNode, ms, type Node, NODE } from '../builders.ts'
+import { answer, at, createNode, ms, type Node, NODE, none } from '../builders.ts'
 
 const LOCK = 'lock-state'
 const OS = 'os-clock-sync-state'
@@ -39,6 +39,34 @@ describe('the time in each state', () => {
     // Nobody looked meanwhile; what is written then says the same.
     both(node, 'LOCKED', 1_000)
     expect(spent(node, 1_010)).toEqual({ LOCKED: 190, UNKNOWN: 820 })
+  })
+
+  test('is UNKNOWN from the second at which a kind is known to be absent no longer', () => {
+    const node = createNode()
+    for (const seconds of [0, 60, 120, 180, 240])
+      node.poll([none(LOCK, seconds), answer(OS, ['LOCKED'], { at: seconds })])
+    node.push(OS, 'LOCKED', { at: 400 })
+    expect(spent(node, 500)).toEqual({ UNKNOWN: 240 + 80, LOCKED: 180 })
+  })
+
+  test('is UNKNOWN from the second at which a silent clock is excused no longer, since pulls have stopped', () => {
+    const node = createNode()
+    const os = answer(OS, ['LOCKED'], { at: 0 })
+    node.poll([answer(LOCK, { a: 'LOCKED', b: 'LOCKED' }, { at: 0 }), os])
+    node.poll([answer(LOCK, { a: 'LOCKED' }, { at: 60 })])
+    node.push(LOCK, 'LOCKED', { at: 150, instance: 'a' })
+    node.push(OS, 'LOCKED', { at: 150 })
+    expect(spent(node, 300)).toEqual({ LOCKED: 240, UNKNOWN: 60 })
+  })
+
+  test('is UNKNOWN up to the second at which our time catches up with the one at which it was confirmed', () => {
+    const node = createNode()
+    both(node, 'LOCKED', 0)
+    node.push(LOCK, 'LOCKED', { at: 10, received: 100 })
+    const { spent: counted, ...rest } = node.state
+    const until = at(10)
+    const back = createNode(defaultSettings, { ...rest, ...(counted && { spent: { ...counted, until } }) })
+    expect(spent(back, 150)).toMatchObject({ UNKNOWN: 85 })
   })
 
   test('is not counted before the first write, nor in a document that does not count it yet', () => {
