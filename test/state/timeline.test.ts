@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createTimeline, type TimeSpan } from '#shared/state/timeline.ts'
 import type { LogEntry } from '#shared/state/document.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
@@ -248,5 +248,107 @@ test('a silence that was found out only afterwards is not counted as LOCKED', ()
       [at(90), at(30), 'UNKNOWN', 'stale'],
       [at(30), at(0), 'LOCKED', null],
     ],
+  })
+})
+
+describe('the lanes', () => {
+  const GNSS = { kind: 'gnss-sync-status', instance: 'old' }
+  const span = { from: NOW - 120 * 60_000, to: NOW - 10 * 60_000 }
+  const missed = (notBefore: number, notAfter: number) => {
+    const bounds = { notBefore: at(notBefore), notAfter: at(notAfter) }
+    return entry({ type: 'missed', ...GNSS, from: 'A', to: 'B', ...bounds, overall: 'LOCKED' })
+  }
+  const retired = (minutes: number) =>
+    entry({ type: 'retired', ...GNSS, from: 'SYNCHRONIZED', notAfter: at(minutes), overall: 'LOCKED' })
+  const restored = (minutes: number) => entry({ type: 'restored', notAfter: at(minutes), overall: 'LOCKED' })
+  const lanesOf = (view: NodeView, entries: readonly LogEntry[]) =>
+    timelineOf(view, entries, span).lanes.map(({ kind, spans, marks, missed: unseen }) => ({
+      kind,
+      spans: spans.map(({ from, to, state, doubt }) => [from, to, state, doubt]),
+      marks: marks.map(({ at: time, type }) => [time, type]),
+      missed: unseen.map(({ notBefore }) => notBefore),
+    }))
+
+  test('have what happened within the span alone, and a clock is in no state once it is retired', () => {
+    const [node, lock, os, gnss] = lanesOf(locked(), [
+      overall(150, 'UNKNOWN', 'LOCKED'),
+      entry({ type: 'changed', ...GNSS, to: 'SYNCHRONIZED', at: at(149), overall: 'LOCKED' }),
+      missed(148, 130),
+      restored(125),
+      missed(121, 119),
+      restored(110),
+      retired(100),
+      restored(120),
+      missed(11, 9),
+      missed(9, 8),
+      retired(9),
+      restored(5),
+    ])
+    const always = [at(120), at(10), 'LOCKED', null]
+    expect(node).toEqual({
+      kind: null,
+      spans: [always],
+      marks: [
+        [at(110), 'restored'],
+        [at(100), 'restored'],
+      ],
+      missed: [],
+    })
+    expect(lock).toMatchObject({ kind: 'lock-state', marks: [] })
+    expect(os).toMatchObject({ kind: 'os-clock-sync-state', marks: [] })
+    expect(gnss).toEqual({
+      kind: GNSS.kind,
+      spans: [
+        [at(120), at(100), 'SYNCHRONIZED', null],
+        [at(100), at(10), '', 'not covered'],
+      ],
+      marks: [[at(100), 'retired']],
+      missed: [at(121), at(11)],
+    })
+  })
+
+  test('of clocks begin with what their first change tells was before, and end in doubt once they are stale', () => {
+    const entries = [overall(100, 'UNKNOWN', 'LOCKED'), changed(90, 'HOLDOVER', 'LOCKED', 'LOCKED')]
+    const [node, lock, os] = lanesOf(locked(NOW - 30 * 60_000), entries)
+    const uncovered = (to: number) => [at(120), at(to), 'UNKNOWN', 'not covered']
+    expect(node?.spans).toEqual([
+      uncovered(100),
+      [at(100), at(30), 'LOCKED', null],
+      [at(30), at(10), 'UNKNOWN', 'stale'],
+    ])
+    expect(lock?.spans).toEqual([
+      uncovered(100),
+      [at(100), at(90), 'HOLDOVER', null],
+      [at(90), at(30), 'LOCKED', null],
+      [at(30), at(10), 'LOCKED', 'stale'],
+    ])
+    expect(os?.spans).toEqual([uncovered(30), [at(30), at(10), 'LOCKED', 'stale']])
+  })
+
+  test('show that a node is suspect, where that is why it is UNKNOWN', () => {
+    const clocks = lockedNode('n', NOW - 30 * 60_000).clocks.map((clock) => ({
+      ...clock,
+      confirmedAt: at(20),
+      suspect: { told: 'FREERUN', at: at(25), receivedAt: at(20) },
+    }))
+    const view = viewOf(lockedNode('n', NOW, { clocks }), NOW - 20 * 60_000, defaultSettings)
+    expect(lanesOf(view, [overall(100, 'UNKNOWN', 'LOCKED')])[0]?.spans.at(-1)).toEqual([
+      at(20),
+      at(10),
+      'UNKNOWN',
+      'suspect',
+    ])
+  })
+
+  test('an entry without a time is where the one before it is', () => {
+    const [node] = lanesOf(locked(), [
+      overall(100, 'UNKNOWN', 'LOCKED'),
+      entry({ type: 'overall', from: 'LOCKED', to: 'FREERUN', overall: 'FREERUN' }),
+      overall(50, 'FREERUN', 'LOCKED'),
+    ])
+    expect(node?.spans.slice(1)).toEqual([
+      [at(100), at(50), 'FREERUN', null],
+      [at(50), at(10), 'LOCKED', null],
+    ])
   })
 })
