@@ -118,6 +118,8 @@ test('a log that reaches back only so far is not taken to reach further', () => 
       [at(60), at(0), 'LOCKED', null],
     ],
   })
+  const earlier = { from: NOW - 86_400_000, to: NOW - 601 * 60_000 }
+  expect(nodeLane(locked(), entries, earlier)).toMatchObject({ coveredFrom: null, availability: null })
 })
 
 test('what was before the span decides how it begins', () => {

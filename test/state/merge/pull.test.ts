@@ -744,6 +744,19 @@ describe('two transitions that only pulls showed, within the settle time', () =>
     expect(missed(node)).toEqual([])
     expect(node.log.filter(({ type }) => type === 'delayed')).toHaveLength(2)
   })
+
+  test('make the late push that dates the worse one no reason for suspicion', () => {
+    const node = createNode()
+    node.push(LOCK, 'LOCKED', { at: 0 })
+    for (const [word, seconds] of [
+      ['FREERUN', 60],
+      ['LOCKED', 62],
+    ] as const)
+      node.poll([answer(LOCK, [word], { at: seconds })])
+    expect(node.push(LOCK, 'FREERUN', { at: 55, received: 70 })).toBe('delayed')
+    expect(node.clock(LOCK)).toMatchObject({ state: 'LOCKED', since: null })
+    expect(node.clock(LOCK).suspect).toBeUndefined()
+  })
 })
 
 describe('what is told of the node as a whole', () => {

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { StoreError } from '#shared/errors.ts'
 import { createLog, silentLog } from '#shared/log.ts'
 import { type Counters, emptyNodeState, type NodeState } from '#shared/state/document.ts'
-import type { Change } from '#shared/state/store/change.ts'
+import { applyAll, type Change } from '#shared/state/store/change.ts'
 import { createStore, type StoreOptions } from '#shared/state/store/store.ts'
 import { createGate } from '../drivers/gate.ts'
 import { numbers, range } from '../drivers/samples.ts'
@@ -25,6 +25,14 @@ function note(name: string, extra: Partial<NodeState> = {}): Change<string> {
 function look(counters?: Partial<Counters>): Change<number | undefined> {
   return (current) => ({ counters, result: current?.seq })
 }
+
+test('each counter is the sum of what the changes add', () => {
+  const known = emptyNodeState('a', 'incarnation')
+  const names = Object.keys(known.counters)
+  const each = (by: number) => Object.fromEntries(names.map((name, index) => [name, by * (index + 1)]))
+  const changed = applyAll(known, [look(each(1)), look(each(10))])
+  expect(changed?.state.counters).toEqual(each(11))
+})
 
 describe.each(LOCAL_STORES)('the store over the $name driver', ({ make }) => {
   const setUp = async (options: Partial<StoreOptions> = {}) => {
