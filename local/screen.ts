@@ -1,6 +1,6 @@
 import { sorted } from '#functions/status/select.ts'
-import { fleetTable } from '#functions/status/table.ts'
-import { cut, plain, widthOf } from '#functions/status/text.ts'
+import { fleetTable } from '#functions/status/terminal/table.ts'
+import { cut, plain, widthOf } from '#functions/status/terminal/text.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import type { ShownNode } from '#functions/status/shown.ts'
 import type { LogLine } from './processes.ts'

@@ -50,7 +50,7 @@ const ALLOWED: readonly (readonly [folder: string, imports: string])[] = [
   ['functions/doctor/checks', '../report.ts'],
   ['shared/broker', '#shared/state/store/store.ts'],
   ['shared/state/drivers', '#shared/kubernetes/client.ts'],
-  ['local', '#functions/status/table.ts'],
+  ['local', '#functions/status/terminal/table.ts'],
 ]
 
 describe('the linter', () => {

@@ -4,9 +4,9 @@ import type { Log } from '#shared/log.ts'
 import { turnsOf } from '#shared/state/merge/spent.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { isoTime, milliseconds } from '#shared/time.ts'
-import type { Picture, Row } from './api.ts'
+import type { Picture, Row } from './http/schemas.ts'
 import { type Deps, readShown, rowOf, shownOf } from './shown.ts'
-import { type NodeSeries, seriesOf } from './series.ts'
+import { type NodeSeries, seriesOf } from './metrics/series.ts'
 
 /** How often the store is checked while anybody follows, and how old a one-off picture may be. Milliseconds. */
 const EVERY_MS = 2_000

@@ -1,12 +1,12 @@
 import type { FunctionDefinition } from '#shared/runtime/function.ts'
 import { shownStateUrl } from '#shared/config/state-url.ts'
 import { openStore } from '#shared/state/store/open.ts'
-import { readAssets } from './assets.ts'
+import { readAssets } from './http/assets.ts'
 import { createFleet } from './fleet.ts'
-import { openGate } from './gate.ts'
-import { createStatusHandler } from './handler.ts'
-import { printStatus, sourceOf, STATUS_FLAGS } from './print.ts'
-import { createScrape } from './scrape.ts'
+import { openGate } from './http/gate.ts'
+import { createStatusHandler } from './http/handler.ts'
+import { printStatus, sourceOf, STATUS_FLAGS } from './terminal/print.ts'
+import { createScrape } from './metrics/scrape.ts'
 
 export const status: FunctionDefinition = {
   name: 'status',

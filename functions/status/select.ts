@@ -1,5 +1,5 @@
 import type { Overall } from '#shared/state/merge/overall.ts'
-import { OVERALL, type Row } from './api.ts'
+import { OVERALL, type Row } from './http/schemas.ts'
 import { rowOf, type ShownNode } from './shown.ts'
 
 const SORTS = ['severity', 'name', 'since'] as const

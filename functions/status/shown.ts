@@ -5,7 +5,7 @@ import type { MergeSettings } from '#shared/state/merge/draft.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { viewOf } from '#shared/state/view.ts'
 import { type Clock, isoTime } from '#shared/time.ts'
-import { DOUBTS, type Row } from './api.ts'
+import { DOUBTS, type Row } from './http/schemas.ts'
 
 export type Settings = MergeSettings & {
   /** How long a node may be in HOLDOVER, unless its own label says otherwise. */

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import { type ShownNode, shownOf } from '#functions/status/shown.ts'
-import { widthOf } from '#functions/status/text.ts'
+import { widthOf } from '#functions/status/terminal/text.ts'
 import { createScreen } from '#local/screen.ts'
 import { isoTime } from '#shared/time.ts'
 import { defaultShown, clockAt, lockedNode } from '../functions/fleet.ts'

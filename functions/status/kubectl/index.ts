@@ -1,5 +1,5 @@
-import { printStatus, type Source, STATUS_FLAGS } from '../print.ts'
-import { escaped } from '../text.ts'
+import { printStatus, type Source, STATUS_FLAGS } from '../terminal/print.ts'
+import { escaped } from '../terminal/text.ts'
 import type { Config } from '#shared/config/index.ts'
 import { findAccess } from '#shared/kubernetes/access.ts'
 import { createKubernetesClient } from '#shared/kubernetes/client.ts'

@@ -1,4 +1,4 @@
-import { type Source, sourceOf } from '../print.ts'
+import { type Source, sourceOf } from '../terminal/print.ts'
 import { readConfig } from '#shared/config/index.ts'
 import type { Access } from '#shared/kubernetes/client.ts'
 import type { Host } from '#shared/runtime/function.ts'

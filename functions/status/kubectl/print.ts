@@ -1,9 +1,9 @@
-import { plain } from '../text.ts'
+import { plain } from '../terminal/text.ts'
 import { logLine } from '#shared/state/log-line.ts'
 import { becauseOf, beganOf } from '#shared/state/because.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { labelTexts } from '../shown.ts'
-import { shortDuration } from '../table.ts'
+import { shortDuration } from '../terminal/table.ts'
 
 /** How many log entries are printed with a node, newest last. */
 const ENTRIES = 20

@@ -1,4 +1,4 @@
-import type { Row } from '../api.ts'
+import type { Row } from '../http/schemas.ts'
 import { type State, STATES } from './words.ts'
 
 export const ORDERS = ['severity', 'name', 'since'] as const

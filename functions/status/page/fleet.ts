@@ -1,4 +1,4 @@
-import type { Row } from '../api.ts'
+import type { Row } from '../http/schemas.ts'
 import { html, nothing, type TemplateResult } from 'lit-html'
 import { repeat } from 'lit-html/directives/repeat.js'
 import { type Filters, grouped, labelsOf, matching, searchOf, ORDERS, sortedRows } from './filters.ts'

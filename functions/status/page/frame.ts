@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit-html'
-import type { Picture } from '../api.ts'
+import type { Picture } from '../http/schemas.ts'
 import type { Link } from './live.ts'
 import { duration, type State, SHAPES, timeOf, visible } from './words.ts'
 

@@ -1,4 +1,4 @@
-import type { Lane, Timeline } from '../api.ts'
+import type { Lane, Timeline } from '../http/schemas.ts'
 import { html, nothing, svg, type TemplateResult } from 'lit-html'
 import { duration, timeOf, visible } from './words.ts'
 

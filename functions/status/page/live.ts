@@ -1,4 +1,4 @@
-import type { NodeJson, Picture, Row } from '../api.ts'
+import type { NodeJson, Picture, Row } from '../http/schemas.ts'
 
 type Message =
   | (Picture & { readonly type: 'snapshot'; readonly rows: readonly Row[] })

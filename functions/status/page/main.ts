@@ -1,9 +1,9 @@
-import type { LogEntry, Row, Timeline } from '../api.ts'
+import type { LogEntry, Row, Timeline } from '../http/schemas.ts'
 import { render } from 'lit-html'
 import { readFilters, searchOf } from './filters.ts'
 import { fleetPage } from './fleet.ts'
 import type { Seen } from './frame.ts'
-import type { Picture } from '../api.ts'
+import type { Picture } from '../http/schemas.ts'
 import { follow, type Link } from './live.ts'
 import { LOG_SHOWN, nodePage, type NodePicture, SPANS, type SpanName } from './node.ts'
 

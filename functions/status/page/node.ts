@@ -1,4 +1,4 @@
-import type { LogEntry, NodeJson, Row, Timeline } from '../api.ts'
+import type { LogEntry, NodeJson, Row, Timeline } from '../http/schemas.ts'
 import { html, nothing, type TemplateResult } from 'lit-html'
 import { frame, isOld, type Seen, showInTab, stateText } from './frame.ts'
 import { lanesView } from './lanes.ts'

@@ -1,4 +1,4 @@
-import type { Row } from '../api.ts'
+import type { Row } from '../http/schemas.ts'
 
 export type State = Row['overall']
 

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
-import { printStatus, sourceOf } from '#functions/status/print.ts'
+import { printStatus, sourceOf } from '#functions/status/terminal/print.ts'
 import { defaultShown, temporaryFolder } from '../fleet.ts'
 import { NOW, status } from './world.ts'
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { HttpError } from '#shared/runtime/reply.ts'
 import { timeIn } from '#shared/state/history.ts'
 import type { TimeSpan } from '#shared/state/timeline.ts'
-import { oneOfAllowed, readSelection, type Selection } from './select.ts'
+import { oneOfAllowed, readSelection, type Selection } from '../select.ts'
 
 /** The parameters that select and order nodes, and the one for a single node. */
 export const FILTERING = ['overall', 'stale', 'label', 'name'] as const

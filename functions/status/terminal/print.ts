@@ -2,10 +2,10 @@ import { type Flags, type FunctionDefinition, UsageError } from '#shared/runtime
 import type { Terminal } from '#shared/runtime/terminal.ts'
 import { milliseconds } from '#shared/time.ts'
 import { fleetCsv } from './csv.ts'
-import { DOUBTS, OVERALL } from './api.ts'
-import { isNamed, isShown, oneOfAllowed, partsOf, readSelection, type Selection, sorted } from './select.ts'
+import { DOUBTS, OVERALL } from '../http/schemas.ts'
+import { isNamed, isShown, oneOfAllowed, partsOf, readSelection, type Selection, sorted } from '../select.ts'
 import { AHEAD_MS, shortDuration, fleetTable, type Now } from './table.ts'
-import { type Deps, nodeWithLog, rowOf, type ShownNode, shownOf } from './shown.ts'
+import { type Deps, nodeWithLog, rowOf, type ShownNode, shownOf } from '../shown.ts'
 import { cutMiddle, escaped, plain, widthOf } from './text.ts'
 
 /** How many nodes are read from the store at once. */

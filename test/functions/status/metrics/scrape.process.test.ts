@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { request } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { isoTime } from '#shared/time.ts'
-import { onFramework, onServe, MAIN } from '../../runtime/processes.ts'
-import { checkMetrics } from '../../support/promtool.ts'
-import { startRedis } from '../../support/redis.ts'
-import { clockAt, lockedNode, openStore, put, temporaryFolder } from '../fleet.ts'
+import { onFramework, onServe, MAIN } from '../../../runtime/processes.ts'
+import { checkMetrics } from '../../../support/promtool.ts'
+import { startRedis } from '../../../support/redis.ts'
+import { clockAt, lockedNode, openStore, put, temporaryFolder } from '../../fleet.ts'
 
 const HOSTILE = [
   'quote"} 1\nptp_watch_store_up 7\n#',

@@ -1,11 +1,11 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
-import { shortDuration, fleetTable } from '#functions/status/table.ts'
+import { shortDuration, fleetTable } from '#functions/status/terminal/table.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { shownOf } from '#functions/status/shown.ts'
 import { isoTime } from '#shared/time.ts'
-import { defaultShown, clockAt, lockedNode } from '../fleet.ts'
+import { defaultShown, clockAt, lockedNode } from '../../fleet.ts'
 
 const NOW = Date.parse('2026-11-23T12:00:00Z')
 const PLAIN = { columns: 100, colour: false }

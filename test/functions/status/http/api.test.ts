@@ -1,13 +1,13 @@
 import { gunzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import * as z from 'zod/mini'
-import { compressed } from '#functions/status/compress.ts'
+import { compressed } from '#functions/status/http/compress.ts'
 import { entriesSince } from '#shared/state/history.ts'
-import * as api from '#functions/status/api.ts'
+import * as api from '#functions/status/http/schemas.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { isoTime } from '#shared/time.ts'
-import { clockAt, lockedNode, put } from '../fleet.ts'
-import { NOW, status } from './world.ts'
+import { clockAt, lockedNode, put } from '../../fleet.ts'
+import { NOW, status } from '../world.ts'
 
 /** Eight nodes: three sites, two FREERUN, one HOLDOVER, one stale. */
 async function fleet() {

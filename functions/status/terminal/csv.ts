@@ -1,7 +1,7 @@
 import { lineOf } from '#shared/state/log-csv.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { beganOf, isDoubted } from '#shared/state/because.ts'
-import { labelTexts } from './shown.ts'
+import { labelTexts } from '../shown.ts'
 
 type Clock = NodeView['resources'][number]
 type Column = readonly [head: string, cell: (view: NodeView) => string | number | undefined]

@@ -1,12 +1,12 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { readAssets } from '#functions/status/assets.ts'
+import { readAssets } from '#functions/status/http/assets.ts'
 import { createFleet } from '#functions/status/fleet.ts'
-import { createStatusHandler } from '#functions/status/handler.ts'
+import { createStatusHandler } from '#functions/status/http/handler.ts'
 import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
 import { isoTime } from '#shared/time.ts'
-import { defaultShown, lockedNode, openStore, put } from '../fleet.ts'
-import { NOW } from './world.ts'
+import { defaultShown, lockedNode, openStore, put } from '../../fleet.ts'
+import { NOW } from '../world.ts'
 
 /** A node, over a store that a test takes away (`failure`) or whose document it damages (`damage`). */
 async function watched() {

@@ -1,6 +1,6 @@
 import { HttpError, type HttpRequest, type Reply } from '#shared/runtime/reply.ts'
-import { type Fleet, type Known, readable } from './fleet.ts'
-import { isSelected, type Selection } from './select.ts'
+import { type Fleet, type Known, readable } from '../fleet.ts'
+import { isSelected, type Selection } from '../select.ts'
 
 /** More concurrent streams are refused: each browser tab holds one. */
 const MOST_STREAMS = 100

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { openGate } from '#functions/status/gate.ts'
+import { openGate } from '#functions/status/http/gate.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ptp-watch-gate-'))
 const file = join(folder, 'token')

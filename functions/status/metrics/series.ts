@@ -5,8 +5,8 @@ import { OVERALL_KINDS, type Overall } from '#shared/state/merge/overall.ts'
 import type { NodeView } from '#shared/state/view.ts'
 import { milliseconds } from '#shared/time.ts'
 import { escapeLabel } from '#shared/metrics.ts'
-import { OVERALL } from './api.ts'
-import type { ShownNode } from './shown.ts'
+import { OVERALL } from '../http/schemas.ts'
+import type { ShownNode } from '../shown.ts'
 
 /** The metrics of each node in the order in which they are exposed; names ending in `_total` are counters. */
 export const NODE_METRICS = {

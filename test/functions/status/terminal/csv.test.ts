@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { fleetCsv } from '#functions/status/csv.ts'
+import { fleetCsv } from '#functions/status/terminal/csv.ts'
 import { shownOf } from '#functions/status/shown.ts'
 import { isoTime } from '#shared/time.ts'
-import { defaultShown, clockAt, lockedNode } from '../fleet.ts'
+import { defaultShown, clockAt, lockedNode } from '../../fleet.ts'
 
 const NOW = Date.parse('2026-11-23T12:00:00Z')
 

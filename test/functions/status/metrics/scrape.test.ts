@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createFleet } from '#functions/status/fleet.ts'
-import { createScrape } from '#functions/status/scrape.ts'
+import { createScrape } from '#functions/status/metrics/scrape.ts'
 import { StoreError } from '#shared/errors.ts'
 import { silentLog } from '#shared/log.ts'
 import { errorReply, type HttpHeaders } from '#shared/runtime/reply.ts'
@@ -10,7 +10,7 @@ import { defaultSettings } from '#shared/state/merge/draft.ts'
 import { mergePush } from '#shared/state/merge/push.ts'
 import type { Store } from '#shared/state/store/store.ts'
 import { isoTime } from '#shared/time.ts'
-import { defaultShown, clockAt, lockedNode, openStore, put } from '../fleet.ts'
+import { defaultShown, clockAt, lockedNode, openStore, put } from '../../fleet.ts'
 
 const NOW = Date.parse('2026-11-23T12:00:00Z')
 const SECONDS = NOW / 1000

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { cut, cutNames, escaped, padded, plain, widthOf } from '#functions/status/text.ts'
+import { cut, cutNames, escaped, padded, plain, widthOf } from '#functions/status/terminal/text.ts'
 
 test.each([
   ['worker-0', 8],

@@ -2,8 +2,8 @@ import { styleText } from 'node:util'
 import { rankOf } from '#shared/events/words.ts'
 import { milliseconds } from '#shared/time.ts'
 import { beganOf, isDoubted } from '#shared/state/because.ts'
-import { DOUBTS } from './api.ts'
-import { labelTexts, type ShownNode } from './shown.ts'
+import { DOUBTS } from '../http/schemas.ts'
+import { labelTexts, type ShownNode } from '../shown.ts'
 import { cutNames, padded, plain, widthOf } from './text.ts'
 
 type Style = Parameters<typeof styleText>[0]

@@ -5,7 +5,7 @@ import { errorReply, type Reply } from '#shared/runtime/reply.ts'
 
 /** Next to the bundle; when run from the sources, where `npm run build` puts it. */
 const FOLDER = fileURLToPath(
-  new URL(import.meta.url.endsWith('.mjs') ? './page/' : '../../dist/page/', import.meta.url),
+  new URL(import.meta.url.endsWith('.mjs') ? './page/' : '../../../dist/page/', import.meta.url),
 )
 
 const TYPES: Readonly<Record<string, string>> = {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { printStatus, sourceOf } from '#functions/status/print.ts'
+import { printStatus, sourceOf } from '#functions/status/terminal/print.ts'
 import type { Flags } from '#shared/runtime/function.ts'
 import type { NodeState } from '#shared/state/document.ts'
 import { isoTime } from '#shared/time.ts'
-import { defaultShown, clockAt, lockedNode, openStore, put } from '../fleet.ts'
+import { defaultShown, clockAt, lockedNode, openStore, put } from '../../fleet.ts'
 
 const NOW = Date.parse('2026-11-23T12:00:00Z')
 

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { availability, failure, fleet, log, node, nodes, summary, timeline } from './api.ts'
+import { availability, failure, fleet, log, node, nodes, summary, timeline } from './schemas.ts'
 import { FILTERING, FOLLOWING, SELECTING } from './query.ts'
 
 const SCHEMAS = {
