@@ -39,7 +39,7 @@ export default defineConfig({
           // They wait for each other much of the time, so that more workers find room on two cores.
           maxWorkers: FAULTS.length > 0 ? 4 : 3,
           sequence: { groupOrder: 1 },
-          testTimeout: 180_000,
+          testTimeout: 600_000,
           hookTimeout: 60_000,
         },
       },

@@ -78,7 +78,7 @@ test('a process whose log nobody reads serves on, and ends when it is told to', 
     await reply.body.dump()
     return reply.statusCode
   }
-  await vi.waitFor(() => post(0), 20_000)
+  await vi.waitFor(() => post(0), 60_000)
   for (let n = 0; n < 40; n++) {
     const statuses = await Promise.all(Array.from({ length: 50 }, (_, m) => post(50 * n + m)))
     expect(new Set(statuses)).toEqual(new Set([204]))

@@ -25,6 +25,7 @@ export async function watch(
 ): Promise<Watched> {
   const context = await browser.newContext(options)
   onTestFinished(() => context.close())
+  context.setDefaultTimeout(60_000)
   const page = await context.newPage()
   const problems: string[] = []
   page.on('console', (message) => {
