@@ -1,22 +1,28 @@
 import { existsSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { type Case, check, failures, type Series } from './support/promtool.ts'
+import { type Case, check, failures, type Series, STEP } from './support/promtool.ts'
 import { scaledRules, shippedRules } from './support/rules.ts'
 import { stringify } from 'yaml'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { temporaryFolder } from '../state/drivers/temporary-folder.ts'
 
-const STEP = 5
 const STATES = ['LOCKED', 'HOLDOVER', 'FREERUN', 'UNKNOWN'] as const
 type State = (typeof STATES)[number]
 /** Seconds in a state; `gone`: no series any more. */
 type Phase = readonly [State | 'gone', number]
 
 const pods = ['status-1', 'status-2']
-const times = (seconds: number, value: string) => Array<string>(Math.ceil(seconds / STEP)).fill(value)
-const line = (...parts: readonly (readonly [number, string])[]) =>
-  parts.flatMap(([seconds, value]) => times(seconds, value)).join(' ')
+const times = (seconds: number, value: string, step = STEP) =>
+  Array<string>(Math.ceil(seconds / step)).fill(value)
+const lineBy =
+  (step: number) =>
+  (...parts: readonly (readonly [number, string])[]) =>
+    parts.flatMap(([seconds, value]) => times(seconds, value, step)).join(' ')
+const line = lineBy(STEP)
+/** For cases of hours, which promtool takes a minute for by {@link STEP}. */
+const MINUTE = 60
+const minutely = lineBy(MINUTE)
 
 /** A series as both pods of a rollout have it. */
 const both = (metric: string, labels: string, values: string): Series =>
@@ -41,9 +47,9 @@ const ofNode = (metric: string, values: string, more = '') =>
   both(metric, `node="a",site="",region=""${more}`, values)
 
 const HOUR = 3600
-const healthyFor = (seconds: number): Series => ({
-  ...both('ptp_watch_store_up', 'job="status"', line([seconds, '1'])),
-  ...both('ptp_watch_poll_last_success_timestamp_seconds', 'node="z",site=""', `0+${STEP}x${seconds / STEP}`),
+const healthyFor = (seconds: number, step = STEP): Series => ({
+  ...both('ptp_watch_store_up', 'job="status"', lineBy(step)([seconds, '1'])),
+  ...both('ptp_watch_poll_last_success_timestamp_seconds', 'node="z",site=""', `0+${step}x${seconds / step}`),
 })
 const healthy = healthyFor(HOUR)
 
@@ -428,16 +434,18 @@ const itself: Readonly<Record<string, readonly Case[]>> = {
     },
     {
       what: 'when condition has been gone for long',
-      series: { ...healthyFor(9 * HOUR), ...sweptAt(line([200, '100'], [5, 'stale'])) },
+      stepSeconds: MINUTE,
+      series: { ...healthyFor(9 * HOUR, MINUTE), ...sweptAt(minutely([180, '100'], [60, 'stale'])) },
       atSeconds: 8 * HOUR,
       fires: ['PTPConditionsFrozen'],
     },
     {
       what: 'not any more once condition is back',
+      stepSeconds: MINUTE,
       series: {
-        ...healthyFor(9 * HOUR),
-        ...sweptAt(line([200, '100'], [5, 'stale'])),
-        ...sweptAt(line([8 * HOUR, '_'], [600, String(8 * HOUR)]), 'new'),
+        ...healthyFor(9 * HOUR, MINUTE),
+        ...sweptAt(minutely([180, '100'], [60, 'stale'])),
+        ...sweptAt(minutely([8 * HOUR, '_'], [600, String(8 * HOUR)]), 'new'),
       },
       atSeconds: 8 * HOUR + 300,
       fires: [],

@@ -28,23 +28,38 @@ export function check(
 
 export type Series = Readonly<Record<string, string>>
 
-/** `series`: one value every 5 s. `fires`: `<alert> <node, else site>`. */
+/** Seconds between two values of a series, and two evaluations of the rules. */
+export const STEP = 5
+
+/** `series`: one value every `stepSeconds`, {@link STEP} unless set. `fires`: `<alert> <node, else site>`. */
 export type Case = {
   readonly what: string
   readonly series: Series
   readonly atSeconds: number
   readonly fires: readonly string[]
+  readonly stepSeconds?: number
 }
 
 /** What promtool says of cases in which the shipped rules do not do what is expected. */
 export async function failures(cases: readonly Case[]): Promise<string> {
+  const steps = new Map<number, Case[]>()
+  for (const one of cases) {
+    const { stepSeconds = STEP } = one
+    steps.set(stepSeconds, [...(steps.get(stepSeconds) ?? []), one])
+  }
+  const said = await Promise.all(Array.from(steps, ([step, some]) => failuresBy(`${step}s`, some)))
+  return said.join('')
+}
+
+async function failuresBy(interval: string, cases: readonly Case[]): Promise<string> {
   const folder = await temporaryFolder()
   try {
     const rules = join(folder.path, 'rules.yml')
-    await writeFile(rules, stringify(shippedRules()))
+    const groups = shippedRules().groups.map((group) => ({ ...group, interval }))
+    await writeFile(rules, stringify({ groups }))
     const suite = join(folder.path, 'test.yml')
-    const tests = cases.map(inPromtool)
-    await writeFile(suite, stringify({ rule_files: [rules], evaluation_interval: '5s', tests }))
+    const tests = cases.map((one) => ({ interval, ...inPromtool(one) }))
+    await writeFile(suite, stringify({ rule_files: [rules], evaluation_interval: interval, tests }))
     const { ok, said } = await check('promtool', ['test', 'rules', suite])
     return ok ? '' : said
   } finally {
@@ -57,7 +72,6 @@ const OF_SITE = `label_replace(${FIRING}, "of", "$1", "site", "(.+)")`
 
 function inPromtool({ what, series, atSeconds, fires }: Case): object {
   return {
-    interval: '5s',
     input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
     promql_expr_test: [
       {
