@@ -60,7 +60,8 @@ export async function startSystem(publishers: readonly Publisher[], env: Env = {
     PUBLISHERS: JSON.stringify(targetsOf(publishers)),
     CALLBACK_SECRET: SECRET,
     SETTLE_SECONDS: '0.2',
-    SUBSCRIBE_DEADLINE_SECONDS: '10',
+    SUBSCRIBE_DEADLINE_SECONDS: '60',
+    POLL_DEADLINE_SECONDS: '600',
     LOG_LEVEL: 'debug',
     ...env,
   }
