@@ -85,3 +85,19 @@ test('each Service belongs to one part, whoever else is there', () => {
     }),
   )
 })
+
+test('behind a Service whose publisher says nothing is the node that was last seen there', () => {
+  const [first] = SERVICES
+  const seen = (node: string, second: number): NodeBehind => ({
+    ...{ node, service: first?.name ?? '', url: first?.url ?? '', dialect: 'red-hat-v2', reachable: true },
+    checkedAt: `2026-11-23T12:00:0${second}.000Z`,
+    goneSince: undefined,
+  })
+  const silent = SERVICES.slice(0, 1).map((each) => ({ ...each, says: undefined }))
+  for (const known of [
+    [seen('a.old', 0), seen('a.new', 1)],
+    [seen('a.new', 1), seen('a.old', 0)],
+  ]) {
+    expect(resolve(silent, known).map(({ node }) => node)).toEqual(['a.new'])
+  }
+})

@@ -79,6 +79,21 @@ test.each<[string, Partial<Situation>, string[]]>([
     ['keep lock-state a', 'after lock-state remove b'],
   ],
   [
+    'the same one stays in whichever order they are listed',
+    { held: [held('a', LOCK, OURS), held('b', LOCK, OURS)] },
+    ['keep lock-state a', 'after lock-state remove b'],
+  ],
+  [
+    'one without a node in its endpoint, at an address of another node, is not ours to remove',
+    { held: [held('a', '/cluster/node/n2/sync/ptp-status/clock-class', 'http://ingest/event')] },
+    ['create lock-state'],
+  ],
+  [
+    'one without a node in its endpoint, at an address without one, is ours',
+    { held: [held('a', '/././sync/ptp-status/clock-class', 'http://ingest/event')] },
+    ['remove a: not-wanted', 'create lock-state'],
+  ],
+  [
     'one of ours without a node in its endpoint is replaced',
     { held: [held('a', LOCK, 'http://ingest/event')] },
     ['create lock-state', 'after lock-state remove a'],
@@ -92,6 +107,11 @@ test.each<[string, Partial<Situation>, string[]]>([
     'ours of a kind that is not published just now stay',
     { unpublished: ['clock-class'], held: [held('a', CLASS, OURS)] },
     ['create lock-state'],
+  ],
+  [
+    'ours of a kind that is not published just now go if their address is of another node',
+    { unpublished: ['clock-class'], held: [held('a', '/./other/sync/ptp-status/clock-class', OURS)] },
+    ['remove a: not-wanted', 'create lock-state'],
   ],
   [
     'ours at a wrong address go',
