@@ -103,6 +103,31 @@ describe('a node that PUBLISHERS does not list any more', () => {
     expect(await store.read('goes')).toBeUndefined()
   })
 
+  test('stays if somebody polls it again just before it is removed', async () => {
+    const { store, mark, gone, time } = await fleetOf({ goes: 300 })
+    await mark(['stays'])
+    time.now += WEEK
+    const remove: Store['remove'] = async (node, isGone) => {
+      await put(store, polledAt(node, START))
+      return store.remove(node, isGone)
+    }
+    await mark(['stays'], { on: { ...store, remove } })
+    expect(await store.read('goes')).toBeDefined()
+    expect(await gone()).toEqual([])
+  })
+
+  test('is not marked if its publisher has moved to another URL meanwhile', async () => {
+    const { store, mark, gone } = await fleetOf({ moves: 300 })
+    const read: Store['read'] = async (node) => {
+      const before = await store.read(node)
+      const { publisher, ...moved } = polledAt(node, START - 300_000)
+      if (publisher) await put(store, { ...moved, publisher: { ...publisher, url: 'http://moved:9043' } })
+      return before
+    }
+    await mark(['stays'], { on: { ...store, read } })
+    expect(await gone()).toEqual([])
+  })
+
   test('is one of a shard, and of one alone', async () => {
     const names = Array.from({ length: 20 }, (_, i) => `node-${i}`)
     const { mark, gone } = await fleetOf(Object.fromEntries(names.map((name) => [name, 300])))
