@@ -67,6 +67,19 @@ describe('a node that PUBLISHERS does not list any more', () => {
     expect(warnings).toEqual([expect.objectContaining({ message: 'node is gone', node: 'goes' })])
   })
 
+  test('was last reached when its publisher last answered, also where it was silent before', async () => {
+    const { store, mark } = await fleetOf({ stays: 300, answered: 300, silent: 300 })
+    const reachedAt = isoTime(START - 600_000)
+    await store.update('silent', (current) => {
+      if (current?.publisher === undefined) throw new Error('There is no such node')
+      const publisher = { ...current.publisher, reachable: false, reachedAt }
+      return { state: { ...current, publisher }, result: undefined }
+    })
+    await mark(['stays'])
+    expect((await store.read('silent'))?.publisher).toMatchObject({ goneSince: isoTime(START), reachedAt })
+    expect((await store.read('answered'))?.publisher?.reachedAt).toBe(isoTime(START - 300_000))
+  })
+
   test('is left alone while somebody else polls it', async () => {
     const { mark, gone, time } = await fleetOf({ stays: 0, shared: 179 })
     await mark(['stays'])
