@@ -14,12 +14,12 @@ export function eventsPage(): string {
     '',
     '## What a consumer must know',
     '',
-    '- **An event may come more than once**, with the same `source` and `id`: drop what you have had. Nothing is left out: what the sink does not take waits in the store and is offered again, also after a restart.',
-    '- **Order is per node**, by `sequence`: 19 digits with leading zeros, so that text compares as numbers do. First arrivals at the sink are in that order; what lies between the sink and you may change it (a Kafka Broker keeps it by `partitionkey`, with ordered delivery). An event whose `sequence` is below the newest you have had of its node tells of the past.',
-    '- **`time` is when it happened**, by the publisher’s clock and with its nanoseconds; for what only a poll has shown it is `data.notAfter`, the latest that it can have been. Many SDKs cut it to milliseconds: `data.at` has it as text.',
-    '- **The state of a node is its newest event’s `data.overall`** at the time of that entry. A node that has fallen silent is told of by `node.stale`: silence is never LOCKED.',
-    '- Answer 2xx with an empty body. 400 and other 4xx reject the event permanently: it is skipped (it stays in the log, is logged and counted as `ptp_watch_forwarded_total{outcome="rejected"}`); 401, 403, 404, 407, 408, 409, 425, 429, 5xx and no answer within 10 s have it offered again, with pauses that grow to 30 s, or as `Retry-After` says up to 60 s.',
-    '- Where there was no sink before, the log up to then stays history: events begin with the first entry after it.',
+    '- **An event may arrive more than once**, with the same `source` and `id`: drop duplicates. None is lost: events that the sink does not accept wait in the store and are sent again, even after a restart.',
+    '- **Order is per node**, by `sequence`: 19 digits with leading zeros, so that text compares as numbers do. They first arrive at the sink in that order; anything between the sink and you may change it (a Kafka Broker with ordered delivery keeps it by `partitionkey`). An event with a lower `sequence` than one you already have from its node is about the past.',
+    '- **`time` is when it happened**, by the publisher’s clock, with nanoseconds; for a change known only from a poll it is `data.notAfter`, the latest possible time. Many SDKs cut it to milliseconds: `data.at` has it as text.',
+    '- **The state of a node is its newest event’s `data.overall`** at the time of that entry. `node.stale` reports a node that has fallen silent: silence is never LOCKED.',
+    '- Answer 2xx with an empty body. 400 and other 4xx reject the event permanently: it is skipped (it stays in the log, is logged and counted as `ptp_watch_forwarded_total{outcome="rejected"}`); 401, 403, 404, 407, 408, 409, 425, 429, 5xx and no answer within 10 s are retried, with pauses of up to 30 s, or as `Retry-After` asks, up to 60 s.',
+    '- Entries logged before there was a sink are not sent: events begin with the first entry after it was set.',
     '',
     '## Attributes',
     '',
@@ -27,7 +27,7 @@ export function eventsPage(): string {
     '|---|---|',
     ...Object.entries(ATTRIBUTES).map(([name, what]) => `| \`${name}\` | ${what} |`),
     '',
-    'Attributes hold visible ASCII alone, so that they are the same in headers; anything else in them is percent-encoded, and they are cut at 256 characters. `data` has every text as it is. Extensions of `K_CE_OVERRIDES` are added, and take the place of ours where they have the same name.',
+    'Attributes contain only visible ASCII, so that they are the same in headers; anything else is percent-encoded, and they are cut at 256 characters. `data` has the original text. Extensions of `K_CE_OVERRIDES` are added, and replace ours of the same name.',
     '',
     '## Types',
     '',
@@ -67,33 +67,33 @@ const ATTRIBUTES = {
   source: '`/ptp-watch/<node>`',
   type: 'see below',
   subject: '`<kind>/<instance>` of the clock; `<kind>` of a subscription; `<node>` of the node as a whole',
-  time: 'when it happened, or the latest that it can have been',
+  time: 'when it happened, or the latest possible time',
   datacontenttype: '`application/json`',
   node: 'the name of the node, as its publisher writes it',
   kind: 'which kind of clock: `lock-state`, `os-clock-sync-state`, `clock-class` …; absent for the node as a whole',
-  state: 'what it is now; absent where the entry has no `to`',
-  previousstate: 'what it was before',
-  site: 'the label `site` of the node, where it has one',
-  region: 'the label `region` of the node, where it has one',
+  state: 'the new state; absent if the entry has no `to`',
+  previousstate: 'the state before',
+  site: 'the label `site` of the node, if it has one',
+  region: 'the label `region` of the node, if it has one',
   severity:
-    '`critical` to FREERUN; `warning` to HOLDOVER or UNKNOWN and for what is missed, suspect, stale, blind or restored; else `info`',
+    '`critical` to FREERUN; `warning` to HOLDOVER or UNKNOWN and for missed, suspect, stale, blind and restored; otherwise `info`',
   partitionkey: 'the node',
   sequence: 'the number of the entry in the log of the node',
 }
 
 const FIELDS: Readonly<Record<keyof EventData, string>> = {
   node: 'the name of the node',
-  seq: 'the number of the entry in the node’s log; without a gap',
-  type: 'of the entry; the event’s `type` follows from it',
+  seq: 'the number of the entry in the node’s log, without gaps',
+  type: 'the type of the entry; the event’s `type` follows from it',
   kind: 'which kind of clock',
   instance: 'which clock of that kind',
-  from: 'the word of state before; numbers for kinds without a word (clock class)',
+  from: 'the state before: a word, or numbers for kinds without one (clock class)',
   to: 'the same, now',
-  told: 'what the push said that made the clock suspect',
+  told: 'the state in the push that made the clock suspect',
   at: 'when it happened by the publisher’s clock, as received',
-  notBefore: 'the earliest that it can have been, where no push has dated it',
-  notAfter: 'the latest that it can have been',
-  via: 'how it was learnt: `push`, `initial` (notification of a new subscription), `poll` or `broker`',
+  notBefore: 'the earliest possible time, if no push has dated it',
+  notAfter: 'the latest possible time',
+  via: 'how it reached us: `push`, `initial` (notification of a new subscription), `poll` or `broker`',
   overall: 'the state of the node as a whole after this entry',
 }
 
@@ -102,7 +102,7 @@ const bounds = { notBefore: '2026-11-23T03:48:00.120Z', notAfter: '2026-11-23T03
 
 const EXAMPLES: readonly { readonly entry: LogEntry; readonly when: string }[] = [
   {
-    when: 'A clock has another state (or clock class) than before.',
+    when: 'The state (or clock class) of a clock has changed.',
     entry: {
       ...lock,
       seq: 17,
@@ -115,7 +115,7 @@ const EXAMPLES: readonly { readonly entry: LogEntry; readonly when: string }[] =
     },
   },
   {
-    when: 'A poll has shown a change that the publisher never told of: it lies between `notBefore` and `notAfter`. The change itself came as `state.changed` with `via` `poll`.',
+    when: 'A poll found a change for which no event arrived; it happened between `notBefore` and `notAfter`. The change itself was sent as `state.changed` with `via` `poll`.',
     entry: {
       ...lock,
       ...bounds,
@@ -128,7 +128,7 @@ const EXAMPLES: readonly { readonly entry: LogEntry; readonly when: string }[] =
     },
   },
   {
-    when: 'A push has come late and dates a change that a poll had already shown. It changes no state.',
+    when: 'A late push dates a change that a poll had already found. It changes no state.',
     entry: {
       ...lock,
       seq: 19,
@@ -141,7 +141,7 @@ const EXAMPLES: readonly { readonly entry: LogEntry; readonly when: string }[] =
     },
   },
   {
-    when: 'The node as a whole has another state than before: the worst of its clocks.',
+    when: 'The state of the node as a whole, the worst of its clocks, has changed.',
     entry: {
       seq: 20,
       type: 'overall',

@@ -45,12 +45,12 @@ export const schema = z.object({
   }),
   STATUS_TOKEN_FILE: variable('Status', z.optional(values.filePath), {
     description:
-      'For `status --serve`: file that holds the token that the page and the API require, as a bearer token or as the password in a browser. Without it everybody who reaches the port can read. Read again when it changes.',
+      'For `status --serve`: file with the token that the page and the API require, as a bearer token or as the password in a browser. Without it, anyone who can reach the port can read. Read again when it changes.',
     example: '/etc/ptp-watch/status/token',
   }),
   HOLDOVER_BUDGET_SECONDS: variable('Status', z._default(values.seconds(1, 31_536_000), 14_400), {
     description:
-      'How long a node may be in HOLDOVER. The label `holdover-budget-seconds` of a publisher overrules it for that node, a clock class that says out of specification overrules both (docs/holdover.md). 14400 is what the PTP Operator and StarlingX take for an Intel E810.',
+      'How long a node may be in HOLDOVER. The label `holdover-budget-seconds` of a publisher overrides it for that node; a clock class that says out of specification overrides both (docs/holdover.md). 14400 is the value that the PTP Operator and StarlingX use for an Intel E810.',
     example: '7200',
   }),
   STATE_URL: variable('State', z._default(values.stateUrl, 'sqlite:.ptp-watch/state.db'), {
@@ -84,7 +84,7 @@ export const schema = z.object({
   }),
   HISTORY_PER_NODE: variable('State', z.optional(values.wholeNumber(1, 100_000)), {
     description:
-      'Log entries kept per node: 1,000 unless set, 50 with `configmap://`, which takes at most 1,000 and keeps what 256 KiB holds. Losing and regaining lock takes some ten entries. They are trimmed in batches of up to an eighth, 100 at most.',
+      'Log entries kept per node: 1,000 unless set, 50 with `configmap://`, which allows at most 1,000 and keeps what fits into 256 KiB. Losing and regaining lock takes about ten entries. Trimmed in batches, so up to 12.5 % (at most 100) more may be kept.',
     example: '10000',
   }),
   STATE_RETENTION_SECONDS: variable('State', z._default(values.seconds(1, 31_536_000), 604_800), {
@@ -99,7 +99,7 @@ export const schema = z.object({
   }),
   NODE_LABELS: variable('Publishers', z.optional(nodeLabels), {
     description:
-      'With `PUBLISHERS=kubernetes://<namespace>`: the labels that a publisher gets from its Kubernetes Node, as `<key>=<label of the Node>`, separated by commas. `site` and `region` go into CloudEvents and metrics too. Needs the right to list Nodes (docs/deploy.md). Without it no Node is looked at, and publishers have no labels.',
+      'With `PUBLISHERS=kubernetes://<namespace>`: the labels that a publisher gets from its Kubernetes Node, as `<key>=<label of the Node>`, separated by commas. `site` and `region` go into CloudEvents and metrics too. Needs permission to list Nodes (docs/deploy.md). Without it Nodes are not read, and publishers have no labels.',
     example: 'site=topology.kubernetes.io/zone,region=topology.kubernetes.io/region',
   }),
   RESOURCES: variable('Publishers', z._default(values.someOf(KIND_NAMES), [...KIND_NAMES]), {
@@ -131,7 +131,7 @@ export const schema = z.object({
   }),
   CALLBACK_SECRET: variable('Callback', z.optional(values.secrets), {
     description:
-      'Secret from which the tokens in callback paths are made; with it, ingest rejects callbacks without a valid token. Set two values (new, old) to rotate it: both are accepted, and subscriptions made with the old one are replaced.',
+      'Secret from which the tokens in callback paths are derived; with it, ingest rejects callbacks without a valid token. Set two values (new, old) to rotate it: both are accepted, and subscriptions made with the old one are replaced.',
     example: 'a-long-random-text-of-your-own',
     secret: true,
   }),
@@ -144,11 +144,11 @@ export const schema = z.object({
   }),
   SETTLE_SECONDS: variable('Merge', z._default(values.seconds(0, 3600), 5), {
     description:
-      'How long a push may take to arrive: a poll sent sooner after a push does not improve the state that it told.',
+      'How long a push may take to arrive: a poll sent less than this after a push does not improve the state.',
   }),
   REORDER_SECONDS: variable('Merge', z._default(values.seconds(1, 3600), 60), {
     description:
-      'Pushes that are late by no more than this are reordered. A later one that tells a worse state means that the clock of the publisher went backwards.',
+      'Pushes that are late by no more than this are reordered. An even later one with a worse state means that the publisher’s clock went backwards.',
   }),
   K_SINK: variable('Broker', z.optional(values.sinkUrl), {
     description:
@@ -157,7 +157,7 @@ export const schema = z.object({
   }),
   K_CE_OVERRIDES: variable('Broker', z._default(values.ceOverrides, {}), {
     description:
-      'Extensions added to every event; they win over its own of the same name. A SinkBinding sets it.',
+      'Extensions added to every event, replacing its own of the same name. A SinkBinding sets it.',
     example: '{"extensions":{"site":"north"}}',
   }),
   K_CA_CERTS: variable('Broker', z.optional(values.certificates), {
@@ -172,7 +172,7 @@ export const schema = z.object({
   }),
   TAINT: variable('Node conditions', z.optional(values.taint), {
     description:
-      'For `condition`: taint for Nodes that free-run, of at most 10 % of the watched Nodes of a site at once (docs/node-conditions.md). Without it no Node is tainted.',
+      'For `condition`: taint for Nodes in FREERUN, on at most 10 % of the watched Nodes of a site at once (docs/node-conditions.md). Without it no Node is tainted.',
     example: 'ptp-watch.io/freerun:NoSchedule',
   }),
   POLL_CONCURRENCY: variable('Work', z._default(values.wholeNumber(1, 1000), 16), {
@@ -195,7 +195,7 @@ export const schema = z.object({
     example: '4',
   }),
   LOG_LEVEL: variable('Output', z._default(values.oneOf(LOG_LEVELS), 'info'), {
-    description: 'How much is logged: info has transitions and runs, debug each event.',
+    description: 'How much is logged: info logs transitions and runs, debug every event.',
     example: 'debug',
   }),
 })
