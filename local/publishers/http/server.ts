@@ -56,10 +56,7 @@ export function createHost(
         void answer(request, response, handler)
       })
       server = starting
-      starting.listen(port, host)
-      await once(starting, 'listening')
-      const address = starting.address()
-      if (address && typeof address === 'object') port = address.port
+      port = await listenOn(starting, host, port)
     },
     async close() {
       const closing = server
@@ -68,6 +65,26 @@ export function createHost(
       closing.closeAllConnections()
       await new Promise((resolve) => closing.close(resolve))
     },
+  }
+}
+
+/**
+ * Ports below those that systems give to connections of their own: a publisher that restarts finds its port free again.
+ */
+const FIRST = 20_000
+const PORTS = 10_000
+
+/** Listens on a port, or on any free one for 0; gives the port. */
+async function listenOn(server: Server, host: string, port: number): Promise<number> {
+  for (;;) {
+    const wanted = port || FIRST + Math.floor(Math.random() * PORTS)
+    try {
+      await once(server.listen(wanted, host), 'listening')
+      return wanted
+    } catch (error) {
+      const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+      if (port !== 0 || !isTaken) throw error
+    }
   }
 }
 
